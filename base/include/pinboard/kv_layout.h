@@ -1,0 +1,57 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// How the rows of a KV cache lie in memory, as an engine describes them to Pinboard.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pinboard {
+
+/// Element type of a cache row.
+enum class DType : std::uint8_t { kF32 = 0, kBF16 = 1, kF16 = 2 };
+
+/// Bytes of one element.
+constexpr std::size_t DTypeBytes(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
+
+/// Shape of one rank's cache row in one layer.
+///
+/// GQA, MHA, MQA: `kv_heads` local heads with a key of `key_dim` and a value of `value_dim` each.
+/// MLA: one "head" whose key is the latent followed by the rotary part (`key_dim` values) and whose
+/// value is the first `value_dim` values of the key (`value_in_key`): K and V are never expanded.
+struct KvShape {
+  int kv_heads = 0;
+  int key_dim = 0;
+  int value_dim = 0;
+  bool value_in_key = false;
+  DType dtype = DType::kBF16;
+
+  /// Bytes of one token in one layer on this rank (Llama-3.1-8B, tp 1, bf16: 4,096; MLA R1: 1,152).
+  constexpr std::size_t RowBytes() const { return KeyBytes() + ValueBytes(); }
+  constexpr std::size_t KeyBytes() const {
+    return static_cast<std::size_t>(kv_heads) * key_dim * DTypeBytes(dtype);
+  }
+  constexpr std::size_t ValueBytes() const {
+    return value_in_key ? 0 : static_cast<std::size_t>(kv_heads) * value_dim * DTypeBytes(dtype);
+  }
+  friend bool operator==(const KvShape&, const KvShape&) = default;
+};
+
+/// Keys or values of one layer: element (block b, token t of the block, head h, 0) lies at
+/// base + b * block_stride + t * token_stride + h * head_stride (strides in bytes); the values of a
+/// head are contiguous. NHD and HND layouts differ only in their strides. Memory: host (CPU
+/// backend) or device (CUDA backend); owned by the engine.
+struct KvPlane {
+  std::byte* base = nullptr;
+  std::int64_t block_stride = 0;
+  std::int64_t token_stride = 0;
+  std::int64_t head_stride = 0;
+};
+
+/// One layer's paged cache. `value.base` is null where the value lies in the key (MLA).
+struct KvLayerView {
+  KvPlane key;
+  KvPlane value;
+};
+
+}  // namespace pinboard

@@ -1,0 +1,24 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The vocabulary in which a policy (scheduler/) tells the operations (kernels/) what to compute.
+#pragma once
+
+#include <cstdint>
+
+namespace pinboard {
+
+/// How a row's score is made from its signals (method.md sections 2, 3 and 5).
+enum class ScoreRule : std::uint8_t {
+  kKeepAll,        // full: nothing is evicted
+  kAttention,      // A
+  kInformation,    // E
+  kPublished,      // alpha * A + (1 - alpha) * softmax(E)
+  kMaxNormalised,  // alpha * A / max A + (1 - alpha) * E / max E
+  kRandom,         // a hash of (seed, layer, position)
+  kRecency,        // position
+};
+
+/// Which queries the attention signal looks at.
+enum class AttentionQueries : std::uint8_t { kNone, kWindow, kAll };
+
+}  // namespace pinboard

@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Where evicted-but-borderline pages live: the interface a rank sees of the cache service.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "base/page.h"
+
+namespace pinboard::cache_service {
+
+/// What the service knows of a page. The bytes are opaque to it.
+struct PageHeader {
+  PageKey key;
+  std::uint32_t generation = 0;
+  std::uint32_t bytes = 0;
+  std::uint64_t tag = 0;              // computed by the gather, checked by the scatter
+  std::int32_t mean_information = 0;  // fixed point; the lowest leaves first
+  std::array<std::int32_t, kPageRows> information{};  // E of each row travels with the page
+  std::array<std::int32_t, kPageRows> positions{};
+};
+
+/// A slab of service memory leased for one page: write memory(), then Publish. Move-only; dropping
+/// it unpublished gives the slab back. Must not outlive its store.
+class PageLease {
+ public:
+  PageLease() = default;
+  PageLease(absl::Span<std::byte> memory, std::uint64_t slab, std::function<void()> release)
+      : memory_(memory), slab_(slab), release_(std::move(release)) {}
+  PageLease(PageLease&& other) noexcept { *this = std::move(other); }
+  PageLease& operator=(PageLease&& other) noexcept {
+    if (this != &other) {
+      Reset();
+      memory_ = std::exchange(other.memory_, {});
+      slab_ = other.slab_;
+      release_ = std::exchange(other.release_, nullptr);
+    }
+    return *this;
+  }
+  ~PageLease() { Reset(); }
+
+  /// Host memory: the service's own, mapped here, or a staging buffer where the transport cannot
+  /// map.
+  absl::Span<std::byte> memory() const { return memory_; }
+  std::uint64_t slab() const { return slab_; }
+  /// The store calls this when the page has been published: nothing is left to give back.
+  void Forget() { release_ = nullptr; }
+
+ private:
+  void Reset() {
+    if (release_) std::exchange(release_, nullptr)();
+  }
+
+  absl::Span<std::byte> memory_;
+  std::uint64_t slab_ = 0;
+  std::function<void()> release_;
+};
+
+/// A page held for reading: its bytes do not change while this lives (the pin). Move-only.
+class PagePin {
+ public:
+  PagePin() = default;
+  PagePin(absl::Span<const std::byte> bytes, std::function<void()> release)
+      : bytes_(bytes), release_(std::move(release)) {}
+  PagePin(PagePin&& other) noexcept { *this = std::move(other); }
+  PagePin& operator=(PagePin&& other) noexcept {
+    if (this != &other) {
+      Reset();
+      bytes_ = std::exchange(other.bytes_, {});
+      release_ = std::exchange(other.release_, nullptr);
+    }
+    return *this;
+  }
+  ~PagePin() { Reset(); }
+
+  absl::Span<const std::byte> bytes() const { return bytes_; }
+
+ private:
+  void Reset() {
+    if (release_) std::exchange(release_, nullptr)();
+  }
+
+  absl::Span<const std::byte> bytes_;
+  std::function<void()> release_;
+};
+
+/// Which page, and which of its lives.
+struct PageRef {
+  PageKey key;
+  std::uint32_t generation = 0;
+  friend bool operator==(const PageRef&, const PageRef&) = default;
+};
+
+/// One resolved fetch. A miss is an ordinary outcome: NotFound (evicted, another generation),
+/// Unavailable (service gone), DeadlineExceeded.
+struct FetchResult {
+  PageRef page;
+  PageHeader header;  // as published; valid where pin is ok
+  absl::StatusOr<PagePin> pin = absl::UnknownError("not fetched");
+};
+
+/// Counters since creation, monotone.
+struct PageStoreStats {
+  std::uint64_t pages_published = 0;
+  std::uint64_t pages_fetched = 0;
+  std::uint64_t bytes_published = 0;
+  std::uint64_t bytes_fetched = 0;
+  std::uint64_t misses = 0;
+};
+
+/// Losing a page, or the whole service, is a miss: never wrong bytes, never an error of the request
+/// and never a hang. Thread-compatible for its owner (the rank's thread); implementations may work
+/// on a thread of their own. Nothing but Lease blocks, and that only until its deadline.
+class PageStore {
+ public:
+  virtual ~PageStore() = default;
+
+  /// `count` slabs of `bytes` each, or an error and none. ResourceExhausted: full of better pages;
+  /// Unavailable: the service is gone (and every later call says so at once until it is back).
+  virtual absl::StatusOr<std::vector<PageLease>> Lease(int count, std::size_t bytes,
+                                                       absl::Time deadline) = 0;
+
+  /// Makes pages visible; one message. Leases and headers are parallel. Never blocks; what cannot
+  /// be published becomes a later miss.
+  virtual void Publish(std::vector<PageLease> leases, absl::Span<const PageHeader> headers) = 0;
+
+  /// Starts fetching; one message each way. Results arrive through TakeFetched in any order, each
+  /// exactly once, at the latest by `deadline`.
+  virtual void Fetch(absl::Span<const PageRef> pages, absl::Time deadline) = 0;
+  virtual std::vector<FetchResult> TakeFetched() = 0;
+  /// Sleeps until a fetch has resolved or the deadline; false on the deadline.
+  virtual bool WaitFetched(absl::Time deadline) = 0;
+
+  /// Forgets pages, or everything of a sequence (all layers and shards).
+  virtual void Drop(absl::Span<const PageRef> pages) = 0;
+  virtual void DropSequence(std::uint64_t sequence) = 0;
+
+  virtual PageStoreStats stats() const = 0;
+};
+
+}  // namespace pinboard::cache_service

@@ -1,0 +1,33 @@
+# SPDX-FileCopyrightText: 2026 The Pinboard Authors
+# SPDX-License-Identifier: Apache-2.0
+# Language level, warnings and sanitizers, the same for every target.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(PINBOARD_CCACHE ccache)
+if(PINBOARD_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${PINBOARD_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${PINBOARD_CCACHE})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${PINBOARD_CCACHE})
+endif()
+
+add_library(pinboard_options INTERFACE)
+target_compile_options(pinboard_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Werror -Wno-missing-field-initializers>)
+# Contraction would let a compiler's choice of fused multiply-add change a fixed-point result.
+target_compile_options(pinboard_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(pinboard_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety>)
+endif()
+if(PINBOARD_SANITIZE)
+  target_compile_options(pinboard_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${PINBOARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all>)
+  target_link_options(pinboard_options INTERFACE -fsanitize=${PINBOARD_SANITIZE})
+endif()

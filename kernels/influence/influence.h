@@ -1,0 +1,45 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Information E, and the fusion of E with attention A into the score that decides.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "base/score_rule.h"
+
+namespace pinboard::kernels {
+
+/// out[t] = fixed((shift[t] + tau) * entropy[t]), base/fixed_point.h (method.md section 2, E).
+absl::Status Information(absl::Span<const float> shift, absl::Span<const float> entropy, double tau,
+                         absl::Span<std::int32_t> out);
+
+/// What the fusion needs of ALL tokens seen so far in one layer, dropped ones included. Tokens are
+/// added once each, in position order, from merged fixed-point values: identical on every rank.
+struct InformationTotals {
+  double exp_sum = 0.0;  // sum of exp(E), the softmax's denominator; E < 64, so it cannot overflow
+  std::int32_t max = 0;
+
+  void Add(absl::Span<const std::int32_t> information);
+};
+
+struct FuseArgs {
+  ScoreRule rule = ScoreRule::kPublished;
+  double alpha = 0.9;
+  std::uint64_t seed = 0;  // kRandom
+  int layer = 0;           // kRandom
+  absl::Span<const std::int32_t>
+      attention;  // [rows], merged over ranks; empty where the rule needs none
+  absl::Span<const std::int32_t> information;  // [rows], likewise
+  absl::Span<const std::int32_t> positions;    // [rows]
+  InformationTotals totals;
+};
+
+/// score[r] by `rule` with base/fixed_point.h's kScoreFractionBits. Fixed order, no fast math: the
+/// same inputs give the same integers on every rank. kRandom is SplitMix64 of (seed, layer,
+/// position) >> 1, kRecency the position. FailedPrecondition: the rule needs a signal that is
+/// absent.
+absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score);
+
+}  // namespace pinboard::kernels

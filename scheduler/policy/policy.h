@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A policy is data: which signals to take and how to rank by them. One file per policy.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/score_rule.h"
+
+namespace pinboard::scheduler {
+
+/// The named options of the method (method.md section 2), with its defaults.
+struct MethodOptions {
+  ScoreRule fusion =
+      ScoreRule::kPublished;  // of infokv and of pinboard's keep-set: kPublished or kMaxNormalised
+  double alpha = 0.9;         // [0, 1]
+  double tau = 1.0;           // [0, 8]
+  int top_k = 256;            // of H, [2, 512]
+  int window = 64;            // W, [1, 1024]: queries looked at, and most recent rows protected
+  int sinks = 4;              // first rows protected
+  bool align_at = false;      // H of the token's own output instead of the one that predicts it
+  bool entropy_over_log_k = false;
+  std::uint64_t seed = 0;  // of random
+};
+
+struct PolicySpec {
+  std::string name;
+  AttentionQueries queries = AttentionQueries::kNone;
+  int window = 64;           // of the attention signal, kWindow
+  int pool = 1;              // average-pooling kernel of the attention signal
+  bool information = false;  // takes H and D, so E
+  ScoreRule keep = ScoreRule::kKeepAll;
+  ScoreRule band = ScoreRule::kKeepAll;  // ranks the evicted
+  bool protect_prompt = false;
+  MethodOptions method;
+
+  bool keeps_all() const { return keep == ScoreRule::kKeepAll; }
+};
+
+/// full, random, recency, random-prompt, recency-prompt, snapkv, h2o, infokv, pinboard.
+/// InvalidArgument: an unknown name (the message lists the known ones) or an option out of range.
+absl::StatusOr<PolicySpec> MakePolicy(absl::string_view name, const MethodOptions& method);
+
+std::vector<std::string> PolicyNames();
+
+}  // namespace pinboard::scheduler

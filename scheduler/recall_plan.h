@@ -1,0 +1,66 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Which pages the ring should hold, step by step: one layer of one sequence.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+
+namespace pinboard::scheduler {
+
+/// A page that is to replace another in the ring.
+struct Replacement {
+  std::uint32_t page = 0;  // its number
+  int ring_slot = 0;
+};
+
+/// State machine of one layer's ring. A value type: pure, copyable, the same on every rank because
+/// all its inputs are merged integers.
+///
+/// A page is resident (in a ring slot), wanted (being fetched), or absent. Scores are smoothed:
+/// s <- s/2 + new/2, in integers (EMA 0.5). After each step the ring's capacity of highest s, ties
+/// to the lower page number, is the wanted set; wanted pages that are not resident are fetched; a
+/// fetched page takes the slot of the resident page with the lowest s that is not wanted (ties to
+/// the higher number).
+class RecallPlan {
+ public:
+  explicit RecallPlan(int ring_pages = 0);
+
+  int ring_pages() const { return static_cast<int>(ring_.size()); }
+
+  /// A page joins the band with score 0 (or leaves it: struck after a miss, or dropped). A page
+  /// that is struck while resident stays in its slot until replaced: its rows are valid.
+  void Add(std::uint32_t page);
+  void Remove(std::uint32_t page);
+
+  /// Fills a ring slot outside of the recall path (first compaction).
+  void Place(std::uint32_t page, int ring_slot);
+
+  /// The band's live pages, ascending: the order of `scores` in Update and of the digests scored.
+  const std::vector<std::uint32_t>& pages() const { return pages_; }
+  /// Page number in each ring slot.
+  const std::vector<std::uint32_t>& ring() const { return ring_; }
+  /// Pages being fetched, ascending: the order of the ready and miss bits.
+  const std::vector<std::uint32_t>& in_flight() const { return in_flight_; }
+
+  /// Smooths in this step's merged scores [pages().size()] and returns the pages to start fetching
+  /// now (ascending; at most `max_fetches`, best first where the cap binds). Fetches no longer
+  /// wanted stay in flight until they resolve.
+  std::vector<std::uint32_t> Update(absl::Span<const std::int32_t> scores, int max_fetches);
+
+  /// Resolves fetches. `ready`: pages that ALL ranks hold verified; `missed`: pages any rank missed
+  /// (they are struck). Returns the replacements to make visible at the next boundary; a ready page
+  /// that is no longer wanted is let go.
+  std::vector<Replacement> Resolve(absl::Span<const std::uint32_t> ready,
+                                   absl::Span<const std::uint32_t> missed);
+
+ private:
+  std::vector<std::uint32_t> pages_;
+  std::vector<std::int64_t> smoothed_;  // parallel to pages_
+  std::vector<std::uint32_t> ring_;
+  std::vector<std::uint32_t> in_flight_;
+};
+
+}  // namespace pinboard::scheduler

@@ -1,0 +1,171 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Pinboard inside one tensor-parallel rank: what an engine calls around its forward pass.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "pinboard/kv_layout.h"
+#include "pinboard/status.h"
+
+namespace pinboard {
+
+/// The model and its paged cache as this rank holds them. The engine owns the cache's memory, the
+/// block allocator and the block tables; one block table serves all layers.
+struct ShardModel {
+  int layers = 0;
+  int query_heads = 0;        // on this rank
+  int total_query_heads = 0;  // over all ranks
+  KvShape kv;                 // on this rank
+  /// Ranks that hold the same KV bytes: tp for MLA, tp / kv_heads where KV heads are replicated,
+  /// else 1. Ranks r with equal r / kv_replicas hold the same; each page is offloaded by one of
+  /// them.
+  int kv_replicas = 1;
+  float attention_scale = 1.0F;
+  int hidden_dim = 0;
+  int vocab_begin = 0;  // this rank's vocabulary shard
+  int vocab_local = 0;
+  int block_size = 16;             // tokens
+  std::vector<KvLayerView> cache;  // [layers]
+};
+
+/// How much is kept of a sequence, and how (scheduler/policy/policy.h, scheduler/round_plan.h name
+/// and check the options; defaults are method.md's).
+struct SequenceOptions {
+  std::string policy = "pinboard";
+  std::string fusion = "published";  // published | max
+  double alpha = 0.9;
+  double tau = 1.0;
+  int window = 64;
+  std::uint64_t seed = 0;
+  double budget = 0.1;
+  double band = 0.4;
+  int recall_pages = 16;
+  int prompt_tokens = 0;  // leading tokens that a prompt-protecting policy never evicts
+};
+
+struct ShardOptions {
+  ShardModel model;
+  int top_k = 256;  // of H
+  bool observe_all_queries =
+      false;  // keep every query of a step, for policies that look at all (h2o)
+  bool wait_for_pages =
+      false;            // eval: a step ends when its pages are here; never set it when serving
+  bool census = false;  // check every row and slot after each compaction
+  std::int64_t round_deadline_ms = 2000;  // a round later than this keeps everything
+  std::int64_t rank_deadline_ms = 10000;  // a rank later than this is lost
+  std::int64_t fetch_deadline_ms = 2000;
+  int max_fetch_pages_per_step = 4096;
+};
+
+/// One sequence of a step: `tokens` new tokens whose rows the engine writes at physical rows
+/// [Rows(sequence), Rows(sequence) + tokens) during the step.
+struct StepEntry {
+  std::uint64_t sequence = 0;
+  int tokens = 0;
+  std::span<const std::int32_t> block_table;  // covers the new rows; valid until EndStep
+};
+
+/// A candidate for the next token: the merged top of all ranks' vocabulary shards.
+struct TokenCandidate {
+  std::int32_t id = -1;
+  float logit = 0.0F;
+};
+
+struct StepEntryResult {
+  std::vector<TokenCandidate> candidates;  // descending logit, ties to the lower id; up to top_k
+  float next_entropy = 0.0F;               // H of the token to come, nats
+};
+
+/// What a round did to one sequence, the same on every rank.
+struct RoundOutcome {
+  std::uint64_t sequence = 0;
+  bool applied = false;          // false: everything was kept
+  std::string kept_all_because;  // "", "nothing to gain", "plans differ between ranks", "a rank was
+                                 // late", ...
+  int rows = 0;                  // physical rows now
+  int blocks = 0;  // the block table's first `blocks` entries stay; the engine frees the rest
+  std::int64_t kept = 0, borderline = 0, dropped = 0;  // rows, summed over layers
+  std::uint64_t plan_hash = 0;
+};
+
+/// Monotone counters and current sizes of this rank.
+struct ShardStats {
+  std::uint64_t rounds = 0, rounds_kept_all = 0, keepset_mismatches = 0;
+  std::uint64_t pages_offloaded = 0, bytes_offloaded = 0;
+  std::uint64_t pages_recalled = 0, bytes_recalled = 0;  // became visible in the ring
+  std::uint64_t misses = 0, waits = 0;                   // waits: steps that waited for pages
+  std::uint64_t steps_with_recall = 0,
+                ring_pages_seen = 0;   // churn = pages_recalled / ring_pages_seen
+  std::uint64_t recall_lag_steps = 0;  // summed over pages_recalled: wanted -> visible
+  std::uint64_t tokens_without_information = 0;
+  std::uint64_t collectives = 0;
+  std::size_t digest_bytes = 0;     // live digests
+  std::size_t workspace_bytes = 0;  // query windows, hidden states, scores: high-water mark
+};
+
+/// One rank's runtime. All ranks make the same calls with the same sequences in the same order
+/// (each marked [collective] below exchanges with the others). Spans are host memory in the CPU
+/// backend, valid during the call unless said otherwise. Thread-compatible.
+///
+///   BeginStep -> for each layer: ObserveQueries, ObserveHidden -> ExchangeScores
+///             -> ObserveLogits (chunks) -> EndStep
+///   between steps: BeginRound ... steps ... CommitRound, AddSequence, ForkSequence, RemoveSequence
+///
+/// Errors: Unavailable names a lost rank; every sequence is as it was, and the group cannot go on.
+class Shard {
+ public:
+  virtual ~Shard() = default;
+
+  virtual Status AddSequence(std::uint64_t sequence, const SequenceOptions& options) = 0;
+  /// `to` continues from `from`'s state under options of its own; the engine copies the rows. The
+  /// fork reads the pages of `from` and never writes or drops them; it must end before `from` is
+  /// compressed again.
+  virtual Status ForkSequence(std::uint64_t from, std::uint64_t to,
+                              const SequenceOptions& options) = 0;
+  /// Ends a sequence; its own pages leave the service.
+  virtual Status RemoveSequence(std::uint64_t sequence) = 0;
+
+  /// Physical rows (slots) and positions so far.
+  virtual int Rows(std::uint64_t sequence) const = 0;
+  virtual int Length(std::uint64_t sequence) const = 0;
+  /// Position of the token in each physical row of a layer; ring rows included.
+  virtual std::vector<std::int32_t> RowPositions(std::uint64_t sequence, int layer) const = 0;
+
+  /// Makes agreed ring replacements visible and opens the step. Sequences are distinct; order is
+  /// the order of the tokens in every tensor of the step.
+  virtual Status BeginStep(std::span<const StepEntry> entries) = 0;
+  /// queries [tokens of the step, query_heads, key_dim], rotated; MLA: absorbed into the latent.
+  virtual Status ObserveQueries(int layer, std::span<const float> queries) = 0;
+  /// hidden [tokens of the step, hidden_dim]: the residual stream after `layer`; the last layer's
+  /// is the final hidden state, before the final norm.
+  virtual Status ObserveHidden(int layer, std::span<const float> hidden) = 0;
+  /// [collective, only where a sequence has pages to recall] page scores; starts fetching.
+  virtual Status ExchangeScores() = 0;
+  /// logits [tokens, vocab_local] of the step's tokens first_token ...; chunks in ascending order,
+  /// all tokens of the step exactly once.
+  virtual Status ObserveLogits(int first_token, int tokens, std::span<const float> logits) = 0;
+  /// [collective] merges the candidates of H and the ready and miss bits of the fetches.
+  virtual Result<std::vector<StepEntryResult>> EndStep() = 0;
+
+  /// [collective] Scores and plans at the present length of each sequence; block tables must stay
+  /// the same for the planned rows until CommitRound. Changes nothing that is attended.
+  struct RoundEntry {
+    std::uint64_t sequence = 0;
+    std::span<const std::int32_t> block_table;  // valid during the call
+  };
+  virtual Status BeginRound(std::span<const RoundEntry> entries) = 0;
+  /// [collective] Applies the plan on every rank or on none. `entries` as in BeginRound, with the
+  /// block tables as they are now.
+  virtual Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> entries) = 0;
+
+  virtual ShardStats stats() const = 0;
+};
+
+}  // namespace pinboard
