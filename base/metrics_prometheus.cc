@@ -1,0 +1,139 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <prometheus/counter.h>
+#include <prometheus/exposer.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "base/metrics.h"
+#include "base/socket_address.h"
+#include "base/status_macros.h"
+
+namespace pinboard {
+namespace {
+
+class PrometheusCounter : public Counter {
+ public:
+  explicit PrometheusCounter(prometheus::Counter& counter) : counter_(counter) {}
+  void Increment(double amount) override { counter_.Increment(amount); }
+  double Value() const override { return counter_.Value(); }
+
+ private:
+  prometheus::Counter& counter_;
+};
+
+class PrometheusGauge : public Gauge {
+ public:
+  explicit PrometheusGauge(prometheus::Gauge& gauge) : gauge_(gauge) {}
+  void Set(double value) override { gauge_.Set(value); }
+  void Add(double amount) override { gauge_.Increment(amount); }
+  double Value() const override { return gauge_.Value(); }
+
+ private:
+  prometheus::Gauge& gauge_;
+};
+
+class PrometheusHistogram : public Histogram {
+ public:
+  explicit PrometheusHistogram(prometheus::Histogram& histogram) : histogram_(histogram) {}
+  void Observe(double value) override { histogram_.Observe(value); }
+
+ private:
+  prometheus::Histogram& histogram_;
+};
+
+class PrometheusRegistry : public MetricRegistry {
+ public:
+  Counter& AddCounter(const std::string& name, const std::string& help,
+                      const MetricLabels& labels) override {
+    const absl::MutexLock lock(&mutex_);
+    return Add(counters_, prometheus::BuildCounter(), name, help, labels);
+  }
+  Gauge& AddGauge(const std::string& name, const std::string& help,
+                  const MetricLabels& labels) override {
+    const absl::MutexLock lock(&mutex_);
+    return Add(gauges_, prometheus::BuildGauge(), name, help, labels);
+  }
+  Histogram& AddHistogram(const std::string& name, const std::string& help,
+                          const std::vector<double>& bounds, const MetricLabels& labels) override {
+    const absl::MutexLock lock(&mutex_);
+    return Add(histograms_, prometheus::BuildHistogram(), name, help, labels, bounds);
+  }
+
+  std::string ExpositionText() const override {
+    return prometheus::TextSerializer().Serialize(registry_->Collect());
+  }
+
+  const std::shared_ptr<prometheus::Registry>& collectable() const { return registry_; }
+
+ private:
+  /// Handles by the metric they stand for. The node of a std::map never moves.
+  template <typename Metric, typename Handle>
+  using Handles = std::map<const Metric*, Handle>;
+
+  template <typename Metric, typename Handle, typename Builder, typename... Bounds>
+  Handle& Add(Handles<Metric, Handle>& handles, Builder builder, const std::string& name,
+              const std::string& help, const MetricLabels& labels, const Bounds&... bounds) {
+    try {
+      Metric& metric = builder.Name(name).Help(help).Register(*registry_).Add(labels, bounds...);
+      return handles.try_emplace(&metric, metric).first->second;
+    } catch (const std::exception& error) {
+      std::cerr << "pinboard: cannot register the metric " << name << ": " << error.what() << "\n";
+      std::abort();
+    }
+  }
+
+  /// Shared because the exposer holds it weakly while it answers a scrape.
+  const std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+  absl::Mutex mutex_;
+  Handles<prometheus::Counter, PrometheusCounter> counters_ ABSL_GUARDED_BY(mutex_);
+  Handles<prometheus::Gauge, PrometheusGauge> gauges_ ABSL_GUARDED_BY(mutex_);
+  Handles<prometheus::Histogram, PrometheusHistogram> histograms_ ABSL_GUARDED_BY(mutex_);
+};
+
+class PrometheusServer : public MetricServer {
+ public:
+  explicit PrometheusServer(std::unique_ptr<prometheus::Exposer> exposer)
+      : exposer_(std::move(exposer)) {}
+  int port() const override { return exposer_->GetListeningPorts().front(); }
+
+ private:
+  const std::unique_ptr<prometheus::Exposer> exposer_;
+};
+
+}  // namespace
+
+std::unique_ptr<MetricRegistry> NewMetricRegistry() {
+  return std::make_unique<PrometheusRegistry>();
+}
+
+absl::StatusOr<std::unique_ptr<MetricServer>> ServeMetrics(const MetricRegistry& registry,
+                                                           const std::string& address) {
+  PB_ASSIGN_OR_RETURN(const SocketAddress where, ParseSocketAddress(address));
+  // The exposer does not say why it cannot listen; this does.
+  PB_RETURN_IF_ERROR(CheckCanListen(where));
+  try {
+    auto exposer = std::make_unique<prometheus::Exposer>(where.ToString(), /*num_threads=*/2);
+    exposer->RegisterCollectable(static_cast<const PrometheusRegistry&>(registry).collectable());
+    return std::make_unique<PrometheusServer>(std::move(exposer));
+  } catch (const std::exception& error) {
+    return absl::UnavailableError(absl::StrCat("cannot serve metrics on ", where.ToString(), ": ",
+                                               error.what(), "; choose another port"));
+  }
+}
+
+}  // namespace pinboard
