@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The reference engine: one tensor-parallel rank of a model with a paged KV cache.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "engine/model_config.h"
+#include "pinboard/shard.h"
+#include "transport/collective/communicator.h"
+
+namespace pinboard::engine {
+
+struct EngineOptions {
+  std::string model_dir;  // config.json, *.safetensors (tokenizer.json is the Tokenizer's)
+  int block_size = 16;    // tokens: 16, 32 or 64
+  int cache_blocks = 0;   // capacity of the paged cache, the same blocks in every layer
+  DType cache_dtype = DType::kBF16;                        // kBF16 or kF32
+  int max_step_tokens = 16384;                             // bounds a step's activations
+  absl::Duration collective_deadline = absl::Seconds(10);  // a rank later than this is lost
+};
+
+/// Which rows of the vocabulary-parallel logits a step hands back.
+enum class LogitsWanted : std::uint8_t { kNone, kLast, kAll };
+
+/// The new tokens of one sequence in a step: a whole prompt, a chunk of one, or one decoded token.
+struct StepInput {
+  std::uint64_t sequence = 0;
+  absl::Span<const std::int32_t> tokens;  // at least one; valid during Step
+  LogitsWanted logits = LogitsWanted::kNone;
+};
+
+struct StepOutput {
+  std::uint64_t sequence = 0;
+  /// For the token after the input's last one, the same on every rank: descending logit, ties to
+  /// the lower id. With a shard attached its top_k candidates, else the one best.
+  std::vector<TokenCandidate> candidates;
+  float next_entropy = 0.0F;  // nats, of that token; 0 without a shard
+  /// [wanted tokens, vocab_local()] of this rank's vocabulary shard; see engine/scoring.h.
+  std::vector<float> logits;
+};
+
+/// One rank. All ranks make the same calls with the same arguments in the same order; the calls
+/// marked [collective] exchange with the others. Thread-compatible; the thread that calls also
+/// drives the communicator.
+///
+///   PB_ASSIGN_OR_RETURN(auto engine, Engine::Load(options, communicator));
+///   shard_options.model = engine->MakeShardModel();
+///   PB_ASSIGN_OR_RETURN(auto shard, CreateShard(shard_options, communicator, store));
+///   engine->Attach(shard.get());
+///   engine->AddSequence(1, {.policy = "pinboard", .budget = 0.1});
+///   PB_ASSIGN_OR_RETURN(auto outputs, engine->Step({{.sequence = 1, .tokens = prompt}}));
+///   engine->Compress({1});
+///
+/// Memory: host. Weights are float32; a rank holds its heads, its MLP columns and its vocabulary
+/// rows (of the embedding too: the looked-up rows are summed over the ranks). KV heads are
+/// replicated where tp exceeds them; MLA's latent is replicated on every rank.
+///
+/// Errors. InvalidArgument, NotFound, Unimplemented, DataLoss: one line that names the file or
+/// value. ResourceExhausted: too few free cache blocks, nothing was changed. Unavailable,
+/// DeadlineExceeded: a rank is lost and the group cannot go on.
+class Engine {
+ public:
+  /// Reads the directory and makes this rank's part of it. `communicator` outlives the engine; null
+  /// means a group of one.
+  static absl::StatusOr<std::unique_ptr<Engine>> Load(const EngineOptions& options,
+                                                      transport::Communicator* communicator);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  const ModelConfig& config() const;
+  int vocab_begin() const;
+  int vocab_local() const;
+
+  /// Describes this rank to a Shard; the cache views stay valid while the engine lives.
+  ShardModel MakeShardModel() const;
+  /// The shard that is told of every step from now on; not owned, outlives its use here. Null: none
+  /// (nothing is compressed). FailedPrecondition while sequences exist.
+  absl::Status Attach(Shard* shard);
+
+  /// AlreadyExists: the sequence is known. `options` go to the shard.
+  absl::Status AddSequence(std::uint64_t sequence, const SequenceOptions& options);
+  /// `to` gets blocks of its own with a copy of every row of `from`.
+  absl::Status Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options);
+  /// Frees the sequence's blocks.
+  absl::Status Remove(std::uint64_t sequence);
+
+  /// [collective] One forward pass over the new tokens of distinct sequences, prefill and decode
+  /// mixed; outputs in the order of `inputs`. A new token sees every resident row of its sequence
+  /// and the new tokens before it.
+  absl::StatusOr<std::vector<StepOutput>> Step(absl::Span<const StepInput> inputs);
+
+  /// [collective] One round of compression; steps may lie between the two. Commit frees the blocks
+  /// that the round emptied. FailedPrecondition without a shard.
+  absl::Status BeginRound(absl::Span<const std::uint64_t> sequences);
+  absl::StatusOr<std::vector<RoundOutcome>> CommitRound(absl::Span<const std::uint64_t> sequences);
+  /// [collective] BeginRound and CommitRound.
+  absl::StatusOr<std::vector<RoundOutcome>> Compress(absl::Span<const std::uint64_t> sequences);
+
+  /// Physical rows of the sequence (slots attended), and its tokens so far (positions). 0 for a
+  /// sequence that is not known, as the counts below.
+  int Rows(std::uint64_t sequence) const;
+  int Length(std::uint64_t sequence) const;
+  int BlocksUsed(std::uint64_t sequence) const;
+  /// Bytes of the sequence's blocks over all layers on this rank.
+  std::size_t ResidentKvBytes(std::uint64_t sequence) const;
+  /// Bytes of one row over all layers on this rank.
+  std::size_t RowBytes() const;
+  int free_blocks() const;
+  int total_blocks() const;
+
+ private:
+  struct Parts;
+  explicit Engine(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace pinboard::engine
