@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace pinboard {
+namespace {
+
+using testing::MatchesRegex;
+
+class LogTest : public testing::Test {
+ protected:
+  static std::string Written(LogLevel threshold, void (*log)()) {
+    testing::internal::CaptureStderr();
+    InitLog("pinboard rank 1", threshold);
+    log();
+    return testing::internal::GetCapturedStderr();
+  }
+};
+
+TEST_F(LogTest, ALineHasTimeLevelProcessAndMessage) {
+  const std::string line =
+      Written(LogLevel::kWarning, [] { LogWarning("page ", 7, " is gone: ", 0.5); });
+  EXPECT_THAT(line, MatchesRegex("[0-9]+-[0-9]+-[0-9]+T[0-9]+:[0-9]+:[0-9]+\\.[0-9]+Z W "
+                                 "pinboard rank 1\\[[0-9]+\\] page 7 is gone: 0\\.5\n"));
+}
+
+TEST_F(LogTest, LevelsBelowTheThresholdAreQuiet) {
+  EXPECT_EQ(Written(LogLevel::kWarning,
+                    [] {
+                      LogDebug("d");
+                      LogInfo("i");
+                    }),
+            "");
+  EXPECT_EQ(Written(LogLevel::kOff, [] { LogError("e"); }), "");
+  EXPECT_NE(Written(LogLevel::kDebug, [] { LogDebug("d"); }), "");
+}
+
+TEST_F(LogTest, AMessageStaysOneLineWhateverIsInIt) {
+  const std::string line =
+      Written(LogLevel::kError, [] { LogError("from a peer: a\nb\r{}\x1b[31m"); });
+  EXPECT_THAT(line, testing::EndsWith("from a peer: a b {} [31m\n"));
+}
+
+TEST_F(LogTest, LevelsAreReadByName) {
+  EXPECT_EQ(*ParseLogLevel("debug"), LogLevel::kDebug);
+  EXPECT_EQ(*ParseLogLevel("off"), LogLevel::kOff);
+  EXPECT_EQ(ParseLogLevel("loud").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace pinboard

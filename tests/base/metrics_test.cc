@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "base/metrics.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/support/listening_socket.h"
+
+namespace pinboard {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+TEST(MetricsTest, CountersAndGaugesAppearInTheText) {
+  const auto registry = NewMetricRegistry();
+  registry->AddCounter("pinboard_misses_total", "Pages that were gone.", {{"reason", "late"}})
+      .Increment(3);
+  Gauge& bytes = registry->AddGauge("pinboard_arena_bytes", "Size of the arena.");
+  bytes.Set(1024);
+  bytes.Add(-24);
+  EXPECT_EQ(bytes.Value(), 1000);
+  const std::string text = registry->ExpositionText();
+  EXPECT_THAT(text, HasSubstr("# HELP pinboard_misses_total Pages that were gone.\n"
+                              "# TYPE pinboard_misses_total counter\n"
+                              "pinboard_misses_total{reason=\"late\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE pinboard_arena_bytes gauge\npinboard_arena_bytes 1000\n"));
+}
+
+TEST(MetricsTest, AHistogramCountsByUpperBound) {
+  const auto registry = NewMetricRegistry();
+  Histogram& seconds = registry->AddHistogram("pinboard_round_seconds", "A round.", {0.1, 1});
+  for (double value : {0.05, 0.1, 0.5, 9.0}) seconds.Observe(value);
+  const std::string text = registry->ExpositionText();
+  EXPECT_THAT(text, HasSubstr("pinboard_round_seconds_count 4\n"));
+  EXPECT_THAT(text, HasSubstr("{le=\"0.1\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("{le=\"1\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("{le=\"+Inf\"} 4\n"));
+}
+
+TEST(MetricsTest, TheSameNameAndLabelsAreTheSameHandle) {
+  const auto registry = NewMetricRegistry();
+  Counter& first = registry->AddCounter("pinboard_pages_total", "Pages.", {{"way", "in"}});
+  EXPECT_EQ(&registry->AddCounter("pinboard_pages_total", "Pages.", {{"way", "in"}}), &first);
+  EXPECT_NE(&registry->AddCounter("pinboard_pages_total", "Pages.", {{"way", "out"}}), &first);
+}
+
+TEST(MetricsTest, IncrementsOfManyThreadsAllCount) {
+  const auto registry = NewMetricRegistry();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      Counter& counter = registry->AddCounter("pinboard_steps_total", "Steps.");
+      for (int step = 0; step < 1000; ++step) counter.Increment();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(registry->AddCounter("pinboard_steps_total", "Steps.").Value(), 4000);
+}
+
+TEST(MetricsDeathTest, AMalformedOrReusedNameEndsTheProcessAndNamesTheMetric) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto registry = NewMetricRegistry();
+  EXPECT_DEATH(registry->AddCounter("no spaces", "Help."), "metric no spaces");
+  registry->AddCounter("pinboard_pages_total", "Pages.");
+  EXPECT_DEATH(registry->AddGauge("pinboard_pages_total", "Pages."), "pinboard_pages_total");
+}
+
+std::string Get(int port, const std::string& path) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
+    const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+    if (send(fd, request.data(), request.size(), 0) > 0) {
+      char buffer[4096];
+      for (ssize_t n; (n = recv(fd, buffer, sizeof(buffer), 0)) > 0;) answer.append(buffer, n);
+    }
+  }
+  close(fd);
+  return answer;
+}
+
+TEST(MetricServerTest, AnswersScrapesOnLoopback) {
+  const auto registry = NewMetricRegistry();
+  registry->AddCounter("pinboard_steps_total", "Steps.").Increment();
+  const auto server = ServeMetrics(*registry, "0");
+  ASSERT_TRUE(server.ok()) << server.status();
+  const std::string answer = Get((*server)->port(), "/metrics");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(answer, HasSubstr("pinboard_steps_total 1\n"));
+}
+
+TEST(MetricServerTest, APortInUseIsOneClearLine) {
+  const auto registry = NewMetricRegistry();
+  const ListeningSocket taken;
+  const auto server = ServeMetrics(*registry, std::to_string(taken.port()));
+  EXPECT_EQ(server.status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(server.status().message()), HasSubstr("in use"));
+  EXPECT_THAT(std::string(server.status().message()), testing::Not(HasSubstr("\n")));
+}
+
+TEST(MetricServerTest, AnAddressThatCannotBeReadIsRefused) {
+  const auto registry = NewMetricRegistry();
+  EXPECT_EQ(ServeMetrics(*registry, "metrics").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace pinboard
