@@ -44,6 +44,8 @@ struct SequenceOptions {
   double tau = 1.0;
   int window = 64;
   std::uint64_t seed = 0;
+  bool align_at = false;  // H of the token's own output instead of the one that predicts it
+  bool entropy_over_log_k = false;  // H divided by log k
   double budget = 0.1;
   double band = 0.4;
   int recall_pages = 16;

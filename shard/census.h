@@ -1,0 +1,27 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The reachability census: what a compaction must leave true (prior-art.md, "freed-block orphan").
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "pinboard/shard.h"
+#include "shard/sequence_state.h"
+
+namespace pinboard {
+
+/// One hash per physical row of a layer, over the row's key and value bytes.
+std::vector<std::uint64_t> HashRows(const ShardModel& model, int layer,
+                                    absl::Span<const std::int32_t> block_table,
+                                    absl::Span<const std::int32_t> rows);
+
+/// Internal, naming the first violation: every physical row has one position, below the length;
+/// none is attended twice, the ring's included; rows behind the ring ascend by position; every row
+/// is reachable through the block table and no block stands in it twice.
+absl::Status CheckSequence(const ShardModel& model, const SequenceState& state,
+                           absl::Span<const std::int32_t> block_table);
+
+}  // namespace pinboard

@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What the parts of a rank's runtime share.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "cache_service/page_store.h"
+#include "pinboard/shard.h"
+#include "shard/sequence_state.h"
+#include "transport/collective/communicator.h"
+
+namespace pinboard {
+
+/// Owned by the runtime; the parts hold a reference. One thread.
+struct ShardContext {
+  ShardOptions options;
+  transport::Communicator* communicator = nullptr;
+  cache_service::PageStore* store = nullptr;  // null: no band, no recall
+  absl::flat_hash_map<std::uint64_t, SequenceState> sequences;
+  ShardStats stats;
+
+  int tp() const { return communicator->size(); }
+  int rank() const { return communicator->rank(); }
+  absl::Time RankDeadline() const {
+    return absl::Now() + absl::Milliseconds(options.rank_deadline_ms);
+  }
+  absl::Time RoundDeadline() const {
+    return absl::Now() + absl::Milliseconds(options.round_deadline_ms);
+  }
+  absl::Time FetchDeadline() const {
+    return absl::Now() + absl::Milliseconds(options.fetch_deadline_ms);
+  }
+
+  /// Which of the distinct KV shards this rank holds, and its place among the ranks that hold the
+  /// same.
+  int kv_shard() const { return rank() / options.model.kv_replicas; }
+  int kv_replica() const { return rank() % options.model.kv_replicas; }
+  /// One rank per replica group offloads a page: one copy in the service (vllm#47929).
+  bool OwnsPage(std::uint32_t page) const {
+    return static_cast<int>(page % static_cast<std::uint32_t>(options.model.kv_replicas)) ==
+           kv_replica();
+  }
+};
+
+/// A missing rank in a collective that every rank must pass is a lost rank.
+inline absl::Status AsLostRank(const absl::Status& status) {
+  if (!absl::IsDeadlineExceeded(status)) return status;
+  return absl::UnavailableError(status.message());
+}
+
+}  // namespace pinboard

@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "shard/digest_table.h"
+
+namespace pinboard {
+
+absl::Status DigestTable::Add(const KvShape& shape, std::uint32_t page,
+                              absl::Span<const std::byte> bytes) {
+  const std::size_t heads = static_cast<std::size_t>(shape.kv_heads);
+  const std::size_t width = heads * static_cast<std::size_t>(shape.key_dim);
+  std::int32_t slot = 0;
+  if (free_.empty()) {
+    slot = static_cast<std::int32_t>(radius_scale_.size() / heads);
+    centre_.resize(centre_.size() + width);
+    radius_.resize(radius_.size() + width);
+    radius_scale_.resize(radius_scale_.size() + heads);
+  } else {
+    slot = free_.back();
+    free_.pop_back();
+  }
+  slots_[page] = slot;
+  return kernels::BuildDigest(shape, bytes, absl::MakeSpan(centre_).subspan(slot * width, width),
+                              absl::MakeSpan(radius_).subspan(slot * width, width),
+                              absl::MakeSpan(radius_scale_).subspan(slot * heads, heads));
+}
+
+void DigestTable::Remove(std::uint32_t page) {
+  const auto found = slots_.find(page);
+  if (found == slots_.end()) return;
+  free_.push_back(found->second);
+  slots_.erase(found);
+}
+
+std::vector<std::int32_t> DigestTable::Slots(absl::Span<const std::uint32_t> pages) const {
+  std::vector<std::int32_t> slots;
+  slots.reserve(pages.size());
+  for (const std::uint32_t page : pages) slots.push_back(slots_.at(page));
+  return slots;
+}
+
+}  // namespace pinboard

@@ -1,0 +1,38 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The digests of one layer's offloaded pages, structure of arrays, as the page score wants them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "kernels/page_digest/page_digest.h"
+#include "pinboard/kv_layout.h"
+
+namespace pinboard {
+
+/// Digests by page number. A value type; host memory; slots of removed pages are used again.
+class DigestTable {
+ public:
+  /// Makes and stores the digest of a page's bytes (kernels/page_transfer's layout).
+  absl::Status Add(const KvShape& shape, std::uint32_t page, absl::Span<const std::byte> bytes);
+  void Remove(std::uint32_t page);
+
+  kernels::DigestView view() const { return {centre_, radius_, radius_scale_}; }
+  /// Indices into view() of `pages`, all of which are present.
+  std::vector<std::int32_t> Slots(absl::Span<const std::uint32_t> pages) const;
+  std::size_t size() const { return slots_.size(); }
+
+ private:
+  absl::flat_hash_map<std::uint32_t, std::int32_t> slots_;
+  std::vector<std::int32_t> free_;
+  std::vector<std::uint16_t> centre_;
+  std::vector<std::uint8_t> radius_;
+  std::vector<float> radius_scale_;
+};
+
+}  // namespace pinboard

@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Pages on their way back: asked for, arrived and verified, or missed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "cache_service/page_store.h"
+
+namespace pinboard {
+
+/// Who wants a page: one layer's ring of one sequence.
+struct FetchTicket {
+  std::uint64_t sequence = 0;
+  int layer = 0;
+  std::uint32_t page = 0;
+
+  friend bool operator==(const FetchTicket&, const FetchTicket&) = default;
+  template <typename H>
+  friend H AbslHashValue(H state, const FetchTicket& ticket) {
+    return H::combine(std::move(state), ticket.sequence, ticket.layer, ticket.page);
+  }
+};
+
+/// A verified copy of a page. The bytes are this rank's own, so neither the service nor its death
+/// can change them between the agreement of the ranks and the scatter.
+struct FetchedPage {
+  cache_service::PageHeader header;
+  std::vector<std::byte> bytes;
+};
+
+/// Tickets of several sequences may ask for the same page: it is fetched once. Thread-compatible.
+class PageFetcher {
+ public:
+  enum class State : std::uint8_t { kPending, kReady, kMissed };
+
+  explicit PageFetcher(cache_service::PageStore* store) : store_(store) {}
+
+  /// Starts fetching, one message. `wanted_at` is given back by Take.
+  struct Request {
+    FetchTicket ticket;
+    cache_service::PageRef ref;
+    std::uint64_t wanted_at = 0;
+  };
+  void Start(absl::Span<const Request> requests, absl::Time deadline);
+
+  /// Collects what has arrived; verifies each page's identity and tag. Never blocks.
+  void Poll();
+  /// Polls until nothing is pending or the deadline; what is pending then is a miss. True if it
+  /// waited.
+  bool Wait(absl::Time deadline);
+
+  /// kMissed for a ticket that was never started.
+  State StateOf(const FetchTicket& ticket) const;
+
+  /// What became of a ticket, and its end. Null page unless it is ready; also for an unknown
+  /// ticket.
+  struct Taken {
+    std::shared_ptr<const FetchedPage> page;  // shared by the tickets that asked for it
+    std::uint64_t wanted_at = 0;
+  };
+  Taken Take(const FetchTicket& ticket);
+  /// Forgets a sequence's tickets; late results are ignored.
+  void Forget(std::uint64_t sequence);
+
+ private:
+  struct Entry {
+    State state = State::kPending;
+    std::uint64_t wanted_at = 0;
+    std::shared_ptr<const FetchedPage> page;
+  };
+  using RefKey = std::pair<PageKey, std::uint32_t>;
+  void Settle(const cache_service::PageRef& ref, std::shared_ptr<const FetchedPage> page);
+
+  cache_service::PageStore* store_;
+  absl::flat_hash_map<FetchTicket, Entry> tickets_;
+  absl::flat_hash_map<RefKey, std::vector<FetchTicket>> waiting_;  // fetches under way
+};
+
+}  // namespace pinboard

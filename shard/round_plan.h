@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The first half of a compression round: score, merge, select. Changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cache_service/page_store.h"
+#include "kernels/influence/influence.h"
+#include "scheduler/band_plan.h"
+#include "scheduler/round_plan.h"
+#include "shard/context.h"
+
+namespace pinboard {
+
+/// What the round will do to one layer of one sequence.
+struct LayerPlan {
+  std::vector<std::int32_t> kept_rows;    // physical, ascending, outside the ring
+  std::vector<std::int32_t> information;  // [rows], merged E of every physical row
+  kernels::InformationTotals totals;
+  scheduler::BandPlan band;
+  std::vector<std::size_t> ring_fill;  // first round: which of band.publish goes to each ring slot
+  std::int64_t dropped = 0;
+};
+
+/// One sequence, as of the snapshot [rows, length).
+struct SequencePlan {
+  std::uint64_t sequence = 0;
+  scheduler::RoundPlan counts;
+  int rows = 0;
+  int length = 0;
+  std::vector<LayerPlan> layers;                 // empty where nothing is compressed
+  std::vector<cache_service::PageLease> leases;  // for the new pages this rank offloads
+};
+
+/// A round between Begin and Commit.
+struct RoundInProgress {
+  std::uint64_t number = 0;
+  bool ready = true;
+  std::string not_ready_because;
+  std::uint64_t plan_hash = 0;
+  std::vector<SequencePlan> sequences;
+};
+
+/// [one collective where tp > 1 and a sequence is compressed] A of every row and E of the new
+/// tokens are merged as integers; what follows is the same arithmetic on every rank. A late rank
+/// makes the round not ready; Unavailable: a rank is lost.
+absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t number,
+                                          std::span<const Shard::RoundEntry> entries);
+
+}  // namespace pinboard

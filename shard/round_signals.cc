@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "shard/round_signals.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/status_macros.h"
+#include "kernels/attention_score/attention_score.h"
+
+namespace pinboard {
+namespace {
+
+absl::Status Attention(const ShardContext& context, const SignalRequest& request, int l,
+                       std::vector<std::int32_t>* out) {
+  const SequenceState& state = *request.state;
+  const ShardModel& model = context.options.model;
+  const LayerState& layer = state.layers[l];
+  if (state.policy.queries == AttentionQueries::kNone) return absl::OkStatus();
+  const int window = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
+                                                                    : state.policy.window;
+  out->resize(state.rows - state.ring_rows);
+  return kernels::AttentionScore(
+      {model.cache[l], model.kv, model.block_size, request.block_table, layer.positions,
+       state.ring_rows, layer.queries.Last(window), layer.queries.LastPositions(window),
+       model.query_heads, model.total_query_heads, model.attention_scale, state.policy.pool},
+      absl::MakeSpan(*out));
+}
+
+/// H of the pending tokens, aligned as the policy asks.
+std::vector<float> PendingEntropy(const SequenceState& state) {
+  const auto first = state.entropy_after.begin() + (state.policy.method.align_at ? 1 : 0);
+  std::vector<float> entropy(first, first + (state.length - state.merged_length));
+  if (state.policy.method.entropy_over_log_k) {
+    const float log_k = std::log(static_cast<float>(state.policy.method.top_k));
+    for (float& value : entropy) value /= log_k;
+  }
+  return entropy;
+}
+
+absl::Status Information(const ShardContext& context, const SequenceState& state, int l,
+                         std::vector<std::int32_t>* out) {
+  const std::vector<float> entropy = PendingEntropy(state);
+  out->resize(entropy.size());
+  PB_RETURN_IF_ERROR(kernels::Information(state.layers[l].pending_shift, entropy,
+                                          state.policy.method.tau, absl::MakeSpan(*out)));
+  for (std::size_t i = 0; i < out->size(); ++i) {
+    if ((state.merged_length + static_cast<int>(i)) % context.tp() != context.rank()) (*out)[i] = 0;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest> requests,
+                          absl::Time deadline, std::vector<std::vector<LayerSignals>>* merged) {
+  merged->assign(requests.size(), std::vector<LayerSignals>(context.options.model.layers));
+  std::vector<std::int32_t> buffer;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    for (std::size_t l = 0; l < (*merged)[i].size(); ++l) {
+      LayerSignals& signals = (*merged)[i][l];
+      PB_RETURN_IF_ERROR(Attention(context, requests[i], static_cast<int>(l), &signals.attention));
+      PB_RETURN_IF_ERROR(
+          Information(context, *requests[i].state, static_cast<int>(l), &signals.information));
+      buffer.insert(buffer.end(), signals.attention.begin(), signals.attention.end());
+      buffer.insert(buffer.end(), signals.information.begin(), signals.information.end());
+    }
+  }
+  if (context.tp() == 1) return absl::OkStatus();
+  PB_RETURN_IF_ERROR(context.communicator->SumInt32(absl::MakeSpan(buffer), deadline));
+  auto from = buffer.begin();
+  for (auto& layers : *merged) {
+    for (LayerSignals& signals : layers) {
+      for (auto* part : {&signals.attention, &signals.information}) {
+        std::copy(from, from + static_cast<std::ptrdiff_t>(part->size()), part->begin());
+        from += static_cast<std::ptrdiff_t>(part->size());
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace pinboard

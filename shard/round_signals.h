@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What a round measures before it decides: this rank's A and E, merged over all ranks.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "shard/context.h"
+
+namespace pinboard {
+
+/// One layer's merged signals.
+struct LayerSignals {
+  std::vector<std::int32_t> attention;    // [rows - ring_rows]; empty where the policy takes none
+  std::vector<std::int32_t> information;  // [new tokens]: positions merged_length ... length - 1
+};
+
+/// A sequence that takes part in the merge.
+struct SignalRequest {
+  const SequenceState* state = nullptr;
+  absl::Span<const std::int32_t> block_table;
+};
+
+/// [collective where tp > 1] One integer sum for all layers of all sequences: [sequence][layer] A
+/// and the new tokens' E, to which only rank (position mod tp) contributes (architecture.md, round,
+/// 2 and 3).
+absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest> requests,
+                          absl::Time deadline, std::vector<std::vector<LayerSignals>>* merged);
+
+}  // namespace pinboard

@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Everything a rank knows of one sequence besides its rows, which the engine holds.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/page.h"
+#include "cache_service/page_store.h"
+#include "kernels/influence/influence.h"
+#include "scheduler/policy/policy.h"
+#include "scheduler/recall_plan.h"
+#include "scheduler/round_plan.h"
+#include "shard/digest_table.h"
+#include "shard/query_window.h"
+
+namespace pinboard {
+
+/// A page of the band, in the service and perhaps in the ring too.
+struct PageInfo {
+  cache_service::PageRef ref;
+  std::int64_t mean_information = 0;
+  std::array<std::int32_t, kPageRows> positions{};
+  std::array<std::int32_t, kPageRows> information{};
+};
+
+/// One layer. Physical rows: [ring | kept, ascending positions | new, ascending positions].
+struct LayerState {
+  std::vector<std::int32_t> positions;    // [rows]
+  std::vector<std::int32_t> information;  // [rows], merged E; 0 until the row's first round
+  kernels::InformationTotals totals;      // over all tokens merged so far, dropped ones included
+  std::vector<float> pending_shift;       // D of the tokens [merged_length, length)
+  QueryWindow queries;
+  DigestTable digests;
+  absl::flat_hash_map<std::uint32_t, PageInfo> pages;
+  scheduler::RecallPlan recall;
+  std::uint32_t next_page = 0;
+};
+
+/// A value type: forking a sequence copies it. The same on every rank but for this rank's floats
+/// (queries, digests, pending signals).
+struct SequenceState {
+  scheduler::PolicySpec policy;
+  scheduler::BudgetOptions budget;
+  int prompt_tokens = 0;
+
+  int length = 0;         // positions so far
+  int rows = 0;           // physical rows
+  int ring_rows = 0;      // at the head of them
+  int merged_length = 0;  // tokens whose E all ranks agree on
+  /// Entropy of the model's output after the tokens [merged_length - 1, length): the first one is
+  /// that of the token before the pending ones, 0 where there is none (method.md: H_0 = 0).
+  std::vector<float> entropy_after = {0.0F};
+  std::uint64_t steps = 0;
+  std::vector<LayerState> layers;
+
+  bool recalls() const { return ring_rows > 0; }
+};
+
+}  // namespace pinboard

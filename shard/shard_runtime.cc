@@ -1,0 +1,301 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "shard/shard_runtime.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/public_status.h"
+#include "base/status_macros.h"
+#include "kernels/page_digest/page_digest.h"
+#include "scheduler/policy/policy.h"
+#include "scheduler/round_plan.h"
+#include "shard/round_apply.h"
+#include "shard/shard_factory.h"
+#include "shard/token_exchange.h"
+
+namespace pinboard {
+namespace {
+
+template <typename T>
+absl::Span<T> AsSpan(std::span<T> span) {
+  return absl::Span<T>(span.data(), span.size());
+}
+
+absl::StatusOr<ScoreRule> ParseFusion(const std::string& fusion) {
+  if (fusion == "published") return ScoreRule::kPublished;
+  if (fusion == "max") return ScoreRule::kMaxNormalised;
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown fusion '", fusion, "': use published or max"));
+}
+
+/// What every rank must agree on before anything changes.
+struct Vote {
+  std::uint64_t round = 0;
+  std::uint64_t plan_hash = 0;
+  std::uint64_t ready = 0;
+};
+
+absl::Status CheckModel(const ShardModel& model, int tp) {
+  if (model.layers < 1 || model.query_heads < 1 || model.kv.kv_heads < 1 || model.kv.key_dim < 1 ||
+      model.hidden_dim < 1 || model.vocab_local < 1 || model.kv_replicas < 1 ||
+      model.block_size < kPageRows || model.block_size % kPageRows != 0) {
+    return absl::InvalidArgumentError(
+        "the shard's model has a dimension that is missing or not positive");
+  }
+  if (model.cache.size() != static_cast<std::size_t>(model.layers)) {
+    return absl::InvalidArgumentError(absl::StrCat("the shard's model has ", model.layers,
+                                                   " layers and ", model.cache.size(), " caches"));
+  }
+  if (tp % model.kv_replicas != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(model.kv_replicas, " KV replicas do not divide ", tp, " ranks"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+ShardRuntime::ShardRuntime(ShardContext context)
+    : context_(std::move(context)), recorder_(&context_), recall_(&context_) {}
+
+absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& options) const {
+  scheduler::MethodOptions method;
+  PB_ASSIGN_OR_RETURN(method.fusion, ParseFusion(options.fusion));
+  method.alpha = options.alpha;
+  method.tau = options.tau;
+  method.window = options.window;
+  method.seed = options.seed;
+  method.align_at = options.align_at;
+  method.entropy_over_log_k = options.entropy_over_log_k;
+  method.top_k = context_.options.top_k;
+
+  SequenceState state;
+  PB_ASSIGN_OR_RETURN(state.policy, scheduler::MakePolicy(options.policy, method));
+  state.budget = {options.budget, options.band, options.recall_pages, context_.store != nullptr};
+  PB_RETURN_IF_ERROR(scheduler::Validate(state.budget));
+  if (state.policy.queries == AttentionQueries::kAll && !context_.options.observe_all_queries) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("policy ", options.policy, " looks at all queries: set observe_all_queries"));
+  }
+  state.prompt_tokens = options.prompt_tokens;
+  const ShardModel& model = context_.options.model;
+  const int capacity =
+      context_.options.observe_all_queries ? QueryWindow::kUnlimited : state.policy.window;
+  state.layers.resize(model.layers);
+  for (LayerState& layer : state.layers) {
+    layer.queries = QueryWindow(capacity, model.query_heads * model.kv.key_dim);
+  }
+  return state;
+}
+
+Status ShardRuntime::AddSequence(std::uint64_t sequence, const SequenceOptions& options) {
+  if (context_.sequences.contains(sequence)) {
+    return {StatusCode::kAlreadyExists, absl::StrCat("sequence ", sequence, " exists already")};
+  }
+  auto state = NewState(options);
+  if (!state.ok()) return ToPublicStatus(state.status());
+  context_.sequences[sequence] = *std::move(state);
+  return {};
+}
+
+Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
+                                  const SequenceOptions& options) {
+  const auto parent = context_.sequences.find(from);
+  if (parent == context_.sequences.end()) {
+    return {StatusCode::kNotFound, absl::StrCat("sequence ", from, " was never added")};
+  }
+  if (context_.sequences.contains(to)) {
+    return {StatusCode::kAlreadyExists, absl::StrCat("sequence ", to, " exists already")};
+  }
+  auto fresh = NewState(options);
+  if (!fresh.ok()) return ToPublicStatus(fresh.status());
+  SequenceState state = parent->second;
+  state.policy = fresh->policy;
+  state.budget = fresh->budget;
+  state.prompt_tokens = fresh->prompt_tokens;
+  const int capacity = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
+                                                                      : state.policy.window;
+  for (LayerState& layer : state.layers) layer.queries = layer.queries.WithCapacity(capacity);
+  context_.sequences[to] = std::move(state);
+  return {};
+}
+
+Status ShardRuntime::RemoveSequence(std::uint64_t sequence) {
+  const auto found = context_.sequences.find(sequence);
+  if (found == context_.sequences.end()) {
+    return {StatusCode::kNotFound, absl::StrCat("sequence ", sequence, " was never added")};
+  }
+  bool has_pages = false;
+  for (const LayerState& layer : found->second.layers) {
+    for (const auto& [page, info] : layer.pages) has_pages |= info.ref.key.sequence == sequence;
+  }
+  if (has_pages) context_.store->DropSequence(sequence);
+  if (context_.store != nullptr) recall_.Forget(sequence);
+  context_.sequences.erase(found);
+  return {};
+}
+
+int ShardRuntime::Rows(std::uint64_t sequence) const {
+  const auto found = context_.sequences.find(sequence);
+  return found == context_.sequences.end() ? 0 : found->second.rows;
+}
+
+int ShardRuntime::Length(std::uint64_t sequence) const {
+  const auto found = context_.sequences.find(sequence);
+  return found == context_.sequences.end() ? 0 : found->second.length;
+}
+
+std::vector<std::int32_t> ShardRuntime::RowPositions(std::uint64_t sequence, int layer) const {
+  const auto found = context_.sequences.find(sequence);
+  if (found == context_.sequences.end()) return {};
+  return found->second.layers[layer].positions;
+}
+
+Status ShardRuntime::BeginStep(std::span<const StepEntry> entries) {
+  if (absl::Status begun = recorder_.Begin(entries); !begun.ok()) return ToPublicStatus(begun);
+  return ToPublicStatus(recall_.MakeVisible(recorder_.slices()));
+}
+
+Status ShardRuntime::ObserveQueries(int layer, std::span<const float> queries) {
+  if (absl::Status seen = recorder_.Queries(layer, AsSpan(queries)); !seen.ok()) {
+    return ToPublicStatus(seen);
+  }
+  return ToPublicStatus(recall_.Score(recorder_.slices(), layer, AsSpan(queries)));
+}
+
+Status ShardRuntime::ObserveHidden(int layer, std::span<const float> hidden) {
+  return ToPublicStatus(recorder_.Hidden(layer, AsSpan(hidden)));
+}
+
+Status ShardRuntime::ExchangeScores() {
+  return ToPublicStatus(recall_.Exchange(recorder_.slices()));
+}
+
+Status ShardRuntime::ObserveLogits(int first_token, int tokens, std::span<const float> logits) {
+  return ToPublicStatus(recorder_.Logits(first_token, tokens, AsSpan(logits)));
+}
+
+Result<std::vector<StepEntryResult>> ShardRuntime::EndStep() {
+  return ToPublicResult(FinishStep());
+}
+
+absl::StatusOr<std::vector<StepEntryResult>> ShardRuntime::FinishStep() {
+  const auto report = recall_.Report(recorder_.slices());
+  PB_ASSIGN_OR_RETURN(TokenExchangeResult merged, ExchangeTokens(context_, recorder_, report));
+  recall_.Resolve(recorder_.slices(), merged.reports);
+  std::vector<StepEntryResult> results;
+  for (std::size_t i = 0; i < recorder_.slices().size(); ++i) {
+    const StepSlice& slice = recorder_.slices()[i];
+    const int last = slice.first_token + slice.entry.tokens - 1;
+    results.push_back({std::move(merged.candidates[i]), merged.entropy_after[last]});
+  }
+  NoteWorkspace();
+  recorder_.Finish(merged.entropy_after);
+  return results;
+}
+
+Status ShardRuntime::BeginRound(std::span<const RoundEntry> entries) {
+  auto planned = PlanRound(context_, ++round_number_, entries);
+  if (!planned.ok()) return ToPublicStatus(planned.status());
+  round_ = *std::move(planned);
+  return {};
+}
+
+Result<std::vector<RoundOutcome>> ShardRuntime::CommitRound(std::span<const RoundEntry> entries) {
+  return ToPublicResult(Commit(entries));
+}
+
+absl::Status ShardRuntime::AgreeOnRound(std::string* kept_all_because) {
+  *kept_all_because = round_->not_ready_because;
+  if (context_.tp() == 1) return absl::OkStatus();
+  const Vote own{round_->number, round_->plan_hash, round_->ready ? 1U : 0U};
+  std::vector<Vote> votes(context_.tp());
+  PB_RETURN_IF_ERROR(AsLostRank(context_.communicator->AllGather(
+      {reinterpret_cast<const std::byte*>(&own), sizeof(own)},
+      {reinterpret_cast<std::byte*>(votes.data()), votes.size() * sizeof(Vote)},
+      context_.RankDeadline())));
+  const bool ready =
+      std::all_of(votes.begin(), votes.end(), [](const Vote& v) { return v.ready == 1; });
+  const bool equal = std::all_of(votes.begin(), votes.end(), [&](const Vote& v) {
+    return v.round == own.round && v.plan_hash == votes.front().plan_hash;
+  });
+  if (!ready) {
+    if (kept_all_because->empty()) *kept_all_because = "another rank was not ready";
+  } else if (!equal) {
+    *kept_all_because = "the ranks' plans differ";
+    ++context_.stats.keepset_mismatches;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
+    std::span<const RoundEntry> entries) {
+  if (!round_.has_value() || round_->sequences.size() != entries.size()) {
+    return absl::FailedPreconditionError("CommitRound without a BeginRound of the same sequences");
+  }
+  std::string kept_all_because;
+  PB_RETURN_IF_ERROR(AgreeOnRound(&kept_all_because));
+  ++context_.stats.rounds;
+  if (!kept_all_because.empty()) ++context_.stats.rounds_kept_all;
+  std::vector<RoundOutcome> outcomes;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    SequencePlan& plan = round_->sequences[i];
+    const SequenceState& state = context_.sequences.at(plan.sequence);
+    RoundOutcome outcome;
+    outcome.sequence = plan.sequence;
+    outcome.plan_hash = round_->plan_hash;
+    outcome.kept_all_because = kept_all_because;
+    if (kept_all_because.empty() && plan.layers.empty()) {
+      outcome.kept_all_because = "nothing to gain";
+    } else if (kept_all_because.empty()) {
+      PB_RETURN_IF_ERROR(ApplyRound(context_, plan, AsSpan(entries[i].block_table), &outcome));
+    }
+    outcome.rows = state.rows;
+    const int block_size = context_.options.model.block_size;
+    outcome.blocks = (state.rows + block_size - 1) / block_size;
+    outcomes.push_back(std::move(outcome));
+  }
+  round_.reset();
+  return outcomes;
+}
+
+void ShardRuntime::NoteWorkspace() {
+  std::size_t bytes = recorder_.workspace_bytes();
+  for (const auto& [id, state] : context_.sequences) {
+    for (const LayerState& layer : state.layers) {
+      bytes += layer.queries.bytes() + layer.pending_shift.capacity() * sizeof(float);
+    }
+    bytes += state.entropy_after.capacity() * sizeof(float);
+  }
+  context_.stats.workspace_bytes = std::max(context_.stats.workspace_bytes, bytes);
+}
+
+ShardStats ShardRuntime::stats() const {
+  ShardStats stats = context_.stats;
+  stats.collectives = context_.communicator->issued();
+  for (const auto& [id, state] : context_.sequences) {
+    for (const LayerState& layer : state.layers) {
+      stats.digest_bytes += layer.digests.size() * kernels::DigestBytes(context_.options.model.kv);
+    }
+  }
+  return stats;
+}
+
+absl::StatusOr<std::unique_ptr<Shard>> CreateShard(const ShardOptions& options,
+                                                   transport::Communicator* communicator,
+                                                   cache_service::PageStore* store) {
+  PB_RETURN_IF_ERROR(CheckModel(options.model, communicator->size()));
+  if (options.top_k < 2 || options.top_k > 512) {
+    return absl::InvalidArgumentError(absl::StrCat("top_k is ", options.top_k, ": use 2 to 512"));
+  }
+  ShardContext context;
+  context.options = options;
+  context.communicator = communicator;
+  context.store = store;
+  return std::make_unique<ShardRuntime>(std::move(context));
+}
+
+}  // namespace pinboard

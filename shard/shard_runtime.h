@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The Shard: wires recorder, recall and rounds to the calls of an engine.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "pinboard/shard.h"
+#include "shard/context.h"
+#include "shard/recall.h"
+#include "shard/round_plan.h"
+#include "shard/step_recorder.h"
+
+namespace pinboard {
+
+class ShardRuntime final : public Shard {
+ public:
+  explicit ShardRuntime(ShardContext context);
+
+  Status AddSequence(std::uint64_t sequence, const SequenceOptions& options) override;
+  Status ForkSequence(std::uint64_t from, std::uint64_t to,
+                      const SequenceOptions& options) override;
+  Status RemoveSequence(std::uint64_t sequence) override;
+  int Rows(std::uint64_t sequence) const override;
+  int Length(std::uint64_t sequence) const override;
+  std::vector<std::int32_t> RowPositions(std::uint64_t sequence, int layer) const override;
+
+  Status BeginStep(std::span<const StepEntry> entries) override;
+  Status ObserveQueries(int layer, std::span<const float> queries) override;
+  Status ObserveHidden(int layer, std::span<const float> hidden) override;
+  Status ExchangeScores() override;
+  Status ObserveLogits(int first_token, int tokens, std::span<const float> logits) override;
+  Result<std::vector<StepEntryResult>> EndStep() override;
+
+  Status BeginRound(std::span<const RoundEntry> entries) override;
+  Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> entries) override;
+
+  ShardStats stats() const override;
+
+ private:
+  absl::StatusOr<SequenceState> NewState(const SequenceOptions& options) const;
+  absl::StatusOr<std::vector<StepEntryResult>> FinishStep();
+  absl::StatusOr<std::vector<RoundOutcome>> Commit(std::span<const RoundEntry> entries);
+  absl::Status AgreeOnRound(std::string* kept_all_because);
+  void NoteWorkspace();
+
+  ShardContext context_;
+  StepRecorder recorder_;
+  Recall recall_;
+  std::uint64_t round_number_ = 0;
+  std::optional<RoundInProgress> round_;
+};
+
+}  // namespace pinboard

@@ -1,0 +1,142 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "shard/step_recorder.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "kernels/entropy/entropy.h"
+#include "kernels/representation_shift/representation_shift.h"
+
+namespace pinboard {
+namespace {
+
+absl::Status CheckEntry(const ShardContext& context, const StepEntry& entry) {
+  const auto found = context.sequences.find(entry.sequence);
+  if (found == context.sequences.end()) {
+    return absl::NotFoundError(absl::StrCat("sequence ", entry.sequence, " was never added"));
+  }
+  if (entry.tokens < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("sequence ", entry.sequence, " joins a step with ", entry.tokens, " tokens"));
+  }
+  const auto slots =
+      entry.block_table.size() * static_cast<std::size_t>(context.options.model.block_size);
+  if (static_cast<std::size_t>(found->second.rows + entry.tokens) > slots) {
+    return absl::InvalidArgumentError(absl::StrCat("the block table of sequence ", entry.sequence,
+                                                   " has ", slots, " slots for ",
+                                                   found->second.rows + entry.tokens, " rows"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status StepRecorder::Begin(std::span<const StepEntry> entries) {
+  for (const StepEntry& entry : entries) PB_RETURN_IF_ERROR(CheckEntry(*context_, entry));
+  slices_.clear();
+  tokens_ = 0;
+  logits_seen_ = 0;
+  for (const StepEntry& entry : entries) {
+    SequenceState& state = context_->sequences.at(entry.sequence);
+    slices_.push_back({&state, entry, tokens_, state.length});
+    tokens_ += entry.tokens;
+    state.rows += entry.tokens;
+    state.length += entry.tokens;
+    ++state.steps;
+    for (LayerState& layer : state.layers) {
+      for (int position = state.length - entry.tokens; position < state.length; ++position) {
+        layer.positions.push_back(position);
+      }
+      layer.information.resize(layer.positions.size(), 0);
+    }
+  }
+  const auto top_k = static_cast<std::size_t>(context_->options.top_k);
+  values_.resize(tokens_ * top_k);
+  ids_.resize(tokens_ * top_k);
+  hidden_.resize(static_cast<std::size_t>(context_->options.model.layers));
+  return absl::OkStatus();
+}
+
+absl::Status StepRecorder::Queries(int layer, absl::Span<const float> queries) {
+  const ShardModel& model = context_->options.model;
+  const std::size_t width = static_cast<std::size_t>(model.query_heads) * model.kv.key_dim;
+  if (queries.size() != tokens_ * width) {
+    return absl::InvalidArgumentError(absl::StrCat("layer ", layer, ": ", queries.size(),
+                                                   " query values for ", tokens_, " tokens of ",
+                                                   width));
+  }
+  for (const StepSlice& slice : slices_) {
+    slice.state->layers[layer].queries.Append(
+        queries.subspan(slice.first_token * width, slice.entry.tokens * width),
+        slice.first_position);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StepRecorder::Hidden(int layer, absl::Span<const float> hidden) {
+  const ShardModel& model = context_->options.model;
+  if (hidden.size() != static_cast<std::size_t>(tokens_) * model.hidden_dim) {
+    return absl::InvalidArgumentError(absl::StrCat("layer ", layer, ": ", hidden.size(),
+                                                   " hidden values for ", tokens_, " tokens of ",
+                                                   model.hidden_dim));
+  }
+  hidden_[layer].assign(hidden.begin(), hidden.end());
+  return layer + 1 == model.layers ? Shift() : absl::OkStatus();
+}
+
+absl::Status StepRecorder::Shift() {
+  const ShardModel& model = context_->options.model;
+  std::vector<float> shift(tokens_);
+  for (int layer = 0; layer < model.layers; ++layer) {
+    PB_RETURN_IF_ERROR(kernels::RepresentationShift(hidden_[layer], hidden_.back(), tokens_,
+                                                    model.hidden_dim, absl::MakeSpan(shift)));
+    for (const StepSlice& slice : slices_) {
+      auto& pending = slice.state->layers[layer].pending_shift;
+      const auto first = shift.begin() + slice.first_token;
+      pending.insert(pending.end(), first, first + slice.entry.tokens);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StepRecorder::Logits(int first_token, int tokens, absl::Span<const float> logits) {
+  if (first_token != logits_seen_ || first_token + tokens > tokens_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("logits of tokens ", first_token, " to ", first_token + tokens,
+                     " out of order: ", logits_seen_, " of ", tokens_, " seen"));
+  }
+  const ShardModel& model = context_->options.model;
+  const auto top_k = static_cast<std::size_t>(context_->options.top_k);
+  logits_seen_ += tokens;
+  return kernels::TopKLogits(logits, tokens, model.vocab_local, model.vocab_begin,
+                             context_->options.top_k,
+                             absl::MakeSpan(values_).subspan(first_token * top_k, tokens * top_k),
+                             absl::MakeSpan(ids_).subspan(first_token * top_k, tokens * top_k));
+}
+
+std::vector<std::int32_t> StepRecorder::LastTokenIds() const {
+  const auto top_k = static_cast<std::size_t>(context_->options.top_k);
+  std::vector<std::int32_t> last;
+  last.reserve(slices_.size() * top_k);
+  for (const StepSlice& slice : slices_) {
+    const auto first = ids_.begin() + (slice.first_token + slice.entry.tokens - 1) * top_k;
+    last.insert(last.end(), first, first + top_k);
+  }
+  return last;
+}
+
+void StepRecorder::Finish(absl::Span<const float> entropy_after) {
+  for (const StepSlice& slice : slices_) {
+    const auto own = entropy_after.subspan(slice.first_token, slice.entry.tokens);
+    slice.state->entropy_after.insert(slice.state->entropy_after.end(), own.begin(), own.end());
+  }
+  slices_.clear();
+}
+
+std::size_t StepRecorder::workspace_bytes() const {
+  std::size_t bytes = values_.capacity() * sizeof(float) + ids_.capacity() * sizeof(std::int32_t);
+  for (const auto& hidden : hidden_) bytes += hidden.capacity() * sizeof(float);
+  return bytes;
+}
+
+}  // namespace pinboard

@@ -1,0 +1,59 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What one step shows of its tokens: queries, hidden states, logits; H and D per token as produced.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "shard/context.h"
+
+namespace pinboard {
+
+/// One sequence of the open step.
+struct StepSlice {
+  SequenceState* state = nullptr;
+  StepEntry entry;
+  int first_token = 0;              // in the step's tensors
+  std::int32_t first_position = 0;  // of its first new token
+};
+
+/// Buffers of the open step, reused from step to step. One thread.
+class StepRecorder {
+ public:
+  explicit StepRecorder(ShardContext* context) : context_(context) {}
+
+  absl::Status Begin(std::span<const StepEntry> entries);
+  absl::Status Queries(int layer, absl::Span<const float> queries);
+  absl::Status Hidden(int layer, absl::Span<const float> hidden);
+  absl::Status Logits(int first_token, int tokens, absl::Span<const float> logits);
+
+  const std::vector<StepSlice>& slices() const { return slices_; }
+  int tokens() const { return tokens_; }
+
+  /// This rank's candidates: values [tokens, top_k], and ids of each slice's last token
+  /// [slices, top_k].
+  absl::Span<const float> candidate_values() const { return values_; }
+  std::vector<std::int32_t> LastTokenIds() const;
+
+  /// Takes the entropy after each of the step's tokens [tokens], and closes the step.
+  void Finish(absl::Span<const float> entropy_after);
+
+  std::size_t workspace_bytes() const;
+
+ private:
+  absl::Status Shift();
+
+  ShardContext* context_;
+  std::vector<StepSlice> slices_;
+  int tokens_ = 0;
+  int logits_seen_ = 0;
+  std::vector<std::vector<float>> hidden_;  // [layers][tokens, hidden_dim]
+  std::vector<float> values_;
+  std::vector<std::int32_t> ids_;
+};
+
+}  // namespace pinboard
