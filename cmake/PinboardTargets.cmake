@@ -10,7 +10,8 @@
 #
 #   pinboard_test(NAME select_test SRCS select_test.cc DEPS pinboard::kernels_select
 #                 LABELS unit [TIMEOUT seconds])
-#     builds a GoogleTest program. Labels: unit, gpu, multirank, net, slow, fault.
+#     builds a GoogleTest program. Labels: unit, gpu, multirank, net, slow, fault. A multirank test
+#     counts as two processors, so that ctest runs little beside it.
 function(pinboard_library)
   cmake_parse_arguments(arg "" "NAME" "SRCS;HDRS;DEPS" ${ARGN})
   set(target pinboard_${arg_NAME})
@@ -24,6 +25,17 @@ function(pinboard_library)
     target_link_libraries(${target} INTERFACE ${arg_DEPS})
   endif()
   add_library(pinboard::${arg_NAME} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${arg_NAME})
+  pinboard_register_for_install(PINBOARD_LIBRARIES ${target})
+endfunction()
+
+# Remembers a target for PinboardInstall.cmake; what tests and benches build stays here.
+function(pinboard_register_for_install property target)
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_SOURCE_DIR}
+             OUTPUT_VARIABLE directory)
+  if(NOT directory MATCHES "^(tests|bench)(/|$)")
+    set_property(GLOBAL APPEND PROPERTY ${property} ${target})
+  endif()
 endfunction()
 
 function(pinboard_program)
@@ -32,6 +44,7 @@ function(pinboard_program)
   target_include_directories(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS} pinboard_options)
   set_target_properties(${arg_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  pinboard_register_for_install(PINBOARD_PROGRAMS ${arg_NAME})
 endfunction()
 
 function(pinboard_test)
@@ -51,4 +64,7 @@ function(pinboard_test)
   add_test(NAME ${arg_NAME} COMMAND ${arg_NAME})
   set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
     ENVIRONMENT "PINBOARD_SOURCE_DIR=${PROJECT_SOURCE_DIR};PINBOARD_BINARY_DIR=${PROJECT_BINARY_DIR};OPENBLAS_NUM_THREADS=1;UCX_NET_DEVICES=lo;UCX_LOG_LEVEL=error")
+  if("multirank" IN_LIST arg_LABELS)
+    set_tests_properties(${arg_NAME} PROPERTIES PROCESSORS 2)
+  endif()
 endfunction()
