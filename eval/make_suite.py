@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: 2026 The Pinboard Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Builds a said-once suite: long held-out text with five facts in it, each asked for at the end.
+
+One JSON object a line: `context`, `continuation` (the text that really follows, no fact in it) and
+`questions` (`prompt`, `answer`). Strings, to be tokenised by whichever model is loaded: a context
+and a continuation end at a line's end, a prompt ends in the space before the digits, so the parts
+give the same tokens apart as together. That is checked here for the tokenizer that is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from eval import corpus, facts
+from eval.tokenizer import encode, line_starts, load_tokenizer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes in tokens, the begin-of-text token not counted."""
+
+    context: tuple[int, int] = (3500, 3690)
+    continuation: int = 256
+    facts: int = 5
+    head: int = 16  # no fact within so many first tokens
+    tail: int = 400  # nor within so many last ones
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of one file: whole lines, with the characters where a line may be put in."""
+
+    path: str
+    text: str
+    places: list[int]
+    continuation: str
+
+
+def _last_at_most(values: list[int], limit: int) -> int | None:
+    fitting = [v for v in values if v <= limit]
+    return fitting[-1] if fitting else None
+
+
+def draw_window(
+    dice: random.Random, tokenizer: Tokenizer, file: corpus.SourceFile, plan: Plan
+) -> Window | None:
+    """A window with room for the facts' lines, or nothing where the file is too short."""
+    ids, offsets, starts = line_starts(tokenizer, file.text)
+    fact_room = plan.facts * 22
+    size = dice.randint(*plan.context) - fact_room
+    fitting = [s for s in starts if s + size + plan.continuation + 8 < len(ids)]
+    if not fitting:
+        return None
+    first = dice.choice(fitting)
+    end = _last_at_most(starts, first + size)
+    stop = _last_at_most(starts, (end or 0) + plan.continuation)
+    if end is None or stop is None or end - first < plan.context[0] or stop - end < 200:
+        return None
+    low, high = first + plan.head, end - plan.tail
+    places = [offsets[s] - offsets[first] for s in starts if low <= s <= high]
+    return Window(
+        file.path,
+        file.text[offsets[first] : offsets[end]],
+        places,
+        file.text[offsets[end] : offsets[stop]],
+    )
+
+
+def plant(dice: random.Random, window: Window, plan: Plan) -> tuple[str, list[facts.Fact]]:
+    """The context with one note in each of as many equal stretches, and the facts in order."""
+    planted = facts.draw_facts(dice, plan.facts, held_out=True)
+    parts, done = [], 0
+    for number, fact in enumerate(planted):
+        low = len(window.places) * number // plan.facts
+        high = len(window.places) * (number + 1) // plan.facts
+        at = window.places[dice.randrange(low, high)]
+        parts += [window.text[done:at], fact.note()]
+        done = at
+    return "".join([*parts, window.text[done:]]), planted
+
+
+def check(tokenizer: Tokenizer, entry: dict[str, Any], plan: Plan, limit: int = 4096) -> None:
+    """Raises if parts and whole differ in tokens, or if sizes or places are off."""
+    context = encode(tokenizer, entry["context"])
+    follow = encode(tokenizer, entry["continuation"])
+    if not plan.context[0] <= len(context) <= plan.context[1] + 10:
+        raise ValueError(f"context of {len(context)} tokens")
+    if encode(tokenizer, entry["context"] + entry["continuation"]) != context + follow:
+        raise ValueError("the continuation is not separable")
+    for asked in entry["questions"]:
+        prompt, answer = encode(tokenizer, asked["prompt"]), encode(tokenizer, asked["answer"])
+        if len(answer) != facts.CODE_DIGITS:
+            raise ValueError("the answer is not one token a digit")
+        question = asked["prompt"] + asked["answer"]
+        for text, ids in (
+            (entry["context"], context),
+            (entry["context"] + entry["continuation"], context + follow),
+        ):
+            if encode(tokenizer, text + question) != ids + prompt + answer:
+                raise ValueError("a question is not separable")
+        if 1 + len(context) + len(follow) + len(prompt) + len(answer) > limit:
+            raise ValueError("too long for the models' context")
+        before = entry["context"].index(f"is {asked['answer']}\n")
+        at = len(encode(tokenizer, entry["context"][:before]))
+        if not plan.head <= at <= len(context) - plan.tail:
+            raise ValueError(f"a fact at token {at} of {len(context)}")
+        if entry["context"].count(asked["answer"]) != 1:
+            raise ValueError("a code is there more than once")
+
+
+def build(tokenizer: Tokenizer, split: str, seed: int, contexts: int) -> list[dict[str, Any]]:
+    """The suite's entries. Files are taken in a drawn order, again from the first when used up."""
+    plan, dice = Plan(), random.Random(f"{split}/{seed}")
+    files = [f for f in corpus.read_library() if f.split == split]
+    dice.shuffle(files)
+    entries: list[dict[str, Any]] = []
+    taken: set[str] = set()
+    while len(entries) < contexts:
+        before = len(entries)
+        for file in files:
+            window = draw_window(dice, tokenizer, file, plan)
+            if window is None or window.text in taken or len(entries) == contexts:
+                continue
+            taken.add(window.text)
+            context, planted = plant(dice, window, plan)
+            entry = {
+                "id": f"{split}-{len(entries):02d}",
+                "source": window.path,
+                "context": context,
+                "continuation": window.continuation,
+                "questions": [{"prompt": f.question(), "answer": f.code} for f in planted],
+            }
+            check(tokenizer, entry, plan)
+            entries.append(entry)
+        if len(entries) == before:
+            raise ValueError(f"no file of the {split} split is long enough")
+    return entries
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Builds the suites of said-once questions.")
+    parser.add_argument("--tokenizer", type=pathlib.Path, default=pathlib.Path("models/tiny-llama"))
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("eval/suites"))
+    parser.add_argument("--contexts", type=int, default=24)
+    parser.add_argument("--test-seed", type=int, default=2026)
+    parser.add_argument("--dev-seed", type=int, default=7)
+    options = parser.parse_args()
+    tokenizer = load_tokenizer(options.tokenizer)
+    options.out.mkdir(parents=True, exist_ok=True)
+    suites = {"said-once": ("test", options.test_seed), "said-once-dev": ("dev", options.dev_seed)}
+    for name, (split, seed) in suites.items():
+        entries = build(tokenizer, split, seed, options.contexts)
+        lines = [json.dumps(entry, ensure_ascii=False) for entry in entries]
+        (options.out / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+        questions = sum(len(entry["questions"]) for entry in entries)
+        print(f"{name}: {len(entries)} contexts, {questions} questions, seed {seed}")
+
+
+if __name__ == "__main__":
+    main()
