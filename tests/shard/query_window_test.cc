@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "shard/query_window.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <vector>
+
+namespace pinboard {
+namespace {
+
+TEST(QueryWindow, KeepsTheMostRecentQueriesInOrder) {
+  QueryWindow window(4, 2);
+  for (int position = 0; position < 23; ++position) {
+    window.Append({static_cast<float>(position), -static_cast<float>(position)}, position);
+    const auto positions = window.LastPositions(4);
+    ASSERT_EQ(positions.size(), static_cast<std::size_t>(std::min(position + 1, 4)));
+    EXPECT_EQ(positions.back(), position);
+    EXPECT_EQ(window.Last(4).back(), -static_cast<float>(position));
+    EXPECT_EQ(window.Last(4).size(), positions.size() * 2);
+  }
+  EXPECT_EQ(window.LastPositions(2).front(), 21);
+}
+
+TEST(QueryWindow, TakesALongStepAtOnce) {
+  QueryWindow window(3, 1);
+  std::vector<float> queries(100);
+  std::iota(queries.begin(), queries.end(), 0.0F);
+  window.Append(queries, 1000);
+  EXPECT_EQ(window.LastPositions(3).front(), 1097);
+  EXPECT_EQ(window.Last(3).front(), 97.0F);
+}
+
+TEST(QueryWindow, CopiedWithASmallerCapacityKeepsTheEnd) {
+  QueryWindow window(QueryWindow::kUnlimited, 1);
+  for (int position = 0; position < 10; ++position)
+    window.Append({static_cast<float>(position)}, position);
+  EXPECT_EQ(window.Last(QueryWindow::kUnlimited).size(), 10U);
+  const QueryWindow last = window.WithCapacity(2);
+  EXPECT_EQ(last.LastPositions(5).size(), 2U);
+  EXPECT_EQ(last.Last(5).front(), 8.0F);
+}
+
+}  // namespace
+}  // namespace pinboard

@@ -1,0 +1,195 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Recall: what a query looks for comes back, on every rank at the same step, or on none.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "tests/shard/toy_group.h"
+
+namespace pinboard::testing {
+namespace {
+
+constexpr std::uint64_t kSequence = 7;
+
+void Prefill(ToyRank& rank, const SequenceOptions& policy = ToyPolicy()) {
+  ASSERT_PB_OK(rank.Add(kSequence, policy));
+  ASSERT_PB_OK(rank.Step({kSequence}, 300));
+  auto outcomes = rank.Compress({kSequence});
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+  ASSERT_TRUE(outcomes.value()[0].applied);
+}
+
+bool Attends(ToyRank& rank, std::uint64_t sequence, int layer, int position) {
+  const auto rows = rank.shard().RowPositions(sequence, layer);
+  return std::find(rows.begin(), rows.end(), position) != rows.end();
+}
+
+/// A position that is offloaded and not in the ring of layer 0: found by asking for each in turn on
+/// a group of its own, so that the choice depends on no internals.
+int FindRecallable(const ToyModel& model) {
+  ToyGroup group(model, 1, ToyOptions());
+  ToyRank& rank = group.rank(0);
+  Prefill(rank);
+  for (int position = 4; position < 280; ++position) {
+    if (Attends(rank, kSequence, 0, position)) continue;
+    EXPECT_TRUE(rank.Fork(kSequence, 100 + position, ToyPolicy()).ok());
+    EXPECT_TRUE(rank.Step({100U + position}, 1, position).ok());
+    EXPECT_TRUE(rank.Step({100U + position}, 1, position).ok());
+    const bool found = Attends(rank, 100 + position, 0, position);
+    EXPECT_TRUE(rank.Remove(100 + position).ok());
+    if (found) return position;
+  }
+  ADD_FAILURE() << "no offloaded position comes back";
+  return -1;
+}
+
+class RecallOverGroups : public ::testing::TestWithParam<std::tuple<bool, int>> {
+ protected:
+  ToyModel model() const {
+    ToyModel model;
+    model.mla = std::get<0>(GetParam());
+    return model;
+  }
+};
+
+TEST_P(RecallOverGroups, BringsBackTheRowAQueryLooksForOneStepLater) {
+  const int wanted = FindRecallable(model());
+  ToyGroup group(model(), std::get<1>(GetParam()), ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    Prefill(rank);
+    ASSERT_FALSE(Attends(rank, kSequence, 0, wanted));
+    const int rows = rank.shard().Rows(kSequence);
+    ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    EXPECT_FALSE(Attends(rank, kSequence, 0, wanted)) << "one step behind";
+    ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    EXPECT_TRUE(Attends(rank, kSequence, 0, wanted));
+    EXPECT_EQ(rank.shard().Rows(kSequence), rows + 2) << "lengths never change by recall";
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+    const ShardStats stats = rank.shard().stats();
+    EXPECT_GT(stats.pages_recalled, 0U);
+    EXPECT_EQ(stats.recall_lag_steps, stats.pages_recalled) << "lag 1";
+    EXPECT_EQ(stats.misses, 0U);
+  });
+}
+
+TEST_P(RecallOverGroups, NeverWaitsUnlessAskedTo) {
+  const int wanted = FindRecallable(model());
+  ShardOptions options = ToyOptions();
+  options.wait_for_pages = false;
+  ToyGroup group(model(), std::get<1>(GetParam()), options);
+  group.OnEach([&](ToyRank& rank, int) { Prefill(rank); });
+  group.pages().HoldResults(true);
+  group.OnEach([&](ToyRank& rank, int) {
+    for (int step = 0; step < 4; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    EXPECT_FALSE(Attends(rank, kSequence, 0, wanted)) << "late";
+  });
+  group.pages().HoldResults(false);
+  group.OnEach([&](ToyRank& rank, int) {
+    for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    EXPECT_TRUE(Attends(rank, kSequence, 0, wanted)) << "a late page joins later";
+    EXPECT_EQ(rank.shard().stats().waits, 0U);
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RecallOverGroups,
+                         ::testing::Combine(::testing::Bool(), ::testing::Values(1, 2, 4)));
+
+TEST(Recall, OfAPageThatOneRankMissesIsMissedByAll) {
+  const int wanted = FindRecallable({});
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) { Prefill(rank); });
+  for (std::uint32_t page = 0; page < 16; ++page) {
+    for (std::uint16_t layer = 0; layer < 3; ++layer) {
+      group.pages().Lose({kSequence, page, layer, /*shard=*/1});
+    }
+  }
+  std::vector<ShardStats> stats(2);
+  group.OnEach([&](ToyRank& rank, int index) {
+    for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    EXPECT_FALSE(Attends(rank, kSequence, 0, wanted));
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+    stats[index] = rank.shard().stats();
+  });
+  EXPECT_GT(stats[0].misses, 0U);
+  EXPECT_EQ(stats[0].misses, stats[1].misses);
+  EXPECT_EQ(stats[0].pages_recalled, 0U);
+}
+
+TEST(Recall, NeverShowsACorruptedPage) {
+  const int wanted = FindRecallable({});
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) { Prefill(rank); });
+  for (std::uint32_t page = 0; page < 16; ++page) {
+    for (std::uint16_t layer = 0; layer < 3; ++layer)
+      group.pages().Corrupt({kSequence, page, layer, 0});
+  }
+  group.OnEach([&](ToyRank& rank, int) {
+    for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    EXPECT_FALSE(Attends(rank, kSequence, 0, wanted));
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+    EXPECT_GT(rank.shard().stats().misses, 0U);
+  });
+}
+
+TEST(Recall, AfterTheServiceIsGoneMissesAndGoesOn) {
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) { Prefill(rank); });
+  group.pages().SetGone(true);
+  group.OnEach([&](ToyRank& rank, int) {
+    for (int step = 0; step < 40; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, 100 + step));
+    auto outcomes = rank.Compress({kSequence});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    EXPECT_TRUE(outcomes.value()[0].applied) << outcomes.value()[0].kept_all_because;
+    for (int step = 0; step < 5; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, 100));
+    EXPECT_GT(rank.shard().stats().misses, 0U);
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+  });
+}
+
+TEST(Recall, OfForksSharesThePagesOfTheirOrigin) {
+  const int wanted = FindRecallable({});
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    Prefill(rank);
+    const auto origin = rank.shard().RowPositions(kSequence, 0);
+    ASSERT_PB_OK(rank.Fork(kSequence, 8, ToyPolicy()));
+    ASSERT_PB_OK(rank.Fork(kSequence, 9, ToyPolicy()));
+    for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({8, 9}, 1, wanted));
+    for (const std::uint64_t fork : {8, 9}) {
+      EXPECT_TRUE(Attends(rank, fork, 0, wanted));
+      EXPECT_EQ(rank.FirstWrongRow(fork), "");
+      ASSERT_PB_OK(rank.Remove(fork));
+    }
+    EXPECT_EQ(rank.shard().RowPositions(kSequence, 0), origin) << "a fork leaves its origin alone";
+    for (int step = 0; step < 2; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    EXPECT_TRUE(Attends(rank, kSequence, 0, wanted))
+        << "ended forks leave the pages in the service";
+  });
+}
+
+TEST(Step, GivesTheSameCandidatesAndEntropyForEveryGroupSize) {
+  std::vector<StepEntryResult> results;
+  for (const int tp : {1, 2, 4}) {
+    ToyGroup group({}, tp, ToyOptions());
+    group.OnEach([&](ToyRank& rank, int) {
+      ASSERT_PB_OK(rank.Add(1, ToyPolicy()));
+      ASSERT_PB_OK(rank.Add(2, ToyPolicy()));
+      ASSERT_PB_OK(rank.Step({1, 2}, 5));
+    });
+    const auto& now = group.rank(tp - 1).results();
+    ASSERT_EQ(now.size(), 2U);
+    if (results.empty()) results = now;
+    for (int s = 0; s < 2; ++s) {
+      ASSERT_EQ(now[s].candidates.size(), 16U);
+      EXPECT_EQ(now[s].candidates[0].id, results[s].candidates[0].id);
+      EXPECT_EQ(now[s].candidates[15].logit, results[s].candidates[15].logit);
+      EXPECT_EQ(now[s].next_entropy, results[s].next_entropy);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pinboard::testing

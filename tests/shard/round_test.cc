@@ -1,0 +1,222 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A round: what stays, where it lies afterwards, and that every rank decides the same.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "tests/shard/toy_group.h"
+
+namespace pinboard::testing {
+namespace {
+
+constexpr std::uint64_t kSequence = 7;
+
+using Positions = std::vector<std::vector<std::int32_t>>;  // [layer][row]
+
+Positions AllPositions(ToyRank& rank, std::uint64_t sequence) {
+  Positions positions;
+  for (int l = 0; l < rank.shape().layers; ++l) {
+    positions.push_back(rank.shard().RowPositions(sequence, l));
+  }
+  return positions;
+}
+
+/// Prefill of 300 tokens and one round; returns rank 0's row positions after checking every rank's
+/// bytes.
+Positions CompressOnce(const ToyModel& model, int tp, const SequenceOptions& policy,
+                       int prompt = 300) {
+  ShardOptions options = ToyOptions();
+  options.observe_all_queries = policy.policy == "h2o";
+  ToyGroup group(model, tp, options);
+  std::vector<Positions> per_rank(tp);
+  group.OnEach([&](ToyRank& rank, int index) {
+    ASSERT_PB_OK(rank.Add(kSequence, policy));
+    ASSERT_PB_OK(rank.Step({kSequence}, prompt));
+    auto outcomes = rank.Compress({kSequence});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    ASSERT_TRUE(outcomes.value()[0].applied) << outcomes.value()[0].kept_all_because;
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+    per_rank[index] = AllPositions(rank, kSequence);
+  });
+  for (const Positions& positions : per_rank) EXPECT_EQ(positions, per_rank[0]);
+  return per_rank[0];
+}
+
+class RoundOverShapes : public ::testing::TestWithParam<std::tuple<bool, int, int>> {};
+
+TEST_P(RoundOverShapes, KeepsTheBytesOfEveryRowThatStays) {
+  ToyModel model;
+  model.mla = std::get<0>(GetParam());
+  model.block_size = std::get<1>(GetParam());
+  const Positions positions = CompressOnce(model, std::get<2>(GetParam()), ToyPolicy());
+  ASSERT_EQ(positions.size(), 3U);
+  for (const auto& layer : positions) {
+    EXPECT_EQ(layer.size(), 64U + 45U) << "4 ring pages and 15 % of 300 tokens";
+    const std::set<std::int32_t> kept(layer.begin() + 64, layer.end());
+    for (int sink = 0; sink < 4; ++sink) EXPECT_TRUE(kept.contains(sink));
+    for (int recent = 300 - 16; recent < 300; ++recent) EXPECT_TRUE(kept.contains(recent));
+  }
+  EXPECT_NE(positions[0], positions[1]) << "each layer has a set of its own";
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RoundOverShapes,
+                         ::testing::Combine(::testing::Bool(), ::testing::Values(16, 32, 64),
+                                            ::testing::Values(1, 2, 4)));
+
+class RoundOverPolicies : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(RoundOverPolicies, SelectsTheSameRowsForEveryGroupSize) {
+  for (const bool mla : {false, true}) {
+    ToyModel model;
+    model.mla = mla;
+    const Positions alone = CompressOnce(model, 1, ToyPolicy(GetParam()));
+    EXPECT_EQ(CompressOnce(model, 2, ToyPolicy(GetParam())), alone);
+    EXPECT_EQ(CompressOnce(model, 8, ToyPolicy(GetParam())), alone)
+        << "KV heads are replicated at tp 8";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RoundOverPolicies,
+                         ::testing::Values("random", "recency", "snapkv", "h2o", "infokv",
+                                           "pinboard"));
+
+TEST(Round, OfAPolicyThatKeepsAllGainsNothing) {
+  ToyGroup group({}, 1, ToyOptions());
+  ToyRank& rank = group.rank(0);
+  ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy("full")));
+  ASSERT_PB_OK(rank.Step({kSequence}, 300));
+  auto outcomes = rank.Compress({kSequence});
+  ASSERT_TRUE(outcomes.ok());
+  EXPECT_FALSE(outcomes.value()[0].applied);
+  EXPECT_EQ(outcomes.value()[0].kept_all_because, "nothing to gain");
+  EXPECT_EQ(rank.shard().Rows(kSequence), 300);
+}
+
+TEST(Round, LetsRowsAppendedSinceBeginMoveAlong) {
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
+    ASSERT_PB_OK(rank.Step({kSequence}, 300));
+    ASSERT_PB_OK(rank.Begin({kSequence}));
+    for (int step = 0; step < 5; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1));
+    auto outcomes = rank.Commit({kSequence});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    ASSERT_TRUE(outcomes.value()[0].applied);
+    EXPECT_EQ(rank.shard().Rows(kSequence), 64 + 45 + 5);
+    EXPECT_EQ(rank.shard().Length(kSequence), 305);
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+  });
+}
+
+TEST(Round, FreesTheBlocksItEmpties) {
+  ToyGroup group({}, 1, ToyOptions());
+  ToyRank& rank = group.rank(0);
+  ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
+  ASSERT_PB_OK(rank.Step({kSequence}, 300));
+  const std::size_t before = rank.free_blocks();
+  ASSERT_TRUE(rank.Compress({kSequence}).ok());
+  EXPECT_EQ(rank.table(kSequence).size(), (64U + 45U + 15U) / 16U);
+  EXPECT_EQ(rank.free_blocks(), before + 19 - 7);
+}
+
+TEST(Round, RepeatedOverALongDecodeStaysWithinItsBudget) {
+  for (const bool mla : {false, true}) {
+    ToyModel model;
+    model.mla = mla;
+    ToyGroup group(model, 2, ToyOptions());
+    group.OnEach([&](ToyRank& rank, int) {
+      ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
+      ASSERT_PB_OK(rank.Step({kSequence}, 200));
+      for (int round = 0; round < 6; ++round) {
+        for (int step = 0; step < 40; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1));
+        auto outcomes = rank.Compress({kSequence});
+        ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+        ASSERT_TRUE(outcomes.value()[0].applied) << outcomes.value()[0].kept_all_because;
+        ASSERT_EQ(rank.FirstWrongRow(kSequence), "");
+      }
+      const int length = rank.shard().Length(kSequence);
+      EXPECT_EQ(length, 440);
+      EXPECT_EQ(rank.shard().Rows(kSequence), 64 + 66) << "the ring and 15 % of 440";
+    });
+    EXPECT_GT(group.pages().pages(), 0);
+  }
+}
+
+TEST(Round, StoresOneCopyOfAnMlaPageForTheWholeGroup) {
+  ToyModel model;
+  model.mla = true;
+  ToyGroup group(model, 4, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
+    ASSERT_PB_OK(rank.Step({kSequence}, 300));
+    ASSERT_TRUE(rank.Compress({kSequence}).ok());
+  });
+  EXPECT_EQ(group.pages().pages(), 3 * 7) << "3 layers, 40 % of 300 rows in whole pages, once";
+}
+
+TEST(Round, StoresOneCopyOfAReplicatedKvHead) {
+  ToyGroup group({}, 8, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
+    ASSERT_PB_OK(rank.Step({kSequence}, 300));
+    ASSERT_TRUE(rank.Compress({kSequence}).ok());
+  });
+  EXPECT_EQ(group.pages().pages(), 4 * 3 * 7) << "4 KV heads, not 8 ranks";
+}
+
+TEST(Round, WithoutAStoreKeepsTheBudgetAndNoRing) {
+  ToyGroup group({}, 2, ToyOptions(), /*with_store=*/false);
+  group.OnEach([&](ToyRank& rank, int) {
+    ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
+    ASSERT_PB_OK(rank.Step({kSequence}, 300));
+    auto outcomes = rank.Compress({kSequence});
+    ASSERT_TRUE(outcomes.ok());
+    EXPECT_EQ(outcomes.value()[0].rows, 45);
+    EXPECT_EQ(outcomes.value()[0].borderline, 0);
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+  });
+}
+
+TEST(Round, ForgetsASequencesPagesWhenItEnds) {
+  ToyGroup group({}, 1, ToyOptions());
+  ToyRank& rank = group.rank(0);
+  ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
+  ASSERT_PB_OK(rank.Step({kSequence}, 300));
+  ASSERT_TRUE(rank.Compress({kSequence}).ok());
+  EXPECT_GT(group.pages().pages(), 0);
+  EXPECT_GT(rank.shard().stats().digest_bytes, 0U);
+  ASSERT_PB_OK(rank.Remove(kSequence));
+  EXPECT_EQ(group.pages().pages(), 0);
+  EXPECT_EQ(rank.shard().stats().digest_bytes, 0U);
+}
+
+TEST(Round, KeepsAPromptProtectingPoliciesPrompt) {
+  SequenceOptions policy = ToyPolicy("random-prompt");
+  policy.prompt_tokens = 100;
+  for (const auto& layer : CompressOnce({}, 1, policy)) {
+    const std::set<std::int32_t> rows(layer.begin(), layer.end());
+    for (int position = 0; position < 100; ++position) EXPECT_TRUE(rows.contains(position));
+  }
+}
+
+TEST(AddSequence, RefusesWhatItDoesNotKnow) {
+  ToyGroup group({}, 1, ToyOptions());
+  SequenceOptions policy = ToyPolicy("magic");
+  EXPECT_EQ(group.rank(0).Add(1, policy).code(), StatusCode::kInvalidArgument);
+  policy = ToyPolicy();
+  policy.fusion = "sum";
+  EXPECT_EQ(group.rank(0).Add(1, policy).code(), StatusCode::kInvalidArgument);
+  policy = ToyPolicy();
+  policy.budget = 0.0;
+  EXPECT_EQ(group.rank(0).Add(1, policy).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(group.rank(0).Add(1, ToyPolicy("h2o")).code(), StatusCode::kFailedPrecondition);
+  ASSERT_PB_OK(group.rank(0).Add(1, ToyPolicy()));
+  EXPECT_EQ(group.rank(0).Add(1, ToyPolicy()).code(), StatusCode::kAlreadyExists);
+}
+
+}  // namespace
+}  // namespace pinboard::testing

@@ -1,0 +1,279 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A stand-in for an engine: one rank whose queries, rows, hidden states and logits are hashes of
+// what they belong to, so that every rank of every group size sees its part of the same model.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "cache_service/page_store.h"
+#include "pinboard/shard.h"
+#include "shard/shard_factory.h"
+#include "transport/collective/communicator.h"
+
+namespace pinboard::testing {
+
+struct ToyModel {
+  bool mla = false;
+  int layers = 3;
+  int heads = 8;     // over all ranks
+  int kv_heads = 4;  // over all ranks; MLA: one latent
+  int key_dim = 16;
+  int value_dim = 8;
+  int hidden = 12;
+  int vocab = 64;
+  int block_size = 16;
+  int blocks = 64;
+};
+
+/// In [-1, 1), a function of the arguments alone.
+inline float ToyValue(std::uint64_t what, std::uint64_t layer, std::uint64_t position,
+                      std::uint64_t head, std::uint64_t at) {
+  std::uint64_t x = what * 0x9E3779B97F4A7C15ULL + layer * 0xBF58476D1CE4E5B9ULL +
+                    position * 0x94D049BB133111EBULL + head * 0xD6E8FEB86659FD93ULL + at;
+  for (int i = 0; i < 3; ++i) {
+    x ^= x >> 31;
+    x *= 0x7FB5D329728EA185ULL;
+  }
+  return static_cast<float>(static_cast<double>(x >> 11) * 0x1.0p-52 - 1.0);
+}
+
+class ToyRank {
+ public:
+  ToyRank(const ToyModel& model, transport::Communicator* communicator,
+          cache_service::PageStore* store, ShardOptions options)
+      : model_(model), rank_(communicator->rank()), tp_(communicator->size()) {
+    ShardModel& m = options.model;
+    m.layers = model.layers;
+    m.query_heads = model.heads / tp_;
+    m.total_query_heads = model.heads;
+    m.kv_replicas = model.mla ? tp_ : std::max(1, tp_ / model.kv_heads);
+    const int kv_heads = model.mla ? 1 : std::max(1, model.kv_heads / tp_);
+    m.kv = {kv_heads, model.key_dim, model.value_dim, model.mla, DType::kBF16};
+    m.attention_scale = 2.0F;
+    m.hidden_dim = model.hidden;
+    m.vocab_local = model.vocab / tp_;
+    m.vocab_begin = rank_ * m.vocab_local;
+    m.block_size = model.block_size;
+    const std::int64_t key_token = static_cast<std::int64_t>(m.kv.KeyBytes());
+    const std::int64_t value_token = static_cast<std::int64_t>(m.kv.ValueBytes());
+    for (int l = 0; l < model.layers; ++l) {
+      keys_.emplace_back(model.blocks * model.block_size * key_token, std::byte{0xEE});
+      values_.emplace_back(model.blocks * model.block_size * value_token, std::byte{0xEE});
+      m.cache.push_back(
+          {{keys_.back().data(), key_token * model.block_size, key_token, key_token / kv_heads},
+           {model.mla ? nullptr : values_.back().data(), value_token * model.block_size,
+            value_token, value_token / kv_heads}});
+    }
+    for (int block = model.blocks - 1; block >= 0; --block) free_.push_back(block);
+    shape_ = m;
+    auto shard = CreateShard(options, communicator, store);
+    EXPECT_TRUE(shard.ok()) << shard.status();
+    shard_ = *std::move(shard);
+  }
+
+  Shard& shard() { return *shard_; }
+  const ShardModel& shape() const { return shape_; }
+  const std::vector<std::int32_t>& table(std::uint64_t sequence) { return tables_[sequence]; }
+  std::size_t free_blocks() const { return free_.size(); }
+
+  Status Add(std::uint64_t sequence, const SequenceOptions& options) {
+    return shard_->AddSequence(sequence, options);
+  }
+
+  Status Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
+    const Status forked = shard_->ForkSequence(from, to, options);
+    if (!forked.ok()) return forked;
+    Reserve(to, shard_->Rows(to));
+    for (int row = 0; row < shard_->Rows(to); ++row) {
+      for (int l = 0; l < model_.layers; ++l) {
+        std::memcpy(KeyAt(to, l, row), KeyAt(from, l, row), shape_.kv.KeyBytes());
+        if (!model_.mla)
+          std::memcpy(ValueAt(to, l, row), ValueAt(from, l, row), shape_.kv.ValueBytes());
+      }
+    }
+    return {};
+  }
+
+  Status Remove(std::uint64_t sequence) {
+    for (const std::int32_t block : tables_[sequence]) free_.push_back(block);
+    tables_.erase(sequence);
+    return shard_->RemoveSequence(sequence);
+  }
+
+  /// One step of `tokens` new tokens for each sequence; `query_of`: layer -> position whose key the
+  /// queries look for (negative: hashes).
+  Status Step(const std::vector<std::uint64_t>& sequences, int tokens, int look_for = -1) {
+    std::vector<StepEntry> entries;
+    for (const std::uint64_t sequence : sequences) {
+      Reserve(sequence, shard_->Rows(sequence) + tokens);
+      entries.push_back({sequence, tokens, tables_[sequence]});
+    }
+    std::vector<int> rows;
+    for (const std::uint64_t sequence : sequences) rows.push_back(shard_->Rows(sequence));
+    std::vector<int> lengths;
+    for (const std::uint64_t sequence : sequences) lengths.push_back(shard_->Length(sequence));
+    if (Status begun = shard_->BeginStep(entries); !begun.ok()) return begun;
+    for (int l = 0; l < model_.layers; ++l) {
+      std::vector<float> queries;
+      std::vector<float> hidden;
+      for (std::size_t s = 0; s < sequences.size(); ++s) {
+        for (int t = 0; t < tokens; ++t) {
+          WriteRow(sequences[s], l, rows[s] + t, lengths[s] + t);
+          AppendQueries(l, lengths[s] + t, look_for, &queries);
+          for (int d = 0; d < model_.hidden; ++d)
+            hidden.push_back(ToyValue(3, l, lengths[s] + t, 0, d));
+        }
+      }
+      if (Status seen = shard_->ObserveQueries(l, queries); !seen.ok()) return seen;
+      if (Status seen = shard_->ObserveHidden(l, hidden); !seen.ok()) return seen;
+    }
+    if (Status sent = shard_->ExchangeScores(); !sent.ok()) return sent;
+    std::vector<float> logits;
+    for (std::size_t s = 0; s < sequences.size(); ++s) {
+      for (int t = 0; t < tokens; ++t) {
+        for (int v = 0; v < shape_.vocab_local; ++v) {
+          logits.push_back(4 * ToyValue(4, 0, lengths[s] + t, 0, shape_.vocab_begin + v));
+        }
+      }
+    }
+    const int all = static_cast<int>(sequences.size()) * tokens;
+    if (Status seen = shard_->ObserveLogits(0, all, logits); !seen.ok()) return seen;
+    auto ended = shard_->EndStep();
+    if (ended.ok()) results_ = std::move(ended).value();
+    return ended.status();
+  }
+  const std::vector<StepEntryResult>& results() const { return results_; }
+
+  Status Begin(const std::vector<std::uint64_t>& sequences) {
+    return shard_->BeginRound(RoundEntries(sequences));
+  }
+  Result<std::vector<RoundOutcome>> Commit(const std::vector<std::uint64_t>& sequences) {
+    auto outcomes = shard_->CommitRound(RoundEntries(sequences));
+    if (!outcomes.ok()) return outcomes;
+    for (const RoundOutcome& outcome : outcomes.value()) {
+      auto& table = tables_[outcome.sequence];
+      while (static_cast<int>(table.size()) > outcome.blocks) {
+        free_.push_back(table.back());
+        table.pop_back();
+      }
+    }
+    return outcomes;
+  }
+  Result<std::vector<RoundOutcome>> Compress(const std::vector<std::uint64_t>& sequences) {
+    if (Status begun = Begin(sequences); !begun.ok()) return begun;
+    return Commit(sequences);
+  }
+
+  /// Every attended row holds the bytes of its position: the first wrong one, or "".
+  std::string FirstWrongRow(std::uint64_t sequence) {
+    for (int l = 0; l < model_.layers; ++l) {
+      const auto positions = shard_->RowPositions(sequence, l);
+      for (int row = 0; row < static_cast<int>(positions.size()); ++row) {
+        const auto expected = RowBytes(l, positions[row]);
+        std::vector<std::byte> actual(expected.size());
+        std::memcpy(actual.data(), KeyAt(sequence, l, row), shape_.kv.KeyBytes());
+        if (!model_.mla) {
+          std::memcpy(actual.data() + shape_.kv.KeyBytes(), ValueAt(sequence, l, row),
+                      shape_.kv.ValueBytes());
+        }
+        if (actual != expected) {
+          return "layer " + std::to_string(l) + " row " + std::to_string(row) + " position " +
+                 std::to_string(positions[row]);
+        }
+      }
+    }
+    return "";
+  }
+
+ private:
+  void Reserve(std::uint64_t sequence, int rows) {
+    auto& table = tables_[sequence];
+    while (static_cast<int>(table.size()) * model_.block_size < rows) {
+      ASSERT_FALSE(free_.empty());
+      table.push_back(free_.back());
+      free_.pop_back();
+    }
+  }
+
+  std::vector<Shard::RoundEntry> RoundEntries(const std::vector<std::uint64_t>& sequences) {
+    std::vector<Shard::RoundEntry> entries;
+    for (const std::uint64_t sequence : sequences) entries.push_back({sequence, tables_[sequence]});
+    return entries;
+  }
+
+  std::byte* KeyAt(std::uint64_t sequence, int l, int row) {
+    return keys_[l].data() + (tables_[sequence][row / model_.block_size] * model_.block_size +
+                              row % model_.block_size) *
+                                 shape_.kv.KeyBytes();
+  }
+  std::byte* ValueAt(std::uint64_t sequence, int l, int row) {
+    return values_[l].data() + (tables_[sequence][row / model_.block_size] * model_.block_size +
+                                row % model_.block_size) *
+                                   shape_.kv.ValueBytes();
+  }
+
+  int GlobalKvHead(int local) const {
+    if (model_.mla) return 0;
+    return rank_ / shape_.kv_replicas * shape_.kv.kv_heads + local;
+  }
+
+  std::vector<std::byte> RowBytes(int l, int position) const {
+    std::vector<std::uint16_t> row;
+    for (int h = 0; h < shape_.kv.kv_heads; ++h) {
+      for (int d = 0; d < model_.key_dim; ++d) {
+        row.push_back(FloatToBFloat16(ToyValue(1, l, position, GlobalKvHead(h), d)));
+      }
+    }
+    for (int h = 0; !model_.mla && h < shape_.kv.kv_heads; ++h) {
+      for (int d = 0; d < model_.value_dim; ++d) {
+        row.push_back(FloatToBFloat16(ToyValue(2, l, position, GlobalKvHead(h), d)));
+      }
+    }
+    std::vector<std::byte> bytes(row.size() * 2);
+    std::memcpy(bytes.data(), row.data(), bytes.size());
+    return bytes;
+  }
+
+  void WriteRow(std::uint64_t sequence, int l, int row, int position) {
+    const auto bytes = RowBytes(l, position);
+    std::memcpy(KeyAt(sequence, l, row), bytes.data(), shape_.kv.KeyBytes());
+    if (!model_.mla) {
+      std::memcpy(ValueAt(sequence, l, row), bytes.data() + shape_.kv.KeyBytes(),
+                  shape_.kv.ValueBytes());
+    }
+  }
+
+  void AppendQueries(int l, int position, int look_for, std::vector<float>* queries) const {
+    const int group = model_.mla ? model_.heads : model_.heads / model_.kv_heads;
+    for (int h = 0; h < shape_.query_heads; ++h) {
+      const int head = rank_ * shape_.query_heads + h;
+      for (int d = 0; d < model_.key_dim; ++d) {
+        queries->push_back(look_for < 0 ? ToyValue(5, l, position, head, d)
+                                        : 3 * ToyValue(1, l, look_for, head / group, d));
+      }
+    }
+  }
+
+  ToyModel model_;
+  int rank_;
+  int tp_;
+  ShardModel shape_;
+  std::vector<std::vector<std::byte>> keys_;
+  std::vector<std::vector<std::byte>> values_;
+  std::vector<std::int32_t> free_;
+  std::map<std::uint64_t, std::vector<std::int32_t>> tables_;
+  std::vector<StepEntryResult> results_;
+  std::unique_ptr<Shard> shard_;
+};
+
+}  // namespace pinboard::testing
