@@ -1,0 +1,89 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Which part of the service's memory is whose: slabs of a few sizes, cut from chunks.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/strong_id.h"
+
+namespace pinboard::cache_service {
+
+/// A place for one page; reused by later pages.
+using SlabIndex = StrongId<struct SlabIndexTag, std::uint32_t>;
+using ChunkIndex = StrongId<struct ChunkIndexTag, std::uint32_t>;
+
+struct SlabPlace {
+  std::uint32_t segment = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// Slabs start at multiples of this, and their sizes are rounded up to it.
+inline constexpr std::uint32_t kSlabAlignment = 256;
+
+/// Bookkeeping only: it never touches the memory. A chunk serves one slab size while any of its
+/// slabs is in use and any size afterwards, so that page sizes may come and go.
+///
+/// Fragmentation: per size, at most the free slabs of its partly used chunks, which are filled from
+/// the lowest chunk up; within a chunk, less than one slab at its end; within a slab, less than
+/// kSlabAlignment. A segment's end that does not fill a chunk is not used. Thread-compatible.
+class Arena {
+ public:
+  /// Requires chunk_bytes to be a multiple of kSlabAlignment.
+  Arena(const std::vector<std::uint64_t>& segment_bytes, std::uint64_t chunk_bytes);
+
+  /// Nothing where neither a slab of this size nor a chunk is free. Requires 0 < bytes <=
+  /// chunk_bytes().
+  std::optional<SlabIndex> Allocate(std::uint64_t bytes);
+  void Free(SlabIndex slab);
+
+  /// How many Allocate(bytes) would succeed in a row.
+  std::uint64_t FreeSlabs(std::uint64_t bytes) const;
+  std::uint64_t SlabsPerChunk(std::uint64_t bytes) const;
+  static std::uint64_t SlabBytes(std::uint64_t bytes) {
+    return (bytes + kSlabAlignment - 1) / kSlabAlignment * kSlabAlignment;
+  }
+
+  /// Requires the slab to be allocated.
+  SlabPlace Place(SlabIndex slab) const;
+  ChunkIndex ChunkOf(SlabIndex slab) const { return ChunkIndex(slab.value() / max_slabs_); }
+  std::uint32_t UsedSlabs(ChunkIndex chunk) const { return chunks_[chunk.value()].used; }
+  /// 0 for a chunk that is free.
+  std::uint64_t SlabBytesOf(ChunkIndex chunk) const { return chunks_[chunk.value()].slab_bytes; }
+
+  std::uint64_t chunk_bytes() const { return chunk_bytes_; }
+  std::uint32_t chunks() const { return static_cast<std::uint32_t>(chunks_.size()); }
+  std::uint64_t capacity_bytes() const { return chunks_.size() * chunk_bytes_; }
+  /// In allocated slabs, and in chunks that have any.
+  std::uint64_t used_bytes() const { return used_bytes_; }
+  std::uint64_t assigned_bytes() const { return (chunks_.size() - free_.size()) * chunk_bytes_; }
+
+ private:
+  struct Chunk {
+    std::uint32_t segment = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t slab_bytes = 0;  // 0: free
+    std::uint32_t used = 0;
+    std::vector<std::uint32_t> free_slots;  // the next is last
+  };
+  struct SizeClass {
+    std::set<std::uint32_t> open_chunks;  // with a free slab, lowest first
+    std::uint64_t free_slabs = 0;
+  };
+
+  bool OpenChunk(std::uint64_t slab_bytes, SizeClass& size_class);
+
+  std::uint64_t chunk_bytes_;
+  std::uint32_t max_slabs_;  // in a chunk of the smallest slabs
+  std::vector<Chunk> chunks_;
+  std::set<std::uint32_t> free_;
+  absl::flat_hash_map<std::uint64_t, SizeClass> classes_;  // by slab bytes
+  std::uint64_t used_bytes_ = 0;
+};
+
+}  // namespace pinboard::cache_service

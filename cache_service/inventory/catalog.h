@@ -1,0 +1,65 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Which page is where: from a page's name to its slab, or to why it is gone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "cache_service/inventory/arena.h"
+#include "cache_service/protocol/messages.h"
+
+namespace pinboard::cache_service {
+
+/// Pages by group, sequence and name, one generation of each at a time; constant cost per page. A
+/// page that left stays as a few bytes until its sequence is dropped, so that a fetch of it is told
+/// apart from one that came before its publication. Thread-compatible.
+class Catalog {
+ public:
+  struct Lookup {
+    MissCause miss = MissCause::kUnknown;
+    SlabIndex slab;  // where miss is kNone
+  };
+  Lookup Find(GroupId group, const PageRef& page) const;
+
+  /// Makes `slab` the page, unless this generation or a later one is or was there already (an
+  /// evicted generation may come back). Where an earlier one was there, its slab is in `replaced`.
+  struct InsertResult {
+    bool inserted = false;
+    std::optional<SlabIndex> replaced;
+  };
+  InsertResult Insert(GroupId group, const PageRef& page, SlabIndex slab);
+
+  /// The page is gone for this cause; the slab it had, if it had one of this generation or earlier.
+  std::optional<SlabIndex> Remove(GroupId group, const PageRef& page, MissCause cause);
+
+  /// Forgets everything of a sequence, or of a group; the slabs that were in use.
+  std::vector<SlabIndex> DropSequence(GroupId group, std::uint64_t sequence);
+  std::vector<SlabIndex> DropGroup(GroupId group);
+
+  std::size_t pages() const { return pages_; }
+
+ private:
+  struct Entry {
+    std::uint32_t generation = 0;
+    MissCause gone = MissCause::kNone;
+    SlabIndex slab;
+  };
+  /// Page, layer and shard: what is left of a PageKey inside its sequence.
+  using Sequence = absl::flat_hash_map<std::uint64_t, Entry>;
+  using Group = absl::flat_hash_map<std::uint64_t, Sequence>;
+
+  static std::uint64_t NameInSequence(const PageKey& key) {
+    return std::uint64_t{key.page} << 32 | std::uint64_t{key.layer} << 16 | key.shard;
+  }
+  const Entry* FindEntry(GroupId group, const PageKey& key) const;
+  void Collect(const Sequence& sequence, std::vector<SlabIndex>& slabs);
+
+  absl::flat_hash_map<GroupId, Group> groups_;
+  std::size_t pages_ = 0;
+};
+
+}  // namespace pinboard::cache_service

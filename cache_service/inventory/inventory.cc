@@ -1,0 +1,254 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cache_service/inventory/inventory.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace pinboard::cache_service {
+
+Inventory::Inventory(Arena arena, EvictionPolicyFactory new_policy)
+    : arena_(std::move(arena)),
+      new_policy_(std::move(new_policy)),
+      chunk_values_(arena_.chunks()) {}
+
+SlabId Inventory::IdOf(SlabIndex index) const {
+  return SlabId(std::uint64_t{slabs_.at(index).serial} << 32 | index.value());
+}
+
+EvictionPolicy& Inventory::PolicyOf(std::uint64_t slab_bytes) {
+  std::unique_ptr<EvictionPolicy>& policy = policies_[slab_bytes];
+  if (policy == nullptr) policy = new_policy_();
+  return *policy;
+}
+
+void Inventory::AddClient(ClientId client, GroupId group) {
+  clients_[client].group = group;
+  ++group_clients_[group];
+}
+
+void Inventory::Quarantine(ClientId client) {
+  for (const SlabIndex index : clients_.at(client).leases) {
+    slabs_.at(index).state = SlabState::kQuarantined;
+    --counts_.leased_slabs;
+    ++counts_.quarantined_slabs;
+  }
+}
+
+void Inventory::RemoveClient(ClientId client) {
+  const auto found = clients_.find(client);
+  const Client gone = std::move(found->second);
+  clients_.erase(found);
+  for (const SlabIndex index : gone.leases) {
+    const bool leased = slabs_.at(index).state == SlabState::kLeased;
+    --(leased ? counts_.leased_slabs : counts_.quarantined_slabs);
+    Free(index);
+  }
+  for (const auto& [index, pins] : gone.pins) EndPin(index, pins);
+  if (--group_clients_.at(gone.group) > 0) return;
+  group_clients_.erase(gone.group);
+  for (const SlabIndex index : catalog_.DropGroup(gone.group)) Retire(index);
+}
+
+absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::uint64_t count,
+                                                          std::uint64_t bytes) {
+  if (bytes == 0 || bytes > arena_.chunk_bytes()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a page of ", bytes, " bytes: 1 to ", arena_.chunk_bytes(), " fit"));
+  }
+  if (!MakeRoom(count, bytes)) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "no room for ", count, " pages of ", bytes, " bytes: of the arena's ",
+        arena_.capacity_bytes(), " bytes too many are leased or pinned; give it a larger arena"));
+  }
+  std::vector<GrantedSlab> granted;
+  granted.reserve(count);
+  Client& holder = clients_.at(client);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const SlabIndex index = *arena_.Allocate(bytes);
+    Slab& slab = slabs_[index];
+    slab.serial = next_serial_++;
+    slab.group = holder.group;
+    holder.leases.insert(index);
+    granted.push_back(Granted(index));
+  }
+  counts_.leased_slabs += count;
+  return granted;
+}
+
+bool Inventory::MakeRoom(std::uint64_t count, std::uint64_t bytes) {
+  const std::uint64_t slab_bytes = Arena::SlabBytes(bytes);
+  EvictionPolicy& policy = PolicyOf(slab_bytes);
+  const std::uint64_t available = arena_.FreeSlabs(bytes) + policy.size();
+  if (available < count) {
+    const std::vector<ChunkIndex> chunks = ChunksToReclaim(slab_bytes);
+    const std::uint64_t per_chunk = arena_.SlabsPerChunk(bytes);
+    const std::uint64_t needed = (count - available + per_chunk - 1) / per_chunk;
+    if (chunks.size() < needed) return false;
+    const absl::flat_hash_set<ChunkIndex> leaving(chunks.begin(), chunks.begin() + needed);
+    std::vector<SlabIndex> evicted;
+    for (const auto& [index, slab] : slabs_) {
+      if (leaving.contains(arena_.ChunkOf(index))) evicted.push_back(index);
+    }
+    for (const SlabIndex index : evicted) Evict(index);
+    counts_.reclaims_total += evicted.size();
+  }
+  while (arena_.FreeSlabs(bytes) < count) {
+    Evict(policy.First());
+    ++counts_.evictions_total;
+  }
+  return true;
+}
+
+std::vector<ChunkIndex> Inventory::ChunksToReclaim(std::uint64_t slab_bytes) const {
+  std::vector<std::pair<double, ChunkIndex>> candidates;
+  for (std::uint32_t i = 0; i < arena_.chunks(); ++i) {
+    const ChunkIndex chunk(i);
+    const ChunkValue& value = chunk_values_[i];
+    if (value.evictable == 0 || value.evictable != arena_.UsedSlabs(chunk)) continue;
+    if (arena_.SlabBytesOf(chunk) == slab_bytes) continue;
+    candidates.emplace_back(static_cast<double>(value.information) / value.evictable, chunk);
+  }
+  std::sort(candidates.begin(), candidates.end());
+  std::vector<ChunkIndex> chunks;
+  chunks.reserve(candidates.size());
+  for (const auto& [information, chunk] : candidates) chunks.push_back(chunk);
+  return chunks;
+}
+
+void Inventory::Evict(SlabIndex index) {
+  const Slab& slab = slabs_.at(index);
+  catalog_.Remove(slab.group, {slab.header.key, slab.header.generation}, MissCause::kEvicted);
+  Retire(index);
+}
+
+void Inventory::MayLeave(SlabIndex index) {
+  const Slab& slab = slabs_.at(index);
+  PolicyOf(arena_.Place(index).bytes)
+      .Add({index, slab.header.mean_information, slab.published_order});
+  ChunkValue& value = chunk_values_[arena_.ChunkOf(index).value()];
+  ++value.evictable;
+  value.information += slab.header.mean_information;
+}
+
+void Inventory::MayNotLeave(SlabIndex index) {
+  PolicyOf(arena_.Place(index).bytes).Remove(index);
+  ChunkValue& value = chunk_values_[arena_.ChunkOf(index).value()];
+  --value.evictable;
+  value.information -= slabs_.at(index).header.mean_information;
+}
+
+void Inventory::Retire(SlabIndex index) {
+  Slab& slab = slabs_.at(index);
+  slab.state = SlabState::kRetired;
+  if (slab.pins > 0) return;
+  MayNotLeave(index);
+  Free(index);
+}
+
+void Inventory::Free(SlabIndex index) {
+  slabs_.erase(index);
+  arena_.Free(index);
+}
+
+absl::Status Inventory::CheckLease(ClientId client, SlabId slab) const {
+  const SlabIndex index = IndexOf(slab);
+  if (clients_.at(client).leases.contains(index) && IdOf(index) == slab) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("slab ", slab.value(), " is not leased to you"));
+}
+
+absl::Status Inventory::Return(ClientId client, SlabId slab) {
+  PB_RETURN_IF_ERROR(CheckLease(client, slab));
+  clients_.at(client).leases.erase(IndexOf(slab));
+  --counts_.leased_slabs;
+  Free(IndexOf(slab));
+  return absl::OkStatus();
+}
+
+absl::Status Inventory::Publish(ClientId client, SlabId slab_id, const PageHeader& header) {
+  PB_RETURN_IF_ERROR(CheckLease(client, slab_id));
+  const SlabIndex index = IndexOf(slab_id);
+  if (header.bytes == 0 || header.bytes > arena_.Place(index).bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a page of ", header.bytes, " bytes does not fit its slab"));
+  }
+  const GroupId group = clients_.at(client).group;
+  const Catalog::InsertResult result =
+      catalog_.Insert(group, {header.key, header.generation}, index);
+  if (!result.inserted) {
+    ++counts_.stale_publishes_total;
+    return Return(client, slab_id);
+  }
+  if (result.replaced.has_value()) Retire(*result.replaced);
+  clients_.at(client).leases.erase(index);
+  --counts_.leased_slabs;
+  Slab& slab = slabs_.at(index);
+  slab.state = SlabState::kPublished;
+  slab.header = header;
+  slab.published_order = next_order_++;
+  MayLeave(index);
+  ++counts_.pages_published_total;
+  counts_.bytes_published_total += header.bytes;
+  return absl::OkStatus();
+}
+
+Inventory::PinResult Inventory::Pin(ClientId client, const PageRef& page) {
+  Client& holder = clients_.at(client);
+  const Catalog::Lookup found = catalog_.Find(holder.group, page);
+  if (found.miss != MissCause::kNone) return {.miss = found.miss};
+  Slab& slab = slabs_.at(found.slab);
+  if (slab.pins++ == 0) MayNotLeave(found.slab);
+  ++holder.pins[found.slab];
+  ++counts_.pins;
+  return {MissCause::kNone, Granted(found.slab), slab.header};
+}
+
+absl::Status Inventory::Unpin(ClientId client, SlabId slab) {
+  absl::flat_hash_map<SlabIndex, std::uint32_t>& pins = clients_.at(client).pins;
+  const auto held = pins.find(IndexOf(slab));
+  if (held == pins.end() || IdOf(held->first) != slab) {
+    return absl::InvalidArgumentError(absl::StrCat("slab ", slab.value(), " is not pinned by you"));
+  }
+  if (--held->second == 0) pins.erase(held);
+  EndPin(IndexOf(slab), 1);
+  return absl::OkStatus();
+}
+
+void Inventory::EndPin(SlabIndex index, std::uint32_t pins) {
+  Slab& slab = slabs_.at(index);
+  slab.pins -= pins;
+  counts_.pins -= pins;
+  if (slab.pins > 0) return;
+  if (slab.state == SlabState::kRetired) {
+    Free(index);
+  } else {
+    MayLeave(index);
+  }
+}
+
+void Inventory::Drop(ClientId client, const PageRef& page) {
+  const std::optional<SlabIndex> slab =
+      catalog_.Remove(clients_.at(client).group, page, MissCause::kDropped);
+  if (slab.has_value()) Retire(*slab);
+}
+
+void Inventory::DropSequence(ClientId client, std::uint64_t sequence) {
+  for (const SlabIndex index : catalog_.DropSequence(clients_.at(client).group, sequence)) {
+    Retire(index);
+  }
+}
+
+InventoryCounts Inventory::counts() const {
+  InventoryCounts counts = counts_;
+  counts.capacity_bytes = arena_.capacity_bytes();
+  counts.used_bytes = arena_.used_bytes();
+  counts.assigned_bytes = arena_.assigned_bytes();
+  counts.published_pages = catalog_.pages();
+  return counts;
+}
+
+}  // namespace pinboard::cache_service

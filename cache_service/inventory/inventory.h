@@ -1,0 +1,139 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What the service has and who holds it: the states of every slab, without any I/O.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cache_service/inventory/arena.h"
+#include "cache_service/inventory/catalog.h"
+#include "cache_service/inventory/eviction_policy.h"
+#include "cache_service/protocol/messages.h"
+
+namespace pinboard::cache_service {
+
+/// A slab as a client is told of it.
+struct GrantedSlab {
+  SlabId slab;
+  SlabPlace place;
+};
+
+/// What is where now, and what has happened since the start.
+struct InventoryCounts {
+  std::uint64_t capacity_bytes = 0;
+  std::uint64_t used_bytes = 0;      // in slabs that are not free
+  std::uint64_t assigned_bytes = 0;  // in chunks with such a slab; the difference is fragmentation
+  std::uint64_t leased_slabs = 0;
+  std::uint64_t quarantined_slabs = 0;
+  std::uint64_t published_pages = 0;
+  std::uint64_t pins = 0;
+  std::uint64_t pages_published_total = 0;
+  std::uint64_t bytes_published_total = 0;
+  std::uint64_t stale_publishes_total = 0;
+  std::uint64_t evictions_total = 0;  // to make room for pages of the same size
+  std::uint64_t reclaims_total = 0;   // of another size
+};
+
+/// Slabs move: free -> leased -> published -> free; a published slab that is pinned, or a leased
+/// one whose client is lost, is not reused before the last pin ends, or the client is removed.
+/// Pages belong to their group and sequence: any client of the group may fetch and drop them.
+///
+/// A status other than Ok and ResourceExhausted means that the client broke the protocol, and that
+/// nothing was changed for it. Thread-compatible.
+class Inventory {
+ public:
+  Inventory(Arena arena, EvictionPolicyFactory new_policy);
+
+  /// Requires `client` to be new.
+  void AddClient(ClientId client, GroupId group);
+  /// The client is lost but its process may still write and read: its leases are quarantined, its
+  /// pins stay.
+  void Quarantine(ClientId client);
+  /// The client let go, or its process is proven dead: everything it holds ends. The pages of a
+  /// group leave with its last client.
+  void RemoveClient(ClientId client);
+
+  /// All or none; pages of the lowest value leave to make room. ResourceExhausted: too much is
+  /// leased, pinned or quarantined; no page has left for it.
+  absl::StatusOr<std::vector<GrantedSlab>> Lease(ClientId client, std::uint64_t count,
+                                                 std::uint64_t bytes);
+  absl::Status Return(ClientId client, SlabId slab);
+  /// Ends the lease. A stale page (its generation, or a later one, was there) is counted and freed.
+  absl::Status Publish(ClientId client, SlabId slab, const PageHeader& header);
+
+  struct PinResult {
+    MissCause miss = MissCause::kUnknown;
+    GrantedSlab slab;   // where miss is kNone
+    PageHeader header;  // likewise
+  };
+  PinResult Pin(ClientId client, const PageRef& page);
+  absl::Status Unpin(ClientId client, SlabId slab);
+
+  void Drop(ClientId client, const PageRef& page);
+  void DropSequence(ClientId client, std::uint64_t sequence);
+
+  InventoryCounts counts() const;
+
+ private:
+  enum class SlabState : std::uint8_t {
+    kLeased,
+    kQuarantined,
+    kPublished,  // in the catalog; may leave while it has no pins
+    kRetired,    // out of the catalog, freed with its last pin
+  };
+  struct Slab {
+    SlabState state = SlabState::kLeased;
+    std::uint32_t serial = 0;
+    std::uint32_t pins = 0;
+    std::uint64_t published_order = 0;
+    GroupId group;
+    PageHeader header;
+  };
+  struct Client {
+    GroupId group;
+    absl::flat_hash_set<SlabIndex> leases;
+    absl::flat_hash_map<SlabIndex, std::uint32_t> pins;
+  };
+  /// The pages of a chunk that could leave.
+  struct ChunkValue {
+    std::uint32_t evictable = 0;
+    std::int64_t information = 0;
+  };
+
+  static SlabIndex IndexOf(SlabId slab) {
+    return SlabIndex(static_cast<std::uint32_t>(slab.value()));
+  }
+  SlabId IdOf(SlabIndex index) const;
+  GrantedSlab Granted(SlabIndex index) const { return {IdOf(index), arena_.Place(index)}; }
+  EvictionPolicy& PolicyOf(std::uint64_t slab_bytes);
+  absl::Status CheckLease(ClientId client, SlabId slab) const;
+
+  bool MakeRoom(std::uint64_t count, std::uint64_t bytes);
+  std::vector<ChunkIndex> ChunksToReclaim(std::uint64_t slab_bytes) const;
+  void Evict(SlabIndex index);
+  void MayLeave(SlabIndex index);
+  void MayNotLeave(SlabIndex index);
+  void Retire(SlabIndex index);
+  void EndPin(SlabIndex index, std::uint32_t pins);
+  void Free(SlabIndex index);
+
+  Arena arena_;
+  EvictionPolicyFactory new_policy_;
+  Catalog catalog_;
+  absl::flat_hash_map<std::uint64_t, std::unique_ptr<EvictionPolicy>> policies_;  // by slab bytes
+  std::vector<ChunkValue> chunk_values_;
+  absl::flat_hash_map<SlabIndex, Slab> slabs_;  // that are not free
+  absl::flat_hash_map<ClientId, Client> clients_;
+  absl::flat_hash_map<GroupId, std::uint32_t> group_clients_;
+  std::uint32_t next_serial_ = 1;
+  std::uint64_t next_order_ = 1;
+  InventoryCounts counts_;
+};
+
+}  // namespace pinboard::cache_service

@@ -1,0 +1,199 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cache_service/protocol/messages.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+constexpr std::size_t kEnvelopeBytes = 16;
+constexpr std::uint8_t kEnvelopeFormat = 1;
+
+template <typename T, typename U>
+concept Is = std::is_same_v<std::remove_const_t<T>, U>;
+
+}  // namespace
+
+// One description per structure, read and written by it; the order is the wire's.
+template <Is<PageKey> T>
+void Fields(T& v, auto& io) {
+  io(v.sequence, v.page, v.layer, v.shard);
+}
+template <Is<PageRef> T>
+void Fields(T& v, auto& io) {
+  io(v.key, v.generation);
+}
+template <Is<PageHeader> T>
+void Fields(T& v, auto& io) {
+  io(v.key, v.generation, v.bytes, v.tag, v.mean_information, v.information, v.positions);
+}
+template <Is<SlabLocation> T>
+void Fields(T& v, auto& io) {
+  io(v.slab, v.segment, v.offset);
+}
+template <Is<ProcessIdentity> T>
+void Fields(T& v, auto& io) {
+  io(v.host, v.pid, v.start_ticks);
+}
+template <Is<Hello> T>
+void Fields(T& v, auto& io) {
+  io(v.min_version, v.max_version, v.features, v.group, v.process, v.name);
+}
+template <Is<Welcome> T>
+void Fields(T& v, auto& io) {
+  io(v.version, v.features, v.incarnation, v.client, v.page_alignment, v.max_page_bytes);
+}
+template <Is<SegmentEntry> T>
+void Fields(T& v, auto& io) {
+  io(v.segment, v.bytes, v.remote_key);
+}
+template <Is<Segments> T>
+void Fields(T& v, auto& io) {
+  io(v.segments);
+}
+template <Is<LeaseRequest> T>
+void Fields(T& v, auto& io) {
+  io(v.count, v.bytes);
+}
+template <Is<LeaseReply> T>
+void Fields(T& v, auto& io) {
+  io(v.code, v.text, v.slabs);
+}
+template <Is<PublishedPage> T>
+void Fields(T& v, auto& io) {
+  io(v.slab, v.header);
+}
+template <Is<Publish> T>
+void Fields(T& v, auto& io) {
+  io(v.pages);
+}
+template <Is<ReturnSlabs> T>
+void Fields(T& v, auto& io) {
+  io(v.slabs);
+}
+template <Is<Fetch> T>
+void Fields(T& v, auto& io) {
+  io(v.pages);
+}
+template <Is<FetchedPage> T>
+void Fields(T& v, auto& io) {
+  io(v.index, v.miss, v.location, v.header);
+}
+template <Is<FetchReply> T>
+void Fields(T& v, auto& io) {
+  io(v.pages);
+}
+template <Is<Unpin> T>
+void Fields(T& v, auto& io) {
+  io(v.slabs);
+}
+template <Is<Drop> T>
+void Fields(T& v, auto& io) {
+  io(v.pages);
+}
+template <Is<DropSequence> T>
+void Fields(T& v, auto& io) {
+  io(v.sequence);
+}
+template <Is<StatsRequest> T>
+void Fields(T&, auto&) {}
+template <Is<StatsEntry> T>
+void Fields(T& v, auto& io) {
+  io(v.name, v.value);
+}
+template <Is<StatsReply> T>
+void Fields(T& v, auto& io) {
+  io(v.entries);
+}
+template <Is<Goodbye> T>
+void Fields(T& v, auto& io) {
+  io(v.client);
+}
+template <Is<Error> T>
+void Fields(T& v, auto& io) {
+  io(v.code, v.text);
+}
+
+const char* MissCauseName(MissCause cause) {
+  switch (cause) {
+    case MissCause::kNone:
+      return "none";
+    case MissCause::kUnknown:
+      return "unknown";
+    case MissCause::kEvicted:
+      return "evicted";
+    case MissCause::kDropped:
+      return "dropped";
+    case MissCause::kGeneration:
+      return "generation";
+  }
+  return "invalid";
+}
+
+template <typename Message>
+std::vector<std::byte> EncodeMessage(std::uint64_t request, const Message& message) {
+  ByteWriter body;
+  body(message);
+  const std::vector<std::byte> body_bytes = body.Take();
+  ByteWriter envelope;
+  envelope(kEnvelopeFormat, Message::kType, std::uint16_t{0},
+           static_cast<std::uint32_t>(body_bytes.size()), request);
+  std::vector<std::byte> bytes = envelope.Take();
+  bytes.insert(bytes.end(), body_bytes.begin(), body_bytes.end());
+  return bytes;
+}
+
+template <typename Message>
+absl::StatusOr<Envelope<Message>> DecodeMessage(absl::Span<const std::byte> payload) {
+  if (payload.size() < kEnvelopeBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a message of ", payload.size(), " bytes is shorter than its envelope"));
+  }
+  std::uint8_t format = 0;
+  MessageType type{};
+  std::uint16_t reserved = 0;
+  std::uint32_t body_bytes = 0;
+  Envelope<Message> envelope;
+  ByteReader header(payload.subspan(0, kEnvelopeBytes));
+  header(format, type, reserved, body_bytes, envelope.request);
+  const absl::Span<const std::byte> body = payload.subspan(kEnvelopeBytes);
+  if (format != kEnvelopeFormat || type != Message::kType || reserved != 0 ||
+      body_bytes != body.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("a message of type ",
+                                                   static_cast<int>(Message::kType),
+                                                   " has an envelope that contradicts it"));
+  }
+  ByteReader reader(body);
+  reader(envelope.message);
+  if (!reader.ok() || reader.remaining() != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the body of a message of type ", static_cast<int>(Message::kType), " is malformed"));
+  }
+  return envelope;
+}
+
+#define PB_INSTANTIATE(Message)                                                          \
+  template std::vector<std::byte> EncodeMessage<Message>(std::uint64_t, const Message&); \
+  template absl::StatusOr<Envelope<Message>> DecodeMessage<Message>(absl::Span<const std::byte>)
+PB_INSTANTIATE(Hello);
+PB_INSTANTIATE(Welcome);
+PB_INSTANTIATE(Segments);
+PB_INSTANTIATE(LeaseRequest);
+PB_INSTANTIATE(LeaseReply);
+PB_INSTANTIATE(Publish);
+PB_INSTANTIATE(ReturnSlabs);
+PB_INSTANTIATE(Fetch);
+PB_INSTANTIATE(FetchReply);
+PB_INSTANTIATE(Unpin);
+PB_INSTANTIATE(Drop);
+PB_INSTANTIATE(DropSequence);
+PB_INSTANTIATE(StatsRequest);
+PB_INSTANTIATE(StatsReply);
+PB_INSTANTIATE(Goodbye);
+PB_INSTANTIATE(Error);
+#undef PB_INSTANTIATE
+
+}  // namespace pinboard::cache_service

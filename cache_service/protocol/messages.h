@@ -1,0 +1,214 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What client and service say to each other. docs/wire_protocol.md shows it byte by byte.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "base/strong_id.h"
+#include "cache_service/page_store.h"
+#include "cache_service/protocol/wire.h"
+
+namespace pinboard::cache_service {
+
+/// A leased or published slab in one life of the service: never reused, so a stale one is refused.
+using SlabId = StrongId<struct SlabIdTag, std::uint64_t>;
+/// One connection of one client, in one life of the service.
+using ClientId = StrongId<struct ClientTag, std::uint64_t>;
+/// Clients that share pages: the ranks of one engine. Scopes PageKey::sequence.
+using GroupId = StrongId<struct GroupTag, std::uint64_t>;
+
+/// Versions of the message bodies that this build speaks; Hello and Welcome agree on one. The
+/// envelope, Hello and Error never change.
+inline constexpr std::uint16_t kMinProtocolVersion = 1;
+inline constexpr std::uint16_t kMaxProtocolVersion = 1;
+
+/// Also the fabric's message type.
+enum class MessageType : std::uint8_t {
+  kHello = 1,
+  kWelcome = 2,
+  kSegments = 3,
+  kLease = 4,
+  kLeaseReply = 5,
+  kPublish = 6,
+  kReturnSlabs = 7,
+  kFetch = 8,
+  kFetchReply = 9,
+  kUnpin = 10,
+  kDrop = 11,
+  kDropSequence = 12,
+  kStats = 13,
+  kStatsReply = 14,
+  kGoodbye = 15,
+  kError = 16,
+};
+
+/// Why a page cannot be had; kNone where it can.
+enum class MissCause : std::uint8_t {
+  kNone = 0,
+  kUnknown = 1,     // never published in this life of the service, or its sequence was dropped
+  kEvicted = 2,     // left to make room
+  kDropped = 3,     // a client dropped it
+  kGeneration = 4,  // another generation of the page is there
+};
+inline constexpr int kMissCauses = 5;
+const char* MissCauseName(MissCause cause);
+
+/// Where a slab lies: `offset` bytes into a segment announced before.
+struct SlabLocation {
+  std::uint64_t slab = 0;
+  std::uint32_t segment = 0;
+  std::uint64_t offset = 0;
+};
+
+/// A process, so that a lost connection can be told from a dead process (process_identity.h).
+struct ProcessIdentity {
+  std::uint64_t host = 0;
+  std::uint32_t pid = 0;
+  std::uint64_t start_ticks = 0;
+  friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
+};
+
+/// Client to service, first. The service picks a version in the range, or refuses.
+struct Hello {
+  static constexpr MessageType kType = MessageType::kHello;
+  std::uint16_t min_version = kMinProtocolVersion;
+  std::uint16_t max_version = kMaxProtocolVersion;
+  std::uint64_t features = 0;
+  std::uint64_t group = 0;
+  ProcessIdentity process;
+  std::string name;
+};
+
+struct Welcome {
+  static constexpr MessageType kType = MessageType::kWelcome;
+  std::uint16_t version = 0;
+  std::uint64_t features = 0;
+  std::uint64_t incarnation = 0;  // another one after each start of the service
+  std::uint64_t client = 0;
+  std::uint32_t page_alignment = 0;
+  std::uint64_t max_page_bytes = 0;
+};
+
+struct SegmentEntry {
+  std::uint32_t segment = 0;
+  std::uint64_t bytes = 0;
+  std::vector<std::byte> remote_key;
+};
+/// Service to client: always before the first location that names one of these segments.
+struct Segments {
+  static constexpr MessageType kType = MessageType::kSegments;
+  std::vector<SegmentEntry> segments;
+};
+
+struct LeaseRequest {
+  static constexpr MessageType kType = MessageType::kLease;
+  std::uint32_t count = 0;
+  std::uint64_t bytes = 0;
+};
+/// `code` is an absl::StatusCode; all the slabs or none.
+struct LeaseReply {
+  static constexpr MessageType kType = MessageType::kLeaseReply;
+  std::uint8_t code = 0;
+  std::string text;
+  std::vector<SlabLocation> slabs;
+};
+
+struct PublishedPage {
+  std::uint64_t slab = 0;
+  PageHeader header;
+};
+/// No reply: a page that could not be published is a later miss.
+struct Publish {
+  static constexpr MessageType kType = MessageType::kPublish;
+  std::vector<PublishedPage> pages;
+};
+
+/// Ends leases without publishing.
+struct ReturnSlabs {
+  static constexpr MessageType kType = MessageType::kReturnSlabs;
+  std::vector<std::uint64_t> slabs;
+};
+
+struct Fetch {
+  static constexpr MessageType kType = MessageType::kFetch;
+  std::vector<PageRef> pages;
+};
+/// Page `index` of the request: pinned at `location`, or a miss.
+struct FetchedPage {
+  std::uint32_t index = 0;
+  MissCause miss = MissCause::kNone;
+  SlabLocation location;
+  PageHeader header;
+};
+/// One or more per Fetch, each page exactly once among them.
+struct FetchReply {
+  static constexpr MessageType kType = MessageType::kFetchReply;
+  std::vector<FetchedPage> pages;
+};
+
+/// One entry per pin; a slab pinned twice is named twice.
+struct Unpin {
+  static constexpr MessageType kType = MessageType::kUnpin;
+  std::vector<std::uint64_t> slabs;
+};
+
+/// Forgets these pages and their older generations.
+struct Drop {
+  static constexpr MessageType kType = MessageType::kDrop;
+  std::vector<PageRef> pages;
+};
+
+struct DropSequence {
+  static constexpr MessageType kType = MessageType::kDropSequence;
+  std::uint64_t sequence = 0;
+};
+
+/// Asked by name, so that old and new programs understand each other.
+struct StatsRequest {
+  static constexpr MessageType kType = MessageType::kStats;
+};
+struct StatsEntry {
+  std::string name;
+  std::uint64_t value = 0;
+};
+struct StatsReply {
+  static constexpr MessageType kType = MessageType::kStatsReply;
+  std::vector<StatsEntry> entries;
+};
+
+/// Ends everything that `client` holds: itself, before it closes, or an earlier connection of the
+/// same process once nothing there writes or reads any more.
+struct Goodbye {
+  static constexpr MessageType kType = MessageType::kGoodbye;
+  std::uint64_t client = 0;
+};
+
+/// Service to client, before it closes the connection. `code` is an absl::StatusCode.
+struct Error {
+  static constexpr MessageType kType = MessageType::kError;
+  std::uint8_t code = 0;
+  std::string text;
+};
+
+/// A message and the id that joins replies to their request (0 where there is no reply).
+template <typename Message>
+struct Envelope {
+  std::uint64_t request = 0;
+  Message message;
+};
+
+/// The whole payload of a fabric message: 16 bytes of envelope, then the body.
+template <typename Message>
+std::vector<std::byte> EncodeMessage(std::uint64_t request, const Message& message);
+
+/// InvalidArgument: truncated, oversized, or of another type or envelope format.
+template <typename Message>
+absl::StatusOr<Envelope<Message>> DecodeMessage(absl::Span<const std::byte> payload);
+
+}  // namespace pinboard::cache_service

@@ -1,0 +1,159 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Little-endian bytes in and out, with bounds: nothing here trusts its input.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "absl/types/span.h"
+
+namespace pinboard::cache_service {
+
+/// Elements of one list, and pages of one batch, in any message.
+inline constexpr std::uint32_t kMaxListElements = 65536;
+/// Bytes of a text or a key in any message.
+inline constexpr std::uint32_t kMaxTextBytes = 4096;
+
+/// Appends fields: integers little-endian, text and keys with a u32 length in front, lists with a
+/// u32 count. Lists of more than kMaxListElements are the caller's error. A structure is written by
+/// its `Fields`, so that writing and reading follow one description.
+class ByteWriter {
+ public:
+  template <typename... Values>
+  void operator()(const Values&... values) {
+    (Write(values), ...);
+  }
+  std::size_t size() const { return bytes_.size(); }
+  std::vector<std::byte> Take() { return std::exchange(bytes_, {}); }
+
+ private:
+  template <typename Value>
+  void Write(const Value& value) {
+    if constexpr (std::is_enum_v<Value>) {
+      Write(static_cast<std::underlying_type_t<Value>>(value));
+    } else if constexpr (std::is_integral_v<Value>) {
+      const auto bits = static_cast<std::make_unsigned_t<Value>>(value);
+      for (std::size_t i = 0; i < sizeof(bits); ++i) {
+        bytes_.push_back(static_cast<std::byte>(static_cast<std::uint64_t>(bits) >> (8 * i)));
+      }
+    } else {
+      Fields(value, *this);
+    }
+  }
+  void Write(const std::string& text) {
+    Write(static_cast<std::uint32_t>(text.size()));
+    for (const char c : text) bytes_.push_back(static_cast<std::byte>(c));
+  }
+  void Write(const std::vector<std::byte>& key) {
+    Write(static_cast<std::uint32_t>(key.size()));
+    bytes_.insert(bytes_.end(), key.begin(), key.end());
+  }
+  template <typename Element>
+  void Write(const std::vector<Element>& list) {
+    Write(static_cast<std::uint32_t>(list.size()));
+    for (const Element& element : list) Write(element);
+  }
+  template <typename Element, std::size_t size>
+  void Write(const std::array<Element, size>& array) {
+    for (const Element& element : array) Write(element);
+  }
+
+  std::vector<std::byte> bytes_;
+};
+
+/// Reads the same fields. After the first field that does not fit, everything reads as zero and
+/// ok() is false; no list or text is allocated before its bytes are known to be there.
+class ByteReader {
+ public:
+  explicit ByteReader(absl::Span<const std::byte> bytes) : bytes_(bytes) {}
+
+  template <typename... Values>
+  void operator()(Values&... values) {
+    (Read(values), ...);
+  }
+  bool ok() const { return ok_; }
+  std::size_t remaining() const { return bytes_.size(); }
+
+ private:
+  template <typename Value>
+  void Read(Value& value) {
+    if constexpr (std::is_enum_v<Value>) {
+      std::underlying_type_t<Value> raw{};
+      Read(raw);
+      value = static_cast<Value>(raw);
+    } else if constexpr (std::is_integral_v<Value>) {
+      std::uint64_t bits = 0;
+      if (Has(sizeof(Value))) {
+        for (std::size_t i = 0; i < sizeof(Value); ++i) {
+          bits |= static_cast<std::uint64_t>(bytes_[i]) << (8 * i);
+        }
+        bytes_.remove_prefix(sizeof(Value));
+      }
+      value = static_cast<Value>(bits);
+    } else {
+      Fields(value, *this);
+    }
+  }
+  void Read(std::string& text) {
+    const std::uint32_t size = Count(kMaxTextBytes, 1);
+    text.assign(reinterpret_cast<const char*>(bytes_.data()), size);
+    bytes_.remove_prefix(size);
+  }
+  void Read(std::vector<std::byte>& key) {
+    const std::uint32_t size = Count(kMaxTextBytes, 1);
+    key.assign(bytes_.begin(), bytes_.begin() + size);
+    bytes_.remove_prefix(size);
+  }
+  template <typename Element>
+  void Read(std::vector<Element>& list) {
+    list.resize(Count(kMaxListElements, MinimumBytes<Element>()));
+    for (Element& element : list) Read(element);
+  }
+  template <typename Element, std::size_t size>
+  void Read(std::array<Element, size>& array) {
+    for (Element& element : array) Read(element);
+  }
+
+  /// What an element occupies with every list and text in it empty.
+  template <typename Element>
+  static std::size_t MinimumBytes() {
+    if constexpr (std::is_integral_v<Element>) {
+      return sizeof(Element);
+    } else {
+      static const std::size_t bytes = [] {
+        ByteWriter writer;
+        writer(Element{});
+        return writer.size();
+      }();
+      return bytes;
+    }
+  }
+  bool Has(std::size_t bytes) {
+    if (bytes > bytes_.size()) Fail();
+    return ok_;
+  }
+  std::uint32_t Count(std::uint32_t limit, std::size_t element_bytes) {
+    std::uint32_t count = 0;
+    Read(count);
+    if (count > limit || count * element_bytes > bytes_.size()) {
+      Fail();
+      return 0;
+    }
+    return count;
+  }
+  void Fail() {
+    ok_ = false;
+    bytes_ = {};
+  }
+
+  absl::Span<const std::byte> bytes_;
+  bool ok_ = true;
+};
+
+}  // namespace pinboard::cache_service
