@@ -1,0 +1,34 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Hands out the blocks of the paged cache.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+
+namespace pinboard::engine {
+
+/// Blocks 0 ... total - 1, each free or owned once. The block freed last is handed out first, and
+/// the lowest first in the beginning: the same calls give the same blocks on every rank.
+/// Thread-compatible.
+class BlockAllocator {
+ public:
+  explicit BlockAllocator(int total);
+
+  /// Appends `count` blocks to `table`. ResourceExhausted: fewer are free, nothing was changed.
+  absl::Status Allocate(int count, std::vector<std::int32_t>* table);
+  /// Internal: a block is free already or does not exist (a bug of the caller); nothing was freed.
+  absl::Status Free(absl::Span<const std::int32_t> blocks);
+
+  int free() const { return static_cast<int>(free_.size()); }
+  int total() const { return static_cast<int>(owned_.size()); }
+
+ private:
+  std::vector<std::int32_t> free_;  // the next one is at the back
+  std::vector<bool> owned_;
+};
+
+}  // namespace pinboard::engine

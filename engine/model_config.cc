@@ -1,0 +1,234 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/model_config.h"
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "engine/json_file.h"
+
+namespace pinboard::engine {
+namespace {
+
+using nlohmann::json;
+
+/// Typed access to the fields of one object; null counts as absent.
+class Fields {
+ public:
+  Fields(const json& object, std::string path) : object_(object), path_(std::move(path)) {}
+
+  const json* Find(const char* name) const {
+    const auto it = object_.find(name);
+    return it == object_.end() || it->is_null() ? nullptr : &*it;
+  }
+
+  absl::Status Error(const std::string& problem) const {
+    return absl::InvalidArgumentError(absl::StrCat(path_, ": ", problem));
+  }
+  absl::Status NotImplemented(const std::string& feature) const {
+    return absl::UnimplementedError(absl::StrCat(path_, ": ", feature, " is not supported"));
+  }
+
+  absl::Status RequirePositive(const char* name, int* value) const {
+    if (Find(name) == nullptr) return Error(absl::StrCat("\"", name, "\" is missing"));
+    return OptionalPositive(name, value);
+  }
+
+  absl::Status OptionalPositive(const char* name, int* value) const {
+    const json* field = Find(name);
+    if (field == nullptr) return absl::OkStatus();
+    const auto number = field->is_number_integer() ? field->get<std::int64_t>() : 0;
+    if (number <= 0 || number > std::numeric_limits<int>::max()) {
+      return Error(absl::StrCat("\"", name, "\" must be a positive integer"));
+    }
+    *value = static_cast<int>(number);
+    return absl::OkStatus();
+  }
+
+  absl::Status OptionalPositive(const char* name, double* value) const {
+    const json* field = Find(name);
+    if (field == nullptr) return absl::OkStatus();
+    if (!field->is_number() || !(field->get<double>() > 0)) {
+      return Error(absl::StrCat("\"", name, "\" must be a positive number"));
+    }
+    *value = field->get<double>();
+    return absl::OkStatus();
+  }
+
+  absl::Status OptionalBool(const char* name, bool* value) const {
+    const json* field = Find(name);
+    if (field == nullptr) return absl::OkStatus();
+    if (!field->is_boolean()) return Error(absl::StrCat("\"", name, "\" must be true or false"));
+    *value = field->get<bool>();
+    return absl::OkStatus();
+  }
+
+  /// Unimplemented where the flag `name` is set.
+  absl::Status RefuseIfTrue(const char* name) const {
+    bool value = false;
+    PB_RETURN_IF_ERROR(OptionalBool(name, &value));
+    return value ? NotImplemented(absl::StrCat("\"", name, "\"")) : absl::OkStatus();
+  }
+
+ private:
+  const json& object_;
+  std::string path_;
+};
+
+absl::Status ReadArchitecture(const Fields& fields, Architecture* architecture) {
+  const json* names = fields.Find("architectures");
+  if (names == nullptr || !names->is_array() || names->empty() || !names->front().is_string()) {
+    return fields.Error("\"architectures\" is missing");
+  }
+  const auto name = names->front().get<std::string>();
+  if (name == "LlamaForCausalLM") {
+    *architecture = Architecture::kLlama;
+  } else if (name == "Qwen2ForCausalLM") {
+    *architecture = Architecture::kQwen2;
+  } else if (name == "DeepseekV3ForCausalLM") {
+    *architecture = Architecture::kDeepseekV3;
+  } else {
+    return fields.NotImplemented(absl::StrCat("architecture ", name,
+                                              " (known: LlamaForCausalLM, Qwen2ForCausalLM, "
+                                              "DeepseekV3ForCausalLM)"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RefuseScaledRope(const Fields& fields, const char* name) {
+  const json* rope = fields.Find(name);
+  if (rope == nullptr) return absl::OkStatus();
+  if (!rope->is_object()) return fields.Error(absl::StrCat("\"", name, "\" must be an object"));
+  for (const char* key : {"rope_type", "type"}) {
+    const auto type = rope->find(key);
+    if (type == rope->end() || *type == "default") continue;
+    return fields.NotImplemented(absl::StrCat("rope type ", type->dump()));
+  }
+  return absl::OkStatus();
+}
+
+/// rope_theta stands at the top, or inside the newer rope_parameters.
+absl::Status ReadRope(const Fields& fields, ModelConfig* config) {
+  PB_RETURN_IF_ERROR(RefuseScaledRope(fields, "rope_scaling"));
+  PB_RETURN_IF_ERROR(RefuseScaledRope(fields, "rope_parameters"));
+  PB_RETURN_IF_ERROR(fields.OptionalPositive("rope_theta", &config->rope_theta));
+  double rotated_share = 1.0;
+  PB_RETURN_IF_ERROR(fields.OptionalPositive("partial_rotary_factor", &rotated_share));
+  if (const json* rope = fields.Find("rope_parameters"); rope != nullptr) {
+    const Fields inner(*rope, "rope_parameters");
+    PB_RETURN_IF_ERROR(inner.OptionalPositive("rope_theta", &config->rope_theta));
+    PB_RETURN_IF_ERROR(inner.OptionalPositive("partial_rotary_factor", &rotated_share));
+  }
+  return rotated_share == 1.0 ? absl::OkStatus() : fields.NotImplemented("partial_rotary_factor");
+}
+
+absl::Status ReadEosIds(const Fields& fields, ModelConfig* config) {
+  const json* field = fields.Find("eos_token_id");
+  if (field == nullptr) return absl::OkStatus();
+  const json ids = field->is_array() ? *field : json::array({*field});
+  for (const json& id : ids) {
+    if (!id.is_number_integer()) return fields.Error("\"eos_token_id\" must be an id or a list");
+    config->eos_ids.push_back(id.get<std::int32_t>());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadGroupedAttention(const Fields& fields, ModelConfig* config) {
+  PB_RETURN_IF_ERROR(fields.RefuseIfTrue("use_sliding_window"));
+  PB_RETURN_IF_ERROR(fields.RefuseIfTrue("mlp_bias"));
+  if (config->architecture == Architecture::kQwen2) {
+    config->qkv_bias = true;
+  } else {
+    PB_RETURN_IF_ERROR(fields.RefuseIfTrue("attention_bias"));
+  }
+  config->head_dim = config->hidden_size / config->heads;
+  PB_RETURN_IF_ERROR(fields.OptionalPositive("head_dim", &config->head_dim));
+  if (config->heads % config->kv_heads != 0) {
+    return fields.Error(absl::StrCat(config->heads, " attention heads are not a multiple of ",
+                                     config->kv_heads, " key-value heads"));
+  }
+  if (config->head_dim % 2 != 0) return fields.Error("the head dimension must be even");
+  return absl::OkStatus();
+}
+
+absl::Status RefuseExperts(const Fields& fields, const ModelConfig& config) {
+  int experts = 0;
+  PB_RETURN_IF_ERROR(fields.OptionalPositive("n_routed_experts", &experts));
+  int dense_layers = 0;
+  const json* field = fields.Find("first_k_dense_replace");
+  if (field != nullptr && field->is_number_integer()) dense_layers = field->get<int>();
+  if (experts > 0 && dense_layers < config.layers) {
+    return fields.NotImplemented(absl::StrCat("a mixture of experts (", experts,
+                                              " routed experts, ", dense_layers, " of ",
+                                              config.layers, " layers dense)"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadLatentAttention(const Fields& fields, ModelConfig* config) {
+  MlaConfig& mla = config->mla;
+  PB_RETURN_IF_ERROR(fields.RefuseIfTrue("attention_bias"));
+  PB_RETURN_IF_ERROR(RefuseExperts(fields, *config));
+  PB_RETURN_IF_ERROR(fields.OptionalPositive("q_lora_rank", &mla.q_lora_rank));
+  PB_RETURN_IF_ERROR(fields.RequirePositive("kv_lora_rank", &mla.kv_lora_rank));
+  PB_RETURN_IF_ERROR(fields.RequirePositive("qk_nope_head_dim", &mla.qk_nope_head_dim));
+  PB_RETURN_IF_ERROR(fields.RequirePositive("qk_rope_head_dim", &mla.qk_rope_head_dim));
+  PB_RETURN_IF_ERROR(fields.RequirePositive("v_head_dim", &mla.v_head_dim));
+  PB_RETURN_IF_ERROR(fields.OptionalBool("rope_interleave", &mla.rope_interleave));
+  if (mla.qk_rope_head_dim % 2 != 0) return fields.Error("\"qk_rope_head_dim\" must be even");
+  return absl::OkStatus();
+}
+
+absl::Status ReadCommon(const Fields& fields, ModelConfig* config) {
+  PB_RETURN_IF_ERROR(ReadArchitecture(fields, &config->architecture));
+  PB_RETURN_IF_ERROR(fields.RequirePositive("vocab_size", &config->vocab_size));
+  PB_RETURN_IF_ERROR(fields.RequirePositive("hidden_size", &config->hidden_size));
+  PB_RETURN_IF_ERROR(fields.RequirePositive("intermediate_size", &config->intermediate_size));
+  PB_RETURN_IF_ERROR(fields.RequirePositive("num_hidden_layers", &config->layers));
+  PB_RETURN_IF_ERROR(fields.RequirePositive("num_attention_heads", &config->heads));
+  config->kv_heads = config->heads;
+  PB_RETURN_IF_ERROR(fields.OptionalPositive("num_key_value_heads", &config->kv_heads));
+  PB_RETURN_IF_ERROR(
+      fields.OptionalPositive("max_position_embeddings", &config->max_position_embeddings));
+  PB_RETURN_IF_ERROR(fields.OptionalPositive("rms_norm_eps", &config->rms_norm_eps));
+  PB_RETURN_IF_ERROR(fields.OptionalBool("tie_word_embeddings", &config->tie_word_embeddings));
+  if (fields.Find("quantization_config") != nullptr) {
+    return fields.NotImplemented("\"quantization_config\"");
+  }
+  const json* activation = fields.Find("hidden_act");
+  if (activation != nullptr && *activation != "silu") {
+    return fields.NotImplemented(absl::StrCat("hidden_act ", activation->dump()));
+  }
+  PB_RETURN_IF_ERROR(ReadEosIds(fields, config));
+  return ReadRope(fields, config);
+}
+
+}  // namespace
+
+float ModelConfig::attention_scale() const {
+  const int dim = is_mla() ? mla.qk_nope_head_dim + mla.qk_rope_head_dim : head_dim;
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
+}
+
+absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& text, const std::string& path) {
+  PB_ASSIGN_OR_RETURN(const json object, ParseJsonObject(text, path));
+  const Fields fields(object, path);
+  ModelConfig config;
+  PB_RETURN_IF_ERROR(ReadCommon(fields, &config));
+  PB_RETURN_IF_ERROR(config.is_mla() ? ReadLatentAttention(fields, &config)
+                                     : ReadGroupedAttention(fields, &config));
+  return config;
+}
+
+absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& model_dir) {
+  const std::string path = absl::StrCat(model_dir, "/config.json");
+  PB_ASSIGN_OR_RETURN(
+      const std::string text,
+      ReadFile(path, "name a model directory in Hugging Face form (config.json, *.safetensors)"));
+  return ParseModelConfig(text, path);
+}
+
+}  // namespace pinboard::engine

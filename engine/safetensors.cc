@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "engine/float_convert.h"
+#include "engine/json_file.h"
+
+namespace pinboard::engine {
+namespace {
+
+std::string ShapeText(const std::vector<std::int64_t>& shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
+
+bool Convert(const std::string& dtype, const std::byte* source, std::size_t count, float* out) {
+  if (dtype == "F32") {
+    std::memcpy(out, source, count * sizeof(float));
+  } else if (dtype == "BF16") {
+    BFloat16ToFloats(source, count, out);
+  } else if (dtype == "F16") {
+    HalfToFloats(source, count, out);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& model_dir) {
+  const std::string single = absl::StrCat(model_dir, "/model.safetensors");
+  const std::string index = absl::StrCat(model_dir, "/model.safetensors.index.json");
+  std::unique_ptr<Checkpoint> checkpoint(new Checkpoint(model_dir));
+  if (Exists(single)) {
+    PB_RETURN_IF_ERROR(checkpoint->AddFile(single));
+  } else if (Exists(index)) {
+    PB_RETURN_IF_ERROR(checkpoint->AddShards(index));
+  } else {
+    return absl::NotFoundError(absl::StrCat(
+        model_dir, ": no model.safetensors and no model.safetensors.index.json; name a model ",
+        "directory that holds its weights"));
+  }
+  return checkpoint;
+}
+
+absl::Status Checkpoint::AddFile(const std::string& path) {
+  PB_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
+  PB_ASSIGN_OR_RETURN(TensorMap tensors, ParseSafetensors(file.bytes(), path));
+  files_.push_back(std::move(file));
+  for (auto& [name, entry] : tensors) tensors_.insert_or_assign(name, std::move(entry));
+  return absl::OkStatus();
+}
+
+absl::Status Checkpoint::AddShards(const std::string& index_path) {
+  PB_ASSIGN_OR_RETURN(const std::string text, ReadFile(index_path, "copy it again"));
+  PB_ASSIGN_OR_RETURN(const nlohmann::json index, ParseJsonObject(text, index_path));
+  const auto map = index.find("weight_map");
+  if (map == index.end() || !map->is_object()) {
+    return absl::InvalidArgumentError(absl::StrCat(index_path, ": \"weight_map\" is missing"));
+  }
+  std::set<std::string> shards;
+  for (const auto& [name, shard] : map->items()) {
+    if (!shard.is_string() || shard.get<std::string>().find('/') != std::string::npos) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(index_path, ": tensor ", name, " names no file of this directory"));
+    }
+    shards.insert(shard.get<std::string>());
+  }
+  for (const std::string& shard : shards) {
+    PB_RETURN_IF_ERROR(AddFile(absl::StrCat(model_dir_, "/", shard)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Checkpoint::Read(const std::string& name, const std::vector<std::int64_t>& shape,
+                              const TensorSlice& slice, absl::Span<float> out) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) {
+    return absl::NotFoundError(absl::StrCat(model_dir_, ": tensor ", name,
+                                            " is missing; the weights do not belong to this "
+                                            "config.json, or a shard is incomplete"));
+  }
+  const TensorEntry& entry = found->second;
+  if (entry.shape != shape) {
+    return absl::InvalidArgumentError(absl::StrCat(model_dir_, ": tensor ", name, " has shape ",
+                                                   ShapeText(entry.shape),
+                                                   ", config.json asks for ", ShapeText(shape)));
+  }
+  const std::int64_t width = shape.size() == 2 ? shape[1] : 1;
+  const std::size_t element_bytes =
+      entry.data.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, shape[0] * width));
+  for (std::int64_t row = 0; row < slice.rows; ++row) {
+    const std::int64_t first = (slice.row_begin + row) * width + slice.column_begin;
+    if (!Convert(entry.dtype, entry.data.data() + first * element_bytes, slice.columns,
+                 out.data() + row * slice.columns)) {
+      return absl::UnimplementedError(absl::StrCat(model_dir_, ": tensor ", name, " has dtype ",
+                                                   entry.dtype,
+                                                   "; F32, BF16 and F16 are supported"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace pinboard::engine

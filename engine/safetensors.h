@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Reads the safetensors files of a Hugging Face model directory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "engine/mapped_file.h"
+
+namespace pinboard::engine {
+
+/// One tensor as the header describes it; `data` points into the mapping.
+struct TensorEntry {
+  std::string dtype;  // "F32", "BF16", "F16", ...
+  std::vector<std::int64_t> shape;
+  absl::Span<const std::byte> data;
+};
+
+using TensorMap = absl::flat_hash_map<std::string, TensorEntry>;
+
+/// Checks the header of a whole file (its length, its JSON, and that the tensors fill the rest of
+/// the file without gap or overlap) and returns its tensors. InvalidArgument: one line that says
+/// what is wrong with `path`.
+absl::StatusOr<TensorMap> ParseSafetensors(absl::Span<const std::byte> file,
+                                           const std::string& path);
+
+/// Rows [row_begin, row_begin + rows) and columns [column_begin, column_begin + columns) of a
+/// matrix (a vector is one column).
+struct TensorSlice {
+  std::int64_t row_begin = 0;
+  std::int64_t rows = 0;
+  std::int64_t column_begin = 0;
+  std::int64_t columns = 1;
+};
+
+/// All tensors of a model: model.safetensors, or the shards that model.safetensors.index.json
+/// names. Immutable after opening; thread-safe. Memory: mapped, read as needed.
+class Checkpoint {
+ public:
+  /// NotFound: neither file is there, or a shard is missing. InvalidArgument: a file is truncated
+  /// or damaged.
+  static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& model_dir);
+
+  bool Contains(const std::string& name) const { return tensors_.contains(name); }
+
+  /// Converts a slice of a tensor of shape `shape` to float, row-major, into `out` (rows * columns
+  /// values). NotFound: no such tensor. InvalidArgument: its shape is another. Unimplemented: its
+  /// dtype is not F32, BF16 or F16.
+  absl::Status Read(const std::string& name, const std::vector<std::int64_t>& shape,
+                    const TensorSlice& slice, absl::Span<float> out) const;
+
+ private:
+  explicit Checkpoint(std::string model_dir) : model_dir_(std::move(model_dir)) {}
+  absl::Status AddFile(const std::string& path);
+  absl::Status AddShards(const std::string& index_path);
+
+  std::string model_dir_;
+  std::vector<MappedFile> files_;
+  TensorMap tensors_;
+};
+
+}  // namespace pinboard::engine

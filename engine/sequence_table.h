@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The sequences of an engine and the cache blocks they own.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/block_allocator.h"
+
+namespace pinboard::engine {
+
+/// Logical length (positions) and physical length (rows) part company at the first compaction.
+struct SequenceState {
+  std::vector<std::int32_t> blocks;  // the block table
+  int rows = 0;
+  int length = 0;
+};
+
+/// Owns every block of every sequence. Thread-compatible.
+class SequenceTable {
+ public:
+  SequenceTable(int blocks, int block_size) : allocator_(blocks), block_size_(block_size) {}
+
+  /// AlreadyExists.
+  absl::Status Add(std::uint64_t sequence);
+  /// NotFound. The pointer is valid until the next Add or Remove.
+  absl::StatusOr<SequenceState*> Find(std::uint64_t sequence);
+  /// Null where the sequence is not known.
+  const SequenceState* Peek(std::uint64_t sequence) const;
+  /// Frees the sequence's blocks. NotFound.
+  absl::Status Remove(std::uint64_t sequence);
+
+  /// Blocks that `tokens` more rows of the sequence need beyond those it has.
+  int MissingBlocks(const SequenceState& state, int tokens) const;
+  /// Appends blocks for `tokens` more rows. ResourceExhausted: nothing was changed.
+  absl::Status Grow(SequenceState* state, int tokens);
+  /// Keeps the first `blocks` blocks of the table and frees the others.
+  absl::Status Truncate(SequenceState* state, int blocks);
+  int BlocksFor(int rows) const { return (rows + block_size_ - 1) / block_size_; }
+
+  bool empty() const { return sequences_.empty(); }
+  int free_blocks() const { return allocator_.free(); }
+  int total_blocks() const { return allocator_.total(); }
+
+ private:
+  BlockAllocator allocator_;
+  int block_size_;
+  absl::flat_hash_map<std::uint64_t, SequenceState> sequences_;
+};
+
+}  // namespace pinboard::engine
