@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The cache service behind one Fabric: a single-threaded reactor.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/metrics.h"
+#include "cache_service/inventory/inventory.h"
+#include "cache_service/protocol/messages.h"
+#include "cache_service/server/parked_fetches.h"
+#include "cache_service/server/service_metrics.h"
+#include "transport/fabric/fabric.h"
+
+namespace pinboard::cache_service {
+
+struct ServerOptions {
+  std::string listen = "127.0.0.1:7700";  // port 0: the system chooses
+  std::uint64_t arena_bytes = std::uint64_t{1} << 30;
+  std::uint64_t segment_bytes = std::uint64_t{1} << 30;  // the largest piece of the arena
+  /// How long a fetch waits for a page that was never seen: its publication may be on its way from
+  /// another client of the group.
+  absl::Duration publish_grace = absl::Milliseconds(50);
+};
+
+/// Keeps pages for clients (docs/wire_protocol.md). Everything happens on the thread that calls
+/// Run; a client that breaks the protocol is told why and closed, and harms nobody else.
+class Server {
+ public:
+  /// Allocates the arena and listens. `metrics` must outlive the server. InvalidArgument: arena
+  /// too small; ResourceExhausted: not enough memory; AlreadyExists: the port is in use.
+  static absl::StatusOr<std::unique_ptr<Server>> Create(std::unique_ptr<transport::Fabric> fabric,
+                                                        const ServerOptions& options,
+                                                        MetricRegistry& metrics);
+  ~Server();
+
+  /// Where clients connect.
+  const std::string& address() const { return address_; }
+
+  /// Serves until Stop.
+  void Run();
+  /// Thread-safe; also before Run.
+  void Stop();
+
+ private:
+  struct Session {
+    transport::PeerId peer;
+    ClientId client;
+    GroupId group;
+    ProcessIdentity process;
+    std::string name;
+    bool greeted = false;  // until Goodbye
+  };
+  /// A client whose connection is lost and whose process may still use what it holds.
+  struct LostClient {
+    ClientId client;
+    GroupId group;
+    ProcessIdentity process;
+  };
+
+  Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& options, Arena arena,
+         std::vector<std::unique_ptr<transport::Segment>> segments, MetricRegistry& metrics);
+
+  template <typename Message>
+  void Register(absl::Status (Server::*handler)(Session&, const Envelope<Message>&));
+  void RegisterAll();
+
+  absl::Status OnHello(Session& session, const Envelope<Hello>& hello);
+  absl::Status OnLease(Session& session, const Envelope<LeaseRequest>& lease);
+  absl::Status OnPublish(Session& session, const Envelope<Publish>& publish);
+  absl::Status OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>& slabs);
+  absl::Status OnFetch(Session& session, const Envelope<Fetch>& fetch);
+  absl::Status OnUnpin(Session& session, const Envelope<Unpin>& unpin);
+  absl::Status OnDrop(Session& session, const Envelope<Drop>& drop);
+  absl::Status OnDropSequence(Session& session, const Envelope<DropSequence>& drop);
+  absl::Status OnStats(Session& session, const Envelope<StatsRequest>& request);
+  absl::Status OnGoodbye(Session& session, const Envelope<Goodbye>& goodbye);
+  void OnClosed(transport::PeerId peer, const absl::Status& reason);
+
+  void Refuse(transport::PeerId peer, const absl::Status& why);
+  FetchedPage Look(ClientId client, const PageRef& page, std::uint32_t index);
+  void CountFetched(const FetchedPage& page);
+  void Unpark(const std::vector<ParkedFetch>& fetches, absl::Time now);
+  void RemoveDeadClients();
+  void Tick();
+  absl::Time NextTick() const;
+  ServiceCounts Counts() const;
+
+  const ServerOptions options_;
+  const std::unique_ptr<transport::Fabric> fabric_;
+  const std::vector<std::unique_ptr<transport::Segment>> segments_;
+  const std::uint64_t incarnation_;
+  const std::uint64_t max_page_bytes_;
+  std::string address_;
+  Inventory inventory_;
+  ParkedFetches parked_;
+  absl::flat_hash_map<transport::PeerId, Session> sessions_;
+  std::vector<LostClient> lost_;
+  std::uint64_t next_client_ = 1;
+  ServiceCounts counts_;  // but inventory, clients and parked_fetches
+  ServiceMetrics metrics_;
+  std::atomic<bool> stop_ = false;
+};
+
+}  // namespace pinboard::cache_service

@@ -1,0 +1,139 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cache_service/server/service_metrics.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+enum class Kind : std::uint8_t { kGauge, kCounter };
+
+struct Series {
+  const char* name;
+  const char* help;
+  Kind kind;
+  const char* label;  // null: none
+  const char* label_value;
+  std::uint64_t (*value)(const ServiceCounts&);
+};
+
+template <MissCause cause>
+std::uint64_t Misses(const ServiceCounts& counts) {
+  return counts.misses_total[static_cast<int>(cause)];
+}
+
+using C = const ServiceCounts&;
+constexpr const char* kMisses = "pinboard_service_misses_total";
+constexpr const char* kMissesHelp = "Pages asked for and not there, by cause.";
+constexpr const char* kEvictions = "pinboard_service_evictions_total";
+constexpr const char* kEvictionsHelp = "Pages that left to make room, by what the room was for.";
+constexpr const char* kSlabs = "pinboard_service_slabs";
+constexpr const char* kSlabsHelp = "Slabs a client may write to; quarantined: its client is lost.";
+
+const Series kSeries[] = {
+    {"pinboard_service_arena_bytes", "Memory for pages.", Kind::kGauge, nullptr, nullptr,
+     [](C c) { return c.inventory.capacity_bytes; }},
+    {"pinboard_service_arena_used_bytes", "Memory in slabs that are not free.", Kind::kGauge,
+     nullptr, nullptr, [](C c) { return c.inventory.used_bytes; }},
+    {"pinboard_service_arena_fragmented_bytes", "Free memory that only one page size can use.",
+     Kind::kGauge, nullptr, nullptr,
+     [](C c) { return c.inventory.assigned_bytes - c.inventory.used_bytes; }},
+    {kSlabs, kSlabsHelp, Kind::kGauge, "state", "leased",
+     [](C c) { return c.inventory.leased_slabs; }},
+    {kSlabs, kSlabsHelp, Kind::kGauge, "state", "quarantined",
+     [](C c) { return c.inventory.quarantined_slabs; }},
+    {"pinboard_service_pages", "Pages that can be fetched.", Kind::kGauge, nullptr, nullptr,
+     [](C c) { return c.inventory.published_pages; }},
+    {"pinboard_service_pins", "Fetches of pages that are still being read.", Kind::kGauge, nullptr,
+     nullptr, [](C c) { return c.inventory.pins; }},
+    {"pinboard_service_clients", "Connected clients.", Kind::kGauge, nullptr, nullptr,
+     [](C c) { return c.clients; }},
+    {"pinboard_service_parked_fetches", "Pages asked for that wait for their publication.",
+     Kind::kGauge, nullptr, nullptr, [](C c) { return c.parked_fetches; }},
+    {"pinboard_service_pages_published_total", "Pages made visible.", Kind::kCounter, nullptr,
+     nullptr, [](C c) { return c.inventory.pages_published_total; }},
+    {"pinboard_service_published_bytes_total", "Bytes of pages made visible.", Kind::kCounter,
+     nullptr, nullptr, [](C c) { return c.inventory.bytes_published_total; }},
+    {"pinboard_service_stale_publishes_total",
+     "Pages refused: this generation or a later was there.", Kind::kCounter, nullptr, nullptr,
+     [](C c) { return c.inventory.stale_publishes_total; }},
+    {"pinboard_service_pages_fetched_total", "Pages asked for and there.", Kind::kCounter, nullptr,
+     nullptr, [](C c) { return c.pages_fetched_total; }},
+    {"pinboard_service_fetched_bytes_total", "Bytes of pages asked for and there.", Kind::kCounter,
+     nullptr, nullptr, [](C c) { return c.bytes_fetched_total; }},
+    {kMisses, kMissesHelp, Kind::kCounter, "cause", "unknown", Misses<MissCause::kUnknown>},
+    {kMisses, kMissesHelp, Kind::kCounter, "cause", "evicted", Misses<MissCause::kEvicted>},
+    {kMisses, kMissesHelp, Kind::kCounter, "cause", "dropped", Misses<MissCause::kDropped>},
+    {kMisses, kMissesHelp, Kind::kCounter, "cause", "generation", Misses<MissCause::kGeneration>},
+    {kEvictions, kEvictionsHelp, Kind::kCounter, "room_for", "same_size",
+     [](C c) { return c.inventory.evictions_total; }},
+    {kEvictions, kEvictionsHelp, Kind::kCounter, "room_for", "other_size",
+     [](C c) { return c.inventory.reclaims_total; }},
+    {"pinboard_service_refused_leases_total", "Lease requests that found no room.", Kind::kCounter,
+     nullptr, nullptr, [](C c) { return c.refused_leases_total; }},
+    {"pinboard_service_connections_total", "Clients that connected.", Kind::kCounter, nullptr,
+     nullptr, [](C c) { return c.connections_total; }},
+    {"pinboard_service_refused_connections_total",
+     "Connections closed for a malformed message or a broken rule.", Kind::kCounter, nullptr,
+     nullptr, [](C c) { return c.refused_connections_total; }},
+};
+
+MetricLabels LabelsOf(const Series& series) {
+  if (series.label == nullptr) return {};
+  return {{series.label, series.label_value}};
+}
+
+const std::vector<double> kSecondsBounds = {1e-6, 4e-6, 16e-6, 64e-6, 256e-6, 1e-3, 4e-3, 16e-3};
+
+}  // namespace
+
+std::vector<StatsEntry> DescribeCounts(const ServiceCounts& counts) {
+  std::vector<StatsEntry> entries;
+  for (const Series& series : kSeries) {
+    std::string name = series.name;
+    if (series.label != nullptr) {
+      absl::StrAppend(&name, "{", series.label, "=\"", series.label_value, "\"}");
+    }
+    entries.push_back({std::move(name), series.value(counts)});
+  }
+  return entries;
+}
+
+ServiceMetrics::ServiceMetrics(MetricRegistry& registry) {
+  for (const Series& series : kSeries) {
+    const bool gauge = series.kind == Kind::kGauge;
+    gauges_.push_back(gauge ? &registry.AddGauge(series.name, series.help, LabelsOf(series))
+                            : nullptr);
+    counters_.push_back(gauge ? nullptr
+                              : &registry.AddCounter(series.name, series.help, LabelsOf(series)));
+  }
+  const std::pair<MessageType, const char*> operations[] = {
+      {MessageType::kLease, "lease"},       {MessageType::kPublish, "publish"},
+      {MessageType::kFetch, "fetch"},       {MessageType::kUnpin, "unpin"},
+      {MessageType::kDrop, "drop"},         {MessageType::kDropSequence, "drop_sequence"},
+      {MessageType::kReturnSlabs, "return"}};
+  for (const auto& [type, name] : operations) {
+    request_seconds_[type] = &registry.AddHistogram(
+        "pinboard_service_request_seconds", "Time the service worked on one message (a batch).",
+        kSecondsBounds, {{"operation", name}});
+  }
+}
+
+void ServiceMetrics::Update(const ServiceCounts& counts) {
+  for (std::size_t i = 0; i < gauges_.size(); ++i) {
+    const auto value = static_cast<double>(kSeries[i].value(counts));
+    if (gauges_[i] != nullptr) {
+      gauges_[i]->Set(value);
+    } else {
+      counters_[i]->Increment(value - counters_[i]->Value());
+    }
+  }
+}
+
+void ServiceMetrics::ObserveRequest(MessageType type, absl::Duration time) {
+  const auto found = request_seconds_.find(type);
+  if (found != request_seconds_.end()) found->second->Observe(absl::ToDoubleSeconds(time));
+}
+
+}  // namespace pinboard::cache_service
