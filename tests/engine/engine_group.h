@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// All ranks of an engine in one process, a thread each, seen as one.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/engine.h"
+#include "transport/collective/local/local_communicator.h"
+
+namespace pinboard::engine::testing {
+
+using TokenIds = std::vector<std::int32_t>;
+
+struct GroupInput {
+  std::uint64_t sequence = 0;
+  TokenIds tokens;
+};
+
+/// Logits of the whole vocabulary: [tokens][vocab].
+using FullLogits = std::vector<std::vector<float>>;
+
+struct GroupOutput {
+  FullLogits logits;
+  std::vector<TokenCandidate> candidates;
+};
+
+class EngineGroup {
+ public:
+  EngineGroup(const EngineOptions& options, int ranks) : group_(ranks), engines_(ranks) {
+    for (int rank = 0; rank < ranks; ++rank) communicators_.push_back(group_.Join(rank));
+    OnRanks([&](int rank) {
+      auto engine = Engine::Load(options, communicators_[rank].get());
+      ASSERT_TRUE(engine.ok()) << engine.status();
+      engines_[rank] = *std::move(engine);
+    });
+  }
+
+  /// Runs `body` on every rank at once.
+  void OnRanks(const std::function<void(int)>& body) {
+    std::vector<std::thread> threads;
+    for (int rank = 0; rank < ranks(); ++rank) threads.emplace_back(body, rank);
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  void Add(std::uint64_t sequence) {
+    OnRanks([&](int rank) { ASSERT_TRUE(engines_[rank]->AddSequence(sequence, {}).ok()); });
+  }
+
+  /// All logits of all inputs; the ranks must agree on the candidates.
+  std::vector<GroupOutput> Step(const std::vector<GroupInput>& inputs) {
+    std::vector<StepInput> step;
+    for (const GroupInput& input : inputs) {
+      step.push_back({input.sequence, input.tokens, LogitsWanted::kAll});
+    }
+    std::vector<std::vector<StepOutput>> outputs(ranks());
+    OnRanks([&](int rank) {
+      auto result = engines_[rank]->Step(step);
+      ASSERT_TRUE(result.ok()) << result.status();
+      outputs[rank] = *std::move(result);
+    });
+    std::vector<GroupOutput> joined(inputs.size());
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      joined[i].candidates = outputs[0][i].candidates;
+      joined[i].logits.resize(inputs[i].tokens.size());
+      for (int rank = 0; rank < ranks(); ++rank) Join(outputs[rank][i], &joined[i]);
+    }
+    return joined;
+  }
+
+  Engine& engine(int rank = 0) { return *engines_[rank]; }
+  transport::Communicator* communicator(int rank) { return communicators_[rank].get(); }
+  int ranks() const { return static_cast<int>(engines_.size()); }
+
+ private:
+  void Join(const StepOutput& part, GroupOutput* whole) {
+    const int width = engines_[0]->vocab_local();
+    ASSERT_EQ(part.logits.size(), whole->logits.size() * width);
+    for (std::size_t token = 0; token < whole->logits.size(); ++token) {
+      const auto row = part.logits.begin() + static_cast<std::ptrdiff_t>(token) * width;
+      whole->logits[token].insert(whole->logits[token].end(), row, row + width);
+    }
+    ASSERT_EQ(part.candidates.size(), whole->candidates.size());
+    for (std::size_t i = 0; i < part.candidates.size(); ++i) {
+      EXPECT_EQ(part.candidates[i].id, whole->candidates[i].id);
+      EXPECT_EQ(part.candidates[i].logit, whole->candidates[i].logit);
+    }
+  }
+
+  transport::LocalGroup group_;
+  std::vector<std::unique_ptr<transport::Communicator>> communicators_;
+  std::vector<std::unique_ptr<Engine>> engines_;
+};
+
+}  // namespace pinboard::engine::testing

@@ -1,0 +1,185 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The engine's logits against the plain model's, over families, shapes and numbers of ranks.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/engine/engine_group.h"
+#include "tests/engine/plain_model.h"
+#include "tests/engine/tiny_model.h"
+
+namespace pinboard::engine {
+namespace {
+
+using testing::EngineGroup;
+using testing::FullLogits;
+using testing::PlainModel;
+using testing::TinyDirectory;
+using testing::TinyModel;
+using testing::TokenIds;
+
+constexpr double kTolerance = 1e-3;
+constexpr double kBf16CacheTolerance = 0.15;
+
+TokenIds RandomTokens(int count, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::uniform_int_distribution<std::int32_t> distribution(0, 95);
+  TokenIds tokens(count);
+  for (std::int32_t& token : tokens) token = distribution(random);
+  return tokens;
+}
+
+EngineOptions Options(const TinyDirectory& directory) {
+  return {.model_dir = directory.path(), .cache_blocks = 24, .cache_dtype = DType::kF32};
+}
+
+template <typename Expected>
+double LargestGap(const FullLogits& logits, const std::vector<Expected>& expected) {
+  EXPECT_EQ(logits.size(), expected.size());
+  double gap = 0;
+  for (std::size_t token = 0; token < logits.size(); ++token) {
+    EXPECT_EQ(logits[token].size(), expected[token].size());
+    for (std::size_t i = 0; i < logits[token].size(); ++i) {
+      gap = std::max<double>(gap, std::abs(logits[token][i] - expected[token][i]));
+    }
+  }
+  return gap;
+}
+
+std::int32_t Best(const std::vector<double>& logits) {
+  return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+struct Family {
+  std::string name;
+  nlohmann::json json;
+};
+
+nlohmann::json With(nlohmann::json json, const nlohmann::json& changes) {
+  json.update(changes);
+  return json;
+}
+
+std::vector<Family> Families() {
+  using testing::TinyDeepseekJson, testing::TinyLlamaJson, testing::TinyQwen2Json;
+  return {
+      {"Gqa", TinyLlamaJson()},
+      {"Mha", With(TinyLlamaJson(), {{"num_key_value_heads", 8}})},
+      {"Mqa", With(TinyLlamaJson(), {{"num_key_value_heads", 1}})},
+      {"TiedWithItsOwnHeadDim",
+       With(TinyLlamaJson(), {{"tie_word_embeddings", true}, {"head_dim", 12}})},
+      {"Qwen2", TinyQwen2Json()},
+      {"Qwen2Untied", With(TinyQwen2Json(), {{"tie_word_embeddings", false}})},
+      {"Mla", TinyDeepseekJson()},
+      {"MlaWithQueryLatent", With(TinyDeepseekJson(), {{"q_lora_rank", 20}})},
+      {"MlaWithHalves", With(TinyDeepseekJson(), {{"rope_interleave", false}})},
+  };
+}
+
+class ForwardTest : public ::testing::TestWithParam<Family> {
+ protected:
+  ForwardTest() : model_(testing::MakeTinyModel(GetParam().json, 7)), directory_("forward") {
+    testing::WriteTinyModel(model_, directory_);
+  }
+
+  TinyModel model_;
+  TinyDirectory directory_;
+};
+
+TEST_P(ForwardTest, PrefillMatchesThePlainModelOnEveryNumberOfRanks) {
+  const TokenIds tokens = RandomTokens(45, 1);
+  const auto expected = PlainModel(model_).Logits(tokens);
+  for (const int ranks : {1, 2, 4, 8}) {
+    EngineGroup group(Options(directory_), ranks);
+    group.Add(5);
+    const auto output = group.Step({{5, tokens}});
+    EXPECT_LT(LargestGap(output[0].logits, expected), kTolerance) << "tp " << ranks;
+    EXPECT_EQ(output[0].candidates[0].id, Best(expected.back()));
+    EXPECT_EQ(group.engine().Length(5), 45);
+    EXPECT_EQ(group.engine().BlocksUsed(5), 3);
+  }
+}
+
+TEST_P(ForwardTest, TokenByTokenEqualsPrefill) {
+  const TokenIds tokens = RandomTokens(37, 2);
+  EngineGroup group(Options(directory_), 2);
+  group.Add(1);
+  const auto expected = PlainModel(model_).Logits(tokens);
+  FullLogits logits;
+  for (const std::int32_t token : tokens) {
+    auto output = group.Step({{1, {token}}});
+    logits.push_back(output[0].logits[0]);
+  }
+  EXPECT_LT(LargestGap(logits, expected), kTolerance);
+}
+
+TEST_P(ForwardTest, RaggedMixedBatchEqualsEachSequenceAlone) {
+  const TokenIds a = RandomTokens(70, 3), b = RandomTokens(20, 4), c = RandomTokens(33, 5);
+  EngineGroup group(Options(directory_), 2);
+  for (const std::uint64_t sequence : {1, 2, 3}) group.Add(sequence);
+  const auto part = [](const TokenIds& ids, int begin, int end) {
+    return TokenIds(ids.begin() + begin, ids.begin() + end);
+  };
+  const auto first = group.Step({{2, part(b, 0, 19)}, {1, part(a, 0, 40)}});
+  const auto second = group.Step({{1, part(a, 40, 70)}, {3, c}, {2, part(b, 19, 20)}});
+  auto of_a = first[1].logits;
+  of_a.insert(of_a.end(), second[0].logits.begin(), second[0].logits.end());
+  auto of_b = first[0].logits;
+  of_b.insert(of_b.end(), second[2].logits.begin(), second[2].logits.end());
+  const PlainModel plain(model_);
+  EXPECT_LT(LargestGap(of_a, plain.Logits(a)), kTolerance);
+  EXPECT_LT(LargestGap(of_b, plain.Logits(b)), kTolerance);
+  EXPECT_LT(LargestGap(second[1].logits, plain.Logits(c)), kTolerance);
+}
+
+TEST_P(ForwardTest, Bf16CacheStaysClose) {
+  const TokenIds tokens = RandomTokens(45, 6);
+  EngineOptions options = Options(directory_);
+  options.cache_dtype = DType::kBF16;
+  options.block_size = 32;
+  EngineGroup group(options, 2);
+  group.Add(1);
+  const auto output = group.Step({{1, tokens}});
+  const double gap = LargestGap(output[0].logits, PlainModel(model_).Logits(tokens));
+  EXPECT_LT(gap, kBf16CacheTolerance);
+  EXPECT_GT(gap, kTolerance) << "the cache was not rounded";
+}
+
+TEST_P(ForwardTest, ForkContinuesFromCopiedRowsAndLeavesTheOriginalAlone) {
+  const TokenIds tokens = RandomTokens(40, 8);
+  const TokenIds prefix(tokens.begin(), tokens.begin() + 25);
+  const TokenIds rest(tokens.begin() + 25, tokens.end());
+  EngineGroup group(Options(directory_), 2);
+  group.Add(1);
+  group.Step({{1, prefix}});
+  group.OnRanks([&](int rank) { EXPECT_TRUE(group.engine(rank).Fork(1, 2, {}).ok()); });
+  EXPECT_EQ(group.engine().Rows(2), 25);
+  group.Step({{2, RandomTokens(15, 9)}});
+  const auto output = group.Step({{1, rest}});
+  const auto expected = PlainModel(model_).Logits(tokens);
+  const std::vector<testing::Vector> of_rest(expected.begin() + 25, expected.end());
+  EXPECT_LT(LargestGap(output[0].logits, of_rest), kTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, ForwardTest, ::testing::ValuesIn(Families()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(WeightsTest, WeightsInShardsAndInHalfPrecisionAreTheSameModel) {
+  const TinyModel model = testing::MakeTinyModel(testing::TinyLlamaJson(), 11);
+  const TokenIds tokens = RandomTokens(20, 10);
+  const auto expected = PlainModel(model).Logits(tokens);
+  for (const std::string dtype : {"F32", "BF16", "F16"}) {
+    for (const bool sharded : {false, true}) {
+      TinyDirectory directory("dtypes");
+      testing::WriteTinyModel(model, directory, dtype, sharded);
+      EngineGroup group(Options(directory), 1);
+      group.Add(1);
+      EXPECT_LT(LargestGap(group.Step({{1, tokens}})[0].logits, expected), kTolerance) << dtype;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pinboard::engine
