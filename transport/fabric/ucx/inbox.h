@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Puts one peer's messages back into the order in which they were sent.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "transport/fabric/ucx/buffer_pool.h"
+
+namespace pinboard::transport {
+
+/// UCX may deliver a small message before a large one that was sent earlier, whose bytes are still
+/// under way. Thread-compatible.
+class Inbox {
+ public:
+  struct Message {
+    std::uint8_t type = 0;
+    Buffer payload;
+  };
+  /// Further ahead of the last delivered message than this is an error of the sender.
+  static constexpr std::uint64_t kMaxAhead = 1 << 20;
+
+  /// True if a message of that number may still be given.
+  bool Expects(std::uint64_t sequence) const;
+  /// Requires Expects(sequence).
+  void Deliver(std::uint64_t sequence, Message message);
+  /// The next message in order, if it is here.
+  std::optional<Message> Take();
+  /// Messages taken so far: also the number of the next one.
+  std::uint64_t taken() const { return taken_; }
+
+ private:
+  std::deque<std::optional<Message>> window_;  // [i] is message taken_ + i
+  std::uint64_t taken_ = 0;
+};
+
+}  // namespace pinboard::transport

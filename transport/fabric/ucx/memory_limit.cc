@@ -1,0 +1,61 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/fabric/ucx/memory_limit.h"
+
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace pinboard::transport {
+namespace {
+
+constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
+
+std::uint64_t MemAvailable() {
+  std::ifstream file("/proc/meminfo");
+  std::string key;
+  std::uint64_t kilobytes = 0;
+  std::string unit;
+  while (file >> key >> kilobytes && std::getline(file, unit)) {
+    if (key == "MemAvailable:") return kilobytes * 1024;
+  }
+  return kUnlimited;
+}
+
+std::uint64_t ReadNumber(const char* path) {
+  std::ifstream file(path);
+  std::uint64_t value = 0;
+  return file >> value ? value : kUnlimited;
+}
+
+std::uint64_t ControlGroupHeadroom() {
+  const std::uint64_t limit = ReadNumber("/sys/fs/cgroup/memory.max");
+  const std::uint64_t used = ReadNumber("/sys/fs/cgroup/memory.current");
+  if (limit == kUnlimited || used == kUnlimited) return kUnlimited;
+  return limit > used ? limit - used : 0;
+}
+
+std::uint64_t SharedMemoryRoom() {
+  struct statvfs shm {};
+  if (statvfs("/dev/shm", &shm) != 0) return kUnlimited;
+  return static_cast<std::uint64_t>(shm.f_bavail) * shm.f_frsize;
+}
+
+}  // namespace
+
+absl::Status CheckSharedMemory(std::size_t bytes) {
+  const std::uint64_t available =
+      std::min({MemAvailable(), ControlGroupHeadroom(), SharedMemoryRoom()});
+  if (bytes <= available) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("a segment of ", bytes >> 20,
+                                                   " MiB exceeds the shared memory available, ",
+                                                   available >> 20, " MiB: ask for less"));
+}
+
+}  // namespace pinboard::transport

@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Operations under way: each one's callback runs exactly once.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "transport/fabric/fabric.h"
+#include "transport/fabric/ucx/buffer_pool.h"
+
+namespace pinboard::transport {
+
+/// Leads every UCX active message.
+struct MessageHeader {
+  std::uint32_t to_peer = 0;  // the receiver's name for the connection
+  std::uint32_t nonce = 0;    // as the receiver said in its Hello
+  std::uint64_t sequence = 0;
+  std::uint8_t type = 0;
+  std::uint8_t unused[7] = {};
+};
+static_assert(sizeof(MessageHeader) == 24);
+
+class OperationTable;
+
+/// What UCX holds a pointer to while it works. Outlives its callback: UCX may still read `header`
+/// and `staged` of an operation whose caller has been told that the peer is gone.
+struct Operation {
+  OperationTable* table = nullptr;
+  PeerId peer;
+  bool pending = false;  // the callback has not become due
+  Fabric::Done done;
+  MessageHeader header;
+  Buffer staged;
+  int parts = 0;  // UCX requests still open (a put is a put and a flush); 0: idle
+  absl::Status status;
+};
+
+/// Callbacks whose time has come.
+struct Completion {
+  Fabric::Done done;
+  absl::Status status;
+};
+
+/// Owns operations and keeps the finished for reuse. Thread-compatible.
+class OperationTable {
+ public:
+  explicit OperationTable(BufferPool* pool) : pool_(pool) {}
+
+  /// An operation of that many UCX requests; the address is stable until the last has ended.
+  Operation* Start(PeerId peer, int parts, Fabric::Done done);
+  /// One of the operation's parts ended. The callback becomes due when all have.
+  void EndPart(Operation* operation, const absl::Status& status);
+  /// The peer is gone: its callbacks are due now. The operations stay until UCX lets go of them.
+  void Abandon(PeerId peer, const absl::Status& status);
+  void AbandonAll(const absl::Status& status);
+  /// An operation that never reaches UCX.
+  void Refuse(Fabric::Done done, const absl::Status& status);
+
+  /// Operations of the peer whose callback has not become due.
+  int Outstanding(PeerId peer) const;
+  /// Runs what is due; callbacks may start operations. True if there was any.
+  bool RunDue();
+
+ private:
+  void MakeDue(Operation& operation, const absl::Status& status);
+
+  BufferPool* pool_;
+  std::vector<std::unique_ptr<Operation>> all_;
+  std::vector<Operation*> idle_;
+  std::vector<Completion> due_;
+  std::vector<Completion> running_;
+};
+
+}  // namespace pinboard::transport

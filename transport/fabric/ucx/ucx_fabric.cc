@@ -1,0 +1,102 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/fabric/ucx/ucx_fabric.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "transport/fabric/ucx/tcp_socket.h"
+#include "transport/fabric/ucx/ucx_fabric_impl.h"
+
+namespace pinboard::transport {
+namespace {
+
+// While UCX holds sends back it cannot be waited for: look again after this long.
+constexpr absl::Duration kShortestNap = absl::Microseconds(20);
+constexpr absl::Duration kLongestNap = absl::Microseconds(200);
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Fabric>> MakeUcxFabric(const UcxFabricOptions& options) {
+  PB_ASSIGN_OR_RETURN(auto worker, UcxWorker::Create());
+  auto fabric = std::make_unique<UcxFabric>(options, std::move(worker));
+  PB_RETURN_IF_ERROR(fabric->Start());
+  return fabric;
+}
+
+UcxFabric::UcxFabric(const UcxFabricOptions& options, std::unique_ptr<UcxWorker> worker)
+    : options_(options), worker_(std::move(worker)), nonces_(std::random_device{}()) {}
+
+UcxFabric::~UcxFabric() {
+  // First the worker: after it nothing reads the memory of operations under way.
+  worker_.reset();
+  operations_.AbandonAll(absl::CancelledError("the fabric was destroyed"));
+  while (operations_.RunDue()) {
+  }
+}
+
+absl::StatusOr<std::string> UcxFabric::Listen(const std::string& address) {
+  PB_ASSIGN_OR_RETURN(auto listening, ListenTcp(address));
+  if (listener_.valid()) events_.Remove(listener_.get());
+  listener_ = std::move(listening.fd);
+  events_.Add(listener_.get(), kListenerToken, EventSet::Interest::kRead);
+  return listening.address;
+}
+
+absl::StatusOr<PeerId> UcxFabric::Connect(const std::string& address, absl::Time deadline) {
+  PB_ASSIGN_OR_RETURN(UniqueFd fd, StartConnectTcp(address));
+  UcxPeer* peer = AddPeer(std::move(fd));
+  const PeerId id = peer->id;
+  peer->state = PeerState::kConnecting;
+  peer->outgoing = true;
+  peer->address = address;
+  peer->greeting_deadline = deadline;
+  events_.Add(peer->link.fd(), id.value(), EventSet::Interest::kWrite);
+  while (true) {
+    peer = Find(id);
+    if (peer == nullptr) return std::exchange(connect_failure_, absl::OkStatus());
+    if (peer->was_open) return id;
+    WaitUntil(deadline);
+  }
+}
+
+void UcxFabric::OnMessage(std::uint8_t type, MessageHandler handler) {
+  on_message_.at(type) = std::move(handler);
+}
+
+void UcxFabric::OnAccepted(std::function<void(PeerId)> handler) {
+  on_accepted_ = std::move(handler);
+}
+
+void UcxFabric::OnClosed(PeerHandler handler) { on_closed_ = std::move(handler); }
+
+bool UcxFabric::Progress() {
+  bool any = HandleEvents(absl::ZeroDuration());
+  any |= DrainWorker();
+  any |= DispatchMessages();
+  any |= operations_.RunDue();
+  any |= Reap();
+  return any;
+}
+
+void UcxFabric::WaitUntil(absl::Time deadline) {
+  const absl::Time spin_end = std::min(deadline, absl::Now() + options_.spin);
+  do {
+    if (Progress() || events_.TakeWoken()) return;
+  } while (absl::Now() < spin_end);
+  absl::Duration nap = kShortestNap;
+  while (!worker_->Arm()) {
+    if (Progress() || events_.TakeWoken() || absl::Now() >= deadline) return;
+    absl::SleepFor(nap);
+    nap = std::min(nap * 2, kLongestNap);
+  }
+  HandleEvents(NextTimer(deadline) - absl::Now());
+  Progress();
+  events_.TakeWoken();
+}
+
+}  // namespace pinboard::transport

@@ -1,0 +1,231 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "transport/fabric/ucx/tcp_socket.h"
+#include "transport/fabric/ucx/ucx_fabric_impl.h"
+#include "transport/fabric/ucx/ucx_status.h"
+
+namespace pinboard::transport {
+namespace {
+
+// Strangers that connect and say nothing cannot use up the descriptors.
+constexpr std::size_t kMaxGreetings = 64;
+
+}  // namespace
+
+UcxPeer* UcxFabric::Find(PeerId id) {
+  const auto found = peers_.find(id);
+  return found == peers_.end() ? nullptr : found->second.get();
+}
+
+UcxPeer* UcxFabric::FindOpen(PeerId id) {
+  UcxPeer* peer = Find(id);
+  return peer != nullptr && peer->state == PeerState::kOpen ? peer : nullptr;
+}
+
+UcxPeer* UcxFabric::AddPeer(UniqueFd fd) {
+  const PeerId id(next_peer_++);
+  auto peer = std::make_unique<UcxPeer>(id, std::move(fd), static_cast<std::uint32_t>(nonces_()));
+  UcxPeer* added = peer.get();
+  peers_.emplace(id, std::move(peer));
+  greeting_.push_back(id);
+  return added;
+}
+
+void UcxFabric::Accept() {
+  for (UniqueFd fd = AcceptTcp(listener_.get()); fd.valid(); fd = AcceptTcp(listener_.get())) {
+    MakeRoomForGreeting();
+    UcxPeer* peer = AddPeer(std::move(fd));
+    peer->greeting_deadline = absl::Now() + options_.handshake_timeout;
+    events_.Add(peer->link.fd(), peer->id.value(), EventSet::Interest::kRead);
+  }
+}
+
+void UcxFabric::MakeRoomForGreeting() {
+  if (greeting_.size() < kMaxGreetings) return;
+  const auto oldest = std::find_if(greeting_.begin(), greeting_.end(),
+                                   [this](PeerId id) { return !Find(id)->outgoing; });
+  if (oldest != greeting_.end()) Finish(*oldest);
+}
+
+bool UcxFabric::HandleEvents(absl::Duration timeout) {
+  bool any = false;
+  const std::vector<std::uint64_t> tokens = events_.Wait(timeout);
+  for (const std::uint64_t token : tokens) {
+    if (token == kWorkerToken) continue;
+    any = true;
+    if (token == kListenerToken) {
+      Accept();
+    } else if (UcxPeer* peer = Find(PeerId(static_cast<std::uint32_t>(token)))) {
+      HandlePeerEvent(*peer);
+    }
+  }
+  return any;
+}
+
+void UcxFabric::HandlePeerEvent(UcxPeer& peer) {
+  if (peer.state == PeerState::kConnecting) return Greet(peer);
+  absl::Status received = peer.link.Receive();
+  if (auto hello = peer.link.TakeHello()) {
+    if (peer.state == PeerState::kGreeting) {
+      if (absl::Status opened = Open(peer, *hello); !opened.ok()) return MarkGone(peer, opened);
+    } else {
+      received.Update(absl::InvalidArgumentError("a second Hello"));
+    }
+  }
+  if (const auto goodbye = peer.link.TakeGoodbye()) {
+    peer.messages_expected = goodbye->messages_sent;
+    StartClosing(peer, absl::UnavailableError(
+                           absl::StrCat("peer ", peer.id.value(), " closed the connection")));
+  }
+  if (!received.ok()) MarkGone(peer, std::move(received));
+}
+
+void UcxFabric::Greet(UcxPeer& peer) {
+  absl::Status outcome = ConnectOutcome(peer.link.fd(), peer.address);
+  if (outcome.ok()) {
+    outcome =
+        peer.link.SendHello({peer.id.value(), peer.nonce, HostIdentity(), worker_->address()});
+  }
+  if (!outcome.ok()) return MarkGone(peer, std::move(outcome));
+  peer.state = PeerState::kGreeting;
+  events_.ChangeToRead(peer.link.fd(), peer.id.value());
+}
+
+absl::Status UcxFabric::Open(UcxPeer& peer, const Hello& hello) {
+  PB_RETURN_IF_ERROR(CreateEndpoint(peer, hello));
+  if (!peer.outgoing) {
+    PB_RETURN_IF_ERROR(
+        peer.link.SendHello({peer.id.value(), peer.nonce, HostIdentity(), worker_->address()}));
+  }
+  peer.state = PeerState::kOpen;
+  peer.was_open = true;
+  greeting_.erase(std::find(greeting_.begin(), greeting_.end(), peer.id));
+  dirty_.push_back(peer.id);
+  if (!peer.outgoing && on_accepted_) on_accepted_(peer.id);
+  return absl::OkStatus();
+}
+
+absl::Status UcxFabric::CreateEndpoint(UcxPeer& peer, const Hello& hello) {
+  // UCX offers shared memory only without its own peer error handling. Within one host the socket
+  // tells us of a death; between hosts UCX must also give up what it has under way.
+  peer.endpoint_can_fail = hello.host != HostIdentity();
+  peer.remote_id = hello.peer_id;
+  peer.remote_nonce = hello.nonce;
+  ucp_ep_params_t params{};
+  params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
+                      UCP_EP_PARAM_FIELD_ERR_HANDLER;
+  params.address = reinterpret_cast<const ucp_address_t*>(hello.worker.data());
+  params.err_mode =
+      peer.endpoint_can_fail ? UCP_ERR_HANDLING_MODE_PEER : UCP_ERR_HANDLING_MODE_NONE;
+  params.err_handler = {&UcxFabric::EndpointFailed, this};
+  const ucs_status_t created = ucp_ep_create(worker_->get(), &params, &peer.endpoint);
+  return UcxStatus(created, "cannot reach the peer (UCX_TLS and UCX_NET_DEVICES of both sides)");
+}
+
+void UcxFabric::EndpointFailed(void* fabric, ucp_ep_h endpoint, ucs_status_t status) {
+  auto* self = static_cast<UcxFabric*>(fabric);
+  for (const auto& [id, peer] : self->peers_) {
+    if (peer->endpoint == endpoint) {
+      return self->MarkGone(*peer, UcxStatus(status, "the connection broke"));
+    }
+  }
+}
+
+void UcxFabric::StartClosing(UcxPeer& peer, absl::Status reason) {
+  if (peer.state != PeerState::kOpen) return;
+  peer.state = PeerState::kClosing;
+  peer.reason = std::move(reason);
+  leaving_.push_back(peer.id);
+}
+
+void UcxFabric::MarkGone(UcxPeer& peer, absl::Status reason) {
+  if (peer.state == PeerState::kGone) return;
+  if (peer.state != PeerState::kClosing) leaving_.push_back(peer.id);
+  if (peer.reason.ok()) {
+    peer.reason = peer.was_open ? absl::UnavailableError(absl::StrCat(
+                                      "peer ", peer.id.value(), " is gone: ", reason.message()))
+                                : std::move(reason);
+  }
+  peer.state = PeerState::kGone;
+  events_.Remove(peer.link.fd());
+}
+
+void UcxFabric::Close(PeerId id) {
+  UcxPeer* peer = FindOpen(id);
+  if (peer == nullptr) return;
+  peer->closed_here = true;
+  StartClosing(*peer, absl::CancelledError("the connection was closed on this side"));
+}
+
+bool UcxFabric::Reap() {
+  const absl::Time now = greeting_.empty() ? absl::InfinitePast() : absl::Now();
+  for (const PeerId id : std::vector<PeerId>(greeting_)) {
+    UcxPeer* peer = Find(id);
+    if (now >= peer->greeting_deadline) {
+      MarkGone(*peer, absl::DeadlineExceededError(
+                          absl::StrCat("no answer from ", peer->address, " in time")));
+    }
+  }
+  bool any = false;
+  for (const PeerId id : std::vector<PeerId>(leaving_)) {
+    if (!ReadyToLeave(*Find(id))) continue;
+    Finish(id);
+    any = true;
+  }
+  return any;
+}
+
+bool UcxFabric::ReadyToLeave(UcxPeer& peer) {
+  if (peer.state == PeerState::kGone) return true;
+  const bool delivered =
+      peer.closed_here || (peer.messages_expected && peer.inbox.taken() >= *peer.messages_expected);
+  if (!delivered || operations_.Outstanding(peer.id) > 0) return false;
+  if (!std::exchange(peer.said_goodbye, true) &&
+      !peer.link.SendGoodbye({peer.messages_sent}).ok()) {
+    return true;
+  }
+  return peer.messages_expected.has_value();
+}
+
+void UcxFabric::Finish(PeerId id) {
+  const auto node = peers_.extract(id);
+  UcxPeer& peer = *node.mapped();
+  std::erase(greeting_, id);
+  std::erase(leaving_, id);
+  events_.Remove(peer.link.fd());
+  CloseEndpoint(peer);
+  operations_.Abandon(id, peer.reason);
+  operations_.RunDue();
+  if (!peer.was_open) {
+    if (peer.outgoing) connect_failure_ = peer.reason;
+  } else if (on_closed_) {
+    on_closed_(id, peer.reason);
+  }
+}
+
+void UcxFabric::CloseEndpoint(UcxPeer& peer) {
+  if (peer.endpoint == nullptr) return;
+  ucp_request_param_t param{};
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+  param.flags =
+      peer.endpoint_can_fail && peer.state == PeerState::kGone ? UCP_EP_CLOSE_FLAG_FORCE : 0;
+  // If it cannot flush to a dead process, it stays until the worker is destroyed, which requires
+  // that the request has been given back.
+  const ucs_status_ptr_t request = ucp_ep_close_nbx(peer.endpoint, &param);
+  if (UCS_PTR_IS_PTR(request)) ucp_request_free(request);
+}
+
+absl::Time UcxFabric::NextTimer(absl::Time deadline) const {
+  for (const PeerId id : greeting_) {
+    deadline = std::min(deadline, peers_.at(id)->greeting_deadline);
+  }
+  return deadline;
+}
+
+}  // namespace pinboard::transport

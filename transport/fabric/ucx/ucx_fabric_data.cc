@@ -1,0 +1,215 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "transport/fabric/ucx/ucx_fabric_impl.h"
+#include "transport/fabric/ucx/ucx_status.h"
+
+namespace pinboard::transport {
+namespace {
+
+constexpr unsigned kActiveMessageId = 1;
+constexpr std::size_t kStagedBytes = 8192;  // Fabric::Send copies up to here
+constexpr std::size_t kMaxMessageBytes = std::size_t{1} << 31;
+constexpr int kMostRoundsOfProgress = 256;
+
+}  // namespace
+
+absl::Status UcxFabric::Start() {
+  ucp_am_handler_param_t param{};
+  param.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB |
+                     UCP_AM_HANDLER_PARAM_FIELD_ARG;
+  param.id = kActiveMessageId;
+  param.cb = &UcxFabric::MessageArrived;
+  param.arg = this;
+  PB_RETURN_IF_ERROR(UcxStatus(ucp_worker_set_am_recv_handler(worker_->get(), &param),
+                               "cannot receive active messages"));
+  events_.Add(worker_->event_fd(), kWorkerToken, EventSet::Interest::kRead);
+  return absl::OkStatus();
+}
+
+ucs_status_t UcxFabric::MessageArrived(void* fabric, const void* header_bytes,
+                                       std::size_t header_size, void* data, std::size_t bytes,
+                                       const ucp_am_recv_param_t* param) {
+  auto* self = static_cast<UcxFabric*>(fabric);
+  MessageHeader header;
+  if (header_size != sizeof(header)) return UCS_OK;
+  std::memcpy(&header, header_bytes, sizeof(header));
+  UcxPeer* peer = self->Find(PeerId(header.to_peer));
+  if (peer == nullptr || peer->nonce != header.nonce || header.type >= kMessageTypes ||
+      bytes > kMaxMessageBytes || !peer->inbox.Expects(header.sequence)) {
+    ++self->dropped_messages_;
+    return UCS_OK;
+  }
+  if ((param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0) {
+    return self->ReceiveLarge(*peer, header, data, bytes);
+  }
+  Buffer payload = self->pool_.Get(bytes);
+  if (bytes > 0) std::memcpy(payload.data(), data, bytes);
+  peer->inbox.Deliver(header.sequence, {header.type, std::move(payload)});
+  self->dirty_.push_back(peer->id);
+  return UCS_OK;
+}
+
+ucs_status_t UcxFabric::ReceiveLarge(UcxPeer& peer, const MessageHeader& header, void* descriptor,
+                                     std::size_t bytes) {
+  auto receive =
+      std::make_unique<LargeReceive>(LargeReceive{this, peer.id, header, pool_.Get(bytes)});
+  LargeReceive* raw = receive.get();
+  large_receives_.emplace(raw, std::move(receive));
+  ucp_request_param_t param{};
+  param.op_attr_mask =
+      UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FLAG_NO_IMM_CMPL;
+  param.cb.recv_am = &UcxFabric::LargeMessageArrived;
+  param.user_data = raw;
+  const ucs_status_ptr_t request =
+      ucp_am_recv_data_nbx(worker_->get(), descriptor, raw->payload.data(), bytes, &param);
+  if (UCS_PTR_IS_ERR(request)) {
+    large_receives_.erase(raw);
+    return UCS_OK;
+  }
+  return UCS_INPROGRESS;
+}
+
+void UcxFabric::LargeMessageArrived(void* request, ucs_status_t status, std::size_t /*bytes*/,
+                                    void* user_data) {
+  auto* raw = static_cast<LargeReceive*>(user_data);
+  UcxFabric* self = raw->fabric;
+  ucp_request_free(request);
+  const auto node = self->large_receives_.extract(raw);
+  UcxPeer* peer = self->Find(raw->peer);
+  if (peer == nullptr) return self->pool_.Put(std::move(raw->payload));
+  if (status != UCS_OK) {
+    return self->MarkGone(*peer, UcxStatus(status, "a message did not arrive whole"));
+  }
+  peer->inbox.Deliver(raw->header.sequence, {raw->header.type, std::move(raw->payload)});
+  self->dirty_.push_back(peer->id);
+}
+
+void UcxFabric::Send(PeerId id, std::uint8_t type, absl::Span<const std::byte> payload, Done done) {
+  UcxPeer* peer = FindOpen(id);
+  if (peer == nullptr) {
+    return operations_.Refuse(std::move(done), absl::UnavailableError(absl::StrCat(
+                                                   "peer ", id.value(), " is not connected")));
+  }
+  Operation* operation = operations_.Start(id, 1, std::move(done));
+  operation->header = {.to_peer = peer->remote_id,
+                       .nonce = peer->remote_nonce,
+                       .sequence = peer->messages_sent++,
+                       .type = type};
+  const std::byte* bytes = payload.data();
+  if (payload.size() <= kStagedBytes) {
+    operation->staged = pool_.Get(payload.size());
+    if (!payload.empty()) std::memcpy(operation->staged.data(), payload.data(), payload.size());
+    bytes = operation->staged.data();
+  }
+  const ucp_request_param_t param = OperationParam(operation);
+  EndPartIfImmediate(operation,
+                     ucp_am_send_nbx(peer->endpoint, kActiveMessageId, &operation->header,
+                                     sizeof(operation->header), bytes, payload.size(), &param));
+}
+
+ucp_request_param_t UcxFabric::OperationParam(Operation* operation) {
+  ucp_request_param_t param{};
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
+  param.cb.send = &UcxFabric::OperationEnded;
+  param.user_data = operation;
+  return param;
+}
+
+void UcxFabric::OperationEnded(void* request, ucs_status_t status, void* user_data) {
+  auto* operation = static_cast<Operation*>(user_data);
+  ucp_request_free(request);
+  operation->table->EndPart(operation, UcxStatus(status, "the operation failed"));
+}
+
+void UcxFabric::EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcome) {
+  if (UCS_PTR_IS_PTR(outcome)) return;
+  operations_.EndPart(operation, UcxStatus(UCS_PTR_STATUS(outcome), "the operation failed"));
+}
+
+absl::StatusOr<std::unique_ptr<Segment>> UcxFabric::Allocate(std::size_t bytes) {
+  return UcxSegment::Allocate(*worker_, bytes);
+}
+
+absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxFabric::Map(
+    PeerId id, absl::Span<const std::byte> remote_key) {
+  UcxPeer* peer = FindOpen(id);
+  if (peer == nullptr) {
+    return absl::UnavailableError(absl::StrCat("peer ", id.value(), " is not connected"));
+  }
+  return UcxRemoteSegment::Map(id, peer->endpoint, remote_key);
+}
+
+bool UcxFabric::CheckAccess(RemoteSegment& segment, std::size_t offset, std::size_t bytes,
+                            Done& done) {
+  const PeerId id = static_cast<UcxRemoteSegment&>(segment).peer();
+  absl::Status status;
+  if (FindOpen(id) == nullptr) {
+    status = absl::UnavailableError(absl::StrCat("peer ", id.value(), " is not connected"));
+  } else if (offset > segment.size_bytes() || bytes > segment.size_bytes() - offset) {
+    status = absl::OutOfRangeError(absl::StrCat("bytes ", offset, "..", offset + bytes,
+                                                " lie outside a segment of ", segment.size_bytes(),
+                                                " bytes"));
+  } else if (bytes > 0) {
+    return true;
+  }
+  operations_.Refuse(std::move(done), status);
+  return false;
+}
+
+void UcxFabric::Put(RemoteSegment& segment, std::size_t offset, absl::Span<const std::byte> from,
+                    Done done) {
+  if (!CheckAccess(segment, offset, from.size(), done)) return;
+  auto& remote = static_cast<UcxRemoteSegment&>(segment);
+  UcxPeer* peer = FindOpen(remote.peer());
+  Operation* operation = operations_.Start(peer->id, 2, std::move(done));
+  const ucp_request_param_t param = OperationParam(operation);
+  EndPartIfImmediate(operation, ucp_put_nbx(peer->endpoint, from.data(), from.size(),
+                                            remote.address() + offset, remote.key(), &param));
+  // A put alone ends when `from` may be reused; the flush ends when the peer's memory has it.
+  EndPartIfImmediate(operation, ucp_ep_flush_nbx(peer->endpoint, &param));
+}
+
+void UcxFabric::Get(RemoteSegment& segment, std::size_t offset, absl::Span<std::byte> to,
+                    Done done) {
+  if (!CheckAccess(segment, offset, to.size(), done)) return;
+  auto& remote = static_cast<UcxRemoteSegment&>(segment);
+  UcxPeer* peer = FindOpen(remote.peer());
+  Operation* operation = operations_.Start(peer->id, 1, std::move(done));
+  const ucp_request_param_t param = OperationParam(operation);
+  EndPartIfImmediate(operation, ucp_get_nbx(peer->endpoint, to.data(), to.size(),
+                                            remote.address() + offset, remote.key(), &param));
+}
+
+bool UcxFabric::DrainWorker() {
+  bool any = false;
+  for (int round = 0; round < kMostRoundsOfProgress && worker_->Progress() > 0; ++round) any = true;
+  return any;
+}
+
+bool UcxFabric::DispatchMessages() {
+  if (dirty_.empty()) return false;
+  const std::vector<PeerId> dirty = std::exchange(dirty_, {});
+  for (const PeerId id : dirty) DispatchFrom(id);
+  return true;
+}
+
+void UcxFabric::DispatchFrom(PeerId id) {
+  UcxPeer* peer = Find(id);
+  if (peer == nullptr || !peer->was_open) return;
+  while (auto message = peer->inbox.Take()) {
+    const MessageHandler& handler = on_message_[message->type];
+    if (handler && !peer->closed_here) {
+      handler(id, message->payload.view());
+    } else {
+      ++dropped_messages_;
+    }
+    pool_.Put(std::move(message->payload));
+  }
+}
+
+}  // namespace pinboard::transport

@@ -1,0 +1,126 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The reactor behind MakeUcxFabric.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "transport/fabric/fabric.h"
+#include "transport/fabric/ucx/buffer_pool.h"
+#include "transport/fabric/ucx/event_set.h"
+#include "transport/fabric/ucx/operation_table.h"
+#include "transport/fabric/ucx/ucx_fabric.h"
+#include "transport/fabric/ucx/ucx_peer.h"
+#include "transport/fabric/ucx/ucx_segment.h"
+#include "transport/fabric/ucx/ucx_worker.h"
+
+namespace pinboard::transport {
+
+/// See README.md for the states. Nothing of a caller runs inside a UCX callback: those only fill
+/// inboxes and the operation table, which Progress empties.
+class UcxFabric : public Fabric {
+ public:
+  UcxFabric(const UcxFabricOptions& options, std::unique_ptr<UcxWorker> worker);
+  /// Peers see this side as dead. What is pending ends with Cancelled, here.
+  ~UcxFabric() override;
+  absl::Status Start();
+
+  absl::StatusOr<std::string> Listen(const std::string& address) override;
+  absl::StatusOr<PeerId> Connect(const std::string& address, absl::Time deadline) override;
+  void OnMessage(std::uint8_t type, MessageHandler handler) override;
+  void OnAccepted(std::function<void(PeerId)> handler) override;
+  void OnClosed(PeerHandler handler) override;
+  void Send(PeerId peer, std::uint8_t type, absl::Span<const std::byte> payload,
+            Done done) override;
+  absl::StatusOr<std::unique_ptr<Segment>> Allocate(std::size_t bytes) override;
+  absl::StatusOr<std::unique_ptr<RemoteSegment>> Map(
+      PeerId peer, absl::Span<const std::byte> remote_key) override;
+  void Put(RemoteSegment& segment, std::size_t offset, absl::Span<const std::byte> from,
+           Done done) override;
+  void Get(RemoteSegment& segment, std::size_t offset, absl::Span<std::byte> to,
+           Done done) override;
+  void Close(PeerId peer) override;
+  bool Progress() override;
+  void WaitUntil(absl::Time deadline) override;
+  void Wake() override { events_.Wake(); }
+
+ private:
+  static constexpr int kMessageTypes = 64;
+  // Event tokens; peers' are their ids.
+  static constexpr std::uint64_t kWorkerToken = std::uint64_t{1} << 32;
+  static constexpr std::uint64_t kListenerToken = kWorkerToken + 1;
+
+  // Connections: ucx_fabric_connections.cc.
+  UcxPeer* AddPeer(UniqueFd fd);
+  void Accept();
+  void MakeRoomForGreeting();
+  bool HandleEvents(absl::Duration timeout);
+  void HandlePeerEvent(UcxPeer& peer);
+  void Greet(UcxPeer& peer);
+  absl::Status Open(UcxPeer& peer, const Hello& hello);
+  absl::Status CreateEndpoint(UcxPeer& peer, const Hello& hello);
+  void StartClosing(UcxPeer& peer, absl::Status reason);
+  void MarkGone(UcxPeer& peer, absl::Status reason);
+  bool Reap();
+  bool ReadyToLeave(UcxPeer& peer);
+  void Finish(PeerId id);
+  void CloseEndpoint(UcxPeer& peer);
+  absl::Time NextTimer(absl::Time deadline) const;
+  UcxPeer* Find(PeerId id);
+  UcxPeer* FindOpen(PeerId id);
+  static void EndpointFailed(void* fabric, ucp_ep_h endpoint, ucs_status_t status);
+
+  // Data: ucx_fabric_data.cc.
+  static ucs_status_t MessageArrived(void* fabric, const void* header, std::size_t header_bytes,
+                                     void* data, std::size_t bytes,
+                                     const ucp_am_recv_param_t* param);
+  static void LargeMessageArrived(void* request, ucs_status_t status, std::size_t bytes,
+                                  void* receive);
+  static void OperationEnded(void* request, ucs_status_t status, void* operation);
+  static ucp_request_param_t OperationParam(Operation* operation);
+  void EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcome);
+  ucs_status_t ReceiveLarge(UcxPeer& peer, const MessageHeader& header, void* descriptor,
+                            std::size_t bytes);
+  bool CheckAccess(RemoteSegment& segment, std::size_t offset, std::size_t bytes, Done& done);
+  bool DrainWorker();
+  bool DispatchMessages();
+  void DispatchFrom(PeerId id);
+
+  // A rendezvous receive under way; UCX points at it.
+  struct LargeReceive {
+    UcxFabric* fabric;
+    PeerId peer;
+    MessageHeader header;
+    Buffer payload;
+  };
+
+  const UcxFabricOptions options_;
+  std::unique_ptr<UcxWorker> worker_;
+  EventSet events_;
+  BufferPool pool_;
+  OperationTable operations_{&pool_};
+  std::minstd_rand nonces_;
+
+  UniqueFd listener_;
+  absl::flat_hash_map<PeerId, std::unique_ptr<UcxPeer>> peers_;
+  std::uint32_t next_peer_ = 1;
+  std::vector<PeerId> greeting_;  // oldest first
+  std::vector<PeerId> leaving_;   // kClosing and kGone
+  std::vector<PeerId> dirty_;     // have messages to deliver
+  absl::Status connect_failure_;  // of the Connect under way
+  absl::flat_hash_map<LargeReceive*, std::unique_ptr<LargeReceive>> large_receives_;
+  std::uint64_t dropped_messages_ = 0;
+
+  std::array<MessageHandler, kMessageTypes> on_message_;
+  std::function<void(PeerId)> on_accepted_;
+  PeerHandler on_closed_;
+};
+
+}  // namespace pinboard::transport

@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// One connection of a UcxFabric.
+#pragma once
+
+#include <ucp/api/ucp.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "transport/fabric/fabric.h"
+#include "transport/fabric/ucx/control_link.h"
+#include "transport/fabric/ucx/inbox.h"
+
+namespace pinboard::transport {
+
+/// States (README.md draws them): kConnecting, the socket is under way; kGreeting, waiting for the
+/// other side's Hello; kOpen; kClosing, no new operations, those under way end; kGone, the socket
+/// ended, so nothing will end by itself. Removed from kClosing and kGone by UcxFabric::Reap.
+enum class PeerState : std::uint8_t { kConnecting, kGreeting, kOpen, kClosing, kGone };
+
+struct UcxPeer {
+  UcxPeer(PeerId id, UniqueFd fd, std::uint32_t nonce)
+      : id(id), link(std::move(fd)), nonce(nonce) {}
+
+  PeerId id;
+  ControlLink link;
+  std::uint32_t nonce;  // ours: the peer repeats it in its messages
+  PeerState state = PeerState::kGreeting;
+  bool outgoing = false;
+  std::string address;  // outgoing: for messages
+  absl::Time greeting_deadline;
+  bool was_open = false;
+
+  ucp_ep_h endpoint = nullptr;
+  bool endpoint_can_fail = false;  // created with UCX's own error handling
+  std::uint32_t remote_id = 0;
+  std::uint32_t remote_nonce = 0;
+  std::uint64_t messages_sent = 0;
+  Inbox inbox;
+
+  bool closed_here = false;
+  bool said_goodbye = false;
+  std::optional<std::uint64_t> messages_expected;  // from the peer's Goodbye
+  absl::Status reason;                             // why it is closing or gone
+};
+
+}  // namespace pinboard::transport

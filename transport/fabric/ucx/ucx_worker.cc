@@ -1,0 +1,74 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/fabric/ucx/ucx_worker.h"
+
+#include <ucs/config/global_opts.h>
+
+#include <cstdlib>
+
+#include "base/status_macros.h"
+#include "transport/fabric/ucx/ucx_status.h"
+
+namespace pinboard::transport {
+namespace {
+
+constexpr char kCannotStart[] =
+    "UCX cannot start (look at UCX_TLS and UCX_NET_DEVICES; `ucx_info -d` lists what exists)";
+
+absl::Status StartError(ucs_status_t status) {
+  if (status == UCS_OK) return absl::OkStatus();
+  return absl::UnavailableError(UcxStatus(status, kCannotStart).message());
+}
+
+void QuietLog() {
+  static const bool once = [] {
+    if (std::getenv("UCX_LOG_LEVEL") == nullptr) ucs_global_opts_set_value("LOG_LEVEL", "fatal");
+    return true;
+  }();
+  static_cast<void>(once);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<UcxWorker>> UcxWorker::Create() {
+  QuietLog();
+  std::unique_ptr<UcxWorker> worker(new UcxWorker);
+  PB_RETURN_IF_ERROR(worker->Start());
+  return worker;
+}
+
+absl::Status UcxWorker::Start() {
+  ucp_config_t* config = nullptr;
+  PB_RETURN_IF_ERROR(StartError(ucp_config_read(nullptr, nullptr, &config)));
+  ucp_params_t params{};
+  params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_MT_WORKERS_SHARED;
+  params.features = UCP_FEATURE_AM | UCP_FEATURE_RMA | UCP_FEATURE_WAKEUP;
+  params.mt_workers_shared = 0;
+  const ucs_status_t started = ucp_init(&params, config, &context_);
+  ucp_config_release(config);
+  PB_RETURN_IF_ERROR(StartError(started));
+
+  ucp_worker_params_t worker_params{};
+  worker_params.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE;
+  worker_params.thread_mode = UCS_THREAD_MODE_SINGLE;
+  PB_RETURN_IF_ERROR(StartError(ucp_worker_create(context_, &worker_params, &worker_)));
+  PB_RETURN_IF_ERROR(StartError(ucp_worker_get_efd(worker_, &event_fd_)));
+  return ReadAddress();
+}
+
+absl::Status UcxWorker::ReadAddress() {
+  ucp_address_t* address = nullptr;
+  std::size_t bytes = 0;
+  PB_RETURN_IF_ERROR(StartError(ucp_worker_get_address(worker_, &address, &bytes)));
+  const auto* begin = reinterpret_cast<const std::byte*>(address);
+  address_.assign(begin, begin + bytes);
+  ucp_worker_release_address(worker_, address);
+  return absl::OkStatus();
+}
+
+UcxWorker::~UcxWorker() {
+  if (worker_ != nullptr) ucp_worker_destroy(worker_);
+  if (context_ != nullptr) ucp_cleanup(context_);
+}
+
+}  // namespace pinboard::transport
