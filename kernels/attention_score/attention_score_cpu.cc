@@ -1,0 +1,177 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "kernels/attention_score/attention_score.h"
+#include "kernels/attention_score/attention_score_core.h"
+#include "kernels/key_values.h"
+#include "kernels/paged_rows.h"
+#include "kernels/row_scores.h"
+
+namespace pinboard::kernels {
+namespace {
+
+constexpr int kQueryBlock = 32;  // queries (of any head of a group) that share a pass over the keys
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+absl::Status CheckQueries(const AttentionScoreArgs& args) {
+  const std::size_t window = args.query_positions.size();
+  if (args.query_heads <= 0 || args.query_heads % args.shape.kv_heads != 0 ||
+      args.total_query_heads < args.query_heads) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "AttentionScore: ", args.query_heads, " of ", args.total_query_heads, " query heads over ",
+        args.shape.kv_heads, " KV heads: the latter must divide the first"));
+  }
+  if (window == 0 || args.queries.size() != window * args.query_heads * args.shape.key_dim) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("AttentionScore: ", args.queries.size(), " query values for ", window,
+                     " positions of ", args.query_heads, " heads of ", args.shape.key_dim));
+  }
+  if (args.pool <= 0 || args.pool % 2 == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("AttentionScore: pool is ", args.pool, ": it must be odd"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckArgs(const AttentionScoreArgs& args, std::size_t out) {
+  const std::size_t rows = args.row_positions.size();
+  PB_RETURN_IF_ERROR(CheckKeys("AttentionScore",
+                               {args.cache, args.shape, args.block_size, args.block_table},
+                               static_cast<std::int64_t>(rows)));
+  PB_RETURN_IF_ERROR(CheckReadable("AttentionScore", args.shape.dtype));
+  if (args.first_row < 0 || static_cast<std::size_t>(args.first_row) + out != rows) {
+    return absl::InvalidArgumentError(absl::StrCat("AttentionScore: ", rows, " rows from row ",
+                                                   args.first_row, " on do not give ", out,
+                                                   " results"));
+  }
+  if (!std::is_sorted(args.row_positions.begin() + args.first_row, args.row_positions.end())) {
+    return absl::InvalidArgumentError("AttentionScore: positions must ascend from first_row on");
+  }
+  return CheckQueries(args);
+}
+
+/// Sums softmax weights over queries and heads, one KV head at a time.
+class Scorer {
+ public:
+  explicit Scorer(const AttentionScoreArgs& args)
+      : args_(args),
+        rows_(static_cast<std::int64_t>(args.row_positions.size())),
+        padded_rows_(PaddedRows(rows_)),
+        dim_(args.shape.key_dim),
+        tile_(static_cast<std::size_t>(dim_) * kTileRows),
+        queries_(static_cast<std::size_t>(dim_) * kQueryBlock),
+        scores_(static_cast<std::size_t>(padded_rows_) * kQueryBlock),
+        shares_(static_cast<std::size_t>(padded_rows_)) {}
+
+  /// False where a query or a key is not finite.
+  bool AddKvHead(int kv_head) {
+    const int group = args_.query_heads / args_.shape.kv_heads;
+    const int first_head = FirstQueryHead(kv_head, args_.query_heads, args_.shape.kv_heads);
+    const std::int64_t items = static_cast<std::int64_t>(args_.query_positions.size()) * group;
+    for (std::int64_t first = 0; first < items; first += kQueryBlock) {
+      const int count = static_cast<int>(std::min<std::int64_t>(kQueryBlock, items - first));
+      for (int i = 0; i < count; ++i) {
+        const std::int64_t window = (first + i) / group;
+        const std::int64_t head = first_head + (first + i) % group;
+        const float* query = args_.queries.data() + (window * args_.query_heads + head) * dim_;
+        std::copy(query, query + dim_, queries_.begin() + std::ptrdiff_t{i} * dim_);
+        positions_[i] = args_.query_positions[window];
+      }
+      if (!AddBlock(kv_head, count)) return false;
+    }
+    return true;
+  }
+
+  const double* shares() const { return shares_.data() + args_.first_row; }
+
+ private:
+  /// Rows before it may be seen from `position`; all later ones may not.
+  std::int64_t End(std::int32_t position) const {
+    const auto begin = args_.row_positions.begin() + args_.first_row;
+    return std::upper_bound(begin, args_.row_positions.end(), position) -
+           args_.row_positions.begin();
+  }
+
+  bool AddBlock(int kv_head, int count) {
+    const std::int64_t end = End(*std::max_element(positions_, positions_ + count));
+    for (std::int64_t row = 0; row < end; row += kTileRows) {
+      LoadTile(kv_head, row, std::min<std::int64_t>(kTileRows, end - row));
+      TileScores(queries_.data(), count, dim_, tile_.data(), args_.scale, scores_.data() + row,
+                 padded_rows_);
+    }
+    for (int i = 0; i < count; ++i) {
+      if (!AddQuery(positions_[i], scores_.data() + i * padded_rows_)) return false;
+    }
+    return true;
+  }
+
+  bool AddQuery(std::int32_t position, float* scores) {
+    const std::int64_t end = End(position);
+    const auto ring = args_.row_positions.first(args_.first_row);
+    const auto seen = [&](std::int32_t row_position) { return row_position <= position; };
+    if (end == args_.first_row && std::none_of(ring.begin(), ring.end(), seen)) return true;
+    const std::int64_t padded = PaddedRows(end);
+    for (int row = 0; row < args_.first_row; ++row) {
+      if (!seen(ring[row])) scores[row] = kMinusInfinity;
+    }
+    std::fill(scores + end, scores + padded, kMinusInfinity);
+    const double sum = ExpAndSum(scores, padded, MaxScore(scores, padded));
+    if (!std::isfinite(sum)) return false;
+    AddWeighted(scores, padded, 1.0 / sum, shares_.data());
+    return true;
+  }
+
+  void LoadTile(int kv_head, std::int64_t first, std::int64_t rows) {
+    if (args_.shape.dtype == DType::kF32) {
+      LoadTileAs<DType::kF32>(kv_head, first, rows);
+    } else {
+      LoadTileAs<DType::kBF16>(kv_head, first, rows);
+    }
+  }
+
+  template <DType dtype>
+  void LoadTileAs(int kv_head, std::int64_t first, std::int64_t rows) {
+    for (std::int64_t t = 0; t < rows; ++t) {
+      const std::byte* key = RowAddress(args_.cache.key, args_.block_table.data(), args_.block_size,
+                                        first + t, kv_head);
+      for (int d = 0; d < dim_; ++d) tile_[d * kTileRows + t] = ReadValue<dtype>(key, d);
+    }
+  }
+
+  const AttentionScoreArgs& args_;
+  const std::int64_t rows_;
+  const std::int64_t padded_rows_;
+  const int dim_;
+  std::vector<float> tile_;     // [key_dim, kTileRows]
+  std::vector<float> queries_;  // [kQueryBlock, key_dim]
+  std::int32_t positions_[kQueryBlock] = {};
+  std::vector<float> scores_;   // [kQueryBlock, padded_rows]
+  std::vector<double> shares_;  // [padded_rows]
+};
+
+}  // namespace
+
+absl::Status AttentionScore(const AttentionScoreArgs& args, absl::Span<std::int32_t> out) {
+  PB_RETURN_IF_ERROR(CheckArgs(args, out.size()));
+  Scorer scorer(args);
+  for (int head = 0; head < args.shape.kv_heads; ++head) {
+    if (!scorer.AddKvHead(head)) {
+      return absl::InvalidArgumentError("AttentionScore: a query or a key is not finite");
+    }
+  }
+  const auto rows = static_cast<std::int64_t>(out.size());
+  for (std::int64_t r = 0; r < rows; ++r) {
+    out[r] = AttentionShare(Pooled(scorer.shares(), rows, r, args.pool),
+                            static_cast<int>(args.query_positions.size()), args.total_query_heads);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace pinboard::kernels

@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The arithmetic of information and fusion.
+#pragma once
+
+#include <cstdint>
+
+#include "base/fixed_point.h"
+#include "kernels/host_device.h"
+#include "kernels/portable_math.h"
+#include "kernels/splitmix64.h"
+
+namespace pinboard::kernels {
+
+/// (D + tau) * H, not yet rounded.
+PB_HOST_DEVICE inline double InformationOf(float shift, float entropy, double tau) {
+  return (static_cast<double>(shift) + tau) * static_cast<double>(entropy);
+}
+
+/// exp(E), a term of the softmax over E.
+PB_HOST_DEVICE inline double ExpInformation(std::int32_t information) {
+  return Exp(FromFixed(information, kInformationFractionBits));
+}
+
+/// alpha * A + (1 - alpha) * softmax(E), not yet rounded.
+PB_HOST_DEVICE inline double PublishedScore(double alpha, std::int32_t attention,
+                                            std::int32_t information, double exp_sum) {
+  return alpha * FromFixed(attention, kAttentionFractionBits) +
+         (1.0 - alpha) * (ExpInformation(information) / exp_sum);
+}
+
+/// x / max, 0 where the maximum is not positive.
+PB_HOST_DEVICE inline double ShareOfMaximum(std::int32_t x, std::int32_t max) {
+  return max > 0 ? static_cast<double>(x) / static_cast<double>(max) : 0.0;
+}
+
+/// alpha * A / max A + (1 - alpha) * E / max E, not yet rounded.
+PB_HOST_DEVICE inline double MaxNormalisedScore(double alpha, std::int32_t attention,
+                                                std::int32_t max_attention,
+                                                std::int32_t information,
+                                                std::int32_t max_information) {
+  return alpha * ShareOfMaximum(attention, max_attention) +
+         (1.0 - alpha) * ShareOfMaximum(information, max_information);
+}
+
+/// The key that RandomScore hashes positions with.
+PB_HOST_DEVICE inline std::uint64_t RandomKey(std::uint64_t seed, int layer) {
+  return SplitMix64(SplitMix64(seed) + static_cast<std::uint64_t>(layer));
+}
+
+PB_HOST_DEVICE inline std::int64_t RandomScore(std::uint64_t key, std::int32_t position) {
+  return static_cast<std::int64_t>(SplitMix64(key + static_cast<std::uint64_t>(position)) >> 1U);
+}
+
+}  // namespace pinboard::kernels
