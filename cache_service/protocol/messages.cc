@@ -44,7 +44,7 @@ void Fields(T& v, auto& io) {
 }
 template <Is<Welcome> T>
 void Fields(T& v, auto& io) {
-  io(v.version, v.features, v.incarnation, v.client, v.page_alignment, v.max_page_bytes);
+  io(v.version, v.features, v.incarnation, v.client, v.host, v.page_alignment, v.max_page_bytes);
 }
 template <Is<SegmentEntry> T>
 void Fields(T& v, auto& io) {

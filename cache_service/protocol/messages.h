@@ -91,6 +91,7 @@ struct Welcome {
   std::uint64_t features = 0;
   std::uint64_t incarnation = 0;  // another one after each start of the service
   std::uint64_t client = 0;
+  std::uint64_t host = 0;  // as in ProcessIdentity: whether mapping its memory can be expected
   std::uint32_t page_alignment = 0;
   std::uint64_t max_page_bytes = 0;
 };

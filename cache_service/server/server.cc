@@ -142,6 +142,7 @@ absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) 
   welcome.version = std::min(hello.max_version, kMaxProtocolVersion);
   welcome.incarnation = incarnation_;
   welcome.client = session.client.value();
+  welcome.host = CurrentProcess().host;
   welcome.page_alignment = kSlabAlignment;
   welcome.max_page_bytes = max_page_bytes_;
   SendMessage(*fabric_, session.peer, envelope.request, welcome);
@@ -271,18 +272,23 @@ absl::Status Server::OnStats(Session& session, const Envelope<StatsRequest>& env
 
 absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelope) {
   const ClientId leaving(envelope.message.client);
-  if (leaving == session.client) {
-    session.greeted = false;
-    parked_.RemovePeer(session.peer);
+  const auto by_same_process = [&](const auto& holder) {
+    return holder.group == session.group && holder.process == session.process;
+  };
+  for (auto& [peer, candidate] : sessions_) {
+    if (!candidate.greeted || candidate.client != leaving) continue;
+    if (!by_same_process(candidate)) return absl::InvalidArgumentError("Goodbye of another client");
+    candidate.greeted = false;
+    parked_.RemovePeer(peer);
     inventory_.RemoveClient(leaving);
-    LogInfo(session.name, " left");
+    LogInfo(candidate.name, " left");
     return absl::OkStatus();
   }
   const auto lost = std::find_if(lost_.begin(), lost_.end(), [&](const LostClient& candidate) {
-    return candidate.client == leaving && candidate.group == session.group &&
-           candidate.process == session.process;
+    return candidate.client == leaving && by_same_process(candidate);
   });
-  if (lost == lost_.end()) return absl::InvalidArgumentError("Goodbye of another client");
+  if (lost == lost_.end())
+    return absl::OkStatus();  // its process was out of sight: removed already
   lost_.erase(lost);
   inventory_.RemoveClient(leaving);
   return absl::OkStatus();

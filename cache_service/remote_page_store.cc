@@ -1,0 +1,347 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cache_service/remote_page_store.h"
+
+#include <algorithm>
+#include <optional>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "cache_service/client/service_link.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+constexpr absl::Duration kFirstReconnect = absl::Milliseconds(50);
+constexpr absl::Duration kSlowestReconnect = absl::Seconds(2);
+constexpr absl::Duration kReconnectAttempt = absl::Milliseconds(250);
+constexpr absl::Duration kShutdown = absl::Milliseconds(200);
+
+class RemotePageStore final : public PageStore {
+ public:
+  RemotePageStore(std::unique_ptr<transport::Fabric> fabric, const std::string& address,
+                  const PageStoreOptions& options)
+      : address_(address), link_(std::move(fabric), address, options, LinkHandlers()) {}
+
+  ~RemotePageStore() override {
+    {
+      absl::MutexLock lock(&mutex_);
+      stop_ = true;
+    }
+    link_.fabric().Wake();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  absl::Status Start(absl::Time deadline) {
+    PB_RETURN_IF_ERROR(link_.Connect(deadline));
+    thread_ = std::thread([this] { Run(); });
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<PageLease>> Lease(int count, std::size_t bytes,
+                                               absl::Time deadline) override;
+  void Publish(std::vector<PageLease> leases, absl::Span<const PageHeader> headers) override;
+  void Fetch(absl::Span<const PageRef> pages, absl::Time deadline) override;
+  std::vector<FetchResult> TakeFetched() override;
+  bool WaitFetched(absl::Time deadline) override;
+  void Drop(absl::Span<const PageRef> pages) override;
+  void DropSequence(std::uint64_t sequence) override;
+  PageStoreStats stats() const override;
+
+ private:
+  using Command = absl::AnyInvocable<void()>;
+  /// What the rank's thread leaves for the store's.
+  struct Inbox {
+    std::vector<Command> commands;
+    std::vector<HoldId> returned_leases;
+    std::vector<HoldId> ended_pins;
+    bool empty() const { return commands.empty() && returned_leases.empty() && ended_pins.empty(); }
+  };
+  /// A call of Lease that waits; on its stack.
+  struct LeaseWait {
+    std::optional<absl::StatusOr<std::vector<LeasedMemory>>> outcome;
+  };
+
+  template <typename Leave>
+  void LeaveForThread(Leave leave);
+  void Enqueue(Command command);
+  void GiveBack(std::vector<HoldId> Inbox::*list, HoldId hold);
+  PageLease MakeLease(const LeasedMemory& leased);
+  PagePin MakePin(FetchedMemory fetched);
+  absl::Status status() const;
+
+  ServiceLink::Handlers LinkHandlers();
+  void OnLeased(std::uint64_t request, absl::StatusOr<std::vector<LeasedMemory>> leased);
+  void OnFetched(const PageRef& page, const PageHeader& header,
+                 absl::StatusOr<FetchedMemory> memory);
+  void OnClosed(const absl::Status& reason);
+
+  void Run();
+  bool TakeWork();
+  void Reconnect(absl::Time now);
+
+  const std::string address_;
+  mutable absl::Mutex mutex_;
+  Inbox inbox_ ABSL_GUARDED_BY(mutex_);
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t next_lease_ ABSL_GUARDED_BY(mutex_) = 1;
+  absl::flat_hash_map<std::uint64_t, LeaseWait*> lease_waits_ ABSL_GUARDED_BY(mutex_);
+  std::vector<FetchResult> results_ ABSL_GUARDED_BY(mutex_);
+  std::size_t pending_fetches_ ABSL_GUARDED_BY(mutex_) = 0;
+  PageStoreStats stats_ ABSL_GUARDED_BY(mutex_);
+
+  // The store's thread only, once it runs.
+  ServiceLink link_;
+  absl::Time next_reconnect_ = absl::InfinitePast();
+  absl::Duration reconnect_delay_ = kFirstReconnect;
+
+  std::thread thread_;
+};
+
+template <typename Leave>
+void RemotePageStore::LeaveForThread(Leave leave) {
+  bool wake = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    wake = inbox_.empty();
+    leave();
+  }
+  if (wake) link_.fabric().Wake();
+}
+
+void RemotePageStore::Enqueue(Command command) {
+  LeaveForThread([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    inbox_.commands.push_back(std::move(command));
+  });
+}
+
+void RemotePageStore::GiveBack(std::vector<HoldId> Inbox::*list, HoldId hold) {
+  LeaveForThread([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { (inbox_.*list).push_back(hold); });
+}
+
+PageLease RemotePageStore::MakeLease(const LeasedMemory& leased) {
+  return PageLease(leased.memory, leased.hold.value(),
+                   [this, hold = leased.hold] { GiveBack(&Inbox::returned_leases, hold); });
+}
+
+PagePin RemotePageStore::MakePin(FetchedMemory fetched) {
+  if (!fetched.hold.has_value()) {
+    return PagePin(fetched.bytes, [copy = std::move(fetched.copy)] {});
+  }
+  return PagePin(fetched.bytes,
+                 [this, hold = *fetched.hold] { GiveBack(&Inbox::ended_pins, hold); });
+}
+
+absl::Status RemotePageStore::status() const {
+  absl::MutexLock lock(&mutex_);
+  return status_;
+}
+
+absl::StatusOr<std::vector<PageLease>> RemotePageStore::Lease(int count, std::size_t bytes,
+                                                              absl::Time deadline) {
+  if (count < 0 || static_cast<std::uint32_t>(count) > kMaxListElements) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a lease of ", count, " pages: 0 to ", kMaxListElements, " at a time"));
+  }
+  LeaseWait wait;
+  std::uint64_t request = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    PB_RETURN_IF_ERROR(status_);
+    request = next_lease_++;
+    lease_waits_[request] = &wait;
+  }
+  Enqueue([this, request, count, bytes] { link_.Lease(request, count, bytes); });
+  absl::MutexLock lock(&mutex_);
+  const auto answered = [&wait] { return wait.outcome.has_value(); };
+  mutex_.AwaitWithDeadline(absl::Condition(&answered), deadline);
+  lease_waits_.erase(request);
+  if (!wait.outcome.has_value()) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("the cache service at ", address_, " granted no lease in time"));
+  }
+  PB_RETURN_IF_ERROR(wait.outcome->status());
+  std::vector<PageLease> leases;
+  leases.reserve((*wait.outcome)->size());
+  for (const LeasedMemory& leased : **wait.outcome) leases.push_back(MakeLease(leased));
+  return leases;
+}
+
+void RemotePageStore::Publish(std::vector<PageLease> leases, absl::Span<const PageHeader> headers) {
+  if (!status().ok()) return;
+  std::vector<PageToPublish> pages;
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < std::min(leases.size(), headers.size()); ++i) {
+    const PageHeader& header = headers[i];
+    if (header.bytes == 0 || header.bytes > leases[i].memory().size()) continue;
+    pages.push_back({HoldId(leases[i].slab()), header});
+    bytes += header.bytes;
+    leases[i].Forget();
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    stats_.pages_published += pages.size();
+    stats_.bytes_published += bytes;
+  }
+  Enqueue([this, pages = std::move(pages)] { link_.Publish(pages); });
+}
+
+void RemotePageStore::Fetch(absl::Span<const PageRef> pages, absl::Time deadline) {
+  absl::Status status;
+  {
+    absl::MutexLock lock(&mutex_);
+    status = status_;
+    pending_fetches_ += pages.size();
+  }
+  if (!status.ok()) {
+    for (const PageRef& page : pages) OnFetched(page, {}, status);
+    return;
+  }
+  Enqueue([this, asked = std::vector<PageRef>(pages.begin(), pages.end()), deadline] {
+    link_.Fetch(asked, deadline);
+  });
+}
+
+std::vector<FetchResult> RemotePageStore::TakeFetched() {
+  absl::MutexLock lock(&mutex_);
+  return std::exchange(results_, {});
+}
+
+bool RemotePageStore::WaitFetched(absl::Time deadline) {
+  absl::MutexLock lock(&mutex_);
+  const auto resolved = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !results_.empty() || pending_fetches_ == 0;
+  };
+  mutex_.AwaitWithDeadline(absl::Condition(&resolved), deadline);
+  return !results_.empty();
+}
+
+void RemotePageStore::Drop(absl::Span<const PageRef> pages) {
+  Enqueue(
+      [this, dropped = std::vector<PageRef>(pages.begin(), pages.end())] { link_.Drop(dropped); });
+}
+
+void RemotePageStore::DropSequence(std::uint64_t sequence) {
+  Enqueue([this, sequence] { link_.DropSequence(sequence); });
+}
+
+PageStoreStats RemotePageStore::stats() const {
+  absl::MutexLock lock(&mutex_);
+  return stats_;
+}
+
+ServiceLink::Handlers RemotePageStore::LinkHandlers() {
+  return {
+      [this](std::uint64_t request, absl::StatusOr<std::vector<LeasedMemory>> leased) {
+        OnLeased(request, std::move(leased));
+      },
+      [this](const PageRef& page, const PageHeader& header, absl::StatusOr<FetchedMemory> memory) {
+        OnFetched(page, header, std::move(memory));
+      },
+      [this](const absl::Status& reason) { OnClosed(reason); },
+  };
+}
+
+void RemotePageStore::OnLeased(std::uint64_t request,
+                               absl::StatusOr<std::vector<LeasedMemory>> leased) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto wait = lease_waits_.find(request);
+    if (wait != lease_waits_.end()) {
+      wait->second->outcome = std::move(leased);
+      return;
+    }
+  }
+  if (!leased.ok()) return;
+  std::vector<HoldId> late;
+  for (const LeasedMemory& lease : *leased) late.push_back(lease.hold);
+  link_.Return(late);
+}
+
+void RemotePageStore::OnFetched(const PageRef& page, const PageHeader& header,
+                                absl::StatusOr<FetchedMemory> memory) {
+  FetchResult result{page, header, memory.status()};
+  if (memory.ok()) result.pin = MakePin(*std::move(memory));
+  absl::MutexLock lock(&mutex_);
+  if (result.pin.ok()) {
+    ++stats_.pages_fetched;
+    stats_.bytes_fetched += header.bytes;
+  } else {
+    ++stats_.misses;
+  }
+  --pending_fetches_;
+  results_.push_back(std::move(result));
+}
+
+void RemotePageStore::OnClosed(const absl::Status& reason) {
+  LogWarning(std::string(reason.message()), "; pages are missed until it is back");
+  next_reconnect_ = absl::Now() + kFirstReconnect;
+  reconnect_delay_ = kFirstReconnect;
+  absl::MutexLock lock(&mutex_);
+  status_ = reason;
+}
+
+void RemotePageStore::Run() {
+  while (TakeWork()) {
+    const absl::Time now = absl::Now();
+    link_.Tick(now);
+    if (!link_.connected()) Reconnect(now);
+    link_.fabric().WaitUntil(std::min(
+        link_.next_deadline(), link_.connected() ? absl::InfiniteFuture() : next_reconnect_));
+  }
+  link_.Shutdown(absl::Now() + kShutdown);
+}
+
+bool RemotePageStore::TakeWork() {
+  Inbox inbox;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stop_) return false;
+    inbox = std::exchange(inbox_, {});
+  }
+  link_.Return(inbox.returned_leases);
+  link_.Unpin(inbox.ended_pins);
+  for (Command& command : inbox.commands) command();
+  return true;
+}
+
+void RemotePageStore::Reconnect(absl::Time now) {
+  if (now < next_reconnect_) return;
+  if (link_.Connect(now + kReconnectAttempt).ok()) {
+    LogInfo("connected again to the cache service at ", address_);
+    absl::MutexLock lock(&mutex_);
+    status_ = absl::OkStatus();
+    return;
+  }
+  next_reconnect_ = absl::Now() + reconnect_delay_;
+  reconnect_delay_ = std::min(reconnect_delay_ * 2, kSlowestReconnect);
+}
+
+}  // namespace
+
+std::uint64_t NewGroupId() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
+absl::StatusOr<std::unique_ptr<PageStore>> ConnectPageStore(const FabricFactory& make_fabric,
+                                                            const std::string& address,
+                                                            const PageStoreOptions& options) {
+  PB_ASSIGN_OR_RETURN(auto fabric, make_fabric());
+  auto store = std::make_unique<RemotePageStore>(std::move(fabric), address, options);
+  PB_RETURN_IF_ERROR(store->Start(absl::Now() + options.connect_timeout));
+  return store;
+}
+
+}  // namespace pinboard::cache_service

@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The PageStore of a rank: pages in a cache service reached over a Fabric.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cache_service/page_store.h"
+#include "transport/fabric/fabric.h"
+
+namespace pinboard::cache_service {
+
+using FabricFactory = std::function<absl::StatusOr<std::unique_ptr<transport::Fabric>>()>;
+
+struct PageStoreOptions {
+  /// The clients that share pages: the same number on all ranks of an engine and another for each
+  /// engine start (NewGroupId on one rank, then told to the others). Sequences of two groups never
+  /// meet; a group's pages are dropped with its last client.
+  std::uint64_t group = 0;
+  /// In the service's log.
+  std::string name = "client";
+  absl::Duration connect_timeout = absl::Seconds(5);
+};
+
+/// A random group.
+std::uint64_t NewGroupId();
+
+/// Connects to the service at "host:port". The store works on a thread of its own, which owns the
+/// fabric; calls hand it their work and only Lease waits. Leases and pins point straight into the
+/// service's memory where the transport can map it, else at copies (said once in the log where
+/// mapping was to be expected).
+///
+/// When the service dies, fetches under way resolve as Unavailable and later calls fail at once;
+/// memory of leases and pins stays valid until they are dropped. The store reconnects in the
+/// background; nothing of the service's earlier life is served afterwards.
+///
+/// Unavailable: nobody listens there; FailedPrecondition: the service is of another version.
+absl::StatusOr<std::unique_ptr<PageStore>> ConnectPageStore(const FabricFactory& make_fabric,
+                                                            const std::string& address,
+                                                            const PageStoreOptions& options);
+
+}  // namespace pinboard::cache_service
