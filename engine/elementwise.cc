@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/elementwise.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -9,14 +11,18 @@
 namespace pinboard::engine {
 namespace {
 
-/// e^x within 2 units in the last place for x in [-87, 88], 0 below: vectorises, unlike std::exp.
+constexpr float kLowestExponent = -87.0F;  // e^-87 is still a normal float
+
+// Inlined into each variant below, so that the same loop is compiled for each instruction set.
+#define PB_ALWAYS_INLINE [[gnu::always_inline]] inline
+
+/// e^x within 2 units in the last place for x in [-87, 88]: vectorises, unlike std::exp.
 /// x = n ln 2 + r, |r| <= ln 2 / 2; e^r by its series, 2^n through the exponent bits.
-inline float FastExp(float x) {
+PB_ALWAYS_INLINE float FastExp(float x) {
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
-  const float clamped = x < -87.0F ? -87.0F : x;
-  const float shifted = clamped * 1.44269504F + kRound;
+  const float shifted = x * 1.44269504F + kRound;
   const float n = shifted - kRound;
-  const float r = (clamped - n * 0.693359375F) + n * 2.12194440e-4F;
+  const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
   float series = 1.0F / 5040;
   series = series * r + 1.0F / 720;
   series = series * r + 1.0F / 120;
@@ -26,8 +32,72 @@ inline float FastExp(float x) {
   series = series * r + 1.0F;
   series = series * r + 1.0F;
   const auto exponent = std::bit_cast<std::uint32_t>(shifted) << 23;
-  const float value = std::bit_cast<float>(std::bit_cast<std::uint32_t>(series) + exponent);
-  return x < -87.0F ? 0.0F : value;
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(series) + exponent);
+}
+
+PB_ALWAYS_INLINE float ExponentiateRowBody(float* logits, int count) {
+  float highest = logits[0];
+#pragma omp simd reduction(max : highest)
+  for (int i = 0; i < count; ++i) highest = logits[i] > highest ? logits[i] : highest;
+    // Clamped in a loop of its own: inside the next one the compilers make it a branch.
+#pragma omp simd
+  for (int i = 0; i < count; ++i) logits[i] = std::max(logits[i] - highest, kLowestExponent);
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int i = 0; i < count; ++i) {
+    logits[i] = FastExp(logits[i]);
+    sum += logits[i];
+  }
+  return 1.0F / sum;
+}
+
+PB_ALWAYS_INLINE void SiluTimesBody(const float* up, std::size_t count, float* gate) {
+  std::array<float, 256> exponents;
+  for (std::size_t first = 0; first < count; first += exponents.size()) {
+    const std::size_t size = std::min(exponents.size(), count - first);
+    float* x = gate + first;
+#pragma omp simd
+    for (std::size_t i = 0; i < size; ++i) {
+      exponents[i] = std::clamp(-x[i], kLowestExponent, -kLowestExponent);
+    }
+#pragma omp simd
+    for (std::size_t i = 0; i < size; ++i) {
+      x[i] = x[i] / (1.0F + FastExp(exponents[i])) * up[first + i];
+    }
+  }
+}
+
+struct Loops {
+  float (*exponentiate_row)(float*, int);
+  void (*silu_times)(const float*, std::size_t, float*);
+};
+
+float ExponentiateRowPortable(float* logits, int count) {
+  return ExponentiateRowBody(logits, count);
+}
+void SiluTimesPortable(const float* up, std::size_t count, float* gate) {
+  SiluTimesBody(up, count, gate);
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] float ExponentiateRowAvx2(float* logits, int count) {
+  return ExponentiateRowBody(logits, count);
+}
+[[gnu::target("avx2")]] void SiluTimesAvx2(const float* up, std::size_t count, float* gate) {
+  SiluTimesBody(up, count, gate);
+}
+#endif
+
+Loops ChooseLoops() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) return {ExponentiateRowAvx2, SiluTimesAvx2};
+#endif
+  return {ExponentiateRowPortable, SiluTimesPortable};
+}
+
+const Loops& TheLoops() {
+  static const Loops loops = ChooseLoops();
+  return loops;
 }
 
 }  // namespace
@@ -40,24 +110,11 @@ void RmsNorm(const float* in, const float* weight, double eps, int dim, float* o
 }
 
 float ExponentiateRow(float* logits, int count) {
-  float highest = logits[0];
-#pragma omp simd reduction(max : highest)
-  for (int i = 0; i < count; ++i) highest = logits[i] > highest ? logits[i] : highest;
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int i = 0; i < count; ++i) {
-    logits[i] = FastExp(logits[i] - highest);
-    sum += logits[i];
-  }
-  return 1.0F / sum;
+  return TheLoops().exponentiate_row(logits, count);
 }
 
 void SiluTimes(const float* up, std::size_t count, float* gate) {
-#pragma omp simd
-  for (std::size_t i = 0; i < count; ++i) {
-    const float x = gate[i];
-    gate[i] = x / (1.0F + FastExp(x > -87.0F ? -x : 87.0F)) * up[i];
-  }
+  TheLoops().silu_times(up, count, gate);
 }
 
 void Add(const float* source, std::size_t count, float* target) {
