@@ -19,8 +19,9 @@ using MetricLabels = std::map<std::string, std::string>;
 class Counter {
  public:
   virtual ~Counter() = default;
+  void Increment() { Increment(1.0); }
   /// Requires amount >= 0.
-  virtual void Increment(double amount = 1.0) = 0;
+  virtual void Increment(double amount) = 0;
   virtual double Value() const = 0;
 };
 
@@ -54,17 +55,31 @@ class MetricRegistry {
  public:
   virtual ~MetricRegistry() = default;
 
-  virtual Counter& AddCounter(const std::string& name, const std::string& help,
-                              const MetricLabels& labels = {}) = 0;
-  virtual Gauge& AddGauge(const std::string& name, const std::string& help,
-                          const MetricLabels& labels = {}) = 0;
+  Counter& AddCounter(const std::string& name, const std::string& help,
+                      const MetricLabels& labels = {}) {
+    return FindOrAddCounter(name, help, labels);
+  }
+  Gauge& AddGauge(const std::string& name, const std::string& help,
+                  const MetricLabels& labels = {}) {
+    return FindOrAddGauge(name, help, labels);
+  }
   /// `bounds`: ascending upper bounds of the buckets; one without a bound is added.
-  virtual Histogram& AddHistogram(const std::string& name, const std::string& help,
-                                  const std::vector<double>& bounds,
-                                  const MetricLabels& labels = {}) = 0;
+  Histogram& AddHistogram(const std::string& name, const std::string& help,
+                          const std::vector<double>& bounds, const MetricLabels& labels = {}) {
+    return FindOrAddHistogram(name, help, bounds, labels);
+  }
 
   /// All metrics in the Prometheus text format.
   virtual std::string ExpositionText() const = 0;
+
+ private:
+  virtual Counter& FindOrAddCounter(const std::string& name, const std::string& help,
+                                    const MetricLabels& labels) = 0;
+  virtual Gauge& FindOrAddGauge(const std::string& name, const std::string& help,
+                                const MetricLabels& labels) = 0;
+  virtual Histogram& FindOrAddHistogram(const std::string& name, const std::string& help,
+                                        const std::vector<double>& bounds,
+                                        const MetricLabels& labels) = 0;
 };
 
 std::unique_ptr<MetricRegistry> NewMetricRegistry();
@@ -77,7 +92,8 @@ class MetricServer {
   virtual int port() const = 0;
 };
 
-/// Serves `registry`, which must outlive the server. `address` is HOST:PORT with an IP literal
+/// Serves `registry`, made by NewMetricRegistry, which must outlive the server. `address` is
+/// HOST:PORT with an IP literal
 /// ("127.0.0.1:9464", "[::1]:9464", "0.0.0.0:9464") or "localhost", or a port alone, which means
 /// loopback. Nothing is served beyond loopback unless the address says so.
 ///

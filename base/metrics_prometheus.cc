@@ -58,22 +58,6 @@ class PrometheusHistogram : public Histogram {
 
 class PrometheusRegistry : public MetricRegistry {
  public:
-  Counter& AddCounter(const std::string& name, const std::string& help,
-                      const MetricLabels& labels) override {
-    const absl::MutexLock lock(&mutex_);
-    return Add(counters_, prometheus::BuildCounter(), name, help, labels);
-  }
-  Gauge& AddGauge(const std::string& name, const std::string& help,
-                  const MetricLabels& labels) override {
-    const absl::MutexLock lock(&mutex_);
-    return Add(gauges_, prometheus::BuildGauge(), name, help, labels);
-  }
-  Histogram& AddHistogram(const std::string& name, const std::string& help,
-                          const std::vector<double>& bounds, const MetricLabels& labels) override {
-    const absl::MutexLock lock(&mutex_);
-    return Add(histograms_, prometheus::BuildHistogram(), name, help, labels, bounds);
-  }
-
   std::string ExpositionText() const override {
     return prometheus::TextSerializer().Serialize(registry_->Collect());
   }
@@ -85,9 +69,26 @@ class PrometheusRegistry : public MetricRegistry {
   template <typename Metric, typename Handle>
   using Handles = std::map<const Metric*, Handle>;
 
+  Counter& FindOrAddCounter(const std::string& name, const std::string& help,
+                            const MetricLabels& labels) override {
+    const absl::MutexLock lock(&mutex_);
+    return FindOrAdd(counters_, prometheus::BuildCounter(), name, help, labels);
+  }
+  Gauge& FindOrAddGauge(const std::string& name, const std::string& help,
+                        const MetricLabels& labels) override {
+    const absl::MutexLock lock(&mutex_);
+    return FindOrAdd(gauges_, prometheus::BuildGauge(), name, help, labels);
+  }
+  Histogram& FindOrAddHistogram(const std::string& name, const std::string& help,
+                                const std::vector<double>& bounds,
+                                const MetricLabels& labels) override {
+    const absl::MutexLock lock(&mutex_);
+    return FindOrAdd(histograms_, prometheus::BuildHistogram(), name, help, labels, bounds);
+  }
+
   template <typename Metric, typename Handle, typename Builder, typename... Bounds>
-  Handle& Add(Handles<Metric, Handle>& handles, Builder builder, const std::string& name,
-              const std::string& help, const MetricLabels& labels, const Bounds&... bounds) {
+  Handle& FindOrAdd(Handles<Metric, Handle>& handles, Builder builder, const std::string& name,
+                    const std::string& help, const MetricLabels& labels, const Bounds&... bounds) {
     try {
       Metric& metric = builder.Name(name).Help(help).Register(*registry_).Add(labels, bounds...);
       return handles.try_emplace(&metric, metric).first->second;

@@ -13,6 +13,7 @@
     if (absl::Status pb_status = (expr); !pb_status.ok()) return pb_status; \
   } while (false)
 
+// NOLINTBEGIN(bugprone-macro-parentheses): `lhs` may declare a variable.
 #define PB_CONCAT_INNER(a, b) a##b
 #define PB_CONCAT(a, b) PB_CONCAT_INNER(a, b)
 
@@ -23,3 +24,4 @@
   auto result = (expr);                             \
   if (!result.ok()) return result.status();         \
   lhs = *std::move(result)
+// NOLINTEND(bugprone-macro-parentheses)

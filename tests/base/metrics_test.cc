@@ -12,7 +12,6 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "tests/support/listening_socket.h"
 
@@ -57,13 +56,12 @@ TEST(MetricsTest, TheSameNameAndLabelsAreTheSameHandle) {
 
 TEST(MetricsTest, IncrementsOfManyThreadsAllCount) {
   const auto registry = NewMetricRegistry();
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&] {
-      Counter& counter = registry->AddCounter("pinboard_steps_total", "Steps.");
-      for (int step = 0; step < 1000; ++step) counter.Increment();
-    });
-  }
+  const auto count = [&] {
+    Counter& counter = registry->AddCounter("pinboard_steps_total", "Steps.");
+    for (int step = 0; step < 1000; ++step) counter.Increment();
+  };
+  std::thread threads[] = {std::thread(count), std::thread(count), std::thread(count),
+                           std::thread(count)};
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(registry->AddCounter("pinboard_steps_total", "Steps.").Value(), 4000);
 }
