@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/launch/rank_group.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "app/launch/child_process.h"
+#include "app/launch/rank_environment.h"
+#include "app/launch/rank_process.h"
+#include "app/launch/service_process.h"
+#include "app/launch/supervisor.h"
+#include "base/status_macros.h"
+#include "cache_service/remote_page_store.h"
+
+namespace pinboard::app {
+namespace {
+
+constexpr int kUsageError = 2;
+constexpr int kMaxRanks = 64;
+constexpr absl::Duration kServiceTimeout = absl::Seconds(20);
+// Longer than a shard's rank deadline, so that survivors end by themselves.
+constexpr absl::Duration kGrace = absl::Seconds(15);
+
+int Fail(const absl::Status& status, int code) {
+  std::fprintf(stderr, "pinboard: %s\n", std::string(status.message()).c_str());
+  return code;
+}
+
+/// A loopback port that was free a moment ago: rank 0 listens there.
+absl::StatusOr<std::string> FreeLoopbackAddress() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  const bool bound = fd >= 0 &&
+                     bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
+                     getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
+  if (fd >= 0) close(fd);
+  if (!bound) return absl::UnavailableError("no free port on 127.0.0.1 for the ranks to meet");
+  return absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
+}
+
+absl::StatusOr<SupervisedRank> StartRank(RankEnvironment environment, char** argv) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return absl::InternalError("pipe failed");
+  environment.error_fd = ends[1];
+  auto variables = environment.ToVariables();
+  if (std::getenv("UCX_NET_DEVICES") == nullptr) variables.emplace_back("UCX_NET_DEVICES", "lo");
+  std::vector<std::string> arguments;
+  for (char** argument = argv; *argument != nullptr; ++argument) arguments.emplace_back(*argument);
+  auto pid = StartChild({"/proc/self/exe", arguments, variables, {{ends[1], ends[1]}}});
+  close(ends[1]);
+  PB_RETURN_IF_ERROR(pid.status());
+  return SupervisedRank{*pid, ends[0], std::nullopt, std::nullopt};
+}
+
+absl::Status StartRanks(const GroupOptions& options, const std::string& service, char** argv,
+                        std::vector<SupervisedRank>* ranks) {
+  RankEnvironment environment;
+  PB_ASSIGN_OR_RETURN(environment.rendezvous, FreeLoopbackAddress());
+  environment.service = service;
+  environment.service_group = cache_service::NewGroupId();
+  for (environment.rank = 0; environment.rank < options.tp; ++environment.rank) {
+    PB_ASSIGN_OR_RETURN(auto rank, StartRank(environment, argv));
+    ranks->push_back(std::move(rank));
+  }
+  return absl::OkStatus();
+}
+
+int SuperviseGroup(const GroupOptions& options, char** argv) {
+  BlockSupervisedSignals();
+  ServiceProcess service;
+  if (options.service == "auto") {
+    auto started = StartService(options.service_arena, kServiceTimeout);
+    if (!started.ok()) return Fail(started.status(), EXIT_FAILURE);
+    service = *started;
+  } else if (options.service != "none") {
+    service.address = options.service;
+  }
+  std::vector<SupervisedRank> ranks;
+  int code = EXIT_FAILURE;
+  if (const absl::Status started = StartRanks(options, service.address, argv, &ranks);
+      !started.ok()) {
+    for (const SupervisedRank& rank : ranks) kill(rank.pid, SIGKILL);
+    Fail(started, code);
+  } else {
+    std::string message;
+    code = Supervise(ranks, kGrace, &message);
+    if (!message.empty()) std::fprintf(stderr, "pinboard: %s\n", message.c_str());
+  }
+  if (service.pid > 0) {
+    kill(service.pid, SIGTERM);
+    waitpid(service.pid, nullptr, 0);
+  }
+  return code;
+}
+
+}  // namespace
+
+bool IsRankProcess() { return RankEnvironment::FromVariables().has_value(); }
+
+int RunRankGroup(const GroupOptions& options, char** argv,
+                 const std::function<absl::Status()>& validate, const RankBody& body) {
+  if (const auto environment = RankEnvironment::FromVariables(); environment.has_value()) {
+    return RunRank(*environment, options.tp, body);
+  }
+  if (options.tp < 1 || options.tp > kMaxRanks) {
+    return Fail(
+        absl::InvalidArgumentError(absl::StrCat("--tp is ", options.tp, ": use 1 to ", kMaxRanks)),
+        kUsageError);
+  }
+  if (const absl::Status valid = validate(); !valid.ok()) return Fail(valid, kUsageError);
+  return SuperviseGroup(options, argv);
+}
+
+}  // namespace pinboard::app

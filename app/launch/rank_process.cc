@@ -1,0 +1,59 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/launch/rank_process.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "cache_service/remote_page_store.h"
+#include "transport/collective/host/host_communicator.h"
+#include "transport/collective/local/local_communicator.h"
+#include "transport/fabric/ucx/ucx_fabric.h"
+
+namespace pinboard::app {
+namespace {
+
+constexpr absl::Duration kRendezvousTimeout = absl::Seconds(30);
+
+absl::StatusOr<std::unique_ptr<transport::Communicator>> Join(const RankEnvironment& environment,
+                                                              int tp) {
+  if (tp == 1) return transport::MakeSoloCommunicator();
+  PB_ASSIGN_OR_RETURN(auto fabric, transport::MakeUcxFabric());
+  return transport::MakeHostCommunicator(std::move(fabric), environment.rank, tp,
+                                         environment.rendezvous, absl::Now() + kRendezvousTimeout);
+}
+
+absl::Status Run(const RankEnvironment& environment, int tp, const RankBody& body) {
+  std::unique_ptr<cache_service::PageStore> store;
+  if (!environment.service.empty()) {
+    cache_service::PageStoreOptions options;
+    options.group = environment.service_group;
+    options.name = absl::StrCat("rank ", environment.rank);
+    PB_ASSIGN_OR_RETURN(store,
+                        cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); },
+                                                        environment.service, options));
+  }
+  PB_ASSIGN_OR_RETURN(auto communicator, Join(environment, tp));
+  return body({environment.rank, tp, communicator.get(), store.get()});
+}
+
+}  // namespace
+
+int RunRank(const RankEnvironment& environment, int tp, const RankBody& body) {
+  // Ctrl-C reaches the whole foreground group; the supervisor ends the ranks.
+  signal(SIGINT, SIG_IGN);
+  signal(SIGPIPE, SIG_IGN);
+  const absl::Status status = Run(environment, tp, body);
+  if (status.ok()) return 0;
+  const std::string line = absl::StrCat(static_cast<int>(status.code()), " ",
+                                        absl::StrReplaceAll(status.message(), {{"\n", " "}}), "\n");
+  return write(environment.error_fd, line.data(), line.size()) < 0 ? 2 : 1;
+}
+
+}  // namespace pinboard::app

@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/launch/service_process.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "app/launch/child_process.h"
+#include "base/status_macros.h"
+
+namespace pinboard::app {
+namespace {
+
+std::string BesideThisProgram(const std::string& name) {
+  char path[PATH_MAX];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+  std::string self(path, length > 0 ? static_cast<std::size_t>(length) : 0);
+  return self.substr(0, self.rfind('/') + 1) + name;
+}
+
+/// The first line that appears on `fd`, without its end; empty on end of file or at the deadline.
+std::string ReadLine(int fd, absl::Time deadline) {
+  std::string line;
+  while (absl::Now() < deadline) {
+    pollfd ready{fd, POLLIN, 0};
+    const int wait_ms = static_cast<int>(absl::ToInt64Milliseconds(deadline - absl::Now()));
+    if (poll(&ready, 1, wait_ms) <= 0) break;
+    char c = 0;
+    if (read(fd, &c, 1) != 1) break;
+    if (c == '\n') return line;
+    line.push_back(c);
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::StatusOr<ServiceProcess> StartService(const std::string& arena, absl::Duration timeout) {
+  constexpr absl::string_view kReady = "pinboardd: listening on ";
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return absl::InternalError("pipe failed");
+  ServiceProcess service;
+  auto pid = StartChild({BesideThisProgram("pinboardd"),
+                         {"pinboardd", "--listen", "127.0.0.1:0", "--arena", arena, "--metrics",
+                          "none", "--exit-with-parent"},
+                         {},
+                         {{ends[1], STDOUT_FILENO}}});
+  close(ends[1]);
+  if (!pid.ok()) {
+    close(ends[0]);
+    return absl::NotFoundError(absl::StrCat(pid.status().message(),
+                                            ": --service auto starts it; build "
+                                            "it, or use --service none or an address"));
+  }
+  service.pid = *pid;
+  const std::string line = ReadLine(ends[0], absl::Now() + timeout);
+  close(ends[0]);
+  absl::string_view rest = line;
+  if (absl::ConsumePrefix(&rest, kReady)) {
+    service.address = std::string(rest);
+    return service;
+  }
+  kill(service.pid, SIGKILL);
+  waitpid(service.pid, nullptr, 0);
+  return absl::UnavailableError(
+      "the cache service of this run did not start (its own line says why)");
+}
+
+}  // namespace pinboard::app

@@ -1,0 +1,25 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The pinboardd of one run (--service auto).
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace pinboard::app {
+
+struct ServiceProcess {
+  pid_t pid = -1;
+  std::string address;  // HOST:PORT on loopback
+};
+
+/// Starts the pinboardd that lies beside this program on a free loopback port and waits until it is
+/// ready. Its stdout is read for the ready line, its stderr is this process's. NotFound: no
+/// pinboardd there; Unavailable: it ended or said nothing within `timeout`.
+absl::StatusOr<ServiceProcess> StartService(const std::string& arena, absl::Duration timeout);
+
+}  // namespace pinboard::app
