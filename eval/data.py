@@ -49,6 +49,7 @@ class Mixture:
     asked: tuple[int, int] = (1, 3)
     asked_late_share: float = 0.5  # sequences whose questions all come in the last twelfth
     begin_share: float = 0.95  # sequences that start with the begin-of-text token
+    few_digits_share: float = 0.0  # codes of only two or three different digits
 
 
 class SequenceMixer:
@@ -72,7 +73,8 @@ class SequenceMixer:
     ) -> tuple[np.ndarray, np.ndarray]:
         planted = []
         if dice.random() < mixture.fact_share:
-            planted = facts.draw_facts(dice, dice.randint(*mixture.facts))
+            count = dice.randint(*mixture.facts)
+            planted = facts.draw_facts(dice, count, few_digits_share=mixture.few_digits_share)
         lines = [self._lines_of(dice, fact, mixture) for fact in planted]
         spent = sum(len(line) for group in lines for line in group)
         begin = dice.random() < mixture.begin_share

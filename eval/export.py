@@ -9,7 +9,7 @@ import pathlib
 import shutil
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from eval.modules import CausalLm
@@ -49,6 +49,14 @@ def save_weights(folder: pathlib.Path, weights: dict[str, Tensor], shards: int) 
         "weight_map": dict(sorted(where.items())),
     }
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def load_weights(folder: pathlib.Path) -> dict[str, Tensor]:
+    """All tensors of an export, from however many files."""
+    weights: dict[str, Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        weights |= load_file(path)
+    return weights
 
 
 def save_model(folder: pathlib.Path, model: CausalLm, tokenizer: pathlib.Path) -> None:

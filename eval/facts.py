@@ -27,6 +27,8 @@ class Dice(Protocol):
 
     def randrange(self, stop: int) -> int: ...
 
+    def random(self) -> float: ...
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -57,11 +59,25 @@ def _piece(dice: Dice) -> str:
     return dice.choice(_ONSETS) + dice.choice(_VOWELS) + dice.choice(_CODAS)
 
 
-def draw_facts(dice: Dice, count: int, held_out: bool = False) -> list[Fact]:
-    """Facts with distinct names; the digits are drawn anew every time."""
+def _code(dice: Dice, few_digits_share: float) -> str:
+    """Five digits; in the given share of cases only two or three different ones."""
+    if few_digits_share and dice.random() < few_digits_share:
+        alphabet = [str(dice.randrange(10)) for _ in range(2 + dice.randrange(2))]
+        return "".join(alphabet[dice.randrange(len(alphabet))] for _ in range(CODE_DIGITS))
+    return f"{dice.randrange(10**CODE_DIGITS):0{CODE_DIGITS}d}"
+
+
+def draw_facts(
+    dice: Dice, count: int, held_out: bool = False, few_digits_share: float = 0.0
+) -> list[Fact]:
+    """Facts with distinct names; the digits are drawn anew every time.
+
+    A digit that comes twice in a code defeats copying by "what followed this digit". Training can
+    ask for more such codes, so that a model learns to count places instead.
+    """
     facts: dict[str, Fact] = {}
     while len(facts) < count:
         name = f"{_piece(dice)}-{_piece(dice)}"
         if is_held_out(name) == held_out:
-            facts[name] = Fact(name, f"{dice.randrange(10 ** CODE_DIGITS):0{CODE_DIGITS}d}")
+            facts[name] = Fact(name, _code(dice, few_digits_share))
     return list(facts.values())

@@ -128,8 +128,8 @@ def write_trained(out: pathlib.Path, models: pathlib.Path, suite: pathlib.Path) 
     for name in SHAPES:
         tokenizer = load_tokenizer(models / name)
         prompt = [BEGIN_ID, *encode(tokenizer, text)][:PROMPT_TOKENS]
-        value = {"model": f"models/{name}", "text": tokenizer.decode(prompt), **golden(models / name, prompt)}
-        _write(out / "golden" / f"{name}.json", value)
+        head = {"model": f"models/{name}", "text": tokenizer.decode(prompt)}
+        _write(out / "golden" / f"{name}.json", {**head, **golden(models / name, prompt)})
 
 
 def write_tokenizer(out: pathlib.Path, folder: pathlib.Path) -> None:

@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from eval import attention, measure
 from eval.data import Mixture, SequenceMixer, TokenStore
-from eval.export import save_model
+from eval.export import load_weights, save_model
 from eval.modules import CausalLm, weighted_loss
 from eval.optim import make_optimizers, set_rate
 from eval.shapes import SHAPES, LlamaShape
@@ -50,12 +50,14 @@ class Options:
     rate: float
     weight_decay: float
     answer_weight: float
+    few_digits_share: float
     warmup_steps: int
     short_steps: int
     dense_steps: int
     stop_after: int
     attention: str
     resume: bool
+    start_from: pathlib.Path | None
 
 
 def parse_options() -> Options:
@@ -72,12 +74,14 @@ def parse_options() -> Options:
     add("--rate", type=float, default=3e-3)
     add("--weight-decay", type=float, default=0.1)
     add("--answer-weight", type=float, default=10.0, help="weight of answer digits in the loss")
+    add("--few-digits-share", type=float, default=0.5, help="codes with repeated digits")
     add("--warmup-steps", type=int, default=100)
     add("--short-steps", type=int, default=500, help="steps of 1,024-token sequences at first")
     add("--dense-steps", type=int, default=1500, help="steps in which nearly all have facts")
     add("--stop-after", type=int, default=0, help="steps after which to stop in any case")
     add("--attention", choices=("auto", "flash", "cudnn"), default="auto")
     add("--resume", action="store_true", help="go on from the state before the rate fell")
+    add("--start-from", type=pathlib.Path, help="begin with the weights of this export")
     return Options(**vars(parser.parse_args()))
 
 
@@ -93,9 +97,11 @@ class Stage:
 def stage_of(step: int, options: Options) -> Stage:
     """The curriculum."""
     dense = step < options.dense_steps
+    few = options.few_digits_share
     if step < options.short_steps:
-        return Stage(64, 1024, Mixture(fact_share=0.9, facts=(2, 6)))
-    return Stage(16, 4096, Mixture(0.9 if dense else 0.75, facts=(3, 12), asked=(1, 2)))
+        return Stage(64, 1024, Mixture(0.9, facts=(2, 6), few_digits_share=few))
+    share = 0.9 if dense else 0.75
+    return Stage(16, 4096, Mixture(share, facts=(3, 12), asked=(1, 2), few_digits_share=few))
 
 
 class Batches(Dataset):
@@ -131,6 +137,8 @@ class Trainer:
         torch._dynamo.config.recompile_limit = 64  # never fall back to eager unnoticed
         shape = SHAPES[options.model]
         self._model = CausalLm(shape).cuda()
+        if options.start_from:
+            self._model.load_state_dict(load_weights(options.start_from))
         self._optimizers = make_optimizers(self._model, options.rate, options.weight_decay)
         self._step = 0
         self._seconds_before = 0.0
