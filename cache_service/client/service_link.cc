@@ -18,7 +18,7 @@ namespace {
 using transport::PeerId;
 
 // A service that takes nothing in is treated as one that is not there.
-constexpr int kMaxSendsInFlight = 1024;
+constexpr std::size_t kMaxWaiting = 1024;
 
 absl::Status NotConnected(const std::string& address) {
   return absl::UnavailableError(absl::StrCat("no connection to the cache service at ", address));
@@ -88,7 +88,9 @@ bool ServiceLink::IsPartner(PeerId peer) const {
                                : current_ != nullptr && current_->peer == peer;
 }
 
-bool ServiceLink::Congested() const { return sends_in_flight_ > kMaxSendsInFlight; }
+bool ServiceLink::Congested() const {
+  return sends_in_flight_ + after_puts_.size() > kMaxWaiting;
+}
 
 absl::Status ServiceLink::Connect(absl::Time deadline) {
   PB_ASSIGN_OR_RETURN(const PeerId peer, fabric_->Connect(address_, deadline));

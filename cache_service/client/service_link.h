@@ -166,7 +166,7 @@ class ServiceLink {
   absl::flat_hash_map<std::uint64_t, PendingFetch> pending_fetches_;
   std::uint64_t next_hold_ = 1;
   std::uint64_t next_fetch_ = 1;
-  int sends_in_flight_ = 0;
+  std::size_t sends_in_flight_ = 0;
   // The one publication whose copies are on their way to the service, and what must follow it.
   std::deque<std::function<void()>> after_puts_;
   int puts_in_flight_ = 0;

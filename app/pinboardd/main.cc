@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "app/pinboardd/options.h"
+#include "app/pinboardd/shutdown_signals.h"
+#include "base/byte_size.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/socket_address.h"
+#include "base/status_macros.h"
+#include "cache_service/server/server.h"
+#include "transport/fabric/ucx/memory_limit.h"
+#include "transport/fabric/ucx/ucx_fabric.h"
+
+namespace pinboard::app {
+namespace {
+
+/// Before the arena is allocated: these are the mistakes to be told of at once.
+absl::Status CheckResources(const DaemonOptions& options) {
+  PB_ASSIGN_OR_RETURN(const SocketAddress listen, ParseSocketAddress(options.listen));
+  PB_RETURN_IF_ERROR(CheckCanListen(listen));
+  const absl::Status memory = transport::CheckSharedMemory(options.arena_bytes);
+  if (memory.ok()) return memory;
+  return absl::Status(memory.code(),
+                      absl::StrCat("--arena ", FormatByteSize(options.arena_bytes),
+                                   " does not fit: ", std::string(memory.message())));
+}
+
+absl::Status AnnounceReady(const DaemonOptions& options, const std::string& address) {
+  if (!options.address_file.empty()) {
+    std::ofstream file(options.address_file);
+    file << address << "\n" << std::flush;
+    if (!file) {
+      return absl::UnavailableError(
+          absl::StrCat("--address-file: cannot write ", options.address_file));
+    }
+  }
+  std::printf("pinboardd: listening on %s\n", address.c_str());
+  std::fflush(stdout);
+  return absl::OkStatus();
+}
+
+absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signals, pid_t parent) {
+  PB_RETURN_IF_ERROR(CheckResources(options));
+  const std::unique_ptr<MetricRegistry> metrics = NewMetricRegistry();
+  std::unique_ptr<MetricServer> metric_server;
+  if (!options.metrics.empty()) {
+    PB_ASSIGN_OR_RETURN(metric_server, ServeMetrics(*metrics, options.metrics));
+    LogInfo("metrics on port ", metric_server->port());
+  }
+  PB_ASSIGN_OR_RETURN(auto fabric, transport::MakeUcxFabric());
+  cache_service::ServerOptions server_options;
+  server_options.listen = options.listen;
+  server_options.arena_bytes = options.arena_bytes;
+  PB_ASSIGN_OR_RETURN(const auto server,
+                      cache_service::Server::Create(std::move(fabric), server_options, *metrics));
+  PB_RETURN_IF_ERROR(AnnounceReady(options, server->address()));
+  const ShutdownWatcher watcher(shutdown_signals, parent, [&server] { server->Stop(); });
+  server->Run();
+  LogInfo("ended");
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  const pid_t parent = getppid();
+  const auto options = ParseDaemonOptions(std::vector<std::string>(argv + 1, argv + argc));
+  if (!options.ok()) {
+    std::fprintf(stderr, "pinboardd: %s\n", std::string(options.status().message()).c_str());
+    return 2;
+  }
+  if (options->help || options->version) {
+    std::fputs(options->help ? DaemonHelp() : "pinboardd " PINBOARD_VERSION "\n", stdout);
+    return 0;
+  }
+  const sigset_t shutdown_signals = BlockShutdownSignals();
+  signal(SIGPIPE, SIG_IGN);
+  InitLog("pinboardd", options->log_level);
+  const absl::Status served =
+      Serve(*options, shutdown_signals, options->exit_with_parent ? parent : 0);
+  if (served.ok()) return 0;
+  std::fprintf(stderr, "pinboardd: %s\n", std::string(served.message()).c_str());
+  return 1;
+}
+
+}  // namespace
+}  // namespace pinboard::app
+
+int main(int argc, char** argv) { return pinboard::app::Main(argc, argv); }

@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/pinboardd/options.h"
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/byte_size.h"
+#include "base/socket_address.h"
+#include "base/status_macros.h"
+
+namespace pinboard::app {
+namespace {
+
+using Setter = std::function<absl::Status(DaemonOptions&, const std::string& value)>;
+
+absl::Status SetListen(DaemonOptions& options, const std::string& value) {
+  PB_ASSIGN_OR_RETURN(const SocketAddress address, ParseSocketAddress(value));
+  options.listen = address.ToString();
+  return absl::OkStatus();
+}
+
+absl::Status SetArena(DaemonOptions& options, const std::string& value) {
+  PB_ASSIGN_OR_RETURN(options.arena_bytes, ParseByteSize(value));
+  return absl::OkStatus();
+}
+
+absl::Status SetMetrics(DaemonOptions& options, const std::string& value) {
+  if (value == "none") {
+    options.metrics.clear();
+    return absl::OkStatus();
+  }
+  PB_ASSIGN_OR_RETURN(const SocketAddress address, ParseSocketAddress(value));
+  options.metrics = address.ToString();
+  return absl::OkStatus();
+}
+
+absl::Status SetLogLevel(DaemonOptions& options, const std::string& value) {
+  PB_ASSIGN_OR_RETURN(options.log_level, ParseLogLevel(value));
+  return absl::OkStatus();
+}
+
+absl::Status SetAddressFile(DaemonOptions& options, const std::string& value) {
+  if (value.empty()) return absl::InvalidArgumentError("a file name is needed");
+  options.address_file = value;
+  return absl::OkStatus();
+}
+
+const std::map<std::string, Setter>& ValueOptions() {
+  static const auto& options = *new std::map<std::string, Setter>{
+      {"--listen", SetListen},
+      {"--arena", SetArena},
+      {"--metrics", SetMetrics},
+      {"--log-level", SetLogLevel},
+      {"--address-file", SetAddressFile},
+  };
+  return options;
+}
+
+const std::map<std::string, bool DaemonOptions::*>& Switches() {
+  static const auto& switches = *new std::map<std::string, bool DaemonOptions::*>{
+      {"--exit-with-parent", &DaemonOptions::exit_with_parent},
+      {"--help", &DaemonOptions::help},
+      {"--version", &DaemonOptions::version},
+  };
+  return switches;
+}
+
+}  // namespace
+
+absl::StatusOr<DaemonOptions> ParseDaemonOptions(const std::vector<std::string>& arguments) {
+  DaemonOptions options;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::size_t equals = arguments[i].find('=');
+    const std::string name = arguments[i].substr(0, equals);
+    std::optional<std::string> value;
+    if (equals != std::string::npos) value = arguments[i].substr(equals + 1);
+    if (const auto found = Switches().find(name); found != Switches().end()) {
+      if (value) return absl::InvalidArgumentError(absl::StrCat(name, " takes no value"));
+      options.*found->second = true;
+      continue;
+    }
+    const auto setter = ValueOptions().find(name);
+    if (setter == ValueOptions().end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown option ", arguments[i], "; --help lists them"));
+    }
+    if (!value && i + 1 < arguments.size()) value = arguments[++i];
+    if (!value) return absl::InvalidArgumentError(absl::StrCat(name, " needs a value"));
+    if (const absl::Status set = setter->second(options, *value); !set.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(name, ": ", std::string(set.message())));
+    }
+  }
+  return options;
+}
+
+const char* DaemonHelp() {
+  return R"(pinboardd - the cache service: keeps pages that engines evicted and may want back.
+
+  pinboardd                                serve on 127.0.0.1:7700 with 1 GiB for pages
+  pinboardd --arena 64GiB --listen 10.0.0.5:7700
+  pinboard generate --service 127.0.0.1:7700 ...        an engine that uses it
+
+Options
+  --listen HOST:PORT     Where engines connect. HOST is an IP address; beyond loopback only
+                         if you say so; there is no authentication yet. Port 0: any free one.
+                         [127.0.0.1:7700]
+  --arena SIZE           Memory for pages, allocated at the start: 512MiB, 64GiB, ... Engines on
+                         this machine map it, so it comes out of /dev/shm. When it is full, the
+                         page of the lowest mean information leaves first. [1GiB]
+  --metrics HOST:PORT    Where Prometheus reads /metrics; docs/metrics.md lists what there is.
+                         Port 0: any free one. none: no metrics. [127.0.0.1:9400]
+  --log-level LEVEL      debug, info, warning, error or off; lines go to standard error. [info]
+  --address-file FILE    Write the address listened on (HOST:PORT) into FILE once ready.
+  --exit-with-parent     End when the process that started this one has ended.
+  --help, --version
+
+Once ready it prints one line on standard output, "pinboardd: listening on HOST:PORT", and serves
+until SIGINT or SIGTERM. Exit status: 0 after a signal, 1 if it cannot run, 2 for a wrong option.
+)";
+}
+
+}  // namespace pinboard::app

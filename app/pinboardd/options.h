@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The command line of pinboardd.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/log.h"
+
+namespace pinboard::app {
+
+struct DaemonOptions {
+  std::string listen = "127.0.0.1:7700";
+  std::uint64_t arena_bytes = std::uint64_t{1} << 30;
+  std::string metrics = "127.0.0.1:9400";  // empty: none
+  LogLevel log_level = LogLevel::kInfo;
+  std::string address_file;  // empty: none
+  bool exit_with_parent = false;
+  bool help = false;
+  bool version = false;
+};
+
+/// Reads "--name value" and "--name=value". InvalidArgument, in one line, for anything else.
+absl::StatusOr<DaemonOptions> ParseDaemonOptions(const std::vector<std::string>& arguments);
+
+/// What --help prints.
+const char* DaemonHelp();
+
+}  // namespace pinboard::app
