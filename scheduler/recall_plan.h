@@ -23,9 +23,12 @@ struct Replacement {
 /// s <- s/2 + new/2, in integers (EMA 0.5). After each step the ring's capacity of highest s, ties
 /// to the lower page number, is the wanted set; wanted pages that are not resident are fetched; a
 /// fetched page takes the slot of the resident page with the lowest s that is not wanted (ties to
-/// the higher number).
+/// the higher number). A slot that was never filled goes first, then pages that were struck.
 class RecallPlan {
  public:
+  /// In ring(): a slot that was never filled. No page has this number.
+  static constexpr std::uint32_t kEmptySlot = 0xffffffffU;
+
   explicit RecallPlan(int ring_pages = 0);
 
   int ring_pages() const { return static_cast<int>(ring_.size()); }
@@ -46,17 +49,24 @@ class RecallPlan {
   const std::vector<std::uint32_t>& in_flight() const { return in_flight_; }
 
   /// Smooths in this step's merged scores [pages().size()] and returns the pages to start fetching
-  /// now (ascending; at most `max_fetches`, best first where the cap binds). Fetches no longer
-  /// wanted stay in flight until they resolve.
+  /// now (ascending; at most `max_fetches`, best first where the cap binds). They are in flight
+  /// from here on; fetches no longer wanted stay in flight until they resolve.
   std::vector<std::uint32_t> Update(absl::Span<const std::int32_t> scores, int max_fetches);
 
   /// Resolves fetches. `ready`: pages that ALL ranks hold verified; `missed`: pages any rank missed
-  /// (they are struck). Returns the replacements to make visible at the next boundary; a ready page
-  /// that is no longer wanted is let go.
+  /// (they are struck first). Returns the replacements to make visible at the next boundary, in
+  /// ascending page numbers; a ready page that is no longer wanted is let go. Pages that are not in
+  /// flight are ignored.
   std::vector<Replacement> Resolve(absl::Span<const std::uint32_t> ready,
                                    absl::Span<const std::uint32_t> missed);
 
  private:
+  std::vector<std::uint32_t> WantedBestFirst() const;
+  bool IsResident(std::uint32_t page) const;
+  /// Smoothed score, or below every score for a page that left the band.
+  std::int64_t ScoreOf(std::uint32_t page) const;
+  int SlotToReplace(absl::Span<const std::uint32_t> wanted_ascending) const;
+
   std::vector<std::uint32_t> pages_;
   std::vector<std::int64_t> smoothed_;  // parallel to pages_
   std::vector<std::uint32_t> ring_;

@@ -1,0 +1,15 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "scheduler/policy/policies.h"
+
+namespace pinboard::scheduler {
+
+PolicySpec InfoKv(const MethodOptions& method) {
+  return {.queries = AttentionQueries::kWindow,
+          .pool = 9,
+          .information = true,
+          .keep = method.fusion,
+          .band = method.fusion};
+}
+
+}  // namespace pinboard::scheduler

@@ -1,0 +1,13 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "scheduler/policy/policies.h"
+
+namespace pinboard::scheduler {
+
+PolicySpec Pinboard(const MethodOptions& method) {
+  PolicySpec spec = InfoKv(method);
+  spec.band = ScoreRule::kInformation;
+  return spec;
+}
+
+}  // namespace pinboard::scheduler

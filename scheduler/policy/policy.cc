@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "scheduler/policy/policy.h"
+
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "scheduler/policy/policies.h"
+
+namespace pinboard::scheduler {
+namespace {
+
+struct Entry {
+  const char* name;
+  PolicySpec (*make)(const MethodOptions&);
+};
+
+constexpr std::array kPolicies = {
+    Entry{"full", Full},
+    Entry{"random", Random},
+    Entry{"recency", Recency},
+    Entry{"random-prompt", RandomPrompt},
+    Entry{"recency-prompt", RecencyPrompt},
+    Entry{"snapkv", SnapKv},
+    Entry{"h2o", H2o},
+    Entry{"infokv", InfoKv},
+    Entry{"pinboard", Pinboard},
+};
+
+template <typename Number>
+absl::Status CheckRange(const char* option, Number value, Number low, Number high) {
+  if (value >= low && value <= high) return absl::OkStatus();  // false for NaN
+  return absl::InvalidArgumentError(
+      absl::StrCat(option, " is ", value, ": it must lie in [", low, ", ", high, "]"));
+}
+
+absl::Status Validate(const MethodOptions& method) {
+  if (method.fusion != ScoreRule::kPublished && method.fusion != ScoreRule::kMaxNormalised) {
+    return absl::InvalidArgumentError("fusion must be published or max");
+  }
+  PB_RETURN_IF_ERROR(CheckRange("alpha", method.alpha, 0.0, 1.0));
+  PB_RETURN_IF_ERROR(CheckRange("tau", method.tau, 0.0, 8.0));
+  PB_RETURN_IF_ERROR(CheckRange("top_k", method.top_k, 2, 512));
+  PB_RETURN_IF_ERROR(CheckRange("window", method.window, 1, 1024));
+  return CheckRange("sinks", method.sinks, 0, 1024);
+}
+
+}  // namespace
+
+absl::StatusOr<PolicySpec> MakePolicy(absl::string_view name, const MethodOptions& method) {
+  PB_RETURN_IF_ERROR(Validate(method));
+  for (const Entry& entry : kPolicies) {
+    if (name != entry.name) continue;
+    PolicySpec spec = entry.make(method);
+    spec.name = entry.name;
+    spec.window = method.window;
+    spec.method = method;
+    return spec;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown policy '", name, "': known are ", absl::StrJoin(PolicyNames(), ", ")));
+}
+
+std::vector<std::string> PolicyNames() {
+  std::vector<std::string> names;
+  for (const Entry& entry : kPolicies) names.emplace_back(entry.name);
+  return names;
+}
+
+}  // namespace pinboard::scheduler

@@ -1,0 +1,13 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "scheduler/policy/policies.h"
+
+namespace pinboard::scheduler {
+
+PolicySpec RandomPrompt(const MethodOptions& method) {
+  PolicySpec spec = Random(method);
+  spec.protect_prompt = true;
+  return spec;
+}
+
+}  // namespace pinboard::scheduler

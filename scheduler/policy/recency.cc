@@ -1,0 +1,11 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "scheduler/policy/policies.h"
+
+namespace pinboard::scheduler {
+
+PolicySpec Recency(const MethodOptions&) {
+  return {.keep = ScoreRule::kRecency, .band = ScoreRule::kRecency};
+}
+
+}  // namespace pinboard::scheduler

@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "scheduler/recall_plan.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <limits>
+#include <numeric>
+
+namespace pinboard::scheduler {
+namespace {
+
+bool Contains(absl::Span<const std::uint32_t> ascending, std::uint32_t page) {
+  return std::binary_search(ascending.begin(), ascending.end(), page);
+}
+
+/// False where it was not there.
+bool EraseFrom(std::vector<std::uint32_t>& ascending, std::uint32_t page) {
+  const auto at = std::lower_bound(ascending.begin(), ascending.end(), page);
+  if (at == ascending.end() || *at != page) return false;
+  ascending.erase(at);
+  return true;
+}
+
+void InsertInto(std::vector<std::uint32_t>& ascending, std::uint32_t page) {
+  ascending.insert(std::lower_bound(ascending.begin(), ascending.end(), page), page);
+}
+
+}  // namespace
+
+RecallPlan::RecallPlan(int ring_pages) : ring_(ring_pages, kEmptySlot) {}
+
+void RecallPlan::Add(std::uint32_t page) {
+  const auto at = std::lower_bound(pages_.begin(), pages_.end(), page);
+  if (at != pages_.end() && *at == page) return;
+  smoothed_.insert(smoothed_.begin() + (at - pages_.begin()), 0);
+  pages_.insert(at, page);
+}
+
+void RecallPlan::Remove(std::uint32_t page) {
+  const auto at = std::lower_bound(pages_.begin(), pages_.end(), page);
+  if (at == pages_.end() || *at != page) return;
+  smoothed_.erase(smoothed_.begin() + (at - pages_.begin()));
+  pages_.erase(at);
+}
+
+void RecallPlan::Place(std::uint32_t page, int ring_slot) { ring_[ring_slot] = page; }
+
+std::vector<std::uint32_t> RecallPlan::Update(absl::Span<const std::int32_t> scores,
+                                              int max_fetches) {
+  assert(scores.size() == pages_.size());
+  for (std::size_t i = 0; i < smoothed_.size(); ++i) {
+    smoothed_[i] = smoothed_[i] / 2 + scores[i] / 2;
+  }
+  std::vector<std::uint32_t> fetches;
+  for (const std::uint32_t page : WantedBestFirst()) {
+    if (static_cast<int>(fetches.size()) >= max_fetches) break;
+    if (!IsResident(page) && !Contains(in_flight_, page)) fetches.push_back(page);
+  }
+  std::sort(fetches.begin(), fetches.end());
+  for (const std::uint32_t page : fetches) InsertInto(in_flight_, page);
+  return fetches;
+}
+
+std::vector<Replacement> RecallPlan::Resolve(absl::Span<const std::uint32_t> ready,
+                                             absl::Span<const std::uint32_t> missed) {
+  for (const std::uint32_t page : missed) {
+    if (EraseFrom(in_flight_, page)) Remove(page);
+  }
+  std::vector<std::uint32_t> arrived;
+  for (const std::uint32_t page : ready) {
+    if (EraseFrom(in_flight_, page)) arrived.push_back(page);
+  }
+  std::sort(arrived.begin(), arrived.end());
+  std::vector<std::uint32_t> wanted = WantedBestFirst();
+  std::sort(wanted.begin(), wanted.end());
+
+  std::vector<Replacement> replacements;
+  for (const std::uint32_t page : arrived) {
+    if (!Contains(wanted, page)) continue;
+    const int slot = SlotToReplace(wanted);
+    ring_[slot] = page;
+    replacements.push_back({page, slot});
+  }
+  return replacements;
+}
+
+std::vector<std::uint32_t> RecallPlan::WantedBestFirst() const {
+  std::vector<std::size_t> order(pages_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const std::size_t count = std::min(ring_.size(), order.size());
+  const auto end = order.begin() + static_cast<std::ptrdiff_t>(count);
+  std::partial_sort(order.begin(), end, order.end(), [&](std::size_t a, std::size_t b) {
+    return smoothed_[a] != smoothed_[b] ? smoothed_[a] > smoothed_[b] : a < b;
+  });
+  std::vector<std::uint32_t> wanted(count);
+  std::transform(order.begin(), end, wanted.begin(), [&](std::size_t i) { return pages_[i]; });
+  return wanted;
+}
+
+bool RecallPlan::IsResident(std::uint32_t page) const {
+  return std::find(ring_.begin(), ring_.end(), page) != ring_.end();
+}
+
+std::int64_t RecallPlan::ScoreOf(std::uint32_t page) const {
+  const auto at = std::lower_bound(pages_.begin(), pages_.end(), page);
+  if (at == pages_.end() || *at != page) return std::numeric_limits<std::int64_t>::min();
+  return smoothed_[at - pages_.begin()];
+}
+
+// There is always one: no more pages are wanted than there are slots, and the page that needs a
+// slot is wanted and not resident.
+int RecallPlan::SlotToReplace(absl::Span<const std::uint32_t> wanted_ascending) const {
+  int slot = -1;
+  std::int64_t lowest = 0;
+  for (std::size_t i = 0; i < ring_.size(); ++i) {
+    if (Contains(wanted_ascending, ring_[i])) continue;
+    const std::int64_t score = ScoreOf(ring_[i]);
+    if (slot < 0 || score < lowest || (score == lowest && ring_[i] > ring_[slot])) {
+      slot = static_cast<int>(i);
+      lowest = score;
+    }
+  }
+  return slot;
+}
+
+}  // namespace pinboard::scheduler

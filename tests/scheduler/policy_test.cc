@@ -1,0 +1,126 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "scheduler/policy/policy.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace pinboard::scheduler {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+PolicySpec Make(const char* name, const MethodOptions& method = {}) {
+  const auto spec = MakePolicy(name, method);
+  EXPECT_TRUE(spec.ok()) << spec.status();
+  return *spec;
+}
+
+TEST(Policy, EveryKnownNameMakesAPolicyOfThatName) {
+  EXPECT_THAT(PolicyNames(), ElementsAre("full", "random", "recency", "random-prompt",
+                                         "recency-prompt", "snapkv", "h2o", "infokv", "pinboard"));
+  for (const auto& name : PolicyNames()) EXPECT_EQ(Make(name.c_str()).name, name);
+}
+
+TEST(Policy, OnlyFullKeepsAll) {
+  for (const auto& name : PolicyNames()) {
+    EXPECT_EQ(Make(name.c_str()).keeps_all(), name == "full") << name;
+  }
+}
+
+TEST(Policy, OnlyTheNamesThatSayPromptProtectIt) {
+  for (const auto& name : PolicyNames()) {
+    const bool says = name.find("prompt") != std::string::npos;
+    EXPECT_EQ(Make(name.c_str()).protect_prompt, says) << name;
+  }
+}
+
+TEST(Policy, SnapKvPoolsFiveOverTheWindowAndTakesNoInformation) {
+  MethodOptions method;
+  method.window = 32;
+  const PolicySpec spec = Make("snapkv", method);
+  EXPECT_EQ(spec.queries, AttentionQueries::kWindow);
+  EXPECT_EQ(spec.window, 32);
+  EXPECT_EQ(spec.pool, 5);
+  EXPECT_EQ(spec.keep, ScoreRule::kAttention);
+  EXPECT_EQ(spec.band, ScoreRule::kAttention);
+  EXPECT_FALSE(spec.information);
+}
+
+TEST(Policy, H2oLooksAtAllQueriesUnpooled) {
+  const PolicySpec spec = Make("h2o");
+  EXPECT_EQ(spec.queries, AttentionQueries::kAll);
+  EXPECT_EQ(spec.pool, 1);
+  EXPECT_EQ(spec.keep, ScoreRule::kAttention);
+}
+
+TEST(Policy, InfoKvRanksItsBandByItsOwnFusion) {
+  MethodOptions method;
+  method.fusion = ScoreRule::kMaxNormalised;
+  const PolicySpec spec = Make("infokv", method);
+  EXPECT_EQ(spec.keep, ScoreRule::kMaxNormalised);
+  EXPECT_EQ(spec.band, ScoreRule::kMaxNormalised);
+  EXPECT_EQ(spec.pool, 9);
+  EXPECT_TRUE(spec.information);
+}
+
+TEST(Policy, PinboardKeepsByTheFusionAndRanksItsBandByInformation) {
+  EXPECT_EQ(Make("pinboard").keep, ScoreRule::kPublished);
+  EXPECT_EQ(Make("pinboard").band, ScoreRule::kInformation);
+  MethodOptions method;
+  method.fusion = ScoreRule::kMaxNormalised;
+  EXPECT_EQ(Make("pinboard", method).keep, ScoreRule::kMaxNormalised);
+  EXPECT_EQ(Make("pinboard", method).band, ScoreRule::kInformation);
+}
+
+TEST(Policy, RandomAndRecencyTakeNoSignals) {
+  for (const char* name : {"random", "recency", "random-prompt", "recency-prompt"}) {
+    const PolicySpec spec = Make(name);
+    EXPECT_EQ(spec.queries, AttentionQueries::kNone) << name;
+    EXPECT_FALSE(spec.information) << name;
+    EXPECT_EQ(spec.keep, spec.band) << name;
+  }
+}
+
+TEST(Policy, TheOptionsTravelWithTheSpec) {
+  MethodOptions method;
+  method.alpha = 0.7;
+  method.seed = 17;
+  EXPECT_EQ(Make("random", method).method.seed, 17U);
+  EXPECT_EQ(Make("infokv", method).method.alpha, 0.7);
+}
+
+TEST(Policy, AnUnknownNameIsAnsweredWithTheKnownOnes) {
+  const auto status = MakePolicy("snapvk", {}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("unknown policy 'snapvk'"));
+  for (const auto& name : PolicyNames()) {
+    EXPECT_THAT(std::string(status.message()), HasSubstr(name));
+  }
+}
+
+TEST(Policy, OptionsOutOfRangeAreNamed) {
+  const auto refused = [](const char* option, auto change) {
+    MethodOptions method;
+    change(method);
+    const auto status = MakePolicy("infokv", method).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << option;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(option));
+  };
+  refused("alpha", [](MethodOptions& m) { m.alpha = 1.01; });
+  refused("alpha", [](MethodOptions& m) { m.alpha = std::nan(""); });
+  refused("tau", [](MethodOptions& m) { m.tau = -0.1; });
+  refused("tau", [](MethodOptions& m) { m.tau = 8.1; });
+  refused("top_k", [](MethodOptions& m) { m.top_k = 1; });
+  refused("top_k", [](MethodOptions& m) { m.top_k = 513; });
+  refused("window", [](MethodOptions& m) { m.window = 0; });
+  refused("window", [](MethodOptions& m) { m.window = 1025; });
+  refused("sinks", [](MethodOptions& m) { m.sinks = -1; });
+  refused("fusion", [](MethodOptions& m) { m.fusion = ScoreRule::kRandom; });
+}
+
+}  // namespace
+}  // namespace pinboard::scheduler
