@@ -31,7 +31,7 @@ PB_HOST_DEVICE inline float ExpOfNonPositive(float x) {
   return x < kLowest ? 0.0F : p * power;
 }
 
-/// e^x within 1 ulp for -708 <= x <= 709; 0 below, infinity above.
+/// e^x within 1.2 ulp for -708 <= x <= 709; 0 below, infinity above.
 PB_HOST_DEVICE inline double Exp(double x) {
   if (x < -708.0) return 0.0;
   if (x > 709.0) return std::bit_cast<double>(std::uint64_t{0x7ff0000000000000});

@@ -37,9 +37,14 @@ struct FuseArgs {
 };
 
 /// score[r] by `rule` with base/fixed_point.h's kScoreFractionBits. Fixed order, no fast math: the
-/// same inputs give the same integers on every rank. kRandom is SplitMix64 of (seed, layer,
-/// position) >> 1, kRecency the position. FailedPrecondition: the rule needs a signal that is
-/// absent.
+/// same inputs give the same integers on every rank, whatever its CPU. kKeepAll scores every row 0;
+/// kRecency scores by position; kRandom scores
+///   SplitMix64(SplitMix64(SplitMix64(seed) + layer) + position) >> 1,   sums mod 2^64,
+/// where SplitMix64(x) is the first output of that generator seeded with x:
+///   z = x + 0x9e3779b97f4a7c15; z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+///   z = (z ^ z >> 27) * 0x94d049bb133111eb; SplitMix64(x) = z ^ z >> 31.
+/// FailedPrecondition: the rule needs a signal that is absent.
+/// InvalidArgument: sizes disagree, or alpha lies outside [0, 1].
 absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score);
 
 }  // namespace pinboard::kernels

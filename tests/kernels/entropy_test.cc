@@ -1,0 +1,100 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/entropy/entropy.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/kernels/checks/entropy_checks.h"
+
+namespace pinboard::kernels {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+TEST(TopKLogitsTest, GivesTheLargestInOrderWithIdsOfTheWholeVocabulary) {
+  const std::vector<float> logits = {1.0F, 5.0F, 3.0F, 5.0F, /**/ 0.0F, -1.0F, -0.0F, -kInfinity};
+  std::vector<float> values(6);
+  std::vector<std::int32_t> ids(6);
+  ASSERT_TRUE(TopKLogits(logits, 2, 4, 100, 3, absl::MakeSpan(values), absl::MakeSpan(ids)).ok());
+  EXPECT_EQ(values, (std::vector<float>{5.0F, 5.0F, 3.0F, 0.0F, -0.0F, -1.0F}));
+  EXPECT_EQ(ids, (std::vector<std::int32_t>{101, 103, 102, 100, 102, 101}));
+}
+
+TEST(TopKLogitsTest, FillsUpAShardSmallerThanK) {
+  std::vector<float> values(4);
+  std::vector<std::int32_t> ids(4);
+  ASSERT_TRUE(
+      TopKLogits({2.0F, 7.0F}, 1, 2, 10, 4, absl::MakeSpan(values), absl::MakeSpan(ids)).ok());
+  EXPECT_EQ(values, (std::vector<float>{7.0F, 2.0F, -kInfinity, -kInfinity}));
+  EXPECT_EQ(ids, (std::vector<std::int32_t>{11, 10, -1, -1}));
+}
+
+TEST(TopKLogitsTest, EqualsASortOfEverythingOnRandomLogitsWithTies) {
+  SeededRandom random;
+  for (int trial = 0; trial < 60; ++trial) {
+    checks::ExpectTopKEqualsSort(TopKLogits, random);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(TopKLogitsTest, RefusesNanAndSizesThatDisagree) {
+  std::vector<float> values(1);
+  std::vector<std::int32_t> ids(1);
+  const auto v = absl::MakeSpan(values);
+  const auto i = absl::MakeSpan(ids);
+  EXPECT_EQ(TopKLogits({1.0F, NAN}, 1, 2, 0, 1, v, i).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(TopKLogits({1.0F}, 1, 2, 0, 1, v, i).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(TopKLogits({1.0F}, 1, 1, 0, 2, v, i).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(TopKLogits({1.0F}, 1, 1, 0, 0, {}, {}).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(MergedEntropyTest, EqualsTheWorkedExamples) {
+  // Two ranks, k 2. Token 0: the two largest of {0, 0 | 0, -inf} are equal: ln 2 nats.
+  // Token 1: {ln 3, 0 | -5, -6}: p = 3/4, 1/4.
+  const float ln3 = std::log(3.0F);
+  const std::vector<float> values = {0.0F, 0.0F,       ln3,   0.0F,  // rank 0
+                                     0.0F, -kInfinity, -5.0F, -6.0F};
+  std::vector<float> entropy(2);
+  ASSERT_TRUE(MergedEntropy(values, 2, 2, 2, EntropyUnit::kNats, absl::MakeSpan(entropy)).ok());
+  EXPECT_NEAR(entropy[0], std::log(2.0), 1e-7);
+  EXPECT_NEAR(entropy[1], std::log(4.0) - 0.75 * std::log(3.0), 1e-7);
+  ASSERT_TRUE(MergedEntropy(values, 2, 2, 2, EntropyUnit::kOverLogK, absl::MakeSpan(entropy)).ok());
+  EXPECT_NEAR(entropy[0], 1.0, 1e-7);
+}
+
+TEST(MergedEntropyTest, IsZeroForACertainTokenAndLnKForAUniformOne) {
+  std::vector<float> entropy(2);
+  const std::vector<float> values = {9.0F, -kInfinity, -kInfinity, -kInfinity,
+                                     2.0F, 2.0F,       2.0F,       2.0F};
+  ASSERT_TRUE(MergedEntropy(values, 1, 2, 4, EntropyUnit::kNats, absl::MakeSpan(entropy)).ok());
+  EXPECT_EQ(entropy[0], 0.0F);
+  EXPECT_NEAR(entropy[1], std::log(4.0), 1e-7);
+}
+
+TEST(MergedEntropyTest, EqualsTheEntropyOfTheWholeVocabularyHoweverItIsSharded) {
+  SeededRandom random;
+  for (int trial = 0; trial < 40; ++trial) {
+    checks::ExpectShardingChangesNothing(TopKLogits, MergedEntropy, random);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(MergedEntropyTest, RefusesTokensWithoutAFiniteLogit) {
+  std::vector<float> entropy(1);
+  const auto merge = [&](std::vector<float> values, int k, EntropyUnit unit) {
+    return MergedEntropy(values, 1, 1, k, unit, absl::MakeSpan(entropy)).code();
+  };
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  EXPECT_EQ(merge({-kInfinity, -kInfinity}, 2, EntropyUnit::kNats), kInvalid);
+  EXPECT_EQ(merge({kInfinity, 0.0F}, 2, EntropyUnit::kNats), kInvalid);
+  EXPECT_EQ(merge({NAN, 0.0F}, 2, EntropyUnit::kNats), kInvalid);
+  EXPECT_EQ(merge({1.0F, 0.0F}, 3, EntropyUnit::kNats), kInvalid);
+  EXPECT_EQ(merge({1.0F}, 1, EntropyUnit::kOverLogK), kInvalid);
+  EXPECT_EQ(merge({1.0F}, 1, EntropyUnit::kNats), absl::StatusCode::kOk);
+}
+
+}  // namespace
+}  // namespace pinboard::kernels
