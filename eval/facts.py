@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Pinboard Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Facts that are said once: a note with a fresh name and five fresh digits, and the question for it.
+"""Facts that are said once: a note with a fresh name and five fresh digits, and its question.
 
 Names are two pronounceable pieces ("zan-vik"). One name in eight, by its checksum, is held out of
 training; the suites use held-out names only, so recall there is never a memory of training.

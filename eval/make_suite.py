@@ -23,6 +23,9 @@ from eval import corpus, facts
 from eval.tokenizer import encode, line_starts, load_tokenizer
 
 
+PASSES = 24  # over the files of a split
+
+
 @dataclass(frozen=True)
 class Plan:
     """Sizes in tokens, the begin-of-text token not counted."""
@@ -39,6 +42,7 @@ class Window:
     """A stretch of one file: whole lines, with the characters where a line may be put in."""
 
     path: str
+    first_token: int
     text: str
     places: list[int]
     continuation: str
@@ -62,12 +66,15 @@ def draw_window(
     first = dice.choice(fitting)
     end = _last_at_most(starts, first + size)
     stop = _last_at_most(starts, (end or 0) + plan.continuation)
-    if end is None or stop is None or end - first < plan.context[0] or stop - end < 200:
+    if end is None or stop is None or stop - end < 200:
+        return None
+    if end - first + plan.facts * 18 < plan.context[0]:
         return None
     low, high = first + plan.head, end - plan.tail
     places = [offsets[s] - offsets[first] for s in starts if low <= s <= high]
     return Window(
         file.path,
+        first,
         file.text[offsets[first] : offsets[end]],
         places,
         file.text[offsets[end] : offsets[stop]],
@@ -117,19 +124,22 @@ def check(tokenizer: Tokenizer, entry: dict[str, Any], plan: Plan, limit: int = 
 
 
 def build(tokenizer: Tokenizer, split: str, seed: int, contexts: int) -> list[dict[str, Any]]:
-    """The suite's entries. Files are taken in a drawn order, again from the first when used up."""
+    """The suite's entries. Files are taken in a drawn order, again from the first when used up.
+
+    Windows of one file start at least half a context apart, so no two share most of their text.
+    """
     plan, dice = Plan(), random.Random(f"{split}/{seed}")
     files = [f for f in corpus.read_library() if f.split == split]
     dice.shuffle(files)
     entries: list[dict[str, Any]] = []
-    taken: set[str] = set()
-    while len(entries) < contexts:
-        before = len(entries)
-        for file in files:
-            window = draw_window(dice, tokenizer, file, plan)
-            if window is None or window.text in taken or len(entries) == contexts:
-                continue
-            taken.add(window.text)
+    taken: dict[str, list[int]] = {}
+    for file in files * PASSES:
+        window = draw_window(dice, tokenizer, file, plan)
+        if window is None or len(entries) == contexts:
+            continue
+        others = taken.setdefault(file.path, [])
+        if all(abs(window.first_token - o) >= plan.context[0] // 2 for o in others):
+            others.append(window.first_token)
             context, planted = plant(dice, window, plan)
             entry = {
                 "id": f"{split}-{len(entries):02d}",
@@ -140,8 +150,8 @@ def build(tokenizer: Tokenizer, split: str, seed: int, contexts: int) -> list[di
             }
             check(tokenizer, entry, plan)
             entries.append(entry)
-        if len(entries) == before:
-            raise ValueError(f"no file of the {split} split is long enough")
+    if len(entries) < contexts:
+        raise ValueError(f"the {split} split has room for {len(entries)} contexts only")
     return entries
 
 

@@ -67,7 +67,8 @@ def measure_reference(
     found: dict[str, Any] = {}
     for suite in suites:
         questions = measure.read_suite(suite, tokenizer)
-        found[suite.stem] = measure.recall(logits, questions, 4096)
+        by = f"transformers {transformers.__version__}, bfloat16 autocast"
+        found[suite.stem] = {**measure.recall(logits, questions, 4096), "by": by}
     for split in ("dev", "test"):
         tokens = TokenStore.load(data, split).tokens
         found[f"text_{split}"] = measure.text_loss(logits, tokens, 4096)
