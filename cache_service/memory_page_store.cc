@@ -62,6 +62,12 @@ int MemoryPages::leases() const {
 }
 
 bool MemoryPages::MakeRoom(std::size_t bytes) {
+  std::size_t available = capacity_bytes_ - used_bytes_;
+  for (const auto& [key, page] : catalog_) {
+    const Slab& slab = slabs_.at(page.slab);
+    if (slab.pins == 0) available += slab.bytes;
+  }
+  if (available < bytes) return false;
   while (capacity_bytes_ - used_bytes_ < bytes) {
     auto worst = catalog_.end();
     for (auto page = catalog_.begin(); page != catalog_.end(); ++page) {
@@ -71,7 +77,6 @@ bool MemoryPages::MakeRoom(std::size_t bytes) {
       };
       if (worst == catalog_.end() || order(page->second) < order(worst->second)) worst = page;
     }
-    if (worst == catalog_.end()) return false;
     Forget(worst);
   }
   return true;

@@ -271,8 +271,12 @@ void RemotePageStore::OnLeased(std::uint64_t request,
 
 void RemotePageStore::OnFetched(const PageRef& page, const PageHeader& header,
                                 absl::StatusOr<FetchedMemory> memory) {
-  FetchResult result{page, header, memory.status()};
-  if (memory.ok()) result.pin = MakePin(*std::move(memory));
+  FetchResult result{page, header};
+  if (memory.ok()) {
+    result.pin = MakePin(*std::move(memory));
+  } else {
+    result.pin = memory.status();
+  }
   absl::MutexLock lock(&mutex_);
   if (result.pin.ok()) {
     ++stats_.pages_fetched;
