@@ -1,0 +1,159 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What every implementation of AttentionScore must do. It is any callable with its signature.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "base/fixed_point.h"
+#include "kernels/attention_score/attention_score.h"
+#include "tests/kernels/paged_cache.h"
+
+namespace pinboard::kernels::checks {
+
+/// All heads of a model, from which each rank takes its own.
+struct AttentionInput {
+  AttentionInput(const CacheCase& c, int rows, SeededRandom& random) : cache(c, rows, random) {}
+
+  int rows() const { return static_cast<int>(row_positions.size()); }
+
+  /// What rank `rank` of `tp` passes: its query heads and the KV heads they read.
+  AttentionScoreArgs Rank(int rank, int tp, std::vector<float>& rank_queries) const {
+    const int local = query_heads / tp;
+    const int group = query_heads / cache.shape().kv_heads;
+    rank_queries.clear();
+    for (std::size_t w = 0; w < query_positions.size(); ++w) {
+      const auto from = queries.begin() + (static_cast<std::ptrdiff_t>(w) * query_heads +
+                                           std::ptrdiff_t{rank} * local) *
+                                              cache.shape().key_dim;
+      rank_queries.insert(rank_queries.end(), from,
+                          from + std::ptrdiff_t{local} * cache.shape().key_dim);
+    }
+    AttentionScoreArgs args{cache.view(),        cache.shape(),   cache.block_size(),
+                            cache.block_table(), row_positions,   first_row,
+                            rank_queries,        query_positions, local,
+                            query_heads,         scale,           pool};
+    args.cache.key.base += rank * local / group * cache.view().key.head_stride;
+    args.shape.kv_heads = std::max(1, cache.shape().kv_heads / tp);
+    return args;
+  }
+
+  PagedCache cache;
+  std::vector<std::int32_t> row_positions;
+  int first_row = 0;
+  std::vector<float> queries;
+  std::vector<std::int32_t> query_positions;
+  int query_heads = 0;
+  float scale = 1.0F;
+  int pool = 1;
+};
+
+inline AttentionInput RandomAttentionInput(const CacheCase& c, SeededRandom& random) {
+  const int rows = random.Int(1, 200);
+  AttentionInput in(c, rows, random);
+  in.first_row = random.Pick<int>({0, 0, std::min(16, rows), rows});
+  int position = random.Int(0, 5);
+  for (int r = in.first_row; r < rows; ++r) {
+    in.row_positions.push_back(position);
+    position += random.Int(1, 4);
+  }
+  std::vector<std::int32_t> ring(static_cast<std::size_t>(in.first_row));
+  for (auto& row_position : ring) row_position = random.Int(0, position);
+  in.row_positions.insert(in.row_positions.begin(), ring.begin(), ring.end());
+  // A window that ends at the last row, one in the middle of the rows, one longer than they are.
+  const int window = random.Pick<int>({1, 7, 64, rows + 9});
+  const int last = random.Pick<int>({position, position / 2});
+  for (int w = 0; w < window; ++w) {
+    in.query_positions.push_back(std::max(0, last - window + 1 + w));
+  }
+  in.query_heads = 8;
+  in.scale = 1.0F / std::sqrt(static_cast<float>(c.shape.key_dim));
+  in.pool = random.Pick<int>({1, 5, 9});
+  in.queries = random.Normals(static_cast<std::size_t>(window * in.query_heads * c.shape.key_dim),
+                              random.Pick<float>({0.3F, 1.0F, 3.0F}));
+  return in;
+}
+
+struct ExactAttention {
+  std::vector<double> share;  // [rows - first_row]: A
+  double logit_error = 0.0;   // the most a float logit is off by: attention_score_core.h
+};
+
+/// Method.md section 2, A, in double and in the order of the formula.
+inline ExactAttention NaiveAttention(const AttentionInput& in) {
+  ExactAttention exact;
+  const int dim = in.cache.shape().key_dim;
+  const int group = in.query_heads / in.cache.shape().kv_heads;
+  std::vector<double> mean(static_cast<std::size_t>(in.rows()), 0.0);
+  for (int head = 0; head < in.query_heads; ++head) {
+    for (std::size_t w = 0; w < in.query_positions.size(); ++w) {
+      const float* q = in.queries.data() + (w * in.query_heads + head) * dim;
+      std::vector<double> weight(mean.size(), 0.0);
+      double max = -1e300;
+      for (int r = 0; r < in.rows(); ++r) {
+        double magnitude = 0;
+        for (int d = 0; d < dim; ++d) {
+          const double product = static_cast<double>(q[d]) * in.cache.Key(r, head / group, d);
+          weight[r] += in.scale * product;
+          magnitude += std::abs(in.scale * product);
+        }
+        exact.logit_error = std::max(exact.logit_error, (dim + 1) * 0x1p-24 * magnitude);
+        if (in.row_positions[r] <= in.query_positions[w]) max = std::max(max, weight[r]);
+      }
+      double denominator = 0;
+      for (int r = 0; r < in.rows(); ++r) {
+        const bool seen = in.row_positions[r] <= in.query_positions[w];
+        denominator += weight[r] = seen ? std::exp(weight[r] - max) : 0.0;
+      }
+      if (denominator == 0) continue;
+      for (int r = 0; r < in.rows(); ++r) mean[r] += weight[r] / denominator;
+    }
+  }
+  for (int r = in.first_row; r < in.rows(); ++r) {
+    double sum = 0;
+    for (int near = r - in.pool / 2; near <= r + in.pool / 2; ++near) {
+      if (near >= in.first_row && near < in.rows()) sum += mean[near];
+    }
+    exact.share.push_back(sum / in.pool / static_cast<double>(in.query_positions.size()) /
+                          in.query_heads);
+  }
+  return exact;
+}
+
+template <typename ScoreFn>
+std::vector<std::int32_t> MergedAttention(ScoreFn score, const AttentionInput& in, int tp) {
+  std::vector<std::int32_t> merged(static_cast<std::size_t>(in.rows() - in.first_row), 0);
+  std::vector<float> queries;
+  for (int rank = 0; rank < tp; ++rank) {
+    std::vector<std::int32_t> share(merged.size());
+    const absl::Status status = score(in.Rank(rank, tp, queries), absl::MakeSpan(share));
+    EXPECT_TRUE(status.ok()) << status;
+    for (std::size_t r = 0; r < merged.size(); ++r) merged[r] += share[r];
+  }
+  return merged;
+}
+
+/// The merge's bound: each rank rounds once, so the sum over tp ranks is off by at most tp / 2
+/// steps of 2^-30, beside the float error that the operation states. And against one rank with all
+/// heads, where the float errors are the same, the sums differ by rounding alone.
+template <typename ScoreFn>
+void ExpectMergeWithinItsBound(ScoreFn score, const AttentionInput& in) {
+  const ExactAttention exact = NaiveAttention(in);
+  const double relative = std::expm1(2 * exact.logit_error) + 0x1p-20;
+  const std::vector<std::int32_t> whole = MergedAttention(score, in, 1);
+  for (const int tp : {1, 2, 4, 8}) {
+    const std::vector<std::int32_t> merged = MergedAttention(score, in, tp);
+    for (std::size_t r = 0; r < merged.size(); ++r) {
+      const double steps = std::ldexp(exact.share[r], kAttentionFractionBits);
+      ASSERT_LE(std::abs(merged[r] - steps), tp * 0.5 + steps * relative)
+          << tp << " ranks, row " << r;
+      ASSERT_LE(std::abs(merged[r] - whole[r]), (tp + 1) / 2) << tp << " ranks, row " << r;
+    }
+  }
+}
+
+}  // namespace pinboard::kernels::checks
