@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/safetensors.h"
 
-#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -87,8 +86,9 @@ absl::Status Checkpoint::AddShards(const std::string& index_path) {
   return absl::OkStatus();
 }
 
-absl::Status Checkpoint::Read(const std::string& name, const std::vector<std::int64_t>& shape,
-                              const TensorSlice& slice, absl::Span<float> out) const {
+absl::StatusOr<std::vector<float>> Checkpoint::Read(const std::string& name,
+                                                    const std::vector<std::int64_t>& shape,
+                                                    const TensorSlice& slice) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
     return absl::NotFoundError(absl::StrCat(model_dir_, ": tensor ", name,
@@ -102,8 +102,8 @@ absl::Status Checkpoint::Read(const std::string& name, const std::vector<std::in
                                                    ", config.json asks for ", ShapeText(shape)));
   }
   const std::int64_t width = shape.size() == 2 ? shape[1] : 1;
-  const std::size_t element_bytes =
-      entry.data.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, shape[0] * width));
+  const std::size_t element_bytes = entry.data.size() / (shape[0] * width);
+  std::vector<float> out(slice.rows * slice.columns);
   for (std::int64_t row = 0; row < slice.rows; ++row) {
     const std::int64_t first = (slice.row_begin + row) * width + slice.column_begin;
     if (!Convert(entry.dtype, entry.data.data() + first * element_bytes, slice.columns,
@@ -113,7 +113,7 @@ absl::Status Checkpoint::Read(const std::string& name, const std::vector<std::in
                                                    "; F32, BF16 and F16 are supported"));
     }
   }
-  return absl::OkStatus();
+  return out;
 }
 
 }  // namespace pinboard::engine

@@ -48,13 +48,12 @@ class Checkpoint {
   /// or damaged.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& model_dir);
 
-  bool Contains(const std::string& name) const { return tensors_.contains(name); }
-
-  /// Converts a slice of a tensor of shape `shape` to float, row-major, into `out` (rows * columns
-  /// values). NotFound: no such tensor. InvalidArgument: its shape is another. Unimplemented: its
-  /// dtype is not F32, BF16 or F16.
-  absl::Status Read(const std::string& name, const std::vector<std::int64_t>& shape,
-                    const TensorSlice& slice, absl::Span<float> out) const;
+  /// A slice of a tensor of shape `shape` as float, row-major, rows * columns values. NotFound: no
+  /// such tensor. InvalidArgument: its shape is another. Unimplemented: its dtype is not F32, BF16
+  /// or F16.
+  absl::StatusOr<std::vector<float>> Read(const std::string& name,
+                                          const std::vector<std::int64_t>& shape,
+                                          const TensorSlice& slice) const;
 
  private:
   explicit Checkpoint(std::string model_dir) : model_dir_(std::move(model_dir)) {}

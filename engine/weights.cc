@@ -26,9 +26,7 @@ class Reader {
                            Linear* out) const {
     out->out = rows;
     out->in = in;
-    out->weight.resize(static_cast<std::size_t>(rows) * in);
-    return checkpoint_.Read(absl::StrCat(prefix_, name, ".weight"), {whole, in},
-                            {begin, rows, 0, in}, absl::MakeSpan(out->weight));
+    return Matrix(name, whole, in, {begin, rows, 0, in}, out);
   }
 
   /// Columns [begin, begin + columns) of all rows of an [out, whole] matrix.
@@ -36,21 +34,26 @@ class Reader {
                               Linear* out) const {
     out->out = outputs;
     out->in = columns;
-    out->weight.resize(static_cast<std::size_t>(outputs) * columns);
-    return checkpoint_.Read(absl::StrCat(prefix_, name, ".weight"), {outputs, whole},
-                            {0, outputs, begin, columns}, absl::MakeSpan(out->weight));
+    return Matrix(name, outputs, whole, {0, outputs, begin, columns}, out);
   }
 
   absl::Status Bias(const char* name, int whole, int begin, Linear* out) const {
-    return Rows(absl::StrCat(name, ".bias").c_str(), whole, begin, out->out, &out->bias);
+    return Rows(absl::StrCat(name, ".bias"), whole, begin, out->out, &out->bias);
   }
 
  private:
-  absl::Status Rows(const char* name, int whole, int begin, int rows,
+  absl::Status Matrix(const char* name, int rows, int columns, const TensorSlice& slice,
+                      Linear* out) const {
+    PB_ASSIGN_OR_RETURN(out->weight, checkpoint_.Read(absl::StrCat(prefix_, name, ".weight"),
+                                                      {rows, columns}, slice));
+    return absl::OkStatus();
+  }
+
+  absl::Status Rows(const std::string& name, int whole, int begin, int rows,
                     std::vector<float>* out) const {
-    out->resize(rows);
-    return checkpoint_.Read(absl::StrCat(prefix_, name), {whole}, {begin, rows, 0, 1},
-                            absl::MakeSpan(*out));
+    PB_ASSIGN_OR_RETURN(
+        *out, checkpoint_.Read(absl::StrCat(prefix_, name), {whole}, {begin, rows, 0, 1}));
+    return absl::OkStatus();
   }
 
   const Checkpoint& checkpoint_;

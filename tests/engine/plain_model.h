@@ -85,16 +85,37 @@ class PlainModel {
     return logits;
   }
 
+  /// The last token's attention logits of every head towards token 2, in the first layer.
+  std::vector<double> FirstLayerLogits(const std::vector<std::int32_t>& tokens) const {
+    PlainHeads heads;
+    for (std::size_t token = 0; token < tokens.size(); ++token) {
+      const float* row = model_["model.embed_tokens.weight"].row(tokens[token]);
+      AddHeads(0, static_cast<int>(token), Vector(row, row + config_.hidden_size), &heads);
+    }
+    std::vector<double> logits;
+    for (int head = 0; head < config_.heads; ++head) {
+      const Vector& query = heads.queries.back()[head];
+      logits.push_back(Dot(query, heads.keys[2][head]) / std::sqrt(1.0 * query.size()));
+    }
+    return logits;
+  }
+
  private:
+  static std::string Prefix(int layer) { return "model.layers." + std::to_string(layer) + "."; }
+
+  void AddHeads(int layer, int position, const Vector& state, PlainHeads* heads) const {
+    const std::string attention = Prefix(layer) + "self_attn.";
+    const Vector normed =
+        NormOf(model_[Prefix(layer) + "input_layernorm.weight"], state, config_.rms_norm_eps);
+    config_.is_mla() ? AddLatentHeads(attention, position, normed, heads)
+                     : AddGroupedHeads(attention, position, normed, heads);
+  }
+
   void RunLayer(int layer, std::vector<Vector>* stream) const {
-    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    const std::string prefix = Prefix(layer);
     PlainHeads heads;
     for (std::size_t token = 0; token < stream->size(); ++token) {
-      const Vector normed =
-          NormOf(model_[prefix + "input_layernorm.weight"], (*stream)[token], config_.rms_norm_eps);
-      const std::string attention = prefix + "self_attn.";
-      config_.is_mla() ? AddLatentHeads(attention, static_cast<int>(token), normed, &heads)
-                       : AddGroupedHeads(attention, static_cast<int>(token), normed, &heads);
+      AddHeads(layer, static_cast<int>(token), (*stream)[token], &heads);
     }
     for (std::size_t token = 0; token < stream->size(); ++token) {
       Vector& state = (*stream)[token];

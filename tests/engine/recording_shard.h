@@ -1,0 +1,118 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A Shard that writes down what the engine tells it, and whose rounds are made up by the test.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "pinboard/shard.h"
+
+namespace pinboard::engine::testing {
+
+class RecordingShard final : public Shard {
+ public:
+  struct Sequence {
+    int rows = 0;
+    int length = 0;
+    SequenceOptions options;
+  };
+
+  Status AddSequence(std::uint64_t sequence, const SequenceOptions& options) override {
+    calls.push_back("Add " + std::to_string(sequence));
+    if (!refuse.ok()) return refuse;
+    sequences[sequence].options = options;
+    return {};
+  }
+  Status ForkSequence(std::uint64_t from, std::uint64_t to,
+                      const SequenceOptions& options) override {
+    calls.push_back("Fork " + std::to_string(from) + " " + std::to_string(to));
+    if (!refuse.ok()) return refuse;
+    sequences[to] = sequences[from];
+    sequences[to].options = options;
+    return {};
+  }
+  Status RemoveSequence(std::uint64_t sequence) override {
+    calls.push_back("Remove " + std::to_string(sequence));
+    sequences.erase(sequence);
+    return {};
+  }
+
+  int Rows(std::uint64_t sequence) const override { return sequences.at(sequence).rows; }
+  int Length(std::uint64_t sequence) const override { return sequences.at(sequence).length; }
+  std::vector<std::int32_t> RowPositions(std::uint64_t, int) const override { return {}; }
+
+  Status BeginStep(std::span<const StepEntry> step) override {
+    calls.push_back("BeginStep");
+    entries.assign(step.begin(), step.end());
+    queries.clear();
+    hidden.clear();
+    logits.clear();
+    return refuse;
+  }
+  Status ObserveQueries(int layer, std::span<const float> values) override {
+    calls.push_back("ObserveQueries " + std::to_string(layer));
+    queries.emplace_back(values.begin(), values.end());
+    return {};
+  }
+  Status ObserveHidden(int layer, std::span<const float> values) override {
+    calls.push_back("ObserveHidden " + std::to_string(layer));
+    hidden.emplace_back(values.begin(), values.end());
+    return {};
+  }
+  Status ExchangeScores() override {
+    calls.push_back("ExchangeScores");
+    return {};
+  }
+  Status ObserveLogits(int first_token, int tokens, std::span<const float> values) override {
+    calls.push_back("ObserveLogits");
+    logits_tokens.emplace_back(first_token, tokens);
+    logits.insert(logits.end(), values.begin(), values.end());
+    return {};
+  }
+  Result<std::vector<StepEntryResult>> EndStep() override {
+    calls.push_back("EndStep");
+    if (!refuse_end.ok()) return refuse_end;
+    std::vector<StepEntryResult> results;
+    for (const StepEntry& entry : entries) {
+      sequences[entry.sequence].rows += entry.tokens;
+      sequences[entry.sequence].length += entry.tokens;
+      results.push_back({{{static_cast<std::int32_t>(entry.sequence), 1.5F}}, 0.25F});
+    }
+    return results;
+  }
+
+  Status BeginRound(std::span<const RoundEntry> round) override {
+    calls.push_back("BeginRound " + std::to_string(round.size()));
+    return {};
+  }
+  Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> round) override {
+    calls.push_back("CommitRound");
+    for (const RoundEntry& entry : round) {
+      round_tables[entry.sequence].assign(entry.block_table.begin(), entry.block_table.end());
+    }
+    for (const RoundOutcome& outcome : outcomes) {
+      if (outcome.applied) sequences[outcome.sequence].rows = outcome.rows;
+    }
+    return outcomes;
+  }
+
+  ShardStats stats() const override { return {}; }
+
+  // What the test sets.
+  Status refuse;
+  Status refuse_end;
+  std::vector<RoundOutcome> outcomes;
+  // What the engine said; tensors are of the last step.
+  std::vector<std::string> calls;
+  std::map<std::uint64_t, Sequence> sequences;
+  std::vector<StepEntry> entries;
+  std::vector<std::vector<float>> queries, hidden;  // [layers]
+  std::vector<float> logits;
+  std::vector<std::pair<int, int>> logits_tokens;
+  std::map<std::uint64_t, std::vector<std::int32_t>> round_tables;
+};
+
+}  // namespace pinboard::engine::testing
