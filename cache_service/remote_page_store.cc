@@ -289,11 +289,11 @@ void RemotePageStore::OnFetched(const PageRef& page, const PageHeader& header,
 }
 
 void RemotePageStore::OnClosed(const absl::Status& reason) {
-  LogWarning(std::string(reason.message()), "; pages are missed until it is back");
   next_reconnect_ = absl::Now() + kFirstReconnect;
   reconnect_delay_ = kFirstReconnect;
   absl::MutexLock lock(&mutex_);
   status_ = reason;
+  if (!stop_) LogWarning(std::string(reason.message()), "; pages are missed until it is back");
 }
 
 void RemotePageStore::Run() {

@@ -50,7 +50,11 @@ class ChildProcess {
   }
 
   pid_t pid() const { return pid_; }
-  void Signal(int signal) const { kill(pid_, signal); }
+  /// Requires that it was started and not waited for: kill(-1) would reach everybody.
+  void Signal(int signal) const {
+    if (pid_ <= 0) std::abort();
+    kill(pid_, signal);
+  }
   /// The next line without its end, or what there was before the end of the output.
   std::string ReadLine() const {
     std::string line;

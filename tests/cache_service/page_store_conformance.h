@@ -238,33 +238,31 @@ TYPED_TEST_P(PageStoreConformance, NoRandomHistoryGivesAWrongByte) {
   std::mt19937 random(seed);
   const std::unique_ptr<PageStore> stores[] = {this->Connect(), this->Connect()};
   std::vector<FetchResult> pins;
-  std::uint32_t generation = 1;
+  std::map<std::uint32_t, std::uint32_t> generations;
+  const auto draw = [&] {
+    const std::uint32_t page = random() % 40;
+    return TestPage(page, generations[page] - random() % 2);
+  };
   int hits = 0;
   for (int step = 0; step < 400; ++step) {
     PageStore& store = *stores[random() % 2];
-    const auto draw = [&] { return TestPage(random() % 40, 1 + random() % generation); };
-    switch (random() % 8) {
-      case 0:
-      case 1:
-      case 2:
-        generation += random() % 2;
-        ASSERT_EQ(PublishTestPage(store, TestPage(random() % 40, generation), random() % 100),
-                  absl::OkStatus());
-        break;
-      case 3:
-        store.Drop({draw()});
-        break;
-      case 4:
-        if (pins.size() > 5) pins.erase(pins.begin() + random() % pins.size());
-        break;
-      default:
-        store.Fetch({TestPage(random() % 40, generation), draw(), draw()}, Soon());
-        for (FetchResult& result : CollectFetched(store)) {
-          if (!result.pin.ok()) continue;
-          ++hits;
-          ASSERT_TRUE(HasTestBytes(result.page, result.pin->bytes()));
-          if (pins.size() < 8) pins.push_back(std::move(result));
-        }
+    const std::uint32_t page = step < 40 ? step : random() % 40;
+    const auto action = step < 40 ? 0 : random() % 8;
+    if (action < 3) {
+      ASSERT_EQ(PublishTestPage(store, TestPage(page, ++generations[page]), random() % 100),
+                absl::OkStatus());
+    } else if (action == 3) {
+      store.Drop({draw()});
+    } else if (action == 4 && !pins.empty()) {
+      pins.erase(pins.begin() + random() % pins.size());
+    } else {
+      store.Fetch({draw(), draw(), draw()}, Soon());
+      for (FetchResult& result : CollectFetched(store)) {
+        if (!result.pin.ok()) continue;
+        ++hits;
+        ASSERT_TRUE(HasTestBytes(result.page, result.pin->bytes()));
+        if (pins.size() < 8) pins.push_back(std::move(result));
+      }
     }
     for (const FetchResult& pin : pins) ASSERT_TRUE(HasTestBytes(pin.page, pin.pin->bytes()));
   }

@@ -1,0 +1,268 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cache_service/inventory/inventory.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+
+#include "cache_service/inventory/lowest_information.h"
+#include "tests/cache_service/test_pages.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+constexpr ClientId kRank0{10};
+constexpr ClientId kRank1{11};
+constexpr ClientId kStranger{20};
+constexpr std::uint64_t kBytes = 1024;
+constexpr std::uint64_t kSlabs = 8;
+
+class InventoryTest : public ::testing::Test {
+ protected:
+  InventoryTest() : inventory_(Arena({kSlabs * kBytes}, 4 * kBytes), NewLowestInformationPolicy) {
+    inventory_.AddClient(kRank0, GroupId(1));
+    inventory_.AddClient(kRank1, GroupId(1));
+    inventory_.AddClient(kStranger, GroupId(2));
+  }
+
+  SlabId LeaseOne(ClientId client, std::uint64_t bytes = kBytes) {
+    const auto leased = inventory_.Lease(client, 1, bytes);
+    EXPECT_EQ(leased.status(), absl::OkStatus());
+    return leased.ok() ? leased->front().slab : SlabId(0);
+  }
+  SlabId Publish(ClientId client, const PageRef& page, int information = 0,
+                 std::uint64_t bytes = kBytes) {
+    const SlabId slab = LeaseOne(client, bytes);
+    EXPECT_EQ(inventory_.Publish(client, slab, TestHeader(page, information, bytes)),
+              absl::OkStatus());
+    return slab;
+  }
+  std::uint64_t Leasable(ClientId client) {
+    std::vector<SlabId> slabs;
+    while (true) {
+      const auto leased = inventory_.Lease(client, 1, kBytes);
+      if (!leased.ok()) break;
+      slabs.push_back(leased->front().slab);
+    }
+    for (const SlabId slab : slabs) EXPECT_EQ(inventory_.Return(client, slab), absl::OkStatus());
+    return slabs.size();
+  }
+
+  Inventory inventory_;
+};
+
+TEST_F(InventoryTest, ASlabGoesFromFreeToLeasedToPublishedToFree) {
+  EXPECT_EQ(inventory_.counts().used_bytes, 0);
+  const SlabId slab = LeaseOne(kRank0);
+  EXPECT_EQ(inventory_.counts().leased_slabs, 1);
+  ASSERT_EQ(inventory_.Publish(kRank0, slab, TestHeader(TestPage(1), 0, kBytes)), absl::OkStatus());
+  EXPECT_EQ(inventory_.counts().leased_slabs, 0);
+  EXPECT_EQ(inventory_.counts().published_pages, 1);
+  inventory_.Drop(kRank1, TestPage(1));
+  EXPECT_EQ(inventory_.counts().published_pages, 0);
+  EXPECT_EQ(inventory_.counts().used_bytes, 0);
+}
+
+TEST_F(InventoryTest, OnlyTheHolderOfALeaseMayPublishOrReturnIt) {
+  const SlabId slab = LeaseOne(kRank0);
+  const PageHeader header = TestHeader(TestPage(1), 0, kBytes);
+  EXPECT_TRUE(absl::IsInvalidArgument(inventory_.Publish(kRank1, slab, header)));
+  EXPECT_TRUE(absl::IsInvalidArgument(inventory_.Return(kRank1, slab)));
+  EXPECT_EQ(inventory_.Return(kRank0, slab), absl::OkStatus());
+  EXPECT_TRUE(absl::IsInvalidArgument(inventory_.Return(kRank0, slab)));
+}
+
+TEST_F(InventoryTest, AnEndedLeaseIsRefusedThoughItsPlaceIsLeasedAgain) {
+  const SlabId first = LeaseOne(kRank0);
+  ASSERT_EQ(inventory_.Return(kRank0, first), absl::OkStatus());
+  const SlabId second = LeaseOne(kRank0);
+  EXPECT_NE(first, second);
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      inventory_.Publish(kRank0, first, TestHeader(TestPage(1), 0, kBytes))));
+  EXPECT_EQ(inventory_.Return(kRank0, second), absl::OkStatus());
+}
+
+TEST_F(InventoryTest, APageLargerThanItsSlabIsRefused) {
+  const SlabId slab = LeaseOne(kRank0);
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      inventory_.Publish(kRank0, slab, TestHeader(TestPage(1), 0, kBytes + 1))));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(inventory_.Publish(kRank0, slab, TestHeader(TestPage(1), 0, 0))));
+}
+
+TEST_F(InventoryTest, ALeaseOfAnImpossibleSizeIsRefused) {
+  EXPECT_TRUE(absl::IsInvalidArgument(inventory_.Lease(kRank0, 1, 0).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(inventory_.Lease(kRank0, 1, 4 * kBytes + 1).status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(inventory_.Lease(kRank0, kSlabs + 1, kBytes).status()));
+}
+
+TEST_F(InventoryTest, TheSlabsOfALostClientStayQuarantinedUntilItIsRemoved) {
+  LeaseOne(kRank0);
+  LeaseOne(kRank0);
+  inventory_.Quarantine(kRank0);
+  EXPECT_EQ(inventory_.counts().quarantined_slabs, 2);
+  EXPECT_EQ(inventory_.counts().leased_slabs, 0);
+  EXPECT_EQ(Leasable(kRank1), kSlabs - 2);
+  inventory_.RemoveClient(kRank0);
+  EXPECT_EQ(inventory_.counts().quarantined_slabs, 0);
+  EXPECT_EQ(Leasable(kRank1), kSlabs);
+}
+
+TEST_F(InventoryTest, APinOfALostClientHoldsUntilItIsRemoved) {
+  Publish(kRank0, TestPage(1), -100);
+  ASSERT_EQ(inventory_.Pin(kRank1, TestPage(1)).miss, MissCause::kNone);
+  inventory_.Quarantine(kRank1);
+  EXPECT_EQ(Leasable(kRank0), kSlabs - 1);
+  inventory_.RemoveClient(kRank1);
+  EXPECT_EQ(Leasable(kRank0), kSlabs);
+}
+
+TEST_F(InventoryTest, ADroppedPageKeepsItsSlabUntilTheLastPinEnds) {
+  const SlabId slab = Publish(kRank0, TestPage(1));
+  ASSERT_EQ(inventory_.Pin(kRank0, TestPage(1)).miss, MissCause::kNone);
+  ASSERT_EQ(inventory_.Pin(kRank1, TestPage(1)).miss, MissCause::kNone);
+  inventory_.DropSequence(kRank0, TestPage(1).key.sequence);
+  EXPECT_EQ(inventory_.counts().used_bytes, kBytes);
+  EXPECT_EQ(inventory_.Unpin(kRank0, slab), absl::OkStatus());
+  EXPECT_TRUE(absl::IsInvalidArgument(inventory_.Unpin(kRank0, slab)));
+  EXPECT_EQ(inventory_.counts().used_bytes, kBytes);
+  EXPECT_EQ(inventory_.Unpin(kRank1, slab), absl::OkStatus());
+  EXPECT_EQ(inventory_.counts().used_bytes, 0);
+  EXPECT_EQ(inventory_.counts().pins, 0);
+}
+
+TEST_F(InventoryTest, MissesSayWhy) {
+  EXPECT_EQ(inventory_.Pin(kRank0, TestPage(1)).miss, MissCause::kUnknown);
+  Publish(kRank0, TestPage(1, 2), -5);
+  EXPECT_EQ(inventory_.Pin(kRank0, TestPage(1, 1)).miss, MissCause::kGeneration);
+  EXPECT_EQ(inventory_.Pin(kRank0, TestPage(1, 3)).miss, MissCause::kUnknown);
+  EXPECT_EQ(Leasable(kRank1), kSlabs);
+  EXPECT_EQ(inventory_.Pin(kRank0, TestPage(1, 2)).miss, MissCause::kEvicted);
+  Publish(kRank0, TestPage(2));
+  inventory_.Drop(kRank1, TestPage(2));
+  EXPECT_EQ(inventory_.Pin(kRank0, TestPage(2)).miss, MissCause::kDropped);
+  inventory_.DropSequence(kRank1, TestPage(2).key.sequence);
+  EXPECT_EQ(inventory_.Pin(kRank0, TestPage(2)).miss, MissCause::kUnknown);
+}
+
+TEST_F(InventoryTest, AnEvictedPageMayComeBackButADroppedOneMayNot) {
+  Publish(kRank0, TestPage(1));
+  EXPECT_EQ(Leasable(kRank1), kSlabs);
+  Publish(kRank0, TestPage(1));
+  EXPECT_EQ(inventory_.Pin(kRank0, TestPage(1)).miss, MissCause::kNone);
+  Publish(kRank0, TestPage(2));
+  inventory_.Drop(kRank0, TestPage(2));
+  Publish(kRank0, TestPage(2));
+  EXPECT_EQ(inventory_.Pin(kRank0, TestPage(2)).miss, MissCause::kDropped);
+  EXPECT_EQ(inventory_.counts().stale_publishes_total, 1);
+}
+
+TEST_F(InventoryTest, GroupsDoNotSeeEachOthersSequences) {
+  Publish(kRank0, TestPage(1));
+  EXPECT_EQ(inventory_.Pin(kStranger, TestPage(1)).miss, MissCause::kUnknown);
+  inventory_.DropSequence(kStranger, TestPage(1).key.sequence);
+  EXPECT_EQ(inventory_.Pin(kRank1, TestPage(1)).miss, MissCause::kNone);
+}
+
+TEST_F(InventoryTest, AGroupsPagesLeaveWithItsLastClient) {
+  Publish(kRank0, TestPage(1));
+  inventory_.RemoveClient(kRank0);
+  EXPECT_EQ(inventory_.counts().published_pages, 1);
+  inventory_.RemoveClient(kRank1);
+  EXPECT_EQ(inventory_.counts().published_pages, 0);
+  EXPECT_EQ(inventory_.counts().used_bytes, 0);
+}
+
+TEST_F(InventoryTest, PagesOfAnotherSizeLeaveByTheChunkWithTheLowestMean) {
+  // Two chunks of four small pages; the second chunk is worth less though it has the best page.
+  for (std::uint32_t i = 0; i < 4; ++i) Publish(kRank0, TestPage(i), 10);
+  for (std::uint32_t i = 4; i < 8; ++i) Publish(kRank0, TestPage(i), i == 4 ? 30 : -10);
+  Publish(kRank0, TestPage(100), 0, 4 * kBytes);
+  EXPECT_EQ(inventory_.counts().reclaims_total, 4);
+  for (std::uint32_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(inventory_.Pin(kRank0, TestPage(i)).miss,
+              i < 4 ? MissCause::kNone : MissCause::kEvicted);
+  }
+}
+
+TEST_F(InventoryTest, AChunkWithAPinnedPageIsNotReclaimed) {
+  for (std::uint32_t i = 0; i < 8; ++i) Publish(kRank0, TestPage(i));
+  ASSERT_EQ(inventory_.Pin(kRank0, TestPage(0)).miss, MissCause::kNone);
+  ASSERT_EQ(inventory_.Pin(kRank0, TestPage(7)).miss, MissCause::kNone);
+  EXPECT_TRUE(absl::IsResourceExhausted(inventory_.Lease(kRank0, 1, 4 * kBytes).status()));
+  EXPECT_EQ(inventory_.counts().published_pages, 8);
+}
+
+/// Random operations against a plain model of who may reuse what.
+TEST_F(InventoryTest, NoRandomHistoryReusesWhatIsHeld) {
+  const std::uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  struct Held {
+    ClientId client;
+    GrantedSlab slab;
+  };
+  std::vector<Held> leases;
+  std::vector<Held> pins;
+  const auto take = [&random](std::vector<Held>& from) {
+    std::swap(from[random() % from.size()], from.back());
+    const Held held = from.back();
+    from.pop_back();
+    return held;
+  };
+  for (int step = 0; step < 20000; ++step) {
+    const ClientId client = random() % 2 == 0 ? kRank0 : kRank1;
+    const PageRef page = TestPage(random() % 12, 1 + step / 200);
+    switch (random() % 6) {
+      case 0: {
+        const auto leased = inventory_.Lease(client, 1 + random() % 2, kBytes);
+        if (!leased.ok()) break;
+        for (const GrantedSlab& slab : *leased) leases.push_back({client, slab});
+        break;
+      }
+      case 1:
+      case 2: {
+        if (leases.empty()) break;
+        const Held held = take(leases);
+        ASSERT_EQ(inventory_.Publish(held.client, held.slab.slab,
+                                     TestHeader(page, random() % 50, kBytes)),
+                  absl::OkStatus());
+        break;
+      }
+      case 3: {
+        const auto pinned = inventory_.Pin(client, page);
+        if (pinned.miss == MissCause::kNone) pins.push_back({client, pinned.slab});
+        break;
+      }
+      case 4: {
+        if (pins.empty()) break;
+        const Held held = take(pins);
+        ASSERT_EQ(inventory_.Unpin(held.client, held.slab.slab), absl::OkStatus());
+        break;
+      }
+      default:
+        inventory_.Drop(client, page);
+    }
+    std::set<std::uint64_t> leased_places;
+    for (const Held& held : leases)
+      ASSERT_TRUE(leased_places.insert(held.slab.place.offset).second);
+    std::map<std::uint64_t, SlabId> pinned_places;
+    for (const Held& held : pins) {
+      ASSERT_FALSE(leased_places.contains(held.slab.place.offset));
+      ASSERT_EQ(pinned_places.emplace(held.slab.place.offset, held.slab.slab).first->second,
+                held.slab.slab);
+    }
+    ASSERT_EQ(inventory_.counts().leased_slabs, leases.size());
+    ASSERT_EQ(inventory_.counts().pins, pins.size());
+  }
+  inventory_.RemoveClient(kRank0);
+  inventory_.RemoveClient(kRank1);
+  EXPECT_EQ(inventory_.counts().used_bytes, 0);
+}
+
+}  // namespace
+}  // namespace pinboard::cache_service

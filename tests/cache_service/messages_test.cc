@@ -1,0 +1,164 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cache_service/protocol/messages.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+
+#include "tests/cache_service/test_pages.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+/// One of each message with every field set, and its encoding.
+template <typename Message>
+Message Example();
+
+template <>
+Hello Example() {
+  return {1, 2, 3, 4, {5, 6, 7}, "rank 0"};
+}
+template <>
+Welcome Example() {
+  return {1, 2, 3, 4, 5, 6, 7};
+}
+template <>
+Segments Example() {
+  return {{{1, 2, {std::byte{3}, std::byte{4}}}, {5, 6, {}}}};
+}
+template <>
+LeaseRequest Example() {
+  return {1, 2};
+}
+template <>
+LeaseReply Example() {
+  return {8, "full", {{1, 2, 3}, {4, 5, 6}}};
+}
+template <>
+Publish Example() {
+  return {{{1, TestHeader(TestPage(2), -3)}, {4, TestHeader(TestPage(5, 6), 7)}}};
+}
+template <>
+ReturnSlabs Example() {
+  return {{1, 2, 3}};
+}
+template <>
+Fetch Example() {
+  return {{TestPage(1), TestPage(2, 3)}};
+}
+template <>
+FetchReply Example() {
+  return {{{1, MissCause::kNone, {2, 3, 4}, TestHeader(TestPage(5), 6)},
+           {7, MissCause::kEvicted, {}, {}}}};
+}
+template <>
+Unpin Example() {
+  return {{1, 2}};
+}
+template <>
+Drop Example() {
+  return {{TestPage(1)}};
+}
+template <>
+DropSequence Example() {
+  return {0x1122334455667788};
+}
+template <>
+StatsRequest Example() {
+  return {};
+}
+template <>
+StatsReply Example() {
+  return {{{"pages", 1}, {"pins", 2}}};
+}
+template <>
+Goodbye Example() {
+  return {1};
+}
+template <>
+Error Example() {
+  return {9, "why"};
+}
+
+template <typename Message>
+class MessagesTest : public ::testing::Test {
+ protected:
+  const std::vector<std::byte> bytes_ = EncodeMessage(0x0102030405060708, Example<Message>());
+};
+
+using AllMessages = ::testing::Types<Hello, Welcome, Segments, LeaseRequest, LeaseReply, Publish,
+                                     ReturnSlabs, Fetch, FetchReply, Unpin, Drop, DropSequence,
+                                     StatsRequest, StatsReply, Goodbye, Error>;
+TYPED_TEST_SUITE(MessagesTest, AllMessages);
+
+TYPED_TEST(MessagesTest, ComesOutAsItWentIn) {
+  const auto decoded = DecodeMessage<TypeParam>(this->bytes_);
+  ASSERT_EQ(decoded.status(), absl::OkStatus());
+  EXPECT_EQ(decoded->request, 0x0102030405060708);
+  EXPECT_EQ(EncodeMessage(decoded->request, decoded->message), this->bytes_);
+}
+
+TYPED_TEST(MessagesTest, EveryTruncationIsRefused) {
+  const absl::Span<const std::byte> bytes = this->bytes_;
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_TRUE(absl::IsInvalidArgument(DecodeMessage<TypeParam>(bytes.subspan(0, size)).status()));
+  }
+}
+
+TYPED_TEST(MessagesTest, EveryTruncationWithAMatchingLengthIsRefused) {
+  std::vector<std::byte> bytes = this->bytes_;
+  while (bytes.size() > 16) {
+    bytes.pop_back();
+    const auto body = static_cast<std::uint32_t>(bytes.size() - 16);
+    std::memcpy(bytes.data() + 4, &body, sizeof(body));  // the tests run on little-endian hosts
+    EXPECT_FALSE(DecodeMessage<TypeParam>(bytes).ok());
+  }
+}
+
+TYPED_TEST(MessagesTest, TrailingBytesAreRefused) {
+  std::vector<std::byte> bytes = this->bytes_;
+  bytes.push_back(std::byte{0});
+  EXPECT_FALSE(DecodeMessage<TypeParam>(bytes).ok());
+}
+
+TYPED_TEST(MessagesTest, RandomDamageIsRefusedOrDecodesToWhatItSays) {
+  const std::uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<std::byte> bytes = this->bytes_;
+    const int flips = 1 + static_cast<int>(random() % 8);
+    for (int i = 0; i < flips; ++i) {
+      bytes[random() % bytes.size()] ^= static_cast<std::byte>(1U << random() % 8);
+    }
+    const auto decoded = DecodeMessage<TypeParam>(bytes);
+    if (!decoded.ok()) continue;
+    EXPECT_EQ(EncodeMessage(decoded->request, decoded->message), bytes);
+  }
+}
+
+TEST(MessagesTest, BytesLieAsDocumented) {
+  const std::vector<std::byte> bytes = EncodeMessage(0x11, Drop{{TestPage(0x22, 0x33, 0x44)}});
+  const std::vector<int> expected = {1,    11, 0, 0, 24, 0, 0, 0,
+                                     0x11, 0,  0, 0, 0,  0, 0, 0,  // envelope
+                                     1,    0,  0, 0,               // one page
+                                     0x44, 0,  0, 0, 0,  0, 0, 0,  // sequence
+                                     0x22, 0,  0, 0, 3,  0, 1, 0,  // page, layer, shard
+                                     0x33, 0,  0, 0};              // generation
+  ASSERT_EQ(bytes.size(), expected.size());
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    EXPECT_EQ(std::to_integer<int>(bytes[i]), expected[i]) << "at byte " << i;
+  }
+}
+
+TEST(MessagesTest, AHugeCountAllocatesNothing) {
+  std::vector<std::byte> bytes = EncodeMessage(1, Publish{});
+  for (int i = 16; i < 20; ++i) bytes[i] = std::byte{0xff};
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeMessage<Publish>(bytes).status()));
+}
+
+}  // namespace
+}  // namespace pinboard::cache_service
