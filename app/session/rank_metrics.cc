@@ -1,0 +1,92 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/session/rank_metrics.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/socket_address.h"
+#include "base/status_macros.h"
+
+namespace pinboard::app {
+namespace {
+
+struct CounterSpec {
+  std::uint64_t ShardStats::*field;
+  const char* name;
+  const char* help;
+};
+
+constexpr CounterSpec kCounters[] = {
+    {&ShardStats::rounds, "pinboard_rank_rounds_total", "Compression rounds committed."},
+    {&ShardStats::rounds_kept_all, "pinboard_rank_rounds_kept_all_total",
+     "Rounds that kept everything because a rank was late or the plans differed."},
+    {&ShardStats::keepset_mismatches, "pinboard_rank_keepset_mismatches_total",
+     "Rounds in which the ranks' plans differed."},
+    {&ShardStats::pages_offloaded, "pinboard_rank_pages_offloaded_total",
+     "Pages this rank sent to the cache service."},
+    {&ShardStats::bytes_offloaded, "pinboard_rank_bytes_offloaded_total",
+     "Bytes of the pages this rank sent to the cache service."},
+    {&ShardStats::pages_recalled, "pinboard_rank_pages_recalled_total",
+     "Pages that became visible in a ring."},
+    {&ShardStats::bytes_recalled, "pinboard_rank_bytes_recalled_total",
+     "Bytes of the pages that became visible in a ring."},
+    {&ShardStats::misses, "pinboard_rank_misses_total",
+     "Pages that a rank asked for and did not get; they are struck on every rank."},
+    {&ShardStats::waits, "pinboard_rank_waits_total",
+     "Steps that waited for pages: only pinboard eval waits."},
+    {&ShardStats::recall_lag_steps, "pinboard_rank_recall_lag_steps_total",
+     "Steps between wanted and visible, summed over the recalled pages."},
+    {&ShardStats::tokens_without_information, "pinboard_rank_tokens_without_information_total",
+     "Tokens ranked by attention alone, because their information was not known."},
+    {&ShardStats::collectives, "pinboard_rank_collectives_total",
+     "Collectives this rank has issued, the engine's included."},
+};
+
+}  // namespace
+
+absl::StatusOr<std::string> RankMetricsAddress(const std::string& address, int rank, int tp) {
+  PB_ASSIGN_OR_RETURN(SocketAddress parsed, ParseSocketAddress(address));
+  if (parsed.port + tp - 1 > 65535) {
+    return absl::InvalidArgumentError(absl::StrCat("port ", parsed.port,
+                                                   " leaves no port for rank ", tp - 1,
+                                                   ": ranks take one after another"));
+  }
+  parsed.port = static_cast<std::uint16_t>(parsed.port + rank);
+  return parsed.ToString();
+}
+
+RankMetrics::RankMetrics()
+    : registry_(NewMetricRegistry()),
+      steps_(&registry_->AddCounter("pinboard_rank_steps_total", "Forward passes.")),
+      tokens_(&registry_->AddCounter("pinboard_rank_tokens_total",
+                                     "Tokens that went through the forward pass.")),
+      digest_bytes_(&registry_->AddGauge("pinboard_rank_digest_bytes",
+                                         "Digests of offloaded pages, on the GPU.")),
+      workspace_bytes_(
+          &registry_->AddGauge("pinboard_rank_workspace_bytes",
+                               "High-water mark of query windows, hidden states and scores.")),
+      cache_bytes_(
+          &registry_->AddGauge("pinboard_rank_kv_cache_bytes", "Blocks of the KV cache in use.")) {
+  for (const CounterSpec& spec : kCounters) {
+    counters_.push_back({spec.field, &registry_->AddCounter(spec.name, spec.help)});
+  }
+}
+
+absl::StatusOr<std::unique_ptr<RankMetrics>> RankMetrics::Serve(const std::string& address) {
+  std::unique_ptr<RankMetrics> metrics(new RankMetrics());
+  PB_ASSIGN_OR_RETURN(metrics->server_, ServeMetrics(*metrics->registry_, address));
+  return metrics;
+}
+
+void RankMetrics::Update(const ShardStats& stats, int step_tokens, std::size_t cache_bytes_used) {
+  steps_->Increment();
+  tokens_->Increment(step_tokens);
+  for (const CounterOf& entry : counters_) {
+    entry.counter->Increment(static_cast<double>(stats.*entry.field - last_.*entry.field));
+  }
+  digest_bytes_->Set(static_cast<double>(stats.digest_bytes));
+  workspace_bytes_->Set(static_cast<double>(stats.workspace_bytes));
+  cache_bytes_->Set(static_cast<double>(cache_bytes_used));
+  last_ = stats;
+}
+
+}  // namespace pinboard::app

@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What a rank tells Prometheus (docs/metrics.md).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/metrics.h"
+#include "pinboard/shard.h"
+
+namespace pinboard::app {
+
+/// The address rank `rank` serves at: the port of `address` plus the rank. InvalidArgument: not an
+/// address, or the port of the last of `tp` ranks is beyond 65535.
+absl::StatusOr<std::string> RankMetricsAddress(const std::string& address, int rank, int tp);
+
+/// Counters and gauges of one rank, served until destroyed. One thread updates.
+class RankMetrics {
+ public:
+  /// Errors: as ServeMetrics.
+  static absl::StatusOr<std::unique_ptr<RankMetrics>> Serve(const std::string& address);
+
+  /// Counters of `stats` are monotone: what grew since the last call is added.
+  void Update(const ShardStats& stats, int step_tokens, std::size_t cache_bytes_used);
+
+  const MetricRegistry& registry() const { return *registry_; }
+
+ private:
+  RankMetrics();
+
+  struct CounterOf {
+    std::uint64_t ShardStats::*field;
+    Counter* counter;
+  };
+
+  std::unique_ptr<MetricRegistry> registry_;
+  std::vector<CounterOf> counters_;
+  Counter* steps_;
+  Counter* tokens_;
+  Gauge* digest_bytes_;
+  Gauge* workspace_bytes_;
+  Gauge* cache_bytes_;
+  ShardStats last_;
+  std::unique_ptr<MetricServer> server_;
+};
+
+}  // namespace pinboard::app

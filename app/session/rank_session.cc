@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/session/rank_session.h"
+
+#include <algorithm>
+
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "shard/shard_factory.h"
+
+namespace pinboard::app {
+
+absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOptions& options,
+                                                               const RankContext& rank) {
+  std::unique_ptr<RankSession> session(new RankSession(options, rank));
+  engine::EngineOptions engine_options;
+  engine_options.model_dir = options.model_dir;
+  engine_options.block_size = options.block_size;
+  engine_options.cache_blocks = options.cache_blocks;
+  engine_options.collective_deadline = options.deadline;
+  PB_ASSIGN_OR_RETURN(session->engine_, engine::Engine::Load(engine_options, rank.communicator));
+  session->max_step_tokens_ = engine_options.max_step_tokens;
+
+  ShardOptions shard_options;
+  shard_options.model = session->engine_->MakeShardModel();
+  shard_options.observe_all_queries = options.observe_all_queries;
+  shard_options.wait_for_pages = options.wait_for_pages;
+  shard_options.census = options.census;
+  shard_options.rank_deadline_ms = absl::ToInt64Milliseconds(options.deadline);
+  shard_options.round_deadline_ms = shard_options.rank_deadline_ms;
+  PB_ASSIGN_OR_RETURN(session->shard_, CreateShard(shard_options, rank.communicator, rank.store));
+  PB_RETURN_IF_ERROR(session->engine_->Attach(session->shard_.get()));
+
+  if (!options.metrics.empty()) {
+    PB_ASSIGN_OR_RETURN(const std::string address,
+                        RankMetricsAddress(options.metrics, rank.rank, rank.tp));
+    PB_ASSIGN_OR_RETURN(session->metrics_, RankMetrics::Serve(address));
+  }
+  return session;
+}
+
+absl::StatusOr<std::vector<engine::StepOutput>> RankSession::Step(
+    absl::Span<const engine::StepInput> inputs) {
+  auto outputs = engine_->Step(inputs);
+  if (metrics_ != nullptr) {
+    int tokens = 0;
+    for (const engine::StepInput& input : inputs) tokens += static_cast<int>(input.tokens.size());
+    const auto blocks = static_cast<std::size_t>(engine_->total_blocks() - engine_->free_blocks());
+    metrics_->Update(shard_->stats(), tokens, blocks * block_size_ * engine_->RowBytes());
+  }
+  return outputs;
+}
+
+absl::StatusOr<engine::StepOutput> RankSession::Prefill(std::uint64_t sequence,
+                                                        absl::Span<const std::int32_t> prompt) {
+  engine::StepOutput last;
+  while (!prompt.empty()) {
+    const auto chunk =
+        prompt.first(std::min(prompt.size(), static_cast<std::size_t>(max_step_tokens_)));
+    PB_ASSIGN_OR_RETURN(auto outputs, Step({{.sequence = sequence, .tokens = chunk}}));
+    last = std::move(outputs.front());
+    prompt.remove_prefix(chunk.size());
+  }
+  return last;
+}
+
+absl::Time RankSession::Deadline() const { return absl::Now() + deadline_; }
+
+}  // namespace pinboard::app

@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/suite/suite.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace pinboard::app {
+namespace {
+
+using Json = nlohmann::json;
+
+/// Turns one line into an item; errors do not name the line yet.
+class LineReader {
+ public:
+  explicit LineReader(const SuiteVocabulary& vocabulary) : vocabulary_(vocabulary) {}
+
+  absl::StatusOr<SuiteItem> Read(const std::string& line) const {
+    const Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!object.is_object()) {
+      return absl::InvalidArgumentError(
+          R"(not a JSON object: a line is {"context": ..., "continuation": ..., "questions": [...]})");
+    }
+    SuiteItem item;
+    PB_ASSIGN_OR_RETURN(item.context, Tokens(object, "context", /*starts_text=*/true));
+    if (object.contains("continuation")) {
+      PB_ASSIGN_OR_RETURN(item.continuation, Ids(object["continuation"], "continuation", false));
+    }
+    PB_ASSIGN_OR_RETURN(item.questions, Questions(object));
+    return item;
+  }
+
+ private:
+  absl::StatusOr<std::vector<Question>> Questions(const Json& object) const {
+    std::vector<Question> questions;
+    const auto found = object.find("questions");
+    if (found == object.end()) return questions;
+    if (!found->is_array()) return absl::InvalidArgumentError("questions is not a list");
+    for (const Json& entry : *found) {
+      if (!entry.is_object()) return absl::InvalidArgumentError("a question is not an object");
+      Question question;
+      PB_ASSIGN_OR_RETURN(question.prompt, Tokens(entry, "prompt", false));
+      PB_ASSIGN_OR_RETURN(question.answer, Tokens(entry, "answer", false));
+      questions.push_back(std::move(question));
+    }
+    return questions;
+  }
+
+  absl::StatusOr<std::vector<std::int32_t>> Tokens(const Json& object, const char* key,
+                                                   bool starts_text) const {
+    const auto found = object.find(key);
+    if (found == object.end()) return absl::InvalidArgumentError(absl::StrCat(key, " is missing"));
+    PB_ASSIGN_OR_RETURN(auto ids, Ids(*found, key, starts_text));
+    if (ids.empty()) return absl::InvalidArgumentError(absl::StrCat(key, " is empty"));
+    return ids;
+  }
+
+  absl::StatusOr<std::vector<std::int32_t>> Ids(const Json& value, const char* key,
+                                                bool starts_text) const {
+    if (value.is_string()) return vocabulary_.encode(value.get<std::string>(), starts_text);
+    if (!value.is_array()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(key, " is neither a list of token ids nor a string"));
+    }
+    std::vector<std::int32_t> ids;
+    for (const Json& id : value) {
+      if (!id.is_number_integer()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(key, " holds ", id.dump(), ", which is no token id"));
+      }
+      if (id < 0 || id >= vocabulary_.size) {
+        return absl::InvalidArgumentError(absl::StrCat("token id ", id.dump(), " in ", key,
+                                                       " is out of range: the model has 0 to ",
+                                                       vocabulary_.size - 1));
+      }
+      ids.push_back(id.get<std::int32_t>());
+    }
+    return ids;
+  }
+
+  const SuiteVocabulary& vocabulary_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<SuiteItem>> ParseSuite(std::istream& lines, const std::string& name,
+                                                  const SuiteVocabulary& vocabulary, int limit) {
+  const LineReader reader(vocabulary);
+  std::vector<SuiteItem> items;
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    auto item = reader.Read(line);
+    if (!item.ok()) {
+      return absl::Status(item.status().code(),
+                          absl::StrCat(name, ":", number, ": ", item.status().message()));
+    }
+    items.push_back(*std::move(item));
+    if (limit > 0 && static_cast<int>(items.size()) == limit) break;
+  }
+  if (items.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(name, ":1: the suite has no lines"));
+  }
+  return items;
+}
+
+absl::StatusOr<std::vector<SuiteItem>> ReadSuite(const std::string& path,
+                                                 const SuiteVocabulary& vocabulary, int limit) {
+  std::ifstream file(path);
+  if (!file || file.peek() == std::ifstream::traits_type::eof()) {
+    return absl::NotFoundError(absl::StrCat("suite ", path, " cannot be read, or is empty"));
+  }
+  return ParseSuite(file, path, vocabulary, limit);
+}
+
+}  // namespace pinboard::app

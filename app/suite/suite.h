@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// An evaluation suite: contexts, what follows them, and questions about them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <istream>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace pinboard::app {
+
+/// Token ids.
+struct Question {
+  std::vector<std::int32_t> prompt;
+  std::vector<std::int32_t> answer;  // what greedy decoding must produce, exactly
+};
+
+struct SuiteItem {
+  std::vector<std::int32_t> context;
+  std::vector<std::int32_t> continuation;  // may be empty: nothing is scored
+  std::vector<Question> questions;         // may be empty
+};
+
+/// What a suite's lines are checked against, and how their strings become tokens.
+struct SuiteVocabulary {
+  int size = 0;  // ids are 0 .. size - 1
+  /// `starts_text`: a context, which begins with the model's begin-of-text token; the other parts
+  /// continue it. Called for strings only.
+  std::function<absl::StatusOr<std::vector<std::int32_t>>(const std::string& text,
+                                                          bool starts_text)>
+      encode;
+};
+
+/// Reads one JSON object per line:
+///   {"context": T, "continuation": T, "questions": [{"prompt": T, "answer": T}, ...]}
+/// where T is a list of token ids or a string. `continuation` and `questions` may be left out;
+/// other keys are ignored; so are empty lines. Stops after `limit` items (0: no limit).
+///
+/// InvalidArgument, one line that begins "name:line: ": not JSON, a part that is missing, empty or
+/// of another type, an id outside the vocabulary, or a suite without items.
+absl::StatusOr<std::vector<SuiteItem>> ParseSuite(std::istream& lines, const std::string& name,
+                                                  const SuiteVocabulary& vocabulary, int limit);
+
+/// The same from a file. NotFound: it cannot be read.
+absl::StatusOr<std::vector<SuiteItem>> ReadSuite(const std::string& path,
+                                                 const SuiteVocabulary& vocabulary, int limit);
+
+}  // namespace pinboard::app
