@@ -1,0 +1,245 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Faults of the service and of its clients, with real processes over UCX.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+#include <random>
+#include <set>
+
+#include "cache_service/protocol/messages.h"
+#include "tests/cache_service/daemon.h"
+#include "tests/cache_service/test_pages.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+constexpr int kPages = 16;
+constexpr std::size_t kArenaBytes = kPages * kTestPageBytes;
+
+std::unique_ptr<PageStore> Connect(const Daemon& daemon, std::uint64_t group = 1) {
+  auto store = ConnectOverUcx(daemon.address(), group);
+  EXPECT_EQ(store.status(), absl::OkStatus());
+  return *std::move(store);
+}
+
+/// Tries again until the condition holds; false after a time that only a failure reaches.
+bool Eventually(const std::function<bool()>& condition) {
+  const absl::Time deadline = Soon();
+  while (!condition()) {
+    if (absl::Now() > deadline) return false;
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  return true;
+}
+
+TEST(DaemonFaultTest, KilledWhileFetchesWaitEachIsUnavailableOnce) {
+  Daemon daemon(kArenaBytes);
+  const auto store = Connect(daemon);
+  std::vector<PageRef> pages;
+  for (std::uint32_t i = 0; i < 8; ++i) {
+    pages.push_back(TestPage(i));
+    ASSERT_EQ(PublishTestPage(*store, pages.back()), absl::OkStatus());
+  }
+  ASSERT_EQ(FetchTestPage(*store, pages.back()).pin.status(), absl::OkStatus());
+  daemon.process().Signal(SIGSTOP);
+  store->Fetch(pages, absl::InfiniteFuture());
+  store->Fetch(pages, absl::InfiniteFuture());
+  daemon.process().Signal(SIGKILL);
+  std::multiset<std::uint32_t> resolved;
+  for (const FetchResult& result : CollectFetched(*store)) {
+    EXPECT_TRUE(absl::IsUnavailable(result.pin.status())) << result.pin.status();
+    resolved.insert(result.page.key.page);
+  }
+  EXPECT_EQ(resolved.size(), 16);
+  for (std::uint32_t i = 0; i < 8; ++i) EXPECT_EQ(resolved.count(i), 2);
+  EXPECT_TRUE(absl::IsUnavailable(store->Lease(1, kTestPageBytes, Soon()).status()));
+}
+
+TEST(DaemonFaultTest, KilledItLeavesTheMemoryOfLeasesAndPinsUsable) {
+  Daemon daemon(kArenaBytes);
+  const auto store = Connect(daemon);
+  ASSERT_EQ(PublishTestPage(*store, TestPage(1)), absl::OkStatus());
+  FetchResult pinned = FetchTestPage(*store, TestPage(1));
+  ASSERT_EQ(pinned.pin.status(), absl::OkStatus());
+  auto leases = store->Lease(4, kTestPageBytes, Soon());
+  ASSERT_EQ(leases.status(), absl::OkStatus());
+  daemon.process().Signal(SIGKILL);
+  ASSERT_TRUE(Eventually(
+      [&] { return absl::IsUnavailable(store->Lease(1, kTestPageBytes, Soon()).status()); }));
+  for (const PageLease& lease : *leases) FillTestPage(TestPage(2), lease.memory());
+  EXPECT_TRUE(HasTestBytes(TestPage(1), pinned.pin->bytes()));
+  store->Publish(*std::move(leases), std::vector<PageHeader>(4, TestHeader(TestPage(2))));
+  EXPECT_TRUE(absl::IsUnavailable(FetchTestPage(*store, TestPage(2)).pin.status()));
+}
+
+TEST(DaemonFaultTest, StartedAgainItServesNothingOfItsEarlierLife) {
+  auto daemon = std::make_unique<Daemon>(kArenaBytes);
+  const std::string address = daemon->address();
+  const auto store = Connect(*daemon);
+  ASSERT_EQ(PublishTestPage(*store, TestPage(1)), absl::OkStatus());
+  FetchResult pinned = FetchTestPage(*store, TestPage(1));
+  ASSERT_EQ(pinned.pin.status(), absl::OkStatus());
+  auto old_leases = store->Lease(2, kTestPageBytes, Soon());
+  ASSERT_EQ(old_leases.status(), absl::OkStatus());
+  daemon.reset();
+  daemon = std::make_unique<Daemon>(kArenaBytes, address);
+  ASSERT_EQ(daemon->address(), address);
+  ASSERT_TRUE(Eventually([&] { return store->Lease(1, kTestPageBytes, Soon()).ok(); }));
+  EXPECT_TRUE(absl::IsNotFound(FetchTestPage(*store, TestPage(1)).pin.status()));
+  // What was leased of the earlier life is published into nothing.
+  FillTestPage(TestPage(3), (*old_leases)[0].memory());
+  store->Publish(*std::move(old_leases), {TestHeader(TestPage(3)), TestHeader(TestPage(4))});
+  EXPECT_TRUE(absl::IsNotFound(FetchTestPage(*store, TestPage(3)).pin.status()));
+  ASSERT_EQ(PublishTestPage(*store, TestPage(5)), absl::OkStatus());
+  EXPECT_EQ(FetchTestPage(*store, TestPage(5)).pin.status(), absl::OkStatus());
+  EXPECT_TRUE(HasTestBytes(TestPage(1), pinned.pin->bytes()));
+}
+
+TEST(DaemonFaultTest, StoppedItHoldsUpNothingButALeaseUntilItsDeadline) {
+  Daemon daemon(kArenaBytes);
+  const auto store = Connect(daemon);
+  auto leases = store->Lease(1, kTestPageBytes, Soon());
+  ASSERT_EQ(leases.status(), absl::OkStatus());
+  FillTestPage(TestPage(1), leases->front().memory());
+  daemon.process().Signal(SIGSTOP);
+  store->Publish(*std::move(leases), {TestHeader(TestPage(1))});
+  store->Fetch({TestPage(1)}, absl::InfiniteFuture());
+  for (std::uint32_t i = 0; i < 5000; ++i) {  // more than the link keeps waiting
+    store->Fetch({TestPage(1000 + i)}, absl::Now());
+    store->DropSequence(1000 + i);
+    store->TakeFetched();
+  }
+  const auto refused = store->Lease(1, kTestPageBytes, absl::Now() + absl::Milliseconds(20));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(refused.status())) << refused.status();
+  daemon.process().Signal(SIGCONT);
+  bool came = false;
+  for (const FetchResult& result : CollectFetched(*store)) {
+    came = came || (result.page == TestPage(1) && result.pin.ok());
+  }
+  EXPECT_TRUE(came);
+  // The lease that came too late was given back, and so were the pages that came too late.
+  EXPECT_TRUE(Eventually([&] { return store->Lease(kPages, kTestPageBytes, Soon()).ok(); }));
+}
+
+TEST(DaemonFaultTest, AStoreOfAStoppedServiceCanBeDestroyed) {
+  Daemon daemon(kArenaBytes);
+  auto store = Connect(daemon);
+  daemon.process().Signal(SIGSTOP);
+  store->Fetch({TestPage(1)}, absl::InfiniteFuture());
+  store.reset();
+}
+
+TEST(DaemonFaultTest, TheSlabsOfAKilledClientComeBackAndThoseOfAStoppedOneDoNot) {
+  Daemon daemon(kArenaBytes);
+  const auto store = Connect(daemon);
+  ChildProcess holder({BuiltProgram("tests/cache_service/cache_lease_holder"), daemon.address(),
+                       std::to_string(kPages), std::to_string(kTestPageBytes)});
+  ASSERT_EQ(holder.ReadLine(), "holding");
+  EXPECT_TRUE(absl::IsResourceExhausted(store->Lease(1, kTestPageBytes, Soon()).status()));
+  holder.Signal(SIGSTOP);
+  EXPECT_TRUE(absl::IsResourceExhausted(store->Lease(1, kTestPageBytes, Soon()).status()));
+  holder.Signal(SIGKILL);
+  EXPECT_TRUE(Eventually([&] { return store->Lease(kPages, kTestPageBytes, Soon()).ok(); }));
+}
+
+TEST(DaemonFaultTest, AStoreThatIsDestroyedGivesEverythingBackAtOnce) {
+  Daemon daemon(kArenaBytes);
+  const auto other_group = Connect(daemon, 2);
+  {
+    const auto store = Connect(daemon);
+    ASSERT_EQ(PublishTestPage(*store, TestPage(1)), absl::OkStatus());
+    const FetchResult pinned = FetchTestPage(*store, TestPage(1));
+    ASSERT_EQ(pinned.pin.status(), absl::OkStatus());
+    const auto leases = store->Lease(kPages - 1, kTestPageBytes, Soon());
+    ASSERT_EQ(leases.status(), absl::OkStatus());
+  }
+  EXPECT_TRUE(Eventually([&] { return other_group->Lease(kPages, kTestPageBytes, Soon()).ok(); }));
+}
+
+TEST(DaemonFaultTest, TwoGroupsWithTheSameSequenceSeeTheirOwnPages) {
+  Daemon daemon(kArenaBytes);
+  const auto one = Connect(daemon, 1);
+  const auto two = Connect(daemon, 2);
+  ASSERT_EQ(PublishTestPage(*one, TestPage(1)), absl::OkStatus());
+  EXPECT_TRUE(absl::IsNotFound(FetchTestPage(*two, TestPage(1)).pin.status()));
+  two->DropSequence(TestPage(1).key.sequence);
+  EXPECT_EQ(FetchTestPage(*one, TestPage(1)).pin.status(), absl::OkStatus());
+}
+
+TEST(DaemonFaultTest, AFetchThatOvertakesItsPublicationIsStillAHit) {
+  Daemon daemon(kArenaBytes);
+  const auto publisher = Connect(daemon);
+  const auto reader = Connect(daemon);
+  int hits = 0;
+  for (std::uint32_t i = 0; i < 50; ++i) {
+    auto leases = publisher->Lease(1, kTestPageBytes, Soon());
+    ASSERT_EQ(leases.status(), absl::OkStatus());
+    FillTestPage(TestPage(i), leases->front().memory());
+    reader->Fetch({TestPage(i)}, Soon());
+    publisher->Publish(*std::move(leases), {TestHeader(TestPage(i))});
+    for (const FetchResult& result : CollectFetched(*reader)) {
+      if (!result.pin.ok()) continue;
+      ++hits;
+      EXPECT_TRUE(HasTestBytes(TestPage(i), result.pin->bytes()));
+    }
+  }
+  EXPECT_GT(hits, 40);  // a machine that pauses for longer than the grace may lose some
+}
+
+TEST(DaemonFaultTest, AnythingAPeerSendsHarmsNobodyElse) {
+  const std::uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  Daemon daemon(kArenaBytes);
+  const auto store = Connect(daemon);
+  ASSERT_EQ(PublishTestPage(*store, TestPage(1)), absl::OkStatus());
+  const std::vector<std::vector<std::byte>> valid = {
+      EncodeMessage(1, Hello{}),
+      EncodeMessage(2, LeaseRequest{1, 4096}),
+      EncodeMessage(3, LeaseRequest{0xffffffff, 0xffffffffffffffff}),
+      EncodeMessage(4, Publish{{{1, TestHeader(TestPage(1))}}}),
+      EncodeMessage(5, Fetch{{TestPage(1), TestPage(2)}}),
+      EncodeMessage(6, Unpin{{1, 2, 3}}),
+      EncodeMessage(7, ReturnSlabs{{1}}),
+      EncodeMessage(8, Goodbye{1}),
+      EncodeMessage(9, Drop{{TestPage(9)}}),
+      EncodeMessage(10, StatsRequest{}),
+  };
+  for (int attempt = 0; attempt < 40; ++attempt) {
+    auto fabric = transport::MakeUcxFabric();
+    ASSERT_EQ(fabric.status(), absl::OkStatus());
+    bool closed = false;
+    (*fabric)->OnClosed([&closed](transport::PeerId, absl::Status) { closed = true; });
+    const auto peer = (*fabric)->Connect(daemon.address(), Soon());
+    ASSERT_EQ(peer.status(), absl::OkStatus());
+    if (attempt % 2 == 0) (*fabric)->Send(*peer, 1, valid[0], nullptr);
+    for (int message = 0; message < 20 && !closed; ++message) {
+      std::vector<std::byte> bytes = valid[random() % valid.size()];
+      const auto type = std::to_integer<std::uint8_t>(bytes[1]);
+      if (random() % 2 == 0) bytes.resize(random() % (bytes.size() + 8));
+      if (random() % 2 == 0 && !bytes.empty()) {
+        bytes[random() % bytes.size()] ^= static_cast<std::byte>(1U << random() % 8);
+      }
+      (*fabric)->Send(*peer, random() % 4 == 0 ? random() % 64 : type, bytes, nullptr);
+      (*fabric)->Progress();
+    }
+  }
+  const FetchResult result = FetchTestPage(*store, TestPage(1));
+  ASSERT_EQ(result.pin.status(), absl::OkStatus());
+  EXPECT_TRUE(HasTestBytes(TestPage(1), result.pin->bytes()));
+}
+
+TEST(DaemonFaultTest, NobodyListeningIsUnavailable) {
+  std::string address;
+  {
+    Daemon daemon(kArenaBytes);
+    address = daemon.address();
+  }
+  EXPECT_TRUE(absl::IsUnavailable(ConnectOverUcx(address).status()));
+}
+
+}  // namespace
+}  // namespace pinboard::cache_service
