@@ -206,8 +206,8 @@ def main() -> None:
             "digits": sum(digits) / len(digits),
             "by": "numpy, float32",
         }
-    if options.write:
-        (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+        if options.write:
+            (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":
