@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// pinboardd as its operator meets it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "tests/cache_service/child_process.h"
+#include "tests/support/listening_socket.h"
+
+namespace pinboard {
+namespace {
+
+const std::string kReady = "pinboardd: listening on 127.0.0.1:";
+
+std::vector<std::string> Command(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), BuiltProgram("bin/pinboardd"));
+  return arguments;
+}
+
+/// Exit status and the one line of standard error.
+std::pair<int, std::string> Fail(const std::string& arguments) {
+  const std::string command = BuiltProgram("bin/pinboardd") + " " + arguments + " 2>&1 >/dev/null";
+  ChildProcess shell({"/bin/sh", "-c", command});
+  std::string text = shell.ReadLine();
+  EXPECT_EQ(shell.ReadLine(), "") << "more than one line";
+  return {shell.Wait(), text};
+}
+
+TEST(PinboarddTest, SaysWhereItListensAndEndsCleanlyOnASignal) {
+  const auto file =
+      std::filesystem::temp_directory_path() / ("pinboardd_test." + std::to_string(getpid()));
+  for (const int signal : {SIGTERM, SIGINT}) {
+    ChildProcess daemon(Command({"--listen", "127.0.0.1:0", "--arena", "1MiB", "--metrics", "none",
+                                 "--log-level", "error", "--address-file", file.string()}));
+    const std::string line = daemon.ReadLine();
+    EXPECT_THAT(line, ::testing::StartsWith(kReady));
+    std::ifstream written(file);
+    std::string address;
+    EXPECT_TRUE(std::getline(written, address));
+    EXPECT_EQ("pinboardd: listening on " + address, line);
+    daemon.Signal(signal);
+    EXPECT_EQ(daemon.Wait(), 0);
+  }
+  std::filesystem::remove(file);
+}
+
+TEST(PinboarddTest, EndsWithTheProcessThatStartedItWhenAsked) {
+  const std::string command = BuiltProgram("bin/pinboardd") +
+                              " --listen 127.0.0.1:0 --arena 1MiB --metrics none"
+                              " --log-level error --exit-with-parent & wait";
+  ChildProcess shell({"/bin/sh", "-c", command});
+  EXPECT_THAT(shell.ReadLine(), ::testing::StartsWith(kReady));
+  shell.Signal(SIGKILL);
+  EXPECT_EQ(shell.ReadLine(), "");  // the end of the output: the daemon closed it, too
+}
+
+TEST(PinboarddTest, AWrongOptionIsOneLineAndExitStatus2) {
+  EXPECT_EQ(Fail("--nope").first, 2);
+  const auto [status, line] = Fail("--arena 5MB");
+  EXPECT_EQ(status, 2);
+  EXPECT_THAT(line, ::testing::StartsWith("pinboardd: --arena: "));
+}
+
+TEST(PinboarddTest, APortInUseIsOneLineAndExitStatus1) {
+  const ListeningSocket taken;
+  const auto [status, line] =
+      Fail("--log-level error --metrics none --listen 127.0.0.1:" + std::to_string(taken.port()));
+  EXPECT_EQ(status, 1);
+  EXPECT_THAT(line, ::testing::HasSubstr("in use"));
+}
+
+TEST(PinboarddTest, AMetricsPortInUseIsOneLineAndExitStatus1) {
+  const ListeningSocket taken;
+  const auto [status, line] =
+      Fail("--log-level error --listen 127.0.0.1:0 --arena 1MiB --metrics 127.0.0.1:" +
+           std::to_string(taken.port()));
+  EXPECT_EQ(status, 1);
+  EXPECT_THAT(line, ::testing::HasSubstr("in use"));
+}
+
+TEST(PinboarddTest, AnArenaLargerThanMemoryIsOneLineAndExitStatus1) {
+  const auto [status, line] =
+      Fail("--log-level error --metrics none --listen 127.0.0.1:0 --arena 900TiB");
+  EXPECT_EQ(status, 1);
+  EXPECT_THAT(line, ::testing::HasSubstr("--arena 900 TiB does not fit"));
+}
+
+TEST(PinboarddTest, AnArenaThatHoldsNoPageIsRefused) {
+  const auto [status, line] =
+      Fail("--log-level error --metrics none --listen 127.0.0.1:0 --arena 20");
+  EXPECT_EQ(status, 1);
+  EXPECT_THAT(line, ::testing::HasSubstr("holds no page"));
+}
+
+}  // namespace
+}  // namespace pinboard

@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The server's half of the protocol, spoken by hand.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "cache_service/protocol/messages.h"
+#include "cache_service/protocol/process_identity.h"
+#include "tests/cache_service/daemon.h"
+#include "tests/cache_service/test_pages.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+constexpr int kPages = 16;
+
+/// A client without any of a client's care.
+class RawClient {
+ public:
+  explicit RawClient(const std::string& address) : fabric_(*transport::MakeUcxFabric()) {
+    fabric_->OnClosed([this](transport::PeerId, absl::Status) { closed_ = true; });
+    peer_ = *fabric_->Connect(address, Soon());
+  }
+
+  template <typename Message>
+  void Send(const Message& message, std::uint64_t request = 1) {
+    fabric_->Send(peer_, static_cast<std::uint8_t>(Message::kType), EncodeMessage(request, message),
+                  nullptr);
+  }
+  /// The next message of this type.
+  template <typename Message>
+  Envelope<Message> Receive() {
+    std::optional<Envelope<Message>> received;
+    fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType),
+                       [&received](transport::PeerId, absl::Span<const std::byte> payload) {
+                         received = *DecodeMessage<Message>(payload);
+                       });
+    while (!received.has_value() && !closed_ && absl::Now() < give_up_) Wait();
+    EXPECT_TRUE(received.has_value());
+    fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType), nullptr);
+    return received.value_or(Envelope<Message>{});
+  }
+  template <typename Reply, typename Message>
+  Reply Ask(const Message& message) {
+    Send(message, 77);
+    const Envelope<Reply> reply = Receive<Reply>();
+    EXPECT_EQ(reply.request, 77);
+    return reply.message;
+  }
+  Welcome Greet(std::uint64_t group = 1) {
+    Hello hello;
+    hello.group = group;
+    hello.process = CurrentProcess();
+    hello.name = "raw";
+    return Ask<Welcome>(hello);
+  }
+  bool IsClosedByService() {
+    while (!closed_ && absl::Now() < give_up_) Wait();
+    return closed_;
+  }
+
+ private:
+  void Wait() { fabric_->WaitUntil(give_up_); }
+
+  std::unique_ptr<transport::Fabric> fabric_;
+  transport::PeerId peer_;
+  bool closed_ = false;
+  const absl::Time give_up_ = Soon();
+};
+
+class ServerProtocolTest : public ::testing::Test {
+ protected:
+  int Leasable(RawClient& client) {
+    for (std::uint32_t count = kPages; count > 0; --count) {
+      const auto reply = client.Ask<LeaseReply>(LeaseRequest{count, kTestPageBytes});
+      if (reply.code != 0) continue;
+      ReturnSlabs back;
+      for (const SlabLocation& slab : reply.slabs) back.slabs.push_back(slab.slab);
+      client.Send(back);
+      return static_cast<int>(count);
+    }
+    return 0;
+  }
+
+  Daemon daemon_{kPages * kTestPageBytes};
+};
+
+TEST_F(ServerProtocolTest, AgreesOnTheHighestVersionBothSpeak) {
+  RawClient client(daemon_.address());
+  Hello hello;
+  hello.max_version = 999;
+  const Welcome welcome = client.Ask<Welcome>(hello);
+  EXPECT_EQ(welcome.version, kMaxProtocolVersion);
+  EXPECT_NE(welcome.incarnation, 0);
+  EXPECT_EQ(welcome.max_page_bytes, kPages * kTestPageBytes);
+}
+
+TEST_F(ServerProtocolTest, RefusesAVersionItDoesNotSpeakAndSaysWhy) {
+  RawClient client(daemon_.address());
+  Hello hello;
+  hello.min_version = kMaxProtocolVersion + 1;
+  hello.max_version = kMaxProtocolVersion + 2;
+  client.Send(hello);
+  const Error error = client.Receive<Error>().message;
+  EXPECT_EQ(error.code, static_cast<int>(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(error.text, ::testing::HasSubstr("update the older one"));
+  EXPECT_TRUE(client.IsClosedByService());
+}
+
+TEST_F(ServerProtocolTest, ClosesAClientThatDoesNotSayHelloFirst) {
+  RawClient client(daemon_.address());
+  client.Send(LeaseRequest{1, 64});
+  EXPECT_TRUE(client.IsClosedByService());
+}
+
+TEST_F(ServerProtocolTest, ClosesAClientThatTouchesASlabOfAnother) {
+  RawClient owner(daemon_.address());
+  owner.Greet();
+  const auto leased = owner.Ask<LeaseReply>(LeaseRequest{1, kTestPageBytes});
+  ASSERT_EQ(leased.slabs.size(), 1);
+  RawClient thief(daemon_.address());
+  thief.Greet();
+  thief.Send(Publish{{{leased.slabs[0].slab, TestHeader(TestPage(1))}}});
+  EXPECT_TRUE(thief.IsClosedByService());
+  owner.Send(Publish{{{leased.slabs[0].slab, TestHeader(TestPage(1))}}});
+  EXPECT_EQ(owner.Ask<FetchReply>(Fetch{{TestPage(1)}}).pages.at(0).miss, MissCause::kNone);
+}
+
+TEST_F(ServerProtocolTest, ALostConnectionOfALivingProcessQuarantinesItsSlabs) {
+  RawClient observer(daemon_.address());
+  observer.Greet();
+  Welcome first_life;
+  {
+    RawClient client(daemon_.address());
+    first_life = client.Greet();
+    ASSERT_EQ(client.Ask<LeaseReply>(LeaseRequest{5, kTestPageBytes}).slabs.size(), 5);
+  }  // no Goodbye; this process goes on
+  EXPECT_EQ(Leasable(observer), kPages - 5);
+  const std::string name = "pinboard_service_slabs{state=\"quarantined\"}";
+  std::uint64_t quarantined = 0;
+  while (quarantined == 0) {
+    for (const StatsEntry& entry : observer.Ask<StatsReply>(StatsRequest{}).entries) {
+      if (entry.name == name) quarantined = entry.value;
+    }
+  }
+  EXPECT_EQ(quarantined, 5);
+  EXPECT_EQ(Leasable(observer), kPages - 5);
+
+  // The same process connects again and tells that nothing of the first connection is used.
+  RawClient again(daemon_.address());
+  again.Greet();
+  again.Send(Goodbye{first_life.client});
+  EXPECT_EQ(Leasable(again), kPages);
+}
+
+TEST_F(ServerProtocolTest, AGoodbyeForAnotherGroupIsRefused) {
+  RawClient owner(daemon_.address());
+  const Welcome welcome = owner.Greet(1);
+  RawClient stranger(daemon_.address());
+  stranger.Greet(2);
+  stranger.Send(Goodbye{welcome.client});
+  EXPECT_TRUE(stranger.IsClosedByService());
+  EXPECT_EQ(Leasable(owner), kPages);
+}
+
+TEST_F(ServerProtocolTest, AMissSaysItsCause) {
+  RawClient client(daemon_.address());
+  client.Greet();
+  const auto leased = client.Ask<LeaseReply>(LeaseRequest{1, kTestPageBytes});
+  client.Send(Publish{{{leased.slabs.at(0).slab, TestHeader(TestPage(1, 5))}}});
+  EXPECT_EQ(client.Ask<FetchReply>(Fetch{{TestPage(1, 4)}}).pages.at(0).miss,
+            MissCause::kGeneration);
+  EXPECT_EQ(client.Ask<FetchReply>(Fetch{{TestPage(1, 6)}}).pages.at(0).miss, MissCause::kUnknown);
+  client.Send(Drop{{TestPage(1, 5)}});
+  EXPECT_EQ(client.Ask<FetchReply>(Fetch{{TestPage(1, 5)}}).pages.at(0).miss, MissCause::kDropped);
+}
+
+TEST_F(ServerProtocolTest, AnImpossibleLeaseIsRefusedAndTheConnectionStays) {
+  RawClient client(daemon_.address());
+  client.Greet();
+  for (const LeaseRequest& request :
+       {LeaseRequest{0xffffffff, 64}, LeaseRequest{1, 0}, LeaseRequest{1, ~std::uint64_t{0}},
+        LeaseRequest{60000, 65536}}) {
+    const auto reply = client.Ask<LeaseReply>(request);
+    EXPECT_NE(reply.code, 0);
+    EXPECT_FALSE(reply.text.empty());
+  }
+  EXPECT_EQ(Leasable(client), kPages);
+}
+
+}  // namespace
+}  // namespace pinboard::cache_service
