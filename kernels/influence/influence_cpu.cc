@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
@@ -12,7 +13,7 @@
 namespace pinboard::kernels {
 namespace {
 
-constexpr double kInformationLimit = 64.0;
+constexpr double kLargestInformation = 64.0 - 0x1p-25;  // of an int32 with 25 fraction bits
 
 bool NeedsAttention(ScoreRule rule) {
   return rule == ScoreRule::kAttention || rule == ScoreRule::kPublished ||
@@ -94,10 +95,10 @@ absl::Status Information(absl::Span<const float> shift, absl::Span<const float> 
   }
   for (std::size_t t = 0; t < out.size(); ++t) {
     const double information = InformationOf(shift[t], entropy[t], tau);
-    if (!(information > -kInformationLimit && information < kInformationLimit)) {
+    if (!(std::abs(information) <= kLargestInformation)) {
       return absl::InvalidArgumentError(absl::StrCat("Information: (", shift[t], " + ", tau, ") * ",
-                                                     entropy[t], " of token ", t, " is not below ",
-                                                     kInformationLimit));
+                                                     entropy[t], " of token ", t,
+                                                     " is not below 64"));
     }
     out[t] = ToFixed32(information, kInformationFractionBits);
   }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
-#include <vector>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -71,16 +71,16 @@ absl::StatusOr<std::uint64_t> PageGather(const PageCopyArgs& args,
   PB_RETURN_IF_ERROR(CheckPage("PageGather", args, end_row, page.size()));
 
   // Packed here first: the page may be mapped memory that is slow to read back.
-  std::vector<std::byte> packed(page.size());
-  std::byte* at = packed.data();
+  const auto packed = std::make_unique_for_overwrite<std::byte[]>(page.size());
+  std::byte* at = packed.get();
   for (const std::int32_t row : rows) {
     ForEachPiece(args, row, [&](const std::byte* piece, std::size_t bytes) {
       std::memcpy(at, piece, bytes);
       at += bytes;
     });
   }
-  std::memcpy(page.data(), packed.data(), packed.size());
-  return PageTag(packed, identity);
+  std::memcpy(page.data(), packed.get(), page.size());
+  return PageTag({packed.get(), page.size()}, identity);
 }
 
 absl::Status PageScatter(const PageCopyArgs& args, int first_row, const PageIdentity& identity,

@@ -44,6 +44,10 @@ TEST(InformationTest, RefusesSizesThatDisagreeAndValuesThatDoNotFit) {
   EXPECT_EQ(Information({1.0F, 1.0F}, {1.0F}, 1.0, span).code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Information({1.0F}, {64.0F}, 1.0, span).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Information({0.0F}, {64.0F}, 1.0 - 0x1p-40, span).code(),
+            absl::StatusCode::kInvalidArgument)
+      << "rounds to 64";
+  EXPECT_TRUE(Information({0.0F}, {63.99999F}, 1.0, span).ok());
   EXPECT_EQ(Information({1.0F}, {NAN}, 1.0, span).code(), absl::StatusCode::kInvalidArgument);
 }
 
