@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// What the service counts, exported to Prometheus and to `pinboard stat` from one table.
+// What the service counts, exported to Prometheus and in the Stats message from one table.
 #pragma once
 
 #include <array>
