@@ -42,6 +42,7 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
 absl::StatusOr<std::vector<engine::StepOutput>> RankSession::Step(
     absl::Span<const engine::StepInput> inputs) {
   auto outputs = engine_->Step(inputs);
+  ++steps_;
   if (metrics_ != nullptr) {
     int tokens = 0;
     for (const engine::StepInput& input : inputs) tokens += static_cast<int>(input.tokens.size());

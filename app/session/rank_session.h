@@ -53,6 +53,7 @@ class RankSession {
   absl::StatusOr<engine::StepOutput> Prefill(std::uint64_t sequence,
                                              absl::Span<const std::int32_t> prompt);
 
+  std::int64_t steps() const { return steps_; }
   int max_step_tokens() const { return max_step_tokens_; }
   absl::Time Deadline() const;
 
@@ -65,6 +66,7 @@ class RankSession {
   const absl::Duration deadline_;
   int max_step_tokens_ = 0;
   std::uint64_t last_sequence_ = 0;
+  std::int64_t steps_ = 0;
   std::unique_ptr<Shard> shard_;  // outlives its use by the engine
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<RankMetrics> metrics_;  // null: not served

@@ -1,0 +1,143 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/eval/arm.h"
+
+#include <array>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "app/flags/flags.h"
+#include "base/status_macros.h"
+#include "scheduler/policy/policy.h"
+#include "scheduler/round_plan.h"
+
+namespace pinboard::app {
+namespace {
+
+absl::Status SetReal(const std::string& text, double* target) {
+  if (absl::SimpleAtod(text, target)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a number"));
+}
+
+template <typename Int>
+absl::Status SetInt(const std::string& text, Int* target) {
+  if (absl::SimpleAtoi(text, target)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a whole number"));
+}
+
+absl::Status SetFusion(const std::string& text, std::string* target) {
+  *target = text;
+  if (text == "published" || text == "max") return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is neither published nor max"));
+}
+
+struct ArmOption {
+  const char* name;
+  bool in_label;  // false: the results have a field for it
+  absl::Status (*set)(const std::string& value, SequenceOptions* options);
+};
+
+using Options = SequenceOptions;
+using Text = const std::string&;
+constexpr std::array kOptions = {
+    ArmOption{"fusion", true, [](Text v, Options* o) { return SetFusion(v, &o->fusion); }},
+    ArmOption{"alpha", true, [](Text v, Options* o) { return SetReal(v, &o->alpha); }},
+    ArmOption{"tau", true, [](Text v, Options* o) { return SetReal(v, &o->tau); }},
+    ArmOption{"window", true, [](Text v, Options* o) { return SetInt(v, &o->window); }},
+    ArmOption{"seed", true, [](Text v, Options* o) { return SetInt(v, &o->seed); }},
+    ArmOption{"budget", false, [](Text v, Options* o) { return SetReal(v, &o->budget); }},
+    ArmOption{"band", false, [](Text v, Options* o) { return SetReal(v, &o->band); }},
+    ArmOption{"recall-pages", false,
+              [](Text v, Options* o) { return SetInt(v, &o->recall_pages); }},
+};
+
+absl::Status ApplyOption(const std::string& text, Arm* arm, bool* own_budget) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+  for (const ArmOption& option : kOptions) {
+    if (parts.first != option.name) continue;
+    PB_RETURN_IF_ERROR(option.set(parts.second, &arm->options));
+    if (option.in_label) absl::StrAppend(&arm->policy, ":", text);
+    *own_budget |= parts.first == "budget";
+    return absl::OkStatus();
+  }
+  std::vector<std::string> known;
+  for (const ArmOption& option : kOptions) known.emplace_back(option.name);
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown option '", parts.first, "': known are ", absl::StrJoin(known, ", ")));
+}
+
+/// Asks the scheduler, which owns the names and the ranges.
+absl::Status Check(Arm* arm) {
+  const SequenceOptions& options = arm->options;
+  scheduler::MethodOptions method;
+  method.alpha = options.alpha;
+  method.tau = options.tau;
+  method.window = options.window;
+  PB_ASSIGN_OR_RETURN(const scheduler::PolicySpec spec,
+                      scheduler::MakePolicy(options.policy, method));
+  arm->keeps_all = spec.keeps_all();
+  arm->looks_at_all_queries = spec.queries == AttentionQueries::kAll;
+  return scheduler::Validate({options.budget, options.band, options.recall_pages});
+}
+
+absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& defaults,
+                             bool has_service, bool* own_budget) {
+  const std::vector<std::string> pieces = absl::StrSplit(text, ':');
+  Arm arm;
+  arm.options = defaults;
+  arm.options.policy = pieces.front();
+  arm.policy = pieces.front();
+  for (std::size_t i = 1; i < pieces.size(); ++i) {
+    PB_RETURN_IF_ERROR(ApplyOption(pieces[i], &arm, own_budget));
+  }
+  PB_RETURN_IF_ERROR(Check(&arm));
+  if (!has_service || arm.keeps_all) {
+    arm.options.band = 0.0;
+    arm.options.recall_pages = 0;
+  }
+  return arm;
+}
+
+absl::StatusOr<std::vector<double>> ParseBudgets(const std::string& text) {
+  std::vector<double> budgets;
+  absl::Status status = ParseReals(text, &budgets);
+  for (const double budget : budgets) status.Update(scheduler::Validate({.budget = budget}));
+  if (status.ok()) return budgets;
+  return absl::InvalidArgumentError(absl::StrCat("--budget: ", status.message()));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const std::string& budgets,
+                                           const SequenceOptions& defaults, bool has_service) {
+  PB_ASSIGN_OR_RETURN(const std::vector<double> shares, ParseBudgets(budgets));
+  std::vector<Arm> arms;
+  const std::vector<std::string> texts = absl::StrSplit(policies, ',');
+  for (const std::string& text : texts) {
+    bool own_budget = false;
+    auto parsed = ParseArm(text, defaults, has_service, &own_budget);
+    if (!parsed.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--policy ", text, ": ", parsed.status().message()));
+    }
+    if (parsed->keeps_all) {
+      parsed->options.budget = 1.0;
+      parsed->budgets = shares;
+      arms.push_back(*std::move(parsed));
+      continue;
+    }
+    const std::vector<double> own = {parsed->options.budget};
+    for (const double share : own_budget ? own : shares) {
+      Arm arm = *parsed;
+      arm.options.budget = share;
+      arm.budgets = {share};
+      arms.push_back(std::move(arm));
+    }
+  }
+  return arms;
+}
+
+}  // namespace pinboard::app

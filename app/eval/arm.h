@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// One arm of an evaluation: a policy with its options and its budget.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "pinboard/shard.h"
+
+namespace pinboard::app {
+
+struct Arm {
+  /// The policy as written, without the options that have a field of their own in the results
+  /// (budget, band, recall-pages): "infokv:fusion=max".
+  std::string policy;
+  SequenceOptions options;
+  /// Budgets this arm is reported under: options.budget alone, or for `full`, which ignores it, all
+  /// of the run.
+  std::vector<double> budgets;
+  bool keeps_all = false;
+  bool looks_at_all_queries = false;
+};
+
+/// `policies`: POLICY[:OPTION=VALUE]..., comma-separated, each run at every budget of `budgets`
+/// unless it names its own. Options: fusion, alpha, tau, window, seed, budget, band, recall-pages.
+/// What an arm leaves out comes from `defaults`. Without a service (`has_service` false) band and
+/// recall_pages are 0 whatever is asked for.
+///
+/// InvalidArgument, one line: an unknown policy (with the known ones) or option, or a value out of
+/// its range.
+absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const std::string& budgets,
+                                           const SequenceOptions& defaults, bool has_service);
+
+}  // namespace pinboard::app

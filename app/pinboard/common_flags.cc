@@ -1,0 +1,100 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/pinboard/common_flags.h"
+
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "app/session/model_files.h"
+#include "base/byte_size.h"
+#include "base/socket_address.h"
+#include "base/status_macros.h"
+
+namespace pinboard::app {
+namespace {
+
+absl::Status InFlag(const char* flag, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(flag, ": ", status.message()));
+}
+
+absl::Status CheckService(const std::string& service) {
+  if (service == "auto" || service == "none") return absl::OkStatus();
+  if (ParseSocketAddress(service).ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--service: '", service, "' is neither auto, none nor an address such as 127.0.0.1:7700"));
+}
+
+}  // namespace
+
+void AddModelFlags(FlagTable* flags, CommonFlags* common) {
+  flags->Section("Model");
+  flags->Text("model", "DIR", "Hugging Face directory: config.json, *.safetensors, tokenizer.json.",
+              &common->model);
+  flags->Int("tp", "N", "Tensor-parallel ranks, one process each.", 1, 64, &common->tp);
+}
+
+void AddMethodFlags(FlagTable* flags, SequenceOptions* options) {
+  flags->Text("fusion", "NAME",
+              "How infokv and pinboard join attention and information: published "
+              "or max.",
+              &options->fusion);
+  flags->Real("alpha", "A", "Weight of attention against information, 0 to 1.", &options->alpha);
+  flags->Real("tau", "T", "Information is (shift + tau) * entropy.", &options->tau);
+  flags->Int("window", "W", "Queries looked at, and most recent rows that always stay.", 1, 1024,
+             &options->window);
+  flags->Real("band", "SHARE", "Share of the length that is offloaded to the cache service.",
+              &options->band);
+  flags->Int("recall-pages", "N", "Pages of 16 rows per layer and sequence that are held ready.", 0,
+             1024, &options->recall_pages);
+}
+
+void AddRunFlags(FlagTable* flags, CommonFlags* common) {
+  flags->Section("Run");
+  flags->Text("service", "WHERE",
+              "Cache service: auto starts one for this run, none goes without "
+              "(no band, no recall), HOST:PORT is a pinboardd.",
+              &common->service);
+  flags->Text("service-arena", "SIZE", "Memory of --service auto.", &common->service_arena);
+  flags->Int("block-size", "N", "Tokens in a block of the KV cache: 16, 32 or 64.", 16, 64,
+             &common->block_size);
+  flags->Text("metrics", "HOST:PORT", "Serve Prometheus metrics: rank 0 there, rank r at PORT + r.",
+              &common->metrics);
+  flags->Switch("help", "Show this.", &common->help);
+}
+
+absl::Status CheckCommon(const CommonFlags& common) {
+  if (common.model.empty()) {
+    return absl::InvalidArgumentError("--model is missing: a Hugging Face directory");
+  }
+  if (common.block_size != 16 && common.block_size != 32 && common.block_size != 64) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--block-size is ", common.block_size, ": use 16, 32 or 64"));
+  }
+  PB_RETURN_IF_ERROR(CheckService(common.service));
+  PB_RETURN_IF_ERROR(InFlag("--service-arena", ParseByteSize(common.service_arena).status()));
+  if (!common.metrics.empty()) {
+    PB_RETURN_IF_ERROR(
+        InFlag("--metrics", RankMetricsAddress(common.metrics, 0, common.tp).status()));
+  }
+  return CheckModel(common.model, common.tp).status();
+}
+
+GroupOptions ToGroupOptions(const CommonFlags& common) {
+  return {.tp = common.tp, .service = common.service, .service_arena = common.service_arena};
+}
+
+SessionOptions ToSessionOptions(const CommonFlags& common) {
+  SessionOptions session;
+  session.model_dir = common.model;
+  session.block_size = common.block_size;
+  session.metrics = common.metrics;
+  return session;
+}
+
+int UsageError(const absl::Status& status) {
+  std::fprintf(stderr, "pinboard: %s\n", std::string(status.message()).c_str());
+  return 2;
+}
+
+}  // namespace pinboard::app

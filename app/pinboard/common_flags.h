@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Options that generate and eval share.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "app/flags/flags.h"
+#include "app/launch/rank_group.h"
+#include "app/session/rank_session.h"
+#include "engine/model_config.h"
+#include "pinboard/shard.h"
+
+namespace pinboard::app {
+
+struct CommonFlags {
+  std::string model;
+  int tp = 1;
+  std::string service = "auto";
+  std::string service_arena = "512MiB";
+  int block_size = 16;
+  std::string metrics;
+  bool help = false;
+};
+
+void AddModelFlags(FlagTable* flags, CommonFlags* common);
+/// --fusion, --alpha, --tau, --window, --band, --recall-pages.
+void AddMethodFlags(FlagTable* flags, SequenceOptions* options);
+void AddRunFlags(FlagTable* flags, CommonFlags* common);
+
+/// InvalidArgument, NotFound, Unimplemented: one line on the first thing that cannot work, the
+/// model's configuration included.
+absl::Status CheckCommon(const CommonFlags& common);
+
+GroupOptions ToGroupOptions(const CommonFlags& common);
+SessionOptions ToSessionOptions(const CommonFlags& common);
+
+/// Writes one line, "pinboard: ...", and returns the exit code of a usage error.
+int UsageError(const absl::Status& status);
+
+}  // namespace pinboard::app

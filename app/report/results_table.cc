@@ -1,0 +1,100 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/report/results_table.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace pinboard::app {
+namespace {
+
+using Row = std::vector<std::string>;
+
+std::string Real(double sum, std::int64_t count, int digits) {
+  return count > 0 ? absl::StrFormat("%.*f", digits, sum / static_cast<double>(count)) : "-";
+}
+
+std::string Percent(double sum, double count) {
+  return count > 0 ? absl::StrFormat("%.1f %%", 100.0 * sum / count) : "-";
+}
+
+Row RowOf(const EvalResults& run, const Arm& arm, const ArmResult& r) {
+  const double gpu_bytes = static_cast<double>(r.resident_kv_bytes + r.digest_bytes);
+  const double full_bytes = static_cast<double>(r.context_tokens) * run.row_bytes;
+  const bool recalls = r.ring_pages_seen > 0;
+  return {arm.policy,
+          arm.keeps_all ? "-" : absl::StrFormat("%g %%", 100.0 * arm.options.budget),
+          arm.options.band > 0 ? absl::StrFormat("%g %%", 100.0 * arm.options.band) : "-",
+          arm.options.band > 0 ? absl::StrCat(arm.options.recall_pages) : "-",
+          Real(gpu_bytes / 1024.0, r.contexts, 0),
+          Percent(gpu_bytes, full_bytes),
+          Percent(static_cast<double>(r.correct), static_cast<double>(r.questions)),
+          Real(r.kl_sum, r.kl_tokens, 4),
+          Real(r.nll_sum, r.nll_tokens, 3),
+          recalls ? absl::StrCat(r.pages_recalled) : "-",
+          recalls ? Percent(static_cast<double>(r.pages_recalled),
+                            static_cast<double>(r.ring_pages_seen))
+                  : "-",
+          recalls ? Real(static_cast<double>(r.recall_lag_steps), r.pages_recalled, 1) : "-",
+          recalls ? absl::StrCat(r.misses) : "-",
+          recalls ? absl::StrCat(r.waits) : "-",
+          absl::StrFormat("%.1f", r.seconds)};
+}
+
+std::string Aligned(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const Row& row : rows) {
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    absl::StrAppend(&text, row[0], std::string(widths[0] - row[0].size(), ' '));
+    for (std::size_t c = 1; c < row.size(); ++c) {
+      absl::StrAppend(&text, "  ", std::string(widths[c] - row[c].size(), ' '), row[c]);
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  return text;
+}
+
+/// What must not be overlooked.
+std::string Warnings(const EvalResults& results) {
+  std::int64_t kept_all = 0;
+  std::int64_t mismatches = 0;
+  for (const ArmResult& r : results.results) {
+    kept_all += r.rounds_kept_all;
+    mismatches += r.keepset_mismatches;
+  }
+  if (kept_all + mismatches == 0) return "";
+  return absl::StrCat("CAUTION: ", kept_all, " rounds kept everything (", mismatches,
+                      " because the ranks' plans differed): their arms were not compressed.\n");
+}
+
+}  // namespace
+
+std::string ResultsTable(const EvalResults& results) {
+  std::vector<Row> rows = {{"policy", "budget", "band", "pages", "GPU KiB", "share", "answered",
+                            "KL", "NLL", "recalled", "churn", "lag", "misses", "waits", "s"}};
+  for (std::size_t i = 0; i < results.arms.size(); ++i) {
+    rows.push_back(RowOf(results, results.arms[i], results.results[i]));
+  }
+  const ArmResult& any = results.results.front();
+  return absl::StrCat(
+      absl::StrFormat("%s, %s, tp %d: %d contexts of %s tokens, %d questions\n", results.model,
+                      results.suite, results.tp, any.contexts,
+                      Real(static_cast<double>(any.context_tokens), any.contexts, 0),
+                      any.questions),
+      Aligned(rows), Warnings(results),
+      "GPU KiB: kept rows, ring and digests of one context, all layers and ranks; share: of the "
+      "full cache.\n"
+      "answered: questions with every token right. KL(full || compressed) and NLL: nats per "
+      "continuation token.\n"
+      "recalled: pages, per layer; churn: of the ring in a step; lag: steps from wanted to "
+      "visible.\n");
+}
+
+}  // namespace pinboard::app
