@@ -35,11 +35,26 @@ PB_ALWAYS_INLINE float FastExp(float x) {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(series) + exponent);
 }
 
+/// Lane by lane: compilers do not reorder a maximum of floats by themselves.
+PB_ALWAYS_INLINE float Highest(const float* values, int count) {
+  constexpr int kLanes = 16;
+  float lanes[kLanes];
+  std::fill_n(lanes, kLanes, values[0]);
+  int i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+#pragma omp simd
+    for (int lane = 0; lane < kLanes; ++lane) {
+      lanes[lane] = values[i + lane] > lanes[lane] ? values[i + lane] : lanes[lane];
+    }
+  }
+  float highest = *std::max_element(lanes, lanes + kLanes);
+  for (; i < count; ++i) highest = std::max(highest, values[i]);
+  return highest;
+}
+
 PB_ALWAYS_INLINE float ExponentiateRowBody(float* logits, int count) {
-  float highest = logits[0];
-#pragma omp simd reduction(max : highest)
-  for (int i = 0; i < count; ++i) highest = logits[i] > highest ? logits[i] : highest;
-    // Clamped in a loop of its own: inside the next one the compilers make it a branch.
+  const float highest = Highest(logits, count);
+  // Clamped in a loop of its own: inside the next one the compilers make it a branch.
 #pragma omp simd
   for (int i = 0; i < count; ++i) logits[i] = std::max(logits[i] - highest, kLowestExponent);
   float sum = 0;
@@ -58,7 +73,7 @@ PB_ALWAYS_INLINE void SiluTimesBody(const float* up, std::size_t count, float* g
     float* x = gate + first;
 #pragma omp simd
     for (std::size_t i = 0; i < size; ++i) {
-      exponents[i] = std::clamp(-x[i], kLowestExponent, -kLowestExponent);
+      exponents[i] = std::min(std::max(-x[i], kLowestExponent), -kLowestExponent);
     }
 #pragma omp simd
     for (std::size_t i = 0; i < size; ++i) {

@@ -35,11 +35,15 @@ struct HeadRows {
 };
 
 void ReadRows(const HeadRows& source, DType dtype, int rows, int dim, float* out) {
-  for (int row = 0; row < rows; ++row, out += dim) {
-    if (dtype == DType::kF32) {
-      std::memcpy(out, source.Row(row), dim * sizeof(float));
-    } else {
-      BFloat16ToFloats(source.Row(row), dim, out);
+  for (int first = 0; first < rows; first += source.block_size) {
+    const int count = std::min(source.block_size, rows - first);
+    const std::byte* row = source.Row(first);
+    for (int i = 0; i < count; ++i, row += source.plane.token_stride, out += dim) {
+      if (dtype == DType::kF32) {
+        std::memcpy(out, row, dim * sizeof(float));
+      } else {
+        BFloat16ToFloats(row, dim, out);
+      }
     }
   }
 }

@@ -130,23 +130,25 @@ TEST(KvCacheTest, MlaRowsHoldTheLatentOnce) {
   EXPECT_EQ(cache->layer(0).value.base, nullptr);
   EXPECT_EQ(cache->BlockBytes(), 2U * 16 * 6 * 2);
   const auto keys = Counting(6, 3);
-  cache->WriteRows(0, {{1}}, 0, 1, keys, {});
+  const std::vector<std::int32_t> table = {1};
+  cache->WriteRows(0, table, 0, 1, keys, {});
   std::vector<float> out(6);
-  cache->ReadKeys(0, {{1}}, 1, 0, out.data());
+  cache->ReadKeys(0, table, 1, 0, out.data());
   EXPECT_EQ(out, keys);
 }
 
 TEST(KvCacheTest, CopiedBlocksAreEqualInEveryLayerAndApart) {
   const auto cache = *KvCache::Create(Options(DType::kF32, false, 16));
+  const std::vector<std::int32_t> source = {0}, target = {4};
   for (int layer = 0; layer < 2; ++layer) {
-    cache->WriteRows(layer, {{0}}, 0, 1, Counting(12, layer), Counting(12, 50 + layer));
+    cache->WriteRows(layer, source, 0, 1, Counting(12, layer), Counting(12, 50 + layer));
   }
-  cache->CopyBlocks({0}, {4});
-  cache->WriteRows(1, {{0}}, 0, 1, Counting(12, 200), Counting(12, 200));
+  cache->CopyBlocks(source, target);
+  cache->WriteRows(1, source, 0, 1, Counting(12, 200), Counting(12, 200));
   std::vector<float> out(6);
-  cache->ReadKeys(1, {{4}}, 1, 0, out.data());
+  cache->ReadKeys(1, target, 1, 0, out.data());
   EXPECT_EQ(out[0], 1.0F);
-  cache->ReadValues(0, {{4}}, 1, 1, out.data());
+  cache->ReadValues(0, target, 1, 1, out.data());
   EXPECT_EQ(out[0], 56.0F);
 }
 
