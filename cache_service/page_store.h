@@ -138,7 +138,8 @@ class PageStore {
   /// exactly once, at the latest by `deadline`.
   virtual void Fetch(absl::Span<const PageRef> pages, absl::Time deadline) = 0;
   virtual std::vector<FetchResult> TakeFetched() = 0;
-  /// Sleeps until a fetch has resolved or the deadline; false on the deadline.
+  /// Sleeps until a result can be taken or the deadline; false on the deadline, and at once where
+  /// no fetch is under way.
   virtual bool WaitFetched(absl::Time deadline) = 0;
 
   /// Forgets pages, or everything of a sequence (all layers and shards).

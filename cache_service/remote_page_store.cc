@@ -40,6 +40,7 @@ class RemotePageStore final : public PageStore {
     }
     link_.fabric().Wake();
     if (thread_.joinable()) thread_.join();
+    TakeFetched();  // pins that nobody took give back through the link
   }
 
   absl::Status Start(absl::Time deadline) {

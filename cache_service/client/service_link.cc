@@ -88,9 +88,7 @@ bool ServiceLink::IsPartner(PeerId peer) const {
                                : current_ != nullptr && current_->peer == peer;
 }
 
-bool ServiceLink::Congested() const {
-  return sends_in_flight_ + after_puts_.size() > kMaxWaiting;
-}
+bool ServiceLink::Congested() const { return sends_in_flight_ + after_puts_.size() > kMaxWaiting; }
 
 absl::Status ServiceLink::Connect(absl::Time deadline) {
   PB_ASSIGN_OR_RETURN(const PeerId peer, fabric_->Connect(address_, deadline));

@@ -304,9 +304,12 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
   LogInfo("lost ", session.name, ": ", std::string(reason.message()));
   inventory_.Quarantine(session.client);
   lost_.push_back({session.client, session.group, session.process});
+  next_death_check_ = absl::InfinitePast();
 }
 
-void Server::RemoveDeadClients() {
+void Server::RemoveDeadClients(absl::Time now) {
+  if (now < next_death_check_) return;
+  next_death_check_ = now + kDeathCheckInterval;
   const auto dead = std::partition(lost_.begin(), lost_.end(), [](const LostClient& client) {
     return IsRunningHere(client.process);
   });
@@ -325,15 +328,14 @@ ServiceCounts Server::Counts() const {
 }
 
 absl::Time Server::NextTick() const {
-  const absl::Time death_check =
-      lost_.empty() ? absl::InfiniteFuture() : absl::Now() + kDeathCheckInterval;
-  return std::min(parked_.next_expiry(), death_check);
+  return std::min(parked_.next_expiry(),
+                  lost_.empty() ? absl::InfiniteFuture() : next_death_check_);
 }
 
 void Server::Tick() {
   const absl::Time now = absl::Now();
   Unpark(parked_.TakeExpired(now), now);
-  RemoveDeadClients();
+  RemoveDeadClients(now);
   metrics_.Update(Counts());
 }
 

@@ -89,7 +89,7 @@ class Server {
   FetchedPage Look(ClientId client, const PageRef& page, std::uint32_t index);
   void CountFetched(const FetchedPage& page);
   void Unpark(const std::vector<ParkedFetch>& fetches, absl::Time now);
-  void RemoveDeadClients();
+  void RemoveDeadClients(absl::Time now);
   void Tick();
   absl::Time NextTick() const;
   ServiceCounts Counts() const;
@@ -104,6 +104,7 @@ class Server {
   ParkedFetches parked_;
   absl::flat_hash_map<transport::PeerId, Session> sessions_;
   std::vector<LostClient> lost_;
+  absl::Time next_death_check_ = absl::InfinitePast();
   std::uint64_t next_client_ = 1;
   ServiceCounts counts_;  // but inventory, clients and parked_fetches
   ServiceMetrics metrics_;

@@ -231,6 +231,13 @@ TYPED_TEST_P(PageStoreConformance, StatsCountPagesBytesAndMisses) {
   EXPECT_EQ(stats.misses, 1);
 }
 
+TYPED_TEST_P(PageStoreConformance, AStoreWithResultsThatNobodyTookCanBeDestroyed) {
+  const auto store = this->Connect();
+  ASSERT_EQ(PublishTestPage(*store, TestPage(1)), absl::OkStatus());
+  store->Fetch({TestPage(1), TestPage(1)}, Soon());
+  EXPECT_TRUE(store->WaitFetched(Soon()));
+}
+
 /// Two ranks publish, fetch, pin, drop at random: whatever comes back is what was published.
 TYPED_TEST_P(PageStoreConformance, NoRandomHistoryGivesAWrongByte) {
   const std::uint32_t seed = std::random_device{}();
@@ -278,6 +285,7 @@ REGISTER_TYPED_TEST_SUITE_P(
     LeasesBeyondTheHeadersOfAPublicationAreGivenBack, DroppedPagesAreMisses,
     DroppingAnEarlierGenerationSparesTheCurrentOne, ADroppedSequenceTakesItsPagesAndNoOthers,
     AnotherRankOfTheGroupFetchesThePage, PagesOfSeveralSizesShareTheArena,
-    StatsCountPagesBytesAndMisses, NoRandomHistoryGivesAWrongByte);
+    StatsCountPagesBytesAndMisses, AStoreWithResultsThatNobodyTookCanBeDestroyed,
+    NoRandomHistoryGivesAWrongByte);
 
 }  // namespace pinboard::cache_service
