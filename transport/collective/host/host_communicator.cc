@@ -71,6 +71,7 @@ class HostCommunicator : public Communicator {
   void SendToOthers(Staged* staged);
   void Release(Staged* staged);
   absl::Status Await(const Call& call, Phase phase);
+  void AwaitSends(const Call& call);
   absl::Status Mismatch(const Call& call);
   absl::Status Missing(const Call& call, Phase phase, bool late);
 
@@ -108,6 +109,7 @@ absl::Status HostCommunicator::Sum(CollectiveKind kind, absl::Span<T> data, absl
   if (size() > 1) {
     const bool direct = bytes <= (size() == 2 ? kDirectBytesOfTwo : kDirectBytes);
     status = direct ? SumDirectly(call, data) : SumByChunks(call, data);
+    if (status.ok()) AwaitSends(call);
   }
   arrivals_.Next();
   return status;
@@ -170,6 +172,7 @@ absl::Status HostCommunicator::AllGather(absl::Span<const std::byte> send,
                                          absl::Span<std::byte> received, absl::Time deadline) {
   const Call call{{CollectiveKind::kAllGather, send.size()}, deadline, absl::Now()};
   const absl::Status status = Gather(call, send, received);
+  if (status.ok()) AwaitSends(call);
   arrivals_.Next();
   return status;
 }
@@ -250,6 +253,17 @@ absl::Status HostCommunicator::Await(const Call& call, Phase phase) {
     PB_RETURN_IF_ERROR(Missing(call, phase, late));
     fabric_->WaitUntil(call.deadline);
   }
+}
+
+// The caller may not come back for long: what the others still need from here must have left.
+void HostCommunicator::AwaitSends(const Call& call) {
+  const auto unread = [this] {
+    for (int other = 0; other < size(); ++other) {
+      if (unread_bytes_[other] > 0 && !members_.dead(other)) return true;
+    }
+    return false;
+  };
+  while (unread() && absl::Now() < call.deadline) fabric_->WaitUntil(call.deadline);
 }
 
 absl::Status HostCommunicator::Mismatch(const Call& call) {

@@ -7,17 +7,17 @@
 #include <deque>
 #include <optional>
 
-#include "transport/fabric/ucx/buffer_pool.h"
+#include "transport/fabric/ucx/payload.h"
 
 namespace pinboard::transport {
 
-/// UCX may deliver a small message before a large one that was sent earlier, whose bytes are still
-/// under way. Thread-compatible.
+/// UCX promises no order among active messages: a small one may overtake a large one in pieces.
+/// Thread-compatible.
 class Inbox {
  public:
   struct Message {
     std::uint8_t type = 0;
-    Buffer payload;
+    Payload payload;
   };
   /// Further ahead of the last delivered message than this is an error of the sender.
   static constexpr std::uint64_t kMaxAhead = 1 << 20;

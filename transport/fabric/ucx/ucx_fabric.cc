@@ -32,7 +32,8 @@ UcxFabric::UcxFabric(const UcxFabricOptions& options, std::unique_ptr<UcxWorker>
     : options_(options), worker_(std::move(worker)), nonces_(std::random_device{}()) {}
 
 UcxFabric::~UcxFabric() {
-  // First the worker: after it nothing reads the memory of operations under way.
+  peers_.clear();  // messages may lie in the worker's memory
+  // Then the worker: after it nothing reads the memory of operations under way.
   worker_.reset();
   operations_.AbandonAll(absl::CancelledError("the fabric was destroyed"));
   while (operations_.RunDue()) {

@@ -12,8 +12,7 @@ namespace pinboard::transport {
 namespace {
 
 constexpr unsigned kActiveMessageId = 1;
-constexpr std::size_t kStagedBytes = 8192;  // Fabric::Send copies up to here
-constexpr std::size_t kMaxMessageBytes = std::size_t{1} << 31;
+constexpr std::size_t kCopiedBytes = 8192;  // Fabric::Send copies up to here
 constexpr int kMostRoundsOfProgress = 256;
 
 }  // namespace
@@ -40,53 +39,20 @@ ucs_status_t UcxFabric::MessageArrived(void* fabric, const void* header_bytes,
   std::memcpy(&header, header_bytes, sizeof(header));
   UcxPeer* peer = self->Find(PeerId(header.to_peer));
   if (peer == nullptr || peer->nonce != header.nonce || header.type >= kMessageTypes ||
-      bytes > kMaxMessageBytes || !peer->inbox.Expects(header.sequence)) {
+      (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0 ||
+      !peer->inbox.Expects(header.sequence)) {
     ++self->dropped_messages_;
     return UCS_OK;
   }
-  if ((param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0) {
-    return self->ReceiveLarge(*peer, header, data, bytes);
-  }
-  Buffer payload = self->pool_.Get(bytes);
-  if (bytes > 0) std::memcpy(payload.data(), data, bytes);
-  peer->inbox.Deliver(header.sequence, {header.type, std::move(payload)});
   self->dirty_.push_back(peer->id);
+  if (bytes > kCopiedBytes && (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_DATA) != 0) {
+    peer->inbox.Deliver(header.sequence, {header.type, Payload(self->worker_->get(), data, bytes)});
+    return UCS_INPROGRESS;
+  }
+  Buffer copy = self->pool_.Get(bytes);
+  if (bytes > 0) std::memcpy(copy.data(), data, bytes);
+  peer->inbox.Deliver(header.sequence, {header.type, Payload(&self->pool_, std::move(copy))});
   return UCS_OK;
-}
-
-ucs_status_t UcxFabric::ReceiveLarge(UcxPeer& peer, const MessageHeader& header, void* descriptor,
-                                     std::size_t bytes) {
-  auto receive =
-      std::make_unique<LargeReceive>(LargeReceive{this, peer.id, header, pool_.Get(bytes)});
-  LargeReceive* raw = receive.get();
-  large_receives_.emplace(raw, std::move(receive));
-  ucp_request_param_t param{};
-  param.op_attr_mask =
-      UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FLAG_NO_IMM_CMPL;
-  param.cb.recv_am = &UcxFabric::LargeMessageArrived;
-  param.user_data = raw;
-  const ucs_status_ptr_t request =
-      ucp_am_recv_data_nbx(worker_->get(), descriptor, raw->payload.data(), bytes, &param);
-  if (UCS_PTR_IS_ERR(request)) {
-    large_receives_.erase(raw);
-    return UCS_OK;
-  }
-  return UCS_INPROGRESS;
-}
-
-void UcxFabric::LargeMessageArrived(void* request, ucs_status_t status, std::size_t /*bytes*/,
-                                    void* user_data) {
-  auto* raw = static_cast<LargeReceive*>(user_data);
-  UcxFabric* self = raw->fabric;
-  ucp_request_free(request);
-  const auto node = self->large_receives_.extract(raw);
-  UcxPeer* peer = self->Find(raw->peer);
-  if (peer == nullptr) return self->pool_.Put(std::move(raw->payload));
-  if (status != UCS_OK) {
-    return self->MarkGone(*peer, UcxStatus(status, "a message did not arrive whole"));
-  }
-  peer->inbox.Deliver(raw->header.sequence, {raw->header.type, std::move(raw->payload)});
-  self->dirty_.push_back(peer->id);
 }
 
 void UcxFabric::Send(PeerId id, std::uint8_t type, absl::Span<const std::byte> payload, Done done) {
@@ -101,12 +67,16 @@ void UcxFabric::Send(PeerId id, std::uint8_t type, absl::Span<const std::byte> p
                        .sequence = peer->messages_sent++,
                        .type = type};
   const std::byte* bytes = payload.data();
-  if (payload.size() <= kStagedBytes) {
+  if (payload.size() <= kCopiedBytes) {
     operation->staged = pool_.Get(payload.size());
     if (!payload.empty()) std::memcpy(operation->staged.data(), payload.data(), payload.size());
     bytes = operation->staged.data();
   }
-  const ucp_request_param_t param = OperationParam(operation);
+  ucp_request_param_t param = OperationParam(operation);
+  // Eager at any size: a rendezvous ends only while both sides make progress, and a rank that has
+  // left a collective may compute for long.
+  param.op_attr_mask |= UCP_OP_ATTR_FIELD_FLAGS;
+  param.flags = UCP_AM_SEND_FLAG_EAGER;
   EndPartIfImmediate(operation,
                      ucp_am_send_nbx(peer->endpoint, kActiveMessageId, &operation->header,
                                      sizeof(operation->header), bytes, payload.size(), &param));
@@ -204,11 +174,10 @@ void UcxFabric::DispatchFrom(PeerId id) {
   while (auto message = peer->inbox.Take()) {
     const MessageHandler& handler = on_message_[message->type];
     if (handler && !peer->closed_here) {
-      handler(id, message->payload.view());
+      handler(id, message->payload.bytes());
     } else {
       ++dropped_messages_;
     }
-    pool_.Put(std::move(message->payload));
   }
 }
 

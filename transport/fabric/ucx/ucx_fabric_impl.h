@@ -81,25 +81,13 @@ class UcxFabric : public Fabric {
   static ucs_status_t MessageArrived(void* fabric, const void* header, std::size_t header_bytes,
                                      void* data, std::size_t bytes,
                                      const ucp_am_recv_param_t* param);
-  static void LargeMessageArrived(void* request, ucs_status_t status, std::size_t bytes,
-                                  void* receive);
   static void OperationEnded(void* request, ucs_status_t status, void* operation);
   static ucp_request_param_t OperationParam(Operation* operation);
   void EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcome);
-  ucs_status_t ReceiveLarge(UcxPeer& peer, const MessageHeader& header, void* descriptor,
-                            std::size_t bytes);
   bool CheckAccess(RemoteSegment& segment, std::size_t offset, std::size_t bytes, Done& done);
   bool DrainWorker();
   bool DispatchMessages();
   void DispatchFrom(PeerId id);
-
-  // A rendezvous receive under way; UCX points at it.
-  struct LargeReceive {
-    UcxFabric* fabric;
-    PeerId peer;
-    MessageHeader header;
-    Buffer payload;
-  };
 
   const UcxFabricOptions options_;
   std::unique_ptr<UcxWorker> worker_;
@@ -115,7 +103,6 @@ class UcxFabric : public Fabric {
   std::vector<PeerId> leaving_;   // kClosing and kGone
   std::vector<PeerId> dirty_;     // have messages to deliver
   absl::Status connect_failure_;  // of the Connect under way
-  absl::flat_hash_map<LargeReceive*, std::unique_ptr<LargeReceive>> large_receives_;
   std::uint64_t dropped_messages_ = 0;
 
   std::array<MessageHandler, kMessageTypes> on_message_;
