@@ -28,8 +28,7 @@ PB_HOST_DEVICE inline float RadiusScale(float largest) {
 /// The smallest step with step * scale >= radius. Requires radius <= kRadiusSteps * scale.
 PB_HOST_DEVICE inline std::uint8_t QuantisedRadius(float radius, float scale) {
   if (scale == 0.0F) return 0;
-  int step = static_cast<int>(std::ceil(radius / scale));
-  if (step > kRadiusSteps) step = kRadiusSteps;
+  int step = static_cast<int>(radius / scale);
   if (static_cast<float>(step) * scale < radius) ++step;
   return static_cast<std::uint8_t>(step);
 }

@@ -15,11 +15,11 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 TEST(TopKLogitsTest, GivesTheLargestInOrderWithIdsOfTheWholeVocabulary) {
-  const std::vector<float> logits = {1.0F, 5.0F, 3.0F, 5.0F, /**/ 0.0F, -1.0F, -0.0F, -kInfinity};
+  const std::vector<float> logits = {1.0F, 5.0F, 3.0F, 5.0F, /**/ -0.0F, -1.0F, 0.0F, -kInfinity};
   std::vector<float> values(6);
   std::vector<std::int32_t> ids(6);
   ASSERT_TRUE(TopKLogits(logits, 2, 4, 100, 3, absl::MakeSpan(values), absl::MakeSpan(ids)).ok());
-  EXPECT_EQ(values, (std::vector<float>{5.0F, 5.0F, 3.0F, 0.0F, -0.0F, -1.0F}));
+  EXPECT_EQ(values, (std::vector<float>{5.0F, 5.0F, 3.0F, -0.0F, 0.0F, -1.0F}));
   EXPECT_EQ(ids, (std::vector<std::int32_t>{101, 103, 102, 100, 102, 101}));
 }
 

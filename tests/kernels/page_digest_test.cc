@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/page_digest/page_digest_core.h"
 #include "tests/kernels/checks/page_digest_checks.h"
 
 namespace pinboard::kernels {
@@ -50,6 +51,21 @@ TEST(BuildDigestTest, RoundsTheRadiusUpSoThatTheBoxNeverShrinks) {
       checks::ExpectTightBoxes(BuildDigest, shape, random);
       if (HasFatalFailure()) return;
     }
+  }
+}
+
+TEST(BuildDigestTest, TakesTheSmallestStepThatCoversARadiusWithoutLosingABit) {
+  SeededRandom random;
+  for (int trial = 0; trial < 200000; ++trial) {
+    const float largest =
+        std::ldexp(static_cast<float>(random.Uniform(0.5, 1.0)), random.Int(-149, 100));
+    const float scale = RadiusScale(largest);
+    ASSERT_GE(scale * kRadiusSteps, largest);
+    ASSERT_GE(static_cast<float>(QuantisedRadius(largest, scale)) * scale, largest);
+    const float radius = largest * static_cast<float>(random.Uniform(0.0, 1.0));
+    const int step = QuantisedRadius(radius, scale);
+    ASSERT_GE(static_cast<float>(step) * scale, radius) << radius << " of " << largest;
+    ASSERT_TRUE(step == 0 || static_cast<float>(step - 1) * scale < radius);
   }
 }
 
