@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "transport/collective/collective_errors.h"
 #include "transport/collective/host/contribution.h"
 #include "transport/collective/host/rendezvous.h"
 #include "transport/collective/rank_order_sum.h"
@@ -183,11 +184,7 @@ absl::Status HostCommunicator::Gather(const Call& call, absl::Span<const std::by
     SendToOthers(Stage(call, Phase::kExchange, send));
     PB_RETURN_IF_ERROR(Await(call, Phase::kExchange));
   }
-  if (received.size() != send.size() * size()) {
-    return absl::InvalidArgumentError(absl::StrCat("an all-gather of ", send.size(), " bytes by ",
-                                                   size(), " ranks does not fill ", received.size(),
-                                                   " bytes"));
-  }
+  PB_RETURN_IF_ERROR(CheckGatherSize(send.size(), size(), received.size()));
   for (int other = 0; other < size(); ++other) {
     const auto from = other == rank()
                           ? send
@@ -271,9 +268,7 @@ absl::Status HostCommunicator::Mismatch(const Call& call) {
     const auto slots = arrivals_.current(phase);
     for (int other = 0; other < size(); ++other) {
       if (!slots[other].present || slots[other].shape == call.shape) continue;
-      return absl::FailedPreconditionError(
-          absl::StrCat("collective ", arrivals_.number(), ": rank ", other, " issued ",
-                       ToString(slots[other].shape), ", rank ", rank(), " ", ToString(call.shape)));
+      return MismatchError(arrivals_.number(), other, slots[other].shape, rank(), call.shape);
     }
   }
   return absl::OkStatus();
@@ -291,15 +286,9 @@ absl::Status HostCommunicator::Missing(const Call& call, Phase phase, bool late)
     dead.Add(other);
     reason = *members_.dead(other);
   }
-  if (!dead.empty()) {
-    return absl::UnavailableError(absl::StrCat(dead.ToString(), dead.plural() ? " are" : " is",
-                                               " lost in collective ", arrivals_.number(), ": ",
-                                               reason));
-  }
+  if (!dead.empty()) return LostError(dead, arrivals_.number(), reason);
   if (!late) return absl::OkStatus();
-  return absl::DeadlineExceededError(absl::StrCat(
-      missing.ToString(), missing.plural() ? " have" : " has", " not joined collective ",
-      arrivals_.number(), " in ", absl::ToInt64Milliseconds(absl::Now() - call.begin), " ms"));
+  return LateError(missing, arrivals_.number(), absl::Now() - call.begin);
 }
 
 }  // namespace
