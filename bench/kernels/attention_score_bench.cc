@@ -5,6 +5,9 @@
 #include <benchmark/benchmark.h>
 
 #include <numeric>
+#include <random>
+#include <string>
+#include <vector>
 
 #include "bench/kernels/bench_cache.h"
 

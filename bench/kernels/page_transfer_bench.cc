@@ -4,6 +4,9 @@
 
 #include <benchmark/benchmark.h>
 
+#include <string>
+#include <vector>
+
 #include "bench/kernels/bench_cache.h"
 
 namespace pinboard::kernels {
