@@ -12,13 +12,16 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "app/launch/child_process.h"
 #include "app/launch/rank_environment.h"
 #include "app/launch/rank_process.h"
 #include "app/launch/service_process.h"
 #include "app/launch/supervisor.h"
+#include "base/socket_address.h"
 #include "base/status_macros.h"
 #include "cache_service/remote_page_store.h"
 
@@ -51,12 +54,26 @@ absl::StatusOr<std::string> FreeLoopbackAddress() {
   return absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
 }
 
+/// Everything of this run is on this machine, unless its service is not.
+bool StaysOnLoopback(const RankEnvironment& environment) {
+  if (environment.service.empty()) return true;
+  const auto service = ParseSocketAddress(environment.service);
+  return service.ok() && (absl::StartsWith(service->host, "127.") || service->host == "::1");
+}
+
+/// What a user has set stays as it is.
+void AddDefault(const char* name, const char* value,
+                std::vector<std::pair<std::string, std::string>>* variables) {
+  if (std::getenv(name) == nullptr) variables->emplace_back(name, value);
+}
+
 absl::StatusOr<SupervisedRank> StartRank(RankEnvironment environment, char** argv) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return absl::InternalError("pipe failed");
   environment.error_fd = ends[1];
   auto variables = environment.ToVariables();
-  if (std::getenv("UCX_NET_DEVICES") == nullptr) variables.emplace_back("UCX_NET_DEVICES", "lo");
+  if (StaysOnLoopback(environment)) AddDefault("UCX_NET_DEVICES", "lo", &variables);
+  AddDefault("UCX_LOG_LEVEL", "fatal", &variables);  // errors come back as statuses
   std::vector<std::string> arguments;
   for (char** argument = argv; *argument != nullptr; ++argument) arguments.emplace_back(*argument);
   auto pid = StartChild({"/proc/self/exe", arguments, variables, {{ends[1], ends[1]}}});

@@ -35,9 +35,13 @@ absl::Status Run(const RankEnvironment& environment, int tp, const RankBody& bod
     cache_service::PageStoreOptions options;
     options.group = environment.service_group;
     options.name = absl::StrCat("rank ", environment.rank);
-    PB_ASSIGN_OR_RETURN(store,
-                        cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); },
-                                                        environment.service, options));
+    auto connected = cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); },
+                                                     environment.service, options);
+    if (!connected.ok()) {
+      return absl::Status(connected.status().code(),
+                          absl::StrCat("cache service: ", connected.status().message()));
+    }
+    store = *std::move(connected);
   }
   PB_ASSIGN_OR_RETURN(auto communicator, Join(environment, tp));
   return body({environment.rank, tp, communicator.get(), store.get()});

@@ -9,6 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <optional>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
@@ -25,8 +28,8 @@ std::string BesideThisProgram(const std::string& name) {
   return self.substr(0, self.rfind('/') + 1) + name;
 }
 
-/// The first line that appears on `fd`, without its end; empty on end of file or at the deadline.
-std::string ReadLine(int fd, absl::Time deadline) {
+/// The next line on `fd`, without its end; nothing on end of file or at the deadline.
+std::optional<std::string> ReadLine(int fd, absl::Time deadline) {
   std::string line;
   while (absl::Now() < deadline) {
     pollfd ready{fd, POLLIN, 0};
@@ -37,21 +40,31 @@ std::string ReadLine(int fd, absl::Time deadline) {
     if (c == '\n') return line;
     line.push_back(c);
   }
-  return "";
+  return std::nullopt;
+}
+
+/// The address it listens on, or what it said instead.
+absl::StatusOr<std::string> ReadAddress(int fd, absl::Time deadline) {
+  std::string why = "it said nothing";
+  while (const auto line = ReadLine(fd, deadline)) {
+    absl::string_view rest = *line;
+    if (!absl::ConsumePrefix(&rest, "pinboardd: ")) continue;
+    if (absl::ConsumePrefix(&rest, "listening on ")) return std::string(rest);
+    why = std::string(rest);
+  }
+  return absl::UnavailableError(absl::StrCat("the cache service of this run did not start: ", why));
 }
 
 }  // namespace
 
 absl::StatusOr<ServiceProcess> StartService(const std::string& arena, absl::Duration timeout) {
-  constexpr absl::string_view kReady = "pinboardd: listening on ";
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return absl::InternalError("pipe failed");
-  ServiceProcess service;
   auto pid = StartChild({BesideThisProgram("pinboardd"),
                          {"pinboardd", "--listen", "127.0.0.1:0", "--arena", arena, "--metrics",
-                          "none", "--exit-with-parent"},
+                          "none", "--log-level", "off", "--exit-with-parent"},
                          {},
-                         {{ends[1], STDOUT_FILENO}}});
+                         {{ends[1], STDOUT_FILENO}, {ends[1], STDERR_FILENO}}});
   close(ends[1]);
   if (!pid.ok()) {
     close(ends[0]);
@@ -59,18 +72,12 @@ absl::StatusOr<ServiceProcess> StartService(const std::string& arena, absl::Dura
                                             ": --service auto starts it; build "
                                             "it, or use --service none or an address"));
   }
-  service.pid = *pid;
-  const std::string line = ReadLine(ends[0], absl::Now() + timeout);
+  auto address = ReadAddress(ends[0], absl::Now() + timeout);
   close(ends[0]);
-  absl::string_view rest = line;
-  if (absl::ConsumePrefix(&rest, kReady)) {
-    service.address = std::string(rest);
-    return service;
-  }
-  kill(service.pid, SIGKILL);
-  waitpid(service.pid, nullptr, 0);
-  return absl::UnavailableError(
-      "the cache service of this run did not start (its own line says why)");
+  if (address.ok()) return ServiceProcess{*pid, *std::move(address)};
+  kill(*pid, SIGKILL);
+  waitpid(*pid, nullptr, 0);
+  return address.status();
 }
 
 }  // namespace pinboard::app

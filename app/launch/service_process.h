@@ -18,8 +18,8 @@ struct ServiceProcess {
 };
 
 /// Starts the pinboardd that lies beside this program on a free loopback port and waits until it is
-/// ready. Its stdout is read for the ready line, its stderr is this process's. NotFound: no
-/// pinboardd there; Unavailable: it ended or said nothing within `timeout`.
+/// ready. It logs nothing: what it says before it is ready becomes the error. NotFound: no
+/// pinboardd there; Unavailable: it ended (the message says why) or said nothing within `timeout`.
 absl::StatusOr<ServiceProcess> StartService(const std::string& arena, absl::Duration timeout);
 
 }  // namespace pinboard::app
