@@ -134,8 +134,7 @@ TYPED_TEST_P(PageStoreConformance, APinnedPageIsNeverOverwritten) {
 
 TYPED_TEST_P(PageStoreConformance, ALeaseIsAllOrNothingAndARefusedOneTakesNoPageAway) {
   const auto store = this->Connect();
-  ASSERT_EQ(PublishTestPage(*store, TestPage(1)), absl::OkStatus());
-  const FetchResult pinned = FetchTestPage(*store, TestPage(1));
+  const auto held = store->Lease(1, kTestPageBytes, Soon());
   ASSERT_EQ(PublishTestPage(*store, TestPage(2)), absl::OkStatus());
   const auto refused = store->Lease(kArenaPages, kTestPageBytes, Soon());
   EXPECT_TRUE(absl::IsResourceExhausted(refused.status())) << refused.status();

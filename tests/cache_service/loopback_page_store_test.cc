@@ -1,0 +1,124 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The conformance suite with the service on another thread, and what only a loopback can break.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/metrics.h"
+#include "cache_service/remote_page_store.h"
+#include "cache_service/server/server.h"
+#include "tests/cache_service/page_store_conformance.h"
+#include "transport/fabric/loopback/loopback.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+/// A service on a thread of its own, reached through a hub.
+class LoopbackService {
+ public:
+  explicit LoopbackService(std::size_t arena_bytes) : metrics_(NewMetricRegistry()) {
+    auto fabric = hub_.MakeFabric();
+    fabric_ = fabric.get();
+    ServerOptions options;
+    options.listen = "loopback:0";
+    options.arena_bytes = arena_bytes;
+    options.segment_bytes = arena_bytes / 2;
+    auto server = Server::Create(std::move(fabric), options, *metrics_);
+    EXPECT_EQ(server.status(), absl::OkStatus());
+    server_ = *std::move(server);
+    thread_ = std::thread([this] { server_->Run(); });
+  }
+  ~LoopbackService() {
+    server_->Stop();
+    thread_.join();
+  }
+
+  std::unique_ptr<PageStore> Connect(std::uint64_t group) {
+    auto store = ConnectPageStore(
+        [this]() -> absl::StatusOr<std::unique_ptr<transport::Fabric>> {
+          return hub_.MakeFabric();
+        },
+        server_->address(), {.group = group, .name = "test"});
+    EXPECT_EQ(store.status(), absl::OkStatus());
+    return *std::move(store);
+  }
+  transport::LoopbackHub& hub() { return hub_; }
+  transport::Fabric& fabric() { return *fabric_; }
+
+ private:
+  transport::LoopbackHub hub_;
+  const std::unique_ptr<MetricRegistry> metrics_;
+  transport::Fabric* fabric_ = nullptr;  // the server's
+  std::unique_ptr<Server> server_;
+  std::thread thread_;
+};
+
+template <bool mapped>
+struct LoopbackWorld {
+  static LoopbackWorld Make(std::size_t arena_bytes) {
+    LoopbackWorld world{std::make_unique<LoopbackService>(arena_bytes)};
+    world.service->hub().RefuseDirectMapping(!mapped);
+    return world;
+  }
+  std::unique_ptr<PageStore> Connect(std::uint64_t group) const { return service->Connect(group); }
+  std::unique_ptr<LoopbackService> service;
+};
+
+using Worlds = ::testing::Types<LoopbackWorld<true>, LoopbackWorld<false>>;
+INSTANTIATE_TYPED_TEST_SUITE_P(Loopback, PageStoreConformance, Worlds);
+
+class LoopbackFaultTest : public ::testing::TestWithParam<bool> {
+ protected:
+  LoopbackFaultTest() { service_.hub().RefuseDirectMapping(GetParam()); }
+  LoopbackService service_{kArenaPages * kTestPageBytes};
+};
+
+TEST_P(LoopbackFaultTest, AStalledServiceMeetsDeadlinesAndItsLateRepliesAreGivenBack) {
+  const auto store = service_.Connect(1);
+  ASSERT_EQ(PublishTestPage(*store, TestPage(1)), absl::OkStatus());
+  ASSERT_EQ(FetchTestPage(*store, TestPage(1)).pin.status(), absl::OkStatus());
+  auto leases = store->Lease(1, kTestPageBytes, Soon());
+  ASSERT_EQ(leases.status(), absl::OkStatus());
+  FillTestPage(TestPage(2), leases->front().memory());
+  service_.hub().Stall(service_.fabric(), true);
+  store->Publish(*std::move(leases), {TestHeader(TestPage(2))});
+  store->Fetch({TestPage(1), TestPage(2)}, absl::Now() + absl::Milliseconds(5));
+  const auto results = CollectFetched(*store);
+  ASSERT_EQ(results.size(), 2);
+  for (const FetchResult& result : results) {
+    EXPECT_TRUE(absl::IsDeadlineExceeded(result.pin.status()));
+  }
+  const auto late = store->Lease(1, kTestPageBytes, absl::Now() + absl::Milliseconds(5));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late.status())) << late.status();
+  service_.hub().Stall(service_.fabric(), false);
+  EXPECT_EQ(FetchTestPage(*store, TestPage(2)).pin.status(), absl::OkStatus());
+  const absl::Time give_up = Soon();
+  while (!store->Lease(kArenaPages, kTestPageBytes, Soon()).ok()) ASSERT_LT(absl::Now(), give_up);
+}
+
+TEST_P(LoopbackFaultTest, AKilledServiceResolvesEachFetchOnce) {
+  const auto store = service_.Connect(1);
+  std::vector<PageRef> pages;
+  for (std::uint32_t i = 0; i < 8; ++i) {
+    pages.push_back(TestPage(i));
+    ASSERT_EQ(PublishTestPage(*store, pages[i]), absl::OkStatus());
+  }
+  ASSERT_EQ(FetchTestPage(*store, pages[7]).pin.status(), absl::OkStatus());
+  auto leases = store->Lease(2, kTestPageBytes, Soon());
+  ASSERT_EQ(leases.status(), absl::OkStatus());
+  service_.hub().Stall(service_.fabric(), true);
+  store->Fetch(pages, absl::InfiniteFuture());
+  service_.hub().Kill(service_.fabric());
+  const auto results = CollectFetched(*store);
+  EXPECT_EQ(results.size(), 8);
+  for (const FetchResult& result : results) {
+    EXPECT_TRUE(absl::IsUnavailable(result.pin.status())) << result.pin.status();
+  }
+  for (const PageLease& lease : *leases) FillTestPage(TestPage(9), lease.memory());
+}
+
+INSTANTIATE_TEST_SUITE_P(MappedOrCopied, LoopbackFaultTest, ::testing::Bool());
+
+}  // namespace
+}  // namespace pinboard::cache_service
