@@ -182,7 +182,9 @@ void ServiceLink::Disconnect(const absl::Status& reason) {
 void ServiceLink::Lease(std::uint64_t request, std::uint32_t count, std::uint64_t bytes) {
   if (current_ == nullptr) return handlers_.leased(request, NotConnected(address_));
   pending_leases_[request] = bytes;
-  Send(request, LeaseRequest{count, bytes});
+  InOrder([this, request, count, bytes] {
+    if (pending_leases_.contains(request)) Send(request, LeaseRequest{count, bytes});
+  });
 }
 
 absl::Status ServiceLink::CheckLocation(const SlabLocation& location, std::uint64_t bytes) const {

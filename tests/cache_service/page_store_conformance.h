@@ -156,6 +156,20 @@ TYPED_TEST_P(PageStoreConformance, ALeaseDroppedUnpublishedGivesItsSlabBack) {
   }
 }
 
+TYPED_TEST_P(PageStoreConformance, ALeaseRightAfterAPublicationFindsThatPageEvictable) {
+  const auto store = this->Connect();
+  for (std::uint32_t round = 0; round < 5; ++round) {
+    auto leases = store->Lease(kArenaPages, kTestPageBytes, Soon());
+    ASSERT_EQ(leases.status(), absl::OkStatus());
+    std::vector<PageHeader> headers;
+    for (std::uint32_t i = 0; i < kArenaPages; ++i) {
+      headers.push_back(TestHeader(TestPage(round * kArenaPages + i)));
+      FillTestPage(TestPage(round * kArenaPages + i), (*leases)[i].memory());
+    }
+    store->Publish(*std::move(leases), headers);
+  }
+}
+
 TYPED_TEST_P(PageStoreConformance, LeasesBeyondTheHeadersOfAPublicationAreGivenBack) {
   const auto store = this->Connect();
   auto leases = store->Lease(kArenaPages, kTestPageBytes, Soon());
@@ -281,6 +295,7 @@ REGISTER_TYPED_TEST_SUITE_P(
     AnEarlierGenerationIsAMissAndCannotComeBack,
     TheLowestInformationLeavesFirstAndAmongEqualsTheOlder, APinnedPageIsNeverOverwritten,
     ALeaseIsAllOrNothingAndARefusedOneTakesNoPageAway, ALeaseDroppedUnpublishedGivesItsSlabBack,
+    ALeaseRightAfterAPublicationFindsThatPageEvictable,
     LeasesBeyondTheHeadersOfAPublicationAreGivenBack, DroppedPagesAreMisses,
     DroppingAnEarlierGenerationSparesTheCurrentOne, ADroppedSequenceTakesItsPagesAndNoOthers,
     AnotherRankOfTheGroupFetchesThePage, PagesOfSeveralSizesShareTheArena,
