@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// One-sided access to the memory of another process.
+#include <signal.h>
+#include <stdlib.h>
+
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cache_service/child_process.h"
+#include "transport/fabric/ucx/ucx_fabric.h"
+
+namespace pinboard::transport {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+class SegmentProcesses : public ::testing::Test {
+ protected:
+  void Connect(const char* transports) {
+    if (transports != nullptr) setenv("UCX_TLS", transports, 1);
+    owner_ = std::make_unique<ChildProcess>(
+        std::vector<std::string>{BuiltProgram("tests/transport/transport_test_segment_owner")});
+    auto fabric = MakeUcxFabric();
+    unsetenv("UCX_TLS");
+    ASSERT_TRUE(fabric.ok()) << fabric.status();
+    fabric_ = *std::move(fabric);
+    fabric_->OnMessage(1, [this](PeerId, absl::Span<const std::byte> key) {
+      key_.assign(key.begin(), key.end());
+    });
+    fabric_->OnMessage(3, [this](PeerId, absl::Span<const std::byte> content) {
+      content_.assign(content.begin(), content.end());
+    });
+    fabric_->OnClosed([this](PeerId, const absl::Status&) { closed_ = true; });
+    const auto peer = fabric_->Connect(owner_->ReadLine(), absl::Now() + absl::Seconds(30));
+    ASSERT_TRUE(peer.ok()) << peer.status();
+    peer_ = *peer;
+    WaitUntil([this] { return !key_.empty(); });
+    auto segment = fabric_->Map(peer_, key_);
+    ASSERT_TRUE(segment.ok()) << segment.status();
+    segment_ = *std::move(segment);
+  }
+
+  template <typename Condition>
+  void WaitUntil(Condition condition) {
+    const absl::Time limit = absl::Now() + absl::Seconds(60);
+    while (!condition()) {
+      ASSERT_LT(absl::Now(), limit);
+      fabric_->WaitUntil(limit);
+    }
+  }
+
+  /// The segment as its owner sees it.
+  const Bytes& Content() {
+    content_.clear();
+    fabric_->Send(peer_, 2, {}, nullptr);
+    WaitUntil([this] { return !content_.empty(); });
+    return content_;
+  }
+
+  void PutAndGet() {
+    const Bytes written(300'000, std::byte{7});
+    Bytes read(written.size());
+    int done = 0;
+    const auto callback = [&done](const absl::Status& status) {
+      EXPECT_TRUE(status.ok()) << status;
+      ++done;
+    };
+    fabric_->Put(*segment_, 1000, written, callback);
+    WaitUntil([&] { return done == 1; });
+    fabric_->Get(*segment_, 1000, absl::MakeSpan(read), callback);
+    WaitUntil([&] { return done == 2; });
+    EXPECT_TRUE(read == written);
+    EXPECT_EQ(Content()[1000], std::byte{7});
+    EXPECT_EQ(Content()[999], std::byte{0});
+  }
+
+  std::unique_ptr<ChildProcess> owner_;
+  std::unique_ptr<Fabric> fabric_;
+  PeerId peer_;
+  std::unique_ptr<RemoteSegment> segment_;
+  Bytes key_;
+  Bytes content_;
+  bool closed_ = false;
+
+ public:
+  ~SegmentProcesses() override {
+    segment_.reset();
+    fabric_.reset();
+  }
+};
+
+TEST_F(SegmentProcesses, ADirectWriteIsSeenByTheOwner) {
+  ASSERT_NO_FATAL_FAILURE(Connect(nullptr));
+  ASSERT_EQ(segment_->direct().size(), segment_->size_bytes());
+  segment_->direct()[4321] = std::byte{9};
+  EXPECT_EQ(Content()[4321], std::byte{9});
+}
+
+TEST_F(SegmentProcesses, PutAndGetWorkBesideTheMapping) {
+  ASSERT_NO_FATAL_FAILURE(Connect(nullptr));
+  PutAndGet();
+}
+
+TEST_F(SegmentProcesses, WhereNothingCanBeMappedPutAndGetRemain) {
+  ASSERT_NO_FATAL_FAILURE(Connect("tcp,self"));
+  EXPECT_TRUE(segment_->direct().empty());
+  PutAndGet();
+}
+
+void ExpectUnavailableAfterTheOwnersDeath(const std::vector<absl::Status>& outcomes) {
+  for (const absl::Status& outcome : outcomes) {
+    EXPECT_TRUE(outcome.ok() || outcome.code() == absl::StatusCode::kUnavailable) << outcome;
+  }
+  EXPECT_EQ(outcomes.back().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(SegmentProcesses, AKilledOwnerEndsWhatIsUnderWayOnceAndTheMappingStaysReadable) {
+  for (const char* transports : {static_cast<const char*>(nullptr), "tcp,self"}) {
+    closed_ = false;
+    segment_.reset();
+    ASSERT_NO_FATAL_FAILURE(Connect(transports));
+    std::vector<absl::Status> outcomes;
+    const auto callback = [&](const absl::Status& status) { outcomes.push_back(status); };
+    const Bytes large(1 << 20, std::byte{1});
+    if (transports == nullptr) segment_->direct()[0] = std::byte{42};
+    owner_->Signal(SIGSTOP);
+    for (int i = 0; i < 50; ++i) {
+      fabric_->Send(peer_, 2, large, callback);
+      fabric_->Put(*segment_, 1 << 10, absl::MakeConstSpan(large).subspan(1 << 10), callback);
+    }
+    owner_->Signal(SIGKILL);
+    WaitUntil([this] { return closed_; });
+    fabric_->Put(*segment_, 0, large, callback);
+    fabric_->Send(peer_, 2, large, callback);
+    WaitUntil([&] { return outcomes.size() == 102; });
+    ExpectUnavailableAfterTheOwnersDeath(outcomes);
+    if (transports == nullptr) {
+      EXPECT_EQ(segment_->direct().size(), segment_->size_bytes());
+      EXPECT_EQ(segment_->direct()[0], std::byte{42});
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pinboard::transport
