@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstring>
+
 namespace pinboard::cache_service {
 namespace {
 
@@ -22,7 +24,9 @@ class Child {
       if (write(told[1], &identity, sizeof(identity)) != sizeof(identity)) _exit(1);
       while (true) pause();
     }
-    EXPECT_EQ(read(told[0], &identity_, sizeof(identity_)), sizeof(identity_));
+    char bytes[sizeof(identity_)];
+    EXPECT_EQ(read(told[0], bytes, sizeof(bytes)), sizeof(bytes));
+    std::memcpy(&identity_, bytes, sizeof(bytes));
     close(told[0]);
     close(told[1]);
   }
