@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/collective/host/host_communicator.h"
 
+#include <cstdint>
 #include <cstring>
 #include <deque>
 #include <utility>
@@ -22,6 +23,9 @@ constexpr std::size_t kDirectBytes = 64 << 10;
 constexpr std::size_t kDirectBytesOfTwo = 1 << 20;
 // A rank that leaves this much unread is lost.
 constexpr std::size_t kMaxUnreadBytes = std::size_t{256} << 20;
+
+// How long a rank that leaves waits until the others can know why.
+constexpr absl::Duration kFarewellPatience = absl::Milliseconds(500);
 
 // One message, read by the sends under way.
 struct Staged {
@@ -75,10 +79,15 @@ class HostCommunicator : public Communicator {
   void AwaitSends(const Call& call);
   absl::Status Mismatch(const Call& call);
   absl::Status Missing(const Call& call, Phase phase, bool late);
+  absl::Status Leave();
+  void SendFarewell(std::uint32_t dead);
+  void HandleFarewell(PeerId from, absl::Span<const std::byte> payload);
 
   GroupMembers members_;
   Arrivals arrivals_;
   std::vector<std::size_t> unread_bytes_;  // [rank], sent and not completed
+  bool left_ = false;                      // the others know that this rank goes no further
+  int farewells_ = 0;                      // under way
   std::deque<Staged> staged_;              // addresses are stable
   std::vector<Staged*> idle_;
   std::unique_ptr<Fabric> fabric_;  // last: its callbacks use the rest
@@ -92,6 +101,9 @@ absl::Status HostCommunicator::Start(const std::string& rendezvous, absl::Time d
   if (size() == 1) return absl::OkStatus();
   fabric_->OnMessage(kContributionMessage, [this](PeerId from, absl::Span<const std::byte> bytes) {
     if (const auto rank = members_.RankOf(from)) arrivals_.Add(*rank, bytes);
+  });
+  fabric_->OnMessage(kFarewellMessage, [this](PeerId from, absl::Span<const std::byte> payload) {
+    HandleFarewell(from, payload);
   });
   const auto on_closed = [this](PeerId peer, const absl::Status& reason) {
     if (const auto rank = members_.RankOf(peer)) {
@@ -224,7 +236,7 @@ void HostCommunicator::SendToOthers(Staged* staged) {
 
 void HostCommunicator::Send(int to, Staged* staged) {
   const std::size_t bytes = staged->bytes.size();
-  if (members_.dead(to)) return;
+  if (members_.Lost(to)) return;
   if (unread_bytes_[to] + bytes > kMaxUnreadBytes) {
     return members_.MarkDead(to, absl::StrCat("it leaves ", unread_bytes_[to], " bytes unread"));
   }
@@ -256,7 +268,7 @@ absl::Status HostCommunicator::Await(const Call& call, Phase phase) {
 void HostCommunicator::AwaitSends(const Call& call) {
   const auto unread = [this] {
     for (int other = 0; other < size(); ++other) {
-      if (unread_bytes_[other] > 0 && !members_.dead(other)) return true;
+      if (unread_bytes_[other] > 0 && !members_.Lost(other)) return true;
     }
     return false;
   };
@@ -275,20 +287,53 @@ absl::Status HostCommunicator::Mismatch(const Call& call) {
 }
 
 absl::Status HostCommunicator::Missing(const Call& call, Phase phase, bool late) {
-  RankList dead;
   RankList missing;
-  std::string reason;
+  bool hopeless = false;
   const auto slots = arrivals_.current(phase);
   for (int other = 0; other < size(); ++other) {
     if (other == rank() || slots[other].present) continue;
     missing.Add(other);
+    hopeless |= members_.Lost(other);
+  }
+  if (hopeless) return Leave();
+  if (!late) return absl::OkStatus();
+  return LateError(missing, arrivals_.number(), absl::Now() - call.begin);
+}
+
+// The others learn who is to blame before they see this rank end.
+absl::Status HostCommunicator::Leave() {
+  RankList dead;
+  std::string reason;
+  for (int other = 0; other < size(); ++other) {
     if (!members_.dead(other)) continue;
     dead.Add(other);
     reason = *members_.dead(other);
+    if (!left_) SendFarewell(other);
   }
-  if (!dead.empty()) return LostError(dead, arrivals_.number(), reason);
-  if (!late) return absl::OkStatus();
-  return LateError(missing, arrivals_.number(), absl::Now() - call.begin);
+  left_ = true;
+  // Behind large contributions it takes a moment; this process may end as soon as we return.
+  const absl::Time limit = absl::Now() + kFarewellPatience;
+  while (farewells_ > 0 && absl::Now() < limit) fabric_->WaitUntil(limit);
+  return LostError(dead, arrivals_.number(), reason);
+}
+
+void HostCommunicator::SendFarewell(std::uint32_t dead) {
+  for (int other = 0; other < size(); ++other) {
+    if (other == rank() || members_.Lost(other)) continue;
+    ++farewells_;
+    fabric_->Send(members_.peer(other), kFarewellMessage, AsBytes(&dead, sizeof(dead)),
+                  [this](const absl::Status&) { --farewells_; });
+  }
+}
+
+void HostCommunicator::HandleFarewell(PeerId from, absl::Span<const std::byte> payload) {
+  const auto leaving = members_.RankOf(from);
+  std::uint32_t dead = 0;
+  if (!leaving || payload.size() != sizeof(dead)) return;
+  std::memcpy(&dead, payload.data(), sizeof(dead));
+  if (dead >= static_cast<std::uint32_t>(size())) return;
+  members_.MarkLeaving(*leaving);
+  members_.MarkDead(static_cast<int>(dead), absl::StrCat("rank ", *leaving, " lost it"));
 }
 
 }  // namespace

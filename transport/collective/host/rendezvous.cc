@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -52,23 +53,6 @@ std::string SameHostAnyPort(const std::string& address) {
 }
 
 }  // namespace
-
-bool GroupMembers::Complete() const {
-  for (int rank = 0; rank < size(); ++rank) {
-    if (!Known(rank)) return false;
-  }
-  return true;
-}
-
-std::optional<int> GroupMembers::RankOf(PeerId peer) const {
-  const auto found = ranks_.find(peer);
-  return found == ranks_.end() ? std::nullopt : std::optional<int>(found->second);
-}
-
-void GroupMembers::Add(int rank, PeerId peer) {
-  peers_[rank] = peer;
-  ranks_[peer] = rank;
-}
 
 Rendezvous::Rendezvous(Fabric* fabric, GroupMembers* members, std::string address,
                        absl::Time deadline)

@@ -5,13 +5,12 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "transport/collective/host/group_members.h"
 #include "transport/fabric/fabric.h"
 
 namespace pinboard::transport {
@@ -23,29 +22,7 @@ enum GroupMessage : std::uint8_t {
   kRefusalMessage = 2,   // from rank 0: why there will be no group
   kIdentifyMessage = 3,  // to a lower rank: who I am
   kContributionMessage = 4,
-};
-
-/// The other ranks as the fabric knows them. A rank that is dead stays dead.
-class GroupMembers {
- public:
-  GroupMembers(int rank, int size) : rank_(rank), peers_(size), dead_(size) {}
-
-  int rank() const { return rank_; }
-  int size() const { return static_cast<int>(peers_.size()); }
-  bool Known(int rank) const { return rank == rank_ || peers_[rank].has_value(); }
-  bool Complete() const;
-  PeerId peer(int rank) const { return *peers_[rank]; }
-  std::optional<int> RankOf(PeerId peer) const;
-  void Add(int rank, PeerId peer);
-
-  void MarkDead(int rank, std::string reason) { dead_[rank] = std::move(reason); }
-  const std::optional<std::string>& dead(int rank) const { return dead_[rank]; }
-
- private:
-  int rank_;
-  std::vector<std::optional<PeerId>> peers_;
-  absl::flat_hash_map<PeerId, int> ranks_;
-  std::vector<std::optional<std::string>> dead_;
+  kFarewellMessage = 5,  // I leave: that rank (32 bits) is dead
 };
 
 /// Runs once, on the fabric's thread; sets the fabric's handlers of types 0 to 3 and leaves them
