@@ -3,6 +3,7 @@
 #include "app/launch/rank_process.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "cache_service/remote_page_store.h"
 #include "transport/collective/host/host_communicator.h"
@@ -50,6 +52,10 @@ absl::Status Run(const RankEnvironment& environment, int tp, const RankBody& bod
 }  // namespace
 
 int RunRank(const RankEnvironment& environment, int tp, const RankBody& body) {
+  prctl(PR_SET_NAME, "pinboard");  // not "exe", as which it was started
+  // What one rank sees of the service, all see: one line is enough.
+  InitLog(absl::StrCat("pinboard rank ", environment.rank),
+          environment.rank == 0 ? LogLevel::kWarning : LogLevel::kError);
   // Ctrl-C reaches the whole foreground group; the supervisor ends the ranks.
   signal(SIGINT, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);

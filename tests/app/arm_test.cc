@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/eval/arm.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pinboard::app {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+std::vector<Arm> Parse(const std::string& policies, const std::string& budgets,
+                       bool has_service = true, const SequenceOptions& defaults = {}) {
+  const auto arms = ParseArms(policies, budgets, defaults, has_service);
+  EXPECT_TRUE(arms.ok()) << arms.status();
+  return *arms;
+}
+
+std::string Refusal(const std::string& policies, const std::string& budgets) {
+  const auto arms = ParseArms(policies, budgets, {}, true);
+  EXPECT_EQ(arms.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(arms.status().message());
+}
+
+TEST(Arms, EveryPolicyMeetsEveryBudget) {
+  const auto arms = Parse("snapkv,infokv", "0.1,0.2");
+  ASSERT_THAT(arms, SizeIs(4));
+  EXPECT_EQ(arms[0].policy, "snapkv");
+  EXPECT_EQ(arms[1].options.budget, 0.2);
+  EXPECT_EQ(arms[2].options.policy, "infokv");
+  EXPECT_THAT(arms[3].budgets, ElementsAre(0.2));
+}
+
+TEST(Arms, FullIsMeasuredOnceAndReportedUnderEveryBudget) {
+  const auto arms = Parse("full,snapkv", "0.1,0.2");
+  ASSERT_THAT(arms, SizeIs(3));
+  EXPECT_TRUE(arms[0].keeps_all);
+  EXPECT_THAT(arms[0].budgets, ElementsAre(0.1, 0.2));
+  EXPECT_EQ(arms[0].options.band, 0.0);
+}
+
+TEST(Arms, InlineOptionsOverrideTheDefaultsAndNameTheArmWhereTheResultsDoNot) {
+  SequenceOptions defaults;
+  defaults.alpha = 0.7;
+  const auto arms =
+      Parse("infokv:fusion=max:band=0:recall-pages=8,pinboard", "0.1", true, defaults);
+  EXPECT_EQ(arms[0].policy, "infokv:fusion=max");
+  EXPECT_EQ(arms[0].options.fusion, "max");
+  EXPECT_EQ(arms[0].options.band, 0.0);
+  EXPECT_EQ(arms[0].options.recall_pages, 8);
+  EXPECT_EQ(arms[0].options.alpha, 0.7);
+  EXPECT_EQ(arms[1].policy, "pinboard");
+  EXPECT_EQ(arms[1].options.fusion, "published");
+  EXPECT_EQ(arms[1].options.recall_pages, 16);
+}
+
+TEST(Arms, ABudgetOfItsOwnTakesTheArmOutOfTheList) {
+  const auto arms = Parse("snapkv:budget=0.185,pinboard", "0.1,0.2");
+  ASSERT_THAT(arms, SizeIs(3));
+  EXPECT_EQ(arms[0].options.budget, 0.185);
+  EXPECT_EQ(arms[0].policy, "snapkv");
+}
+
+TEST(Arms, WithoutAServiceThereIsNeitherBandNorRecall) {
+  const auto arms = Parse("pinboard:band=0.6:recall-pages=32", "0.1", /*has_service=*/false);
+  EXPECT_EQ(arms[0].options.band, 0.0);
+  EXPECT_EQ(arms[0].options.recall_pages, 0);
+}
+
+TEST(Arms, OnlyH2oLooksAtAllQueries) {
+  const auto arms = Parse("snapkv,h2o", "0.1");
+  EXPECT_FALSE(arms[0].looks_at_all_queries);
+  EXPECT_TRUE(arms[1].looks_at_all_queries);
+}
+
+TEST(Arms, MistakesAreNamed) {
+  EXPECT_THAT(Refusal("snapvk", "0.1"),
+              StartsWith("--policy snapvk: unknown policy 'snapvk': known are full, random"));
+  EXPECT_THAT(Refusal("", "0.1"), HasSubstr("unknown policy ''"));
+  EXPECT_THAT(Refusal("infokv:fuson=max", "0.1"), HasSubstr("unknown option 'fuson': known are"));
+  EXPECT_THAT(Refusal("infokv:fusion=min", "0.1"), HasSubstr("'min' is neither published nor max"));
+  EXPECT_THAT(Refusal("infokv:alpha=2", "0.1"), HasSubstr("alpha is 2: it must lie in [0, 1]"));
+  EXPECT_THAT(Refusal("infokv:alpha", "0.1"), HasSubstr("'' is not a number"));
+  EXPECT_THAT(Refusal("pinboard:recall-pages=1.5", "0.1"),
+              HasSubstr("'1.5' is not a whole number"));
+  EXPECT_THAT(Refusal("pinboard:recall-pages=2000", "0.1"), HasSubstr("[0, 1024]"));
+  EXPECT_THAT(Refusal("snapkv:budget=0", "0.1"), HasSubstr("budget is 0"));
+  EXPECT_THAT(Refusal("snapkv", "0.1,1.5"), StartsWith("--budget: budget is 1.5"));
+  EXPECT_THAT(Refusal("snapkv", "0"), HasSubstr("(0, 1]"));
+  EXPECT_THAT(Refusal("snapkv", "a"), HasSubstr("'a' is not a number"));
+}
+
+}  // namespace
+}  // namespace pinboard::app

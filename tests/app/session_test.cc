@@ -1,0 +1,308 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Sessions, generation and evaluation on small random models, ranks as threads.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "app/eval/evaluation.h"
+#include "app/generate/generation.h"
+#include "app/session/model_files.h"
+#include "tests/app/session_group.h"
+#include "tests/engine/tiny_model.h"
+
+namespace pinboard::app {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+constexpr int kVocabulary = 96;
+constexpr int kLayers = 3;
+
+std::vector<std::int32_t> RandomIds(std::size_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::uniform_int_distribution<std::int32_t> id(3, kVocabulary - 1);  // no special tokens
+  std::vector<std::int32_t> ids(count);
+  for (auto& value : ids) value = id(random);
+  return ids;
+}
+
+class Sessions : public ::testing::TestWithParam<const char*> {
+ protected:
+  Sessions() : directory_(std::string("app-session-") + GetParam()) {
+    const bool mla = std::string(GetParam()) == "deepseek";
+    auto json = mla ? engine::testing::TinyDeepseekJson() : engine::testing::TinyLlamaJson();
+    json["eos_token_id"] = nullptr;
+    engine::testing::WriteTinyModel(engine::testing::MakeTinyModel(json, 11), directory_);
+  }
+
+  SessionOptions Options(int cache_blocks) const {
+    SessionOptions options;
+    options.model_dir = directory_.path();
+    options.cache_blocks = cache_blocks;
+    options.census = true;
+    return options;
+  }
+
+  /// What the full cache answers, so that `full` is right by construction.
+  std::vector<std::int32_t> FullAnswer(const std::vector<std::int32_t>& context,
+                                       const std::vector<std::int32_t>& prompt) const {
+    std::vector<std::int32_t> text = context;
+    text.insert(text.end(), prompt.begin(), prompt.end());
+    std::vector<std::int32_t> answer;
+    OnSessions(1, Options(64), nullptr, [&](RankSession& session) {
+      GenerationOptions options;
+      options.sequence.policy = "full";
+      options.max_tokens = 4;
+      const auto made =
+          Generate(session, text, options, [](std::int32_t) { return absl::OkStatus(); });
+      ASSERT_TRUE(made.ok()) << made.status();
+      answer = made->ids;
+    });
+    return answer;
+  }
+
+  std::vector<SuiteItem> Suite() const {
+    std::vector<SuiteItem> items(2);
+    for (unsigned i = 0; i < items.size(); ++i) {
+      items[i].context = RandomIds(500 + 7 * i, 20 + i);
+      items[i].continuation = RandomIds(24, 30 + i);
+      for (unsigned q = 0; q < 2; ++q) {
+        const auto prompt = RandomIds(5, 40 + 2 * i + q);
+        items[i].questions.push_back({prompt, FullAnswer(items[i].context, prompt)});
+      }
+    }
+    return items;
+  }
+
+  /// Evaluates on `tp` ranks and checks that all of them measured the same.
+  std::vector<ArmResult> Evaluate(int tp, const std::vector<SuiteItem>& items,
+                                  const std::vector<Arm>& arms, cache_service::MemoryPages* pages) {
+    SessionOptions options = Options(CacheBlocksNeeded(items, 16));
+    options.observe_all_queries = true;
+    options.wait_for_pages = true;
+    std::vector<std::vector<ArmResult>> results(tp);
+    OnSessions(tp, options, pages, [&](RankSession& session) {
+      Evaluation evaluation(&session, arms, [](const Arm&, const ArmResult&) {});
+      for (const SuiteItem& item : items) {
+        const absl::Status measured = evaluation.Measure(item);
+        ASSERT_TRUE(measured.ok()) << measured;
+      }
+      EXPECT_EQ(session.engine().free_blocks(), session.engine().total_blocks());
+      results[session.rank().rank] = evaluation.results();
+    });
+    for (const auto& other : results) {
+      for (std::size_t a = 0; a < arms.size(); ++a) {
+        EXPECT_EQ(other[a].correct, results[0][a].correct);
+        EXPECT_EQ(other[a].kept, results[0][a].kept);
+        EXPECT_EQ(other[a].pages_recalled, results[0][a].pages_recalled);
+        EXPECT_EQ(other[a].kl_sum, results[0][a].kl_sum);
+        EXPECT_EQ(other[a].resident_kv_bytes, results[0][a].resident_kv_bytes);
+      }
+    }
+    return results.front();
+  }
+
+  engine::testing::TinyDirectory directory_;
+};
+
+std::vector<Arm> Arms(const std::string& policies) {
+  return *ParseArms(policies, "0.2", SequenceOptions{.recall_pages = 4}, true);
+}
+
+TEST_P(Sessions, TheFullCacheIsItsOwnReference) {
+  const auto results = Evaluate(1, Suite(), Arms("full"), nullptr);
+  EXPECT_EQ(results[0].questions, 4);
+  EXPECT_EQ(results[0].correct, 4);
+  EXPECT_NEAR(results[0].kl_sum, 0.0, 1e-9);
+  EXPECT_EQ(results[0].kl_tokens, 48);
+  EXPECT_EQ(results[0].nll_tokens, 46);
+  EXPECT_EQ(results[0].kept, (500 + 507) * kLayers);
+  EXPECT_EQ(results[0].dropped, 0);
+}
+
+TEST_P(Sessions, EveryPolicyKeepsItsBudgetAndTheRing) {
+  cache_service::MemoryPages pages;
+  const auto items = Suite();
+  const auto arms = Arms("random,recency,random-prompt,recency-prompt,snapkv,h2o,infokv,pinboard");
+  const auto results = Evaluate(1, items, arms, &pages);
+  for (std::size_t a = 0; a < arms.size(); ++a) {
+    SCOPED_TRACE(arms[a].policy);
+    // 0.2 of 500 and of 507, in every layer.
+    EXPECT_EQ(results[a].kept, (100 + 101) * kLayers);
+    EXPECT_EQ(results[a].ring_rows, 2 * 4 * 16);
+    // 0.4 of the length: 12 whole pages each.
+    EXPECT_EQ(results[a].borderline, 2 * 12 * 16 * kLayers);
+    EXPECT_EQ(results[a].kept + results[a].borderline + results[a].dropped, (500 + 507) * kLayers);
+    EXPECT_EQ(results[a].pages_offloaded, 2 * 12 * kLayers);
+    EXPECT_GT(results[a].digest_bytes, 0);
+    EXPECT_GT(results[a].pages_recalled, 0);
+    EXPECT_EQ(results[a].misses, 0);
+    EXPECT_EQ(results[a].rounds_kept_all, 0);
+    EXPECT_GT(results[a].kl_sum, 0.0);
+  }
+  EXPECT_EQ(pages.pages(), 0) << "an arm left pages behind";
+}
+
+TEST_P(Sessions, ResidentBytesAreWithinOneBlockPerLayerOfBudgetAndRing) {
+  cache_service::MemoryPages pages;
+  SuiteItem item{.context = RandomIds(777, 3), .continuation = {}, .questions = {}};
+  const auto results = Evaluate(1, {item}, Arms("pinboard"), &pages);
+  std::int64_t row_bytes = 0;
+  OnSessions(1, Options(4), nullptr, [&](RankSession& session) {
+    row_bytes = static_cast<std::int64_t>(session.engine().RowBytes());
+  });
+  const std::int64_t rows = 155 + 4 * 16;  // 0.2 * 777 = 155.4
+  EXPECT_GE(results[0].resident_kv_bytes, rows * row_bytes);
+  EXPECT_LE(results[0].resident_kv_bytes, (rows + 16) * row_bytes);
+}
+
+TEST_P(Sessions, OneTwoAndFourRanksMeasureTheSame) {
+  const auto items = Suite();
+  const auto arms = Arms("full,snapkv,h2o,infokv:fusion=max,pinboard");
+  cache_service::MemoryPages alone;
+  const auto one = Evaluate(1, items, arms, &alone);
+  for (const int tp : {2, 4}) {
+    SCOPED_TRACE(testing::Message() << "tp " << tp);
+    cache_service::MemoryPages pages;
+    const auto many = Evaluate(tp, items, arms, &pages);
+    for (std::size_t a = 0; a < arms.size(); ++a) {
+      SCOPED_TRACE(arms[a].policy);
+      EXPECT_EQ(many[a].kept, one[a].kept);
+      EXPECT_EQ(many[a].borderline, one[a].borderline);
+      EXPECT_EQ(many[a].pages_offloaded, one[a].pages_offloaded);
+      EXPECT_EQ(many[a].keepset_mismatches, 0);
+      EXPECT_EQ(many[a].rounds_kept_all, 0);
+      EXPECT_EQ(many[a].correct, one[a].correct);
+      EXPECT_NEAR(many[a].kl_sum, one[a].kl_sum, 0.02 * one[a].kl_sum + 1e-6);
+      EXPECT_NEAR(many[a].nll_sum, one[a].nll_sum, 0.01 * one[a].nll_sum);
+    }
+  }
+}
+
+TEST_P(Sessions, AServiceThatIsLostCostsPagesAndNothingElse) {
+  cache_service::MemoryPages pages;
+  const auto items = Suite();
+  const auto arms = Arms("pinboard");
+  SessionOptions options = Options(CacheBlocksNeeded(items, 16));
+  options.wait_for_pages = true;
+  OnSessions(1, options, &pages, [&](RankSession& session) {
+    Evaluation evaluation(&session, arms, [](const Arm&, const ArmResult&) {});
+    ASSERT_TRUE(evaluation.Measure(items[0]).ok());
+    EXPECT_EQ(evaluation.results()[0].misses, 0);
+    pages.SetGone(true);
+    const absl::Status measured = evaluation.Measure(items[1]);
+    ASSERT_TRUE(measured.ok()) << measured;
+    EXPECT_GT(evaluation.results()[0].misses, 0);
+    EXPECT_EQ(evaluation.results()[0].questions, 4);
+  });
+}
+
+TEST_P(Sessions, FeedingTokenByTokenOrWholeGivesTheSameTokens) {
+  const auto context = RandomIds(100, 5);
+  const auto prompt = RandomIds(9, 6);
+  for (const Feeding feeding : {Feeding::kWhole, Feeding::kOneTokenAStep}) {
+    OnSessions(1, Options(32), nullptr, [&](RankSession& session) {
+      const SequenceOptions full{.policy = "full"};
+      ASSERT_TRUE(session.engine().AddSequence(7, full).ok());
+      ASSERT_TRUE(session.Prefill(7, context).ok());
+      std::vector<TokenScript> scripts(2);
+      scripts[0].forced = prompt;
+      scripts[0].generate = 4;
+      scripts[1].forced = absl::MakeConstSpan(prompt).first(3);
+      scripts[1].keep_logits = true;
+      for (TokenScript& script : scripts) {
+        script.sequence = session.NewSequence();
+        ASSERT_TRUE(session.engine().Fork(7, script.sequence, full).ok());
+      }
+      ASSERT_TRUE(RunScripts(session, absl::MakeSpan(scripts), feeding).ok());
+      EXPECT_EQ(scripts[0].generated, FullAnswer(context, prompt));
+      EXPECT_THAT(scripts[1].logits, SizeIs(3 * kVocabulary));
+      EXPECT_THAT(scripts[1].generated, SizeIs(0));
+      EXPECT_EQ(session.engine().Length(scripts[0].sequence), 100 + 9 + 3);
+    });
+  }
+}
+
+TEST_P(Sessions, GenerationStaysWithinItsBudgetWhateverItsLength) {
+  cache_service::MemoryPages pages;
+  const auto prompt = RandomIds(300, 8);
+  GenerationOptions options;
+  options.sequence = {.policy = "pinboard", .window = 16, .recall_pages = 4};
+  options.max_tokens = 160;
+  options.round_every = 32;
+  options.has_service = true;
+  std::vector<std::vector<std::int32_t>> made_by_rank(2);
+  OnSessions(2, Options(CacheBlocksNeeded(300, 160, 16)), &pages, [&](RankSession& session) {
+    const auto made =
+        Generate(session, prompt, options, [](std::int32_t) { return absl::OkStatus(); });
+    ASSERT_TRUE(made.ok()) << made.status();
+    EXPECT_EQ(made->length, 300 + 159);  // the last token is not fed
+    EXPECT_EQ(made->rounds, 5);          // after the prompt, then at 32, 64, 96, 128 tokens
+    EXPECT_LE(made->rows, 64 + 46 + 32);
+    made_by_rank[session.rank().rank] = made->ids;
+  });
+  EXPECT_THAT(made_by_rank[0], SizeIs(160));
+  EXPECT_EQ(made_by_rank[0], made_by_rank[1]);
+}
+
+TEST_P(Sessions, TheFirstRoundWaitsUntilTheBandFillsTheRing) {
+  GenerationOptions options;
+  options.has_service = true;
+  EXPECT_EQ(FirstRoundLength(options), 640);  // 16 pages of 16 rows are 0.4 of 640
+  options.sequence.band = 0;
+  EXPECT_EQ(FirstRoundLength(options), 0);
+  options.sequence.band = 0.4;
+  options.has_service = false;
+  EXPECT_EQ(FirstRoundLength(options), 0);
+}
+
+TEST_P(Sessions, AnErrorOfTheTokenSinkEndsTheGeneration) {
+  OnSessions(1, Options(8), nullptr, [&](RankSession& session) {
+    const auto made = Generate(session, RandomIds(5, 1), {}, [](std::int32_t) {
+      return absl::UnavailableError("cannot write standard output");
+    });
+    EXPECT_THAT(std::string(made.status().message()), HasSubstr("cannot write"));
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Sessions, ::testing::Values("llama", "deepseek"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(ModelFiles, TheNumberOfRanksMustDivideTheModel) {
+  engine::testing::TinyDirectory directory("app-model-files");
+  engine::testing::WriteTinyModel(
+      engine::testing::MakeTinyModel(engine::testing::TinyLlamaJson(), 1), directory);
+  EXPECT_TRUE(CheckModel(directory.path(), 4).ok());
+  EXPECT_THAT(std::string(CheckModel(directory.path(), 3).status().message()),
+              HasSubstr("tp 3 does not divide"));
+  EXPECT_EQ(CheckModel("/nowhere", 1).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(RankMetrics, RanksServeAtConsecutivePorts) {
+  EXPECT_EQ(*RankMetricsAddress("127.0.0.1:9464", 3, 4), "127.0.0.1:9467");
+  EXPECT_THAT(std::string(RankMetricsAddress("127.0.0.1:65534", 0, 4).status().message()),
+              HasSubstr("leaves no port for rank 3"));
+  EXPECT_FALSE(RankMetricsAddress("here", 0, 1).ok());
+}
+
+TEST(RankMetrics, CountersFollowTheShard) {
+  const auto metrics = RankMetrics::Serve("127.0.0.1:0");
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  ShardStats stats;
+  stats.misses = 3;
+  (*metrics)->Update(stats, 10, 4096);
+  stats.misses = 5;
+  (*metrics)->Update(stats, 1, 8192);
+  const std::string text = (*metrics)->registry().ExpositionText();
+  EXPECT_THAT(text, HasSubstr("pinboard_rank_misses_total 5"));
+  EXPECT_THAT(text, HasSubstr("pinboard_rank_steps_total 2"));
+  EXPECT_THAT(text, HasSubstr("pinboard_rank_tokens_total 11"));
+  EXPECT_THAT(text, HasSubstr("pinboard_rank_kv_cache_bytes 8192"));
+}
+
+}  // namespace
+}  // namespace pinboard::app
