@@ -51,9 +51,11 @@ FlagTable MakeTable(GenerateFlags* flags) {
   AddModelFlags(&table, &flags->common);
   table.Section("Text");
   table.Text("prompt", "TEXT", "What to continue.", &flags->prompt);
-  table.Text("prompt-file", "FILE", "The same from a file.",
-             &flags->prompt_file);
-  table.Text("ids", "1,2,3", "The same as token ids, begin-of-text included.", &flags->ids);
+  table.Text("prompt-file", "FILE", "The same from a file.", &flags->prompt_file);
+  table.Text(
+      "ids", "1,2,3",
+      "The same as token ids, begin-of-text included. With --json the model needs no tokenizer.",
+      &flags->ids);
   table.Int("max-tokens", "N", "Stop after N tokens, or where the model ends the text.", 1, 1 << 20,
             &flags->max_tokens);
   table.Text("json", "OUT",
@@ -151,7 +153,7 @@ std::string Statistics(const Generation& made, const ShardStats& stats, int prom
 }
 
 absl::Status WriteJson(const std::string& path, const Generation& made, const ShardStats& stats,
-                       int prompt_tokens, const std::string& text) {
+                       int prompt_tokens, const nlohmann::ordered_json& text) {
   const nlohmann::ordered_json object{{"prompt_tokens", prompt_tokens},
                                       {"ids", made.ids},
                                       {"text", text},
@@ -169,11 +171,20 @@ absl::Status WriteJson(const std::string& path, const Generation& made, const Sh
       path, object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
+/// Null for a model without one, where ids go in and come out.
+absl::StatusOr<const engine::Tokenizer*> OutputTokenizer(const GenerateFlags& flags,
+                                                         LazyTokenizer& lazy) {
+  auto tokenizer = lazy.Get();
+  const bool ids_only = !flags.ids.empty() && !flags.json.empty();
+  if (ids_only && absl::IsNotFound(tokenizer.status())) return nullptr;
+  return tokenizer;
+}
+
 absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
   PB_ASSIGN_OR_RETURN(const auto config, CheckModel(flags.common.model, flags.common.tp));
   LazyTokenizer lazy(flags.common.model);
   PB_ASSIGN_OR_RETURN(const auto prompt, PromptIds(flags, config.vocab_size, lazy));
-  PB_ASSIGN_OR_RETURN(const engine::Tokenizer* tokenizer, lazy.Get());
+  PB_ASSIGN_OR_RETURN(const engine::Tokenizer* tokenizer, OutputTokenizer(flags, lazy));
   SessionOptions session_options = ToSessionOptions(flags.common);
   session_options.cache_blocks =
       CacheBlocksNeeded(prompt.size(), flags.max_tokens, flags.common.block_size);
@@ -199,7 +210,10 @@ absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
         stderr);
   }
   if (flags.json.empty()) return absl::OkStatus();
-  PB_ASSIGN_OR_RETURN(const std::string text, tokenizer->Decode(made.ids));
+  nlohmann::ordered_json text;
+  if (tokenizer != nullptr) {
+    PB_ASSIGN_OR_RETURN(text, tokenizer->Decode(made.ids));
+  }
   return WriteJson(flags.json, made, stats, prompt_tokens, text);
 }
 

@@ -1,0 +1,306 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The program as a person runs it, on small random models: results, errors, faults.
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "tests/app/program.h"
+#include "tests/engine/tiny_model.h"
+#include "tests/support/free_port.h"
+#include "tests/support/listening_socket.h"
+
+namespace pinboard::app {
+namespace {
+
+using ::testing::Ge;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+nlohmann::json RandomIds(std::mt19937* random, int count) {
+  nlohmann::json ids = nlohmann::json::array();
+  for (int i = 0; i < count; ++i) {
+    ids.push_back(std::uniform_int_distribution<int>(3, 95)(*random));
+  }
+  return ids;
+}
+
+std::string SuiteText(int contexts) {
+  std::mt19937 random(7);
+  std::string text;
+  for (int i = 0; i < contexts; ++i) {
+    nlohmann::json item;
+    item["context"] = RandomIds(&random, 400);
+    item["continuation"] = RandomIds(&random, 16);
+    item["questions"] = {{{"prompt", RandomIds(&random, 6)}, {"answer", RandomIds(&random, 3)}}};
+    absl::StrAppend(&text, item.dump(), "\n");
+  }
+  return text;
+}
+
+/// What GET /metrics answers; empty where nobody listens.
+std::string Scrape(const std::string& address) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(address, ':');
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(parts.second)));
+  inet_pton(AF_INET, parts.first.c_str(), &to.sin_addr);
+  std::string text;
+  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0) {
+    const std::string request = "GET /metrics HTTP/1.0\r\n\r\n";
+    if (send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0) {
+      char buffer[4096];
+      for (ssize_t got; (got = recv(fd, buffer, sizeof(buffer), 0)) > 0;) {
+        text.append(buffer, static_cast<std::size_t>(got));
+      }
+    }
+  }
+  close(fd);
+  return text;
+}
+
+class PinboardProgram : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    directory_ = new engine::testing::TinyDirectory("app-program");
+    engine::testing::WriteTinyModel(
+        engine::testing::MakeTinyModel(engine::testing::TinyLlamaJson(), 5), *directory_);
+    engine::testing::WriteFile(*directory_ / "suite.jsonl", SuiteText(2));
+    engine::testing::WriteFile(*directory_ / "long.jsonl", SuiteText(200));
+  }
+  static void TearDownTestSuite() { delete directory_; }
+
+  static std::string Path(const std::string& name) { return (*directory_ / name).string(); }
+  static std::vector<std::string> Eval(const std::vector<std::string>& more,
+                                       const std::string& suite = "suite.jsonl") {
+    std::vector<std::string> arguments = {BuiltProgram("pinboard"), "eval",    "--model",
+                                          directory_->path(),       "--suite", Path(suite)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  static std::vector<std::string> GenerateFrom(const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {BuiltProgram("pinboard"), "generate", "--model",
+                                          directory_->path()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  /// Expects the exit code and one line on standard error, which is returned without its prefix.
+  static std::string Refusal(const std::vector<std::string>& arguments, int code) {
+    Program program(arguments);
+    EXPECT_EQ(program.Wait(), code) << absl::StrJoin(arguments, " ") << ": " << program.Err();
+    EXPECT_THAT(program.Out(), IsEmpty());
+    const std::string error = program.Err();
+    EXPECT_TRUE(IsOneLine(error)) << error;
+    EXPECT_THAT(error, StartsWith("pinboard: "));
+    return error.substr(std::min<std::size_t>(error.size(), 10));
+  }
+
+  /// A copy of the model with one file changed.
+  static std::string BrokenModel(const std::string& name, const std::string& file,
+                                 std::uintmax_t size) {
+    namespace fs = std::filesystem;
+    const fs::path copy = *directory_ / name;
+    fs::create_directories(copy);
+    for (const char* part : {"config.json", "model.safetensors"}) {
+      fs::copy_file(*directory_ / part, copy / part, fs::copy_options::overwrite_existing);
+    }
+    if (size == 0) {
+      fs::remove(copy / file);
+    } else {
+      fs::resize_file(copy / file, size);
+    }
+    return copy.string();
+  }
+
+  static engine::testing::TinyDirectory* directory_;
+};
+
+engine::testing::TinyDirectory* PinboardProgram::directory_ = nullptr;
+
+TEST_F(PinboardProgram, HelpTeachesAndVersionAnswers) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--help"}, {"eval", "--help"}, {"generate", "--help"}}) {
+    std::vector<std::string> command = {BuiltProgram("pinboard")};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    Program program(command);
+    EXPECT_EQ(program.Wait(), 0);
+    EXPECT_THAT(program.Out(), HasSubstr("  pinboard "));
+    EXPECT_THAT(program.Out(), HasSubstr("--model models/tiny-llama"));
+    EXPECT_THAT(program.Err(), IsEmpty());
+    for (const auto& line : std::vector<std::string>(absl::StrSplit(program.Out(), '\n'))) {
+      EXPECT_LE(line.size(), 100U) << line;
+    }
+  }
+  Program version({BuiltProgram("pinboard"), "--version"});
+  EXPECT_EQ(version.Wait(), 0);
+  EXPECT_THAT(version.Out(), StartsWith("pinboard "));
+}
+
+TEST_F(PinboardProgram, EvalWritesJsonAndIsQuietInAPipe) {
+  for (const char* tp : {"1", "2", "4"}) {
+    Program program(
+        Eval({"--policy", "full,snapkv:band=0,pinboard:recall-pages=4", "--budget", "0.25,0.3",
+              "--tp", tp, "--census", "--service-arena", "16MiB", "--json", "-"}));
+    ASSERT_EQ(program.Wait(), 0) << program.Err();
+    EXPECT_THAT(program.Err(), IsEmpty());
+    const auto list = nlohmann::json::parse(program.Out());
+    ASSERT_THAT(list, SizeIs(6));
+    for (const auto& object : list) {
+      EXPECT_EQ(object["questions"], 2);
+      EXPECT_EQ(object["keepset_mismatches"], 0);
+      EXPECT_EQ(object["misses"], 0);
+      EXPECT_EQ(object["tp"], std::stoi(tp));
+    }
+    EXPECT_EQ(list[0]["kl"], 0.0);
+    EXPECT_EQ(list[2]["kept"], 100 * 3);  // a quarter of 400 rows in three layers
+    EXPECT_EQ(list[4]["kept"], 100 * 3);
+    EXPECT_EQ(list[4]["ring_rows"], 64);
+    EXPECT_GT(list[4]["pages_recalled"], 0);
+    EXPECT_GT(list[4]["bytes_recalled"], 0);
+  }
+}
+
+TEST_F(PinboardProgram, EvalPrintsATableAndWritesAFile) {
+  const std::string out = Path("results.json");
+  Program program(Eval({"--policy", "full,snapkv", "--service", "none", "--json", out}));
+  ASSERT_EQ(program.Wait(), 0) << program.Err();
+  EXPECT_THAT(program.Out(), HasSubstr("policy  budget"));
+  EXPECT_THAT(program.Out(), HasSubstr("snapkv    10 %     -"));
+  EXPECT_THAT(nlohmann::json::parse(FileText(out)), SizeIs(2));
+}
+
+TEST_F(PinboardProgram, GenerateMakesTheSameTokensOnAnyNumberOfRanks) {
+  // The tiny model has no tokenizer: ids in, JSON out.
+  std::vector<std::string> ids;
+  std::mt19937 random(3);
+  for (int i = 0; i < 200; ++i) {
+    ids.push_back(absl::StrCat(std::uniform_int_distribution<int>(3, 95)(random)));
+  }
+  nlohmann::json one;
+  for (const char* tp : {"1", "2"}) {
+    Program program(GenerateFrom({"--ids", absl::StrJoin(ids, ","), "--max-tokens", "40", "--every",
+                                  "16", "--policy", "snapkv", "--window", "16", "--budget", "0.3",
+                                  "--service", "none", "--tp", tp, "--json", "-"}));
+    ASSERT_EQ(program.Wait(), 0) << program.Err();
+    EXPECT_THAT(program.Err(), IsEmpty());
+    const auto made = nlohmann::json::parse(program.Out());
+    EXPECT_THAT(made["ids"].size(), Ge(1U));
+    EXPECT_EQ(made["prompt_tokens"], 200);
+    EXPECT_LT(made["rows"], made["length"]);
+    if (one.is_null()) one = made;
+    EXPECT_EQ(made["ids"], one["ids"]);
+  }
+}
+
+TEST_F(PinboardProgram, WrongUsageIsOneLineAndExitCodeTwo) {
+  const std::string pinboard = BuiltProgram("pinboard");
+  EXPECT_THAT(Refusal({pinboard}, 2), StartsWith("a command is missing"));
+  EXPECT_THAT(Refusal({pinboard, "evl"}, 2), StartsWith("unknown command 'evl'"));
+  EXPECT_THAT(Refusal({pinboard, "eval"}, 2), StartsWith("--model is missing"));
+  EXPECT_THAT(Refusal(Eval({"--policy", "snapvk"}), 2), HasSubstr("known are full, random"));
+  EXPECT_THAT(Refusal(Eval({"--budget", "1.5"}), 2), HasSubstr("(0, 1]"));
+  EXPECT_THAT(Refusal(Eval({"--budget", "0"}), 2), HasSubstr("(0, 1]"));
+  EXPECT_THAT(Refusal(Eval({"--tp", "3"}), 2), HasSubstr("tp 3 does not divide"));
+  EXPECT_THAT(Refusal(Eval({"--block-size", "17"}), 2), HasSubstr("use 16, 32 or 64"));
+  EXPECT_THAT(Refusal(Eval({"--service", "somewhere"}), 2), HasSubstr("neither auto, none nor"));
+  EXPECT_THAT(Refusal(Eval({"--service-arena", "much"}), 2), StartsWith("--service-arena: "));
+  EXPECT_THAT(Refusal(Eval({"--json", "/nowhere/x"}), 2), HasSubstr("cannot write /nowhere/x"));
+  EXPECT_THAT(Refusal(GenerateFrom({}), 2), StartsWith("give one of --prompt"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1,96"}), 2), HasSubstr("96 is out of range"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--policy", "x"}), 2),
+              HasSubstr("unknown policy 'x'"));
+}
+
+TEST_F(PinboardProgram, ASuiteThatIsWrongIsNamedWithFileAndLine) {
+  engine::testing::WriteFile(*directory_ / "bad.jsonl", "{\"context\":[1,2]}\nnot json\n");
+  EXPECT_THAT(Refusal(Eval({}, "bad.jsonl"), 2), HasSubstr("bad.jsonl:2: not a JSON object"));
+  engine::testing::WriteFile(*directory_ / "big.jsonl", "{\"context\":[1,96]}\n");
+  EXPECT_THAT(Refusal(Eval({}, "big.jsonl"), 2), HasSubstr("big.jsonl:1: token id 96 in context"));
+  EXPECT_THAT(Refusal(Eval({}, "none.jsonl"), 2), HasSubstr("none.jsonl"));
+}
+
+TEST_F(PinboardProgram, AModelThatIsIncompleteIsNamed) {
+  const auto with_model = [](const std::string& model) {
+    return std::vector<std::string>{BuiltProgram("pinboard"),
+                                    "generate",
+                                    "--model",
+                                    model,
+                                    "--ids",
+                                    "1,2,3",
+                                    "--tp",
+                                    "2",
+                                    "--service",
+                                    "none",
+                                    "--json",
+                                    "-"};
+  };
+  EXPECT_THAT(Refusal(with_model(BrokenModel("no-weights", "model.safetensors", 0)), 1),
+              HasSubstr("safetensors"));
+  EXPECT_THAT(Refusal(with_model(BrokenModel("truncated", "model.safetensors", 5000)), 1),
+              HasSubstr("model.safetensors"));
+  EXPECT_THAT(Refusal(with_model(BrokenModel("no-config", "config.json", 0)), 2),
+              HasSubstr("config.json"));
+}
+
+TEST_F(PinboardProgram, AServiceThatCannotBeHadIsOneLine) {
+  EXPECT_THAT(Refusal(Eval({"--policy", "pinboard", "--service", FreeLoopbackAddress()}), 1),
+              HasSubstr("cache service: "));
+  EXPECT_THAT(Refusal(Eval({"--policy", "pinboard", "--service-arena", "1000TiB"}), 1),
+              HasSubstr("--arena 1000 TiB does not fit"));
+}
+
+TEST_F(PinboardProgram, AMetricsPortInUseIsOneLine) {
+  const ListeningSocket taken;
+  EXPECT_THAT(
+      Refusal(Eval({"--policy", "full", "--metrics", absl::StrCat("127.0.0.1:", taken.port())}), 1),
+      HasSubstr(absl::StrCat(taken.port())));
+}
+
+TEST_F(PinboardProgram, ARankKilledInTheMiddleIsNamedInOneLine) {
+  const std::string metrics = FreeLoopbackAddress();
+  Program program(Eval({"--policy", "pinboard:recall-pages=4", "--tp", "2", "--service-arena",
+                        "16MiB", "--metrics", metrics},
+                       "long.jsonl"));
+  WaitUntil(
+      [&] { return Scrape(metrics).find("\npinboard_rank_steps_total ") != std::string::npos; });
+  const std::vector<pid_t> children = program.Children();  // the service, rank 0, rank 1
+  ASSERT_THAT(children, SizeIs(3)) << program.Err();
+  kill(children.back(), SIGKILL);
+  EXPECT_EQ(program.Wait(), 1);
+  EXPECT_THAT(program.Err(), StartsWith("pinboard: rank 1 was killed by signal 9 (Killed)"));
+  EXPECT_TRUE(IsOneLine(program.Err())) << program.Err();
+  for (const pid_t child : children) EXPECT_TRUE(IsGone(child));
+}
+
+TEST_F(PinboardProgram, AServiceKilledInTheMiddleCostsMissesAndTheRunFinishes) {
+  const std::string metrics = FreeLoopbackAddress();
+  engine::testing::WriteFile(*directory_ / "some.jsonl", SuiteText(40));
+  Program program(Eval({"--policy", "pinboard:recall-pages=4", "--tp", "2", "--service-arena",
+                        "16MiB", "--metrics", metrics, "--json", "-"},
+                       "some.jsonl"));
+  WaitUntil(
+      [&] { return Scrape(metrics).find("\npinboard_rank_steps_total ") != std::string::npos; });
+  ASSERT_THAT(program.Children(), SizeIs(3)) << program.Err();
+  kill(program.Children().front(), SIGKILL);
+  ASSERT_EQ(program.Wait(), 0) << program.Err();
+  const auto object = nlohmann::json::parse(program.Out())[0];
+  EXPECT_GT(object["misses"], 0);
+  EXPECT_EQ(object["questions"], 40);
+  EXPECT_EQ(object["keepset_mismatches"], 0);
+}
+
+}  // namespace
+}  // namespace pinboard::app
