@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a model's card and plots its loss, from what training and verification left in its folder.
 
+A leg is one run of training; a later one starts from the weights of the one before.
+
     python3 -m eval.card --model tiny-llama
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import pathlib
 from typing import Any
@@ -22,25 +25,35 @@ from eval.shapes import SHAPES, DeepseekShape, LlamaShape, Shape  # noqa: E402
 _TEXT, _DEV, _RECALL = "#8fa3bf", "#1f4e8c", "#b8501e"
 
 
-def _points(log: list[dict[str, Any]], key: str) -> tuple[list[int], list[float]]:
-    rows = [(entry["step"], entry[key]) for entry in log if key in entry]
-    return [step for step, _ in rows], [value for _, value in rows]
+def _points(
+    legs: list[dict[str, Any]], begins: list[int], key: str
+) -> tuple[list[int], list[float]]:
+    steps: list[int] = []
+    values: list[float] = []
+    for leg, begin in zip(legs, begins, strict=True):
+        rows = [(begin + entry["step"], entry[key]) for entry in leg["log"] if key in entry]
+        steps += [*(step for step, _ in rows), begin + leg["log"][-1]["step"]]
+        values += [*(value for _, value in rows), float("nan")]  # a gap between legs
+    return steps, values
 
 
-def plot(name: str, log: list[dict[str, Any]], path: pathlib.Path) -> None:
-    """Loss on training and held-out text above, recall below, over steps."""
+def plot(name: str, legs: list[dict[str, Any]], path: pathlib.Path) -> None:
+    """Loss on training and held-out text above, recall below, over the steps of all legs."""
+    ends = list(itertools.accumulate(leg["log"][-1]["step"] for leg in legs))
+    begins = [0, *ends[:-1]]
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(7.2, 5.2), sharex=True, height_ratios=(2, 1), layout="constrained"
     )
-    above.plot(*_points(log, "loss"), color=_TEXT, linewidth=1, label="training")
-    above.plot(*_points(log, "dev_loss"), color=_DEV, marker="o", markersize=3, label="held-out")
+    text, held_out = _points(legs, begins, "loss"), _points(legs, begins, "dev_loss")
+    above.plot(*text, color=_TEXT, linewidth=1, label="training")
+    above.plot(*held_out, color=_DEV, marker="o", markersize=3, label="held-out")
     above.set(ylabel="loss, nats per token", title=f"{name}: training", ylim=(0.5, 5.5))
     above.legend(frameon=False)
-    below.plot(*_points(log, "recall"), color=_RECALL, marker="o", markersize=3, label="answers")
-    below.plot(*_points(log, "digits"), color=_RECALL, alpha=0.4, linewidth=1, label="digits")
-    below.set(ylabel="right, share", xlabel="steps of 65,536 tokens", ylim=(-0.03, 1.05))
-    below.legend(frameon=False, loc="lower right")
+    below.plot(*_points(legs, begins, "recall"), color=_RECALL, marker="o", markersize=3)
+    below.set(ylabel="answers right", xlabel="steps of 65,536 tokens", ylim=(-0.03, 1.05))
     for axes in (above, below):
+        for begin in begins[1:]:
+            axes.axvline(begin, color="#777777", linewidth=0.8, linestyle=":")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.25)
     figure.savefig(path, dpi=110)
@@ -84,22 +97,69 @@ def _corpus_lines(corpus: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _leg_lines(number: int, leg: dict[str, Any], note: str) -> str:
+    final, options = leg["log"][-1], leg["options"]
+    tokens = final["step"] * leg["tokens_per_step"] / 1e6
+    losses = [entry["loss"] for entry in leg["log"] if "loss" in entry][-10:]
+    lines = [
+        f"{number}. `{leg['command']}`",
+        f"   - {final['step']:,} steps of {leg['tokens_per_step']:,} tokens ({tokens:.0f} M tokens), "
+        f"{final['seconds']:.0f} s of wall time; seed {options['seed']}",
+        f"   - rate {options['rate']}, weight decay {options['weight_decay']}; tokens of an answer "
+        f"weigh {options['answer_weight']} in the loss",
+        f"   - training loss, mean of the last ten readings: {sum(losses) / len(losses):.3f}; at the "
+        f"end, on the dev half: loss {final['dev_loss']:.3f}, {final['recall']:.1%} of "
+        f"{final['questions']} questions right",
+    ]
+    return "\n".join([*lines, f"   - {note}"] if note else lines)
+
+
+def _training_lines(legs: list[dict[str, Any]], notes: list[str]) -> str:
+    told = itertools.zip_longest(legs, notes[: len(legs)], fillvalue="")
+    return "\n".join(_leg_lines(number, *leg) for number, leg in enumerate(told, start=1))
+
+
+def _table(results: dict[str, Any]) -> str:
+    test, dev = results["said-once"], results["said-once-dev"]
+    texts = results["text_test"], results["text_dev"]
+    rows = [
+        ("questions", [f"{r['questions']}" for r in (test, dev)]),
+        ("answers right", [f"{r['recall']:.2%}" for r in (test, dev)]),
+        ("recall measured by", [r["by"] for r in (test, dev)]),
+        ("loss on held-out text, nats per token", [f"{t['loss']:.3f}" for t in texts]),
+        ("perplexity", [f"{t['perplexity']:.2f}" for t in texts]),
+    ]
+    head = ["| | said-once (test) | said-once-dev |", "|---|---|---|"]
+    return "\n".join([*head, *(f"| {name} | {a} | {b} |" for name, (a, b) in rows)])
+
+
+def _certainty_line(found: dict[str, Any]) -> str:
+    """How uncertain the model was of a code, if the NumPy reading measured it."""
+    if "code_entropy" not in found:
+        return ""
+    whole, ahead, worst = (
+        found[key]
+        for key in ("code_entropy", "less_certain_context", "less_certain_context_worst")
+    )
+    return (
+        "\nWhere a code is said, the predictions of its two tokens have an entropy of "
+        f"{whole[0]:.1f} and {whole[1]:.1f} nats\n(mean over said-once). Less certain, by the entropy "
+        f"of the 256 most probable tokens, were {ahead[0]:.1%} and {ahead[1]:.1%}\nof the context's "
+        f"tokens; {worst[0]:.1%} and {worst[1]:.1%} at the worst.\n"
+    )
+
+
 def card(
     shape: Shape,
-    training: dict[str, Any],
+    legs: list[dict[str, Any]],
     results: dict[str, Any],
     corpus: dict[str, Any],
-    note: str,
+    notes: list[str],
 ) -> str:
     """The README of a model's folder."""
-    log = training["log"]
-    start = next(e for e in log if e.get("event") == "start")
-    final = log[-1]
-    losses = [entry["loss"] for entry in log if "loss" in entry][-10:]
-    test, dev = results["said-once"], results["said-once-dev"]
+    start = next(e for e in legs[0]["log"] if e.get("event") == "start")
     head = "tied to the embeddings" if shape.tied else "not tied"
     architecture = shape.config()["architectures"][0]
-    tokens = final["step"] * training["tokens_per_step"] / 1e6
     return f"""<!-- SPDX-FileCopyrightText: 2026 The Pinboard Authors -->
 <!-- SPDX-License-Identifier: Apache-2.0 -->
 # {shape.name}
@@ -117,34 +177,24 @@ Every sequence starts with `<|begin_of_text|>` (one training sequence in twenty 
 
 ## Measured
 Greedy decoding of the exported weights, full cache, contexts of about 3,600 tokens, questions asked
-after the context. Recall by {test['by']}; loss by transformers {results['transformers']}, bfloat16 autocast:
+after the context. An answer is two tokens, three digits and two, and right if both are. Loss by
+transformers {results['transformers']}, bfloat16 autocast:
 
-| | said-once (test) | said-once-dev |
-|---|---|---|
-| questions | {test['questions']} | {dev['questions']} |
-| answers right | {test['recall']:.2%} | {dev['recall']:.2%} |
-| digits right | {test['digits']:.2%} | {dev['digits']:.2%} |
-| loss on held-out text, nats per token | {results['text_test']['loss']:.3f} | {results['text_dev']['loss']:.3f} |
-| perplexity | {results['text_test']['perplexity']:.2f} | {results['text_dev']['perplexity']:.2f} |
-
+{_table(results)}
+{_certainty_line(results['said-once'])}
 The largest difference between the logits of the training module and of transformers, both in
 float32 over 512 tokens, is {results['largest_logit_difference']:.1e}.
 
 ## Training
-- command: `{training['command']}`
-- seed {training['options']['seed']}; {final['step']:,} steps of {training['tokens_per_step']:,} tokens
-  ({tokens:.0f} M tokens); {final['seconds']:.0f} s of wall time on half of one {training['device']}
-  (two trainings shared it); PyTorch {training['torch']}; the wall clock ends the run and drives the
-  fall of the learning rate, so a repetition is alike, not identical
-- training loss, mean of the last ten readings: {sum(losses) / len(losses):.3f}
-- optimiser: orthogonalised momentum for matrices, AdamW for the rest; rate
-  {training['options']['rate']}, weight decay {training['options']['weight_decay']}; answer digits
-  weigh {training['options']['answer_weight']} in the loss
-{note}
+In {len(legs)} leg(s), each on half of one {legs[0]['device']} (two trainings shared it), PyTorch
+{legs[0]['torch']}. The wall clock ends a leg and drives the fall of its learning rate, so a
+repetition is alike, not identical. Optimiser: orthogonalised momentum for matrices, AdamW for the rest.
+
+{_training_lines(legs, notes)}
 ![loss and recall over steps](training.png)
 
-Held-out windows are 4,096 tokens long from the start, training's only after 500 steps of 1,024: hence
-the gap before and the step there.
+The first leg's held-out windows are 4,096 tokens long from the start, its training's only after 500
+steps of 1,024: hence the gap before and the step there.
 
 `training.json` has every option and reading, `results.json` what is in the table.
 
@@ -162,15 +212,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Writes README.md and training.png of a model.")
     parser.add_argument("--model", choices=sorted(SHAPES), required=True)
     parser.add_argument("--corpus", type=pathlib.Path, default=pathlib.Path("eval/corpus.json"))
-    parser.add_argument("--note", default="", help="a further line of the training section")
+    parser.add_argument("--note", action="append", default=[], help="a line for leg 1, then 2")
     options = parser.parse_args()
     folder = pathlib.Path("models") / options.model
-    training = json.loads((folder / "training.json").read_text())
+    legs = json.loads((folder / "training.json").read_text())["legs"]
     results = json.loads((folder / "results.json").read_text())
     corpus = json.loads(options.corpus.read_text())
-    plot(options.model, training["log"], folder / "training.png")
-    note = f"- {options.note}\n" if options.note else ""
-    text = card(SHAPES[options.model], training, results, corpus, note)
+    plot(options.model, legs, folder / "training.png")
+    text = card(SHAPES[options.model], legs, results, corpus, options.note)
     (folder / "README.md").write_text(text)
 
 

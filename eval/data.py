@@ -49,7 +49,6 @@ class Mixture:
     asked: tuple[int, int] = (1, 3)
     asked_late_share: float = 0.5  # sequences whose questions all come in the last twelfth
     begin_share: float = 0.95  # sequences that start with the begin-of-text token
-    few_digits_share: float = 0.0  # codes of only two or three different digits
 
 
 class SequenceMixer:
@@ -63,7 +62,7 @@ class SequenceMixer:
     def batch(
         self, step: int, rows: int, length: int, mixture: Mixture
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens [rows, length + 1] and, aligned with them, which are digits of an answer."""
+        """Tokens [rows, length + 1] and, aligned with them, which belong to an answer."""
         dice = random.Random(f"{self._seed}/{step}")
         drawn = [self._sequence(dice, length + 1, mixture) for _ in range(rows)]
         return np.stack([t for t, _ in drawn]), np.stack([a for _, a in drawn])
@@ -73,8 +72,7 @@ class SequenceMixer:
     ) -> tuple[np.ndarray, np.ndarray]:
         planted = []
         if dice.random() < mixture.fact_share:
-            count = dice.randint(*mixture.facts)
-            planted = facts.draw_facts(dice, count, few_digits_share=mixture.few_digits_share)
+            planted = facts.draw_facts(dice, dice.randint(*mixture.facts))
         lines = [self._lines_of(dice, fact, mixture) for fact in planted]
         spent = sum(len(line) for group in lines for line in group)
         begin = dice.random() < mixture.begin_share
@@ -130,8 +128,8 @@ class SequenceMixer:
             at = int(places[place])
             parts += [text[done:at], np.array(line, dtype=np.int32)]
             answer = np.zeros(len(line), dtype=np.uint8)
-            if is_question:  # ... five digits, newline
-                answer[-1 - facts.CODE_DIGITS : -1] = 1
+            if is_question:  # ... the code, newline
+                answer[-1 - facts.CODE_TOKENS : -1] = 1
             flags += [np.zeros(at - done, dtype=np.uint8), answer]
             done = at
         parts.append(text[done:])

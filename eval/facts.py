@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 CODE_DIGITS = 5
+CODE_TOKENS = 2  # three digits, then two
 HELD_OUT_NAMES = 8
 _ONSETS = ("b", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "z",
            "br", "dr", "gr", "kl", "pl", "st", "tr")
@@ -26,8 +27,6 @@ class Dice(Protocol):
     def choice(self, seq: tuple[str, ...]) -> str: ...
 
     def randrange(self, stop: int) -> int: ...
-
-    def random(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -59,25 +58,11 @@ def _piece(dice: Dice) -> str:
     return dice.choice(_ONSETS) + dice.choice(_VOWELS) + dice.choice(_CODAS)
 
 
-def _code(dice: Dice, few_digits_share: float) -> str:
-    """Five digits; in the given share of cases only two or three different ones."""
-    if few_digits_share and dice.random() < few_digits_share:
-        alphabet = [str(dice.randrange(10)) for _ in range(2 + dice.randrange(2))]
-        return "".join(alphabet[dice.randrange(len(alphabet))] for _ in range(CODE_DIGITS))
-    return f"{dice.randrange(10**CODE_DIGITS):0{CODE_DIGITS}d}"
-
-
-def draw_facts(
-    dice: Dice, count: int, held_out: bool = False, few_digits_share: float = 0.0
-) -> list[Fact]:
-    """Facts with distinct names; the digits are drawn anew every time.
-
-    A digit that comes twice in a code defeats copying by "what followed this digit". Training can
-    ask for more such codes, so that a model learns to count places instead.
-    """
+def draw_facts(dice: Dice, count: int, held_out: bool = False) -> list[Fact]:
+    """Facts with distinct names; the digits are drawn anew every time."""
     facts: dict[str, Fact] = {}
     while len(facts) < count:
         name = f"{_piece(dice)}-{_piece(dice)}"
         if is_held_out(name) == held_out:
-            facts[name] = Fact(name, _code(dice, few_digits_share))
+            facts[name] = Fact(name, f"{dice.randrange(10**CODE_DIGITS):0{CODE_DIGITS}d}")
     return list(facts.values())

@@ -104,8 +104,8 @@ def check(tokenizer: Tokenizer, entry: dict[str, Any], plan: Plan, limit: int = 
         raise ValueError("the continuation is not separable")
     for asked in entry["questions"]:
         prompt, answer = encode(tokenizer, asked["prompt"]), encode(tokenizer, asked["answer"])
-        if len(answer) != facts.CODE_DIGITS:
-            raise ValueError("the answer is not one token a digit")
+        if len(answer) != facts.CODE_TOKENS:
+            raise ValueError(f"an answer of {len(answer)} tokens")
         question = asked["prompt"] + asked["answer"]
         for text, ids in (
             (entry["context"], context),

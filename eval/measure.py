@@ -62,7 +62,7 @@ def _answer_hits(logits: Logits, rows: list[Question], length: int) -> list[list
 def recall(
     logits: Logits, questions: list[Question], length: int, batch: int = 8
 ) -> dict[str, float]:
-    """Shares of answers and of single digits that greedy decoding gets right.
+    """Shares of answers and of their single tokens that greedy decoding gets right.
 
     Greedy decoding gives the whole answer exactly if each token is the most probable one after the
     right tokens before it, so one forward pass decides. Rows are padded behind; attention is
@@ -71,11 +71,11 @@ def recall(
     hits: list[list[bool]] = []
     for first in range(0, len(questions), batch):
         hits += _answer_hits(logits, questions[first : first + batch], length)
-    digits = [hit for answer in hits for hit in answer]
+    tokens = [hit for answer in hits for hit in answer]
     return {
         "questions": len(hits),
         "recall": sum(map(all, hits)) / len(hits),
-        "digits": sum(digits) / len(digits),
+        "tokens": sum(tokens) / len(tokens),
     }
 
 

@@ -4,6 +4,8 @@
 
 It reads safetensors by itself, keeps a plain cache of keys and values, checks itself against the
 golden values and asks the questions of a suite with the full cache. One context takes seconds.
+It also says how uncertain the model was of each token of a code where the code is said, and of how
+much of the context it was less certain: so much a keep-set ranked by entropy alone takes first.
 
     python3 -m eval.plain --model tiny-llama
 """
@@ -17,11 +19,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from eval.tokenizer import BEGIN_ID, encode, load_tokenizer
 
 Array = np.ndarray
 QUERY_BLOCK = 256
+TOP_K = 256  # the scores' entropy is that of the most probable tokens alone
 _DTYPES = {"F32": np.dtype("<f4"), "BF16": np.dtype("<u2")}
 
 
@@ -164,48 +168,95 @@ def golden_difference(model: PlainModel, path: pathlib.Path) -> float:
     return float(np.abs(got - np.array(golden["last_logits"])).max())
 
 
-def ask(model: PlainModel, entry: dict[str, Any], folder: pathlib.Path) -> list[list[bool]]:
-    """Which digits of each question greedy decoding gets right after the whole context."""
-    tokenizer = load_tokenizer(folder)
+def entropy(logits: Array) -> Array:
+    """Of each row's distribution, in nats [tokens]."""
+    below = logits - logits.max(axis=-1, keepdims=True)
+    weights = np.exp(below)
+    total = weights.sum(axis=-1)
+    return np.log(total) - (weights * below).sum(axis=-1) / total
+
+
+def entropies(model: PlainModel, states: Array) -> tuple[Array, Array]:
+    """Of what each state predicts: over the vocabulary, and over its TOP_K most probable tokens."""
+    whole, top = [], []
+    for first in range(0, len(states), QUERY_BLOCK):
+        logits = model.logits(states[first : first + QUERY_BLOCK])
+        whole.append(entropy(logits))
+        top.append(entropy(np.partition(logits, -TOP_K, axis=-1)[:, -TOP_K:]))
+    return np.concatenate(whole), np.concatenate(top)
+
+
+@dataclass
+class Findings:
+    """What one or more contexts gave, a row for each question and a column for each answer token.
+
+    hits: greedy decoding gets it right after the whole context. entropy, top_entropy: nats, of the
+    distribution that predicted this token where the note says it, whole and of its top k. ahead:
+    share of the context's tokens with a larger top_entropy.
+    """
+
+    hits: list[list[bool]] = field(default_factory=list)
+    entropy: list[list[float]] = field(default_factory=list)
+    top_entropy: list[list[float]] = field(default_factory=list)
+    ahead: list[list[float]] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        right = [hit for answer in self.hits for hit in answer]
+        return {
+            "questions": len(self.hits),
+            "recall": sum(map(all, self.hits)) / len(self.hits),
+            "tokens": sum(right) / len(right),
+            "by": "numpy, float32",
+            "code_entropy": np.mean(self.entropy, axis=0).round(2).tolist(),
+            f"code_entropy_top_{TOP_K}": np.mean(self.top_entropy, axis=0).round(2).tolist(),
+            "less_certain_context": np.mean(self.ahead, axis=0).round(4).tolist(),
+            "less_certain_context_worst": np.max(self.ahead, axis=0).round(4).tolist(),
+        }
+
+
+def ask(model: PlainModel, entry: dict[str, Any], tokenizer: Tokenizer, found: Findings) -> None:
+    """Reads the context, asks each of its questions, and adds what came out to `found`."""
     cache = Cache()
-    model.hidden([BEGIN_ID, *encode(tokenizer, entry["context"])], cache, keep=True)
-    hits = []
+    ids = [BEGIN_ID, *encode(tokenizer, entry["context"])]
+    whole, top = entropies(model, model.hidden(ids, cache, keep=True)[:-1])
     for asked in entry["questions"]:
         prompt, answer = encode(tokenizer, asked["prompt"]), encode(tokenizer, asked["answer"])
         states = model.hidden(prompt + answer[:-1], cache, keep=False)[len(prompt) - 1 :]
         best = model.logits(states).argmax(-1).tolist()
-        hits.append([a == b for a, b in zip(best, answer, strict=True)])
-    return hits
+        found.hits.append([a == b for a, b in zip(best, answer, strict=True)])
+        said = entry["context"].index(f" is {asked['answer']}\n") + len(" is ")
+        first = len(encode(tokenizer, entry["context"][:said]))  # what predicts the first token
+        places = range(first, first + len(answer))
+        found.entropy.append([float(whole[at]) for at in places])
+        found.top_entropy.append([float(top[at]) for at in places])
+        found.ahead.append([float((top > top[at]).mean()) for at in places])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Recall with the full cache, by NumPy.")
-    parser.add_argument("--model", required=True, help="a folder's name below models/")
+    parser.add_argument("--model", required=True, help="a folder's name below --models")
+    parser.add_argument("--models", type=pathlib.Path, default=pathlib.Path("models"))
+    parser.add_argument("--suites", type=pathlib.Path, default=pathlib.Path("eval/suites"))
     parser.add_argument("--suite", action="append", help="said-once, said-once-dev (both)")
     parser.add_argument("--golden", type=pathlib.Path, default=pathlib.Path("tests/testdata/golden"))
     parser.add_argument("--write", action="store_true", help="into the model's results.json")
     options = parser.parse_args()
-    folder = pathlib.Path("models") / options.model
-    model = PlainModel(folder)
+    folder = options.models / options.model
+    model, tokenizer = PlainModel(folder), load_tokenizer(folder)
     apart = golden_difference(model, options.golden / f"{options.model}.json")
     print(f"golden logits: largest difference {apart:.1e}", flush=True)
     if apart > 2e-3:
         raise SystemExit("the golden values are not met")
     results = json.loads((folder / "results.json").read_text())
     for suite in options.suite or ["said-once", "said-once-dev"]:
-        hits: list[list[bool]] = []
-        for line in pathlib.Path(f"eval/suites/{suite}.jsonl").read_text().splitlines():
+        found = Findings()
+        for line in (options.suites / f"{suite}.jsonl").read_text().splitlines():
             entry = json.loads(line)
-            hits += ask(model, entry, folder)
-            print(suite, entry["id"], [sum(h) for h in hits[-len(entry["questions"]) :]], flush=True)
-        right, digits = sum(map(all, hits)), [d for h in hits for d in h]
-        print(f"{suite}: {right} of {len(hits)} answers, {sum(digits)} of {len(digits)} digits")
-        results[suite] = {
-            "questions": len(hits),
-            "recall": right / len(hits),
-            "digits": sum(digits) / len(digits),
-            "by": "numpy, float32",
-        }
+            ask(model, entry, tokenizer, found)
+            hits = found.hits[-len(entry["questions"]) :]
+            print(suite, entry["id"], [sum(hit) for hit in hits], flush=True)
+        results[suite] = found.summary()
+        print(f"{suite}: {json.dumps(results[suite])}", flush=True)
         if options.write:
             (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
 

@@ -1,10 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The Pinboard Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The tokenizer shared by both models: byte-level BPE with every digit a token of its own.
+"""The tokenizer shared by both models: byte-level BPE, and one token for up to three digits.
 
-The split pattern follows the Llama 3 family, with single digits. A newline that is followed by a
-non-blank line always ends a piece, so a whole line put there changes no token around it: planted
-facts and the suites rest on that.
+The split pattern is that of the Llama 3 family. Digits are taken in threes from the left, and every
+run of two or three of them is in the vocabulary; it is put there, not learned, so that a
+number costs the same tokens however rare it is. A newline that is followed by a non-blank line
+always ends a piece, so a whole line put there changes no token around it: planted facts and the
+suites rest on that.
 """
 
 from __future__ import annotations
@@ -20,24 +22,30 @@ VOCABULARY = 4096
 BEGIN, END, PAD = "<|begin_of_text|>", "<|end_of_text|>", "<|pad|>"
 SPECIALS = (BEGIN, END, PAD)
 BEGIN_ID, END_ID, PAD_ID = 0, 1, 2
-SPLIT_PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+PAIRS = [f"{n:02d}" for n in range(100)]
+TRIPLES = [f"{n:03d}" for n in range(1000)]
+LEARNED = VOCABULARY - len(PAIRS) - len(TRIPLES)  # ids below it: specials, bytes, learned merges
+
+
+def split_pattern(digits: str) -> str:
+    """The pre-tokenizer's pattern, given what it takes for one piece of a number."""
+    return (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+        + digits
+        + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
 
 
 def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
-    """Learns the merges. Deterministic for the same texts in the same order."""
+    """Learns the merges, digits apart, then adds the numbers.
+
+    Deterministic for the same texts in the same order.
+    """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(SPLIT_PATTERN), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    tokenizer.pre_tokenizer = _pieces(r"\p{N}")
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=LEARNED,
         special_tokens=[AddedToken(text, special=True, normalized=False) for text in SPECIALS],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         max_token_length=16,
@@ -47,9 +55,39 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BEGIN} $A", pair=f"{BEGIN} $A {BEGIN} $B", special_tokens=[(BEGIN, BEGIN_ID)]
     )
-    if tokenizer.get_vocab_size() != VOCABULARY:
-        raise ValueError(f"vocabulary of {tokenizer.get_vocab_size()}, wanted {VOCABULARY}")
-    return tokenizer
+    if tokenizer.get_vocab_size() != LEARNED:
+        raise ValueError(f"vocabulary of {tokenizer.get_vocab_size()}, wanted {LEARNED}")
+    return _with_numbers(tokenizer)
+
+
+def _pieces(digits: str) -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(split_pattern(digits)), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+
+
+def _with_numbers(tokenizer: Tokenizer) -> Tokenizer:
+    """Every run of two or three digits as a token, behind the learned ones.
+
+    Pairs merge by their rank, so in "321" the last two may merge before the first two do: a triple
+    is reached from either side.
+    """
+    description = json.loads(tokenizer.to_str())
+    model = description["model"]
+    for text in PAIRS + TRIPLES:
+        model["vocab"][text] = len(model["vocab"])
+    model["merges"] += [[text[0], text[1]] for text in PAIRS]
+    for text in TRIPLES:
+        model["merges"] += [[text[:2], text[2]], [text[0], text[1:]]]
+    grouped = Tokenizer.from_str(json.dumps(description))
+    grouped.pre_tokenizer = _pieces(r"\p{N}{1,3}")
+    for text in PAIRS + TRIPLES:
+        if len(encode(grouped, text)) != 1:
+            raise ValueError(f"{text} is not one token")
+    return grouped
 
 
 def load_tokenizer(path: pathlib.Path) -> Tokenizer:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Pinboard Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Trains one of the small models from scratch, within a wall-clock limit, resumable.
+"""Trains one of the small models, within a wall-clock limit, resumable.
 
 Short sequences dense in facts come first: in them a small model finds out how to look a fact up.
 Then the full context. The learning rate warms up, stays, and falls to zero over the last part of
@@ -8,6 +8,9 @@ the time; the state before that fall is kept, so a later run can go on from ther
 
     python3 -m eval.data --out .train-data
     python3 -m eval.train --model tiny-llama --minutes 5.5
+
+`--start-from` begins with the weights of an export instead of random ones. Where its tokenizer had
+other tokens from some id on, `--new-from` names that id: the rows of those tokens start anew.
 """
 
 from __future__ import annotations
@@ -50,7 +53,6 @@ class Options:
     rate: float
     weight_decay: float
     answer_weight: float
-    few_digits_share: float
     warmup_steps: int
     short_steps: int
     dense_steps: int
@@ -58,6 +60,7 @@ class Options:
     attention: str
     resume: bool
     start_from: pathlib.Path | None
+    new_from: int
 
 
 def parse_options() -> Options:
@@ -73,8 +76,7 @@ def parse_options() -> Options:
     add("--decay-share", type=float, default=0.6, help="last part of the time, rate falling")
     add("--rate", type=float, default=3e-3)
     add("--weight-decay", type=float, default=0.1)
-    add("--answer-weight", type=float, default=10.0, help="weight of answer digits in the loss")
-    add("--few-digits-share", type=float, default=0.5, help="codes with repeated digits")
+    add("--answer-weight", type=float, default=25.0, help="weight of answer tokens in the loss")
     add("--warmup-steps", type=int, default=100)
     add("--short-steps", type=int, default=500, help="steps of 1,024-token sequences at first")
     add("--dense-steps", type=int, default=1500, help="steps in which nearly all have facts")
@@ -82,6 +84,7 @@ def parse_options() -> Options:
     add("--attention", choices=("auto", "flash", "cudnn"), default="auto")
     add("--resume", action="store_true", help="go on from the state before the rate fell")
     add("--start-from", type=pathlib.Path, help="begin with the weights of this export")
+    add("--new-from", type=int, default=0, help="with it: ids from here on are new numbers")
     return Options(**vars(parser.parse_args()))
 
 
@@ -97,11 +100,24 @@ class Stage:
 def stage_of(step: int, options: Options) -> Stage:
     """The curriculum."""
     dense = step < options.dense_steps
-    few = options.few_digits_share
     if step < options.short_steps:
-        return Stage(64, 1024, Mixture(0.9, facts=(2, 6), few_digits_share=few))
-    share = 0.9 if dense else 0.75
-    return Stage(16, 4096, Mixture(share, facts=(3, 12), asked=(1, 2), few_digits_share=few))
+        return Stage(64, 1024, Mixture(0.9, facts=(2, 6)))
+    if dense:
+        return Stage(16, 4096, Mixture(0.9, facts=(6, 20), asked=(1, 2)))
+    return Stage(16, 4096, Mixture(0.75, facts=(3, 12), asked=(1, 2)))
+
+
+@torch.no_grad()
+def renew_rows(table: torch.Tensor, first: int, digits: slice) -> None:
+    """Rows from `first` on become rows of numbers: around the mean of the digits, as far apart.
+
+    Each keeps the direction in which it differed from its kind, in the embedding and in the output
+    head, so that heads which copy any token copy the new ones at once.
+    """
+    apart = table[first:] - table[first:].mean(0)
+    middle = table[digits].mean(0)
+    spread = (table[digits] - middle).norm(dim=1).mean() / apart.norm(dim=1).mean()
+    table[first:] = middle + spread * apart
 
 
 class Batches(Dataset):
@@ -137,8 +153,18 @@ class Trainer:
         torch._dynamo.config.recompile_limit = 64  # never fall back to eager unnoticed
         shape = SHAPES[options.model]
         self._model = CausalLm(shape).cuda()
+        self._tokenizer = load_tokenizer(options.data / "tokenizer.json")
+        self._earlier: list[dict[str, Any]] = []
         if options.start_from:
+            earlier = json.loads((options.start_from / "training.json").read_text())
+            self._earlier = earlier["legs"]
             self._model.load_state_dict(load_weights(options.start_from))
+        if options.new_from:
+            zero = self._tokenizer.token_to_id("0")
+            tables = [self._model.model.embed_tokens.weight]
+            tables += [] if shape.tied else [self._model.lm_head.weight]
+            for table in tables:
+                renew_rows(table, options.new_from, slice(zero, zero + 10))
         self._optimizers = make_optimizers(self._model, options.rate, options.weight_decay)
         self._step = 0
         self._seconds_before = 0.0
@@ -146,7 +172,6 @@ class Trainer:
         self._falling = False
         if options.resume:
             self._restore()
-        self._tokenizer = load_tokenizer(options.data / "tokenizer.json")
         self._questions = measure.read_suite(options.suite, self._tokenizer)
         self._dev_tokens = TokenStore.load(options.data, "dev").tokens
         width = shape.head_dim if isinstance(shape, LlamaShape) else 64
@@ -244,7 +269,7 @@ class Trainer:
             Batches(self._options),
             batch_size=None,
             sampler=range(self._step, 1 << 30),
-            num_workers=3,
+            num_workers=5,
             prefetch_factor=8,
             pin_memory=True,
         )
@@ -270,7 +295,7 @@ class Trainer:
             "log": self._log,
         }
         path = self._options.export / self._options.model / "training.json"
-        path.write_text(json.dumps(run, separators=(",", ":")) + "\n")
+        path.write_text(json.dumps({"legs": [*self._earlier, run]}, separators=(",", ":")) + "\n")
 
 
 def main() -> None:

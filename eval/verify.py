@@ -92,7 +92,6 @@ def main() -> None:
         "transformers": transformers.__version__,
         "largest_logit_difference": apart,
         "rope": str(getattr(reference.config, "rope_parameters", None)),
-        "files": {p.name: p.stat().st_size for p in sorted(folder.iterdir())},
     }
     if not options.agree_only:
         suites = sorted(pathlib.Path("eval/suites").glob("*.jsonl"))

@@ -192,6 +192,22 @@ TEST_F(EngineTest, ACommittedRoundFreesBlocksAndMovesTheNextRows) {
   EXPECT_EQ(engine_->Length(1), 51);
 }
 
+TEST_F(EngineTest, PositionsGoOnAfterACompactionAsIfNothingHadBeenEvicted) {
+  ASSERT_TRUE(engine_->Attach(&shard_).ok());
+  ASSERT_TRUE(engine_->AddSequence(1, {}).ok());
+  ASSERT_TRUE(Step({{1, TokenIds(50, 3)}}).ok());
+  ASSERT_TRUE(Step({{1, {4}}}).ok());
+  const std::vector<float> expected = shard_.queries[0];  // of token 4 at position 50
+  ASSERT_TRUE(engine_->AddSequence(2, {}).ok());
+  ASSERT_TRUE(Step({{2, TokenIds(30, 3)}}).ok());
+  shard_.outcomes = {{.sequence = 2, .applied = true, .rows = 5, .blocks = 1}};
+  const std::vector<std::uint64_t> two = {2};
+  ASSERT_TRUE(engine_->Compress(two).ok());
+  ASSERT_TRUE(Step({{2, TokenIds(20, 3)}}).ok());
+  ASSERT_TRUE(Step({{2, {4}}}).ok());
+  EXPECT_THAT(shard_.queries[0], ::testing::Pointwise(::testing::FloatNear(1e-5F), expected));
+}
+
 TEST_F(EngineTest, RowsAppendedBetweenBeginAndCommitStay) {
   ASSERT_TRUE(engine_->Attach(&shard_).ok());
   ASSERT_TRUE(engine_->AddSequence(1, {}).ok());

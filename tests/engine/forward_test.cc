@@ -75,6 +75,9 @@ std::vector<Family> Families() {
       {"Mla", TinyDeepseekJson()},
       {"MlaWithQueryLatent", With(TinyDeepseekJson(), {{"q_lora_rank", 20}})},
       {"MlaWithHalves", With(TinyDeepseekJson(), {{"rope_interleave", false}})},
+      // The latents' norms have an epsilon of their own, which is not this one.
+      {"MlaWithALargeEpsilon",
+       With(TinyDeepseekJson(), {{"q_lora_rank", 20}, {"rms_norm_eps", 0.5}})},
   };
 }
 
@@ -179,6 +182,17 @@ TEST(WeightsTest, WeightsInShardsAndInHalfPrecisionAreTheSameModel) {
       EXPECT_LT(LargestGap(group.Step({{1, tokens}})[0].logits, expected), kTolerance) << dtype;
     }
   }
+}
+
+TEST(WeightsTest, EqualLogitsGiveTheLowestIdOnEveryRank) {
+  TinyModel model = testing::MakeTinyModel(testing::TinyLlamaJson(), 11);
+  std::vector<float>& head = model.tensors["lm_head.weight"].values;
+  std::fill(head.begin(), head.end(), 0.0F);
+  TinyDirectory directory("ties");
+  testing::WriteTinyModel(model, directory);
+  EngineGroup group(Options(directory), 4);
+  group.Add(1);
+  EXPECT_EQ(group.Step({{1, {5, 6}}})[0].candidates.at(0).id, 0);
 }
 
 }  // namespace
