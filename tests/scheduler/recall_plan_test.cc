@@ -63,6 +63,10 @@ TEST(RecallPlan, ScoresAreSmoothedByHalvesInIntegers) {
   RecallPlan other = MakePlan(3, 1);
   other.Update({0, 100, 0}, 0);
   EXPECT_THAT(other.Update({0, 0, 54}, 100), ElementsAre(2));  // 25 against 27
+  // Each half is rounded down by itself: 2, 2 and 3, 3 both end at 1.
+  RecallPlan odd = MakePlan(3, 1);
+  odd.Update({0, 2, 3}, 0);
+  EXPECT_THAT(odd.Update({0, 2, 3}, 100), ElementsAre(1));
 }
 
 TEST(RecallPlan, TheCapOnFetchesTakesTheBestAndReturnsThemAscending) {
