@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "transport/fabric/ucx/fnv1a.h"
 
 namespace pinboard::transport {
 namespace {
@@ -27,8 +28,10 @@ struct FrameHeader {
   std::uint16_t version = kVersion;
   std::uint16_t kind = 0;
   std::uint32_t body_bytes = 0;
+  std::uint32_t unused = 0;
+  std::uint64_t checksum = 0;
 };
-static_assert(sizeof(FrameHeader) == 12);
+static_assert(sizeof(FrameHeader) == 24);
 
 constexpr std::size_t kHelloFixedBytes = 4 + 4 + 64;
 
@@ -49,7 +52,8 @@ absl::Status ControlLink::SendGoodbye(const Goodbye& goodbye) {
 }
 
 absl::Status ControlLink::Write(std::uint16_t kind, absl::Span<const std::byte> body) {
-  const FrameHeader header{.kind = kind, .body_bytes = static_cast<std::uint32_t>(body.size())};
+  const FrameHeader header{
+      .kind = kind, .body_bytes = static_cast<std::uint32_t>(body.size()), .checksum = Fnv1a(body)};
   std::vector<std::byte> frame(sizeof(header) + body.size());
   std::memcpy(frame.data(), &header, sizeof(header));
   std::copy(body.begin(), body.end(), frame.begin() + sizeof(header));
@@ -88,8 +92,9 @@ absl::Status ControlLink::Parse() {
     if (header.body_bytes > kMaxBodyBytes) return absl::InvalidArgumentError("frame too long");
     const std::size_t frame_bytes = sizeof(header) + header.body_bytes;
     if (received_.size() < frame_bytes) return absl::OkStatus();
-    PB_RETURN_IF_ERROR(ParseBody(
-        header.kind, absl::MakeConstSpan(received_).subspan(sizeof(header), header.body_bytes)));
+    const auto body = absl::MakeConstSpan(received_).subspan(sizeof(header), header.body_bytes);
+    if (header.checksum != Fnv1a(body)) return absl::InvalidArgumentError("damaged frame");
+    PB_RETURN_IF_ERROR(ParseBody(header.kind, body));
     received_.erase(received_.begin(), received_.begin() + frame_bytes);
   }
   return absl::OkStatus();

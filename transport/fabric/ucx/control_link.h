@@ -31,9 +31,10 @@ struct Goodbye {
   std::uint64_t messages_sent = 0;
 };
 
-/// Frames over one TCP socket. A frame is magic, version, kind and length (little endian, 12
-/// bytes), then its body. Anything else is an error, found before it is believed: nothing is
-/// allocated for a length over kMaxBodyBytes. Thread-compatible.
+/// Frames over one TCP socket. A frame is magic, version, kind, length and the body's FNV-1a
+/// (little endian, 24 bytes in all), then its body. Anything else is an error, found before it is believed
+/// (UCX trusts the worker address it is given): nothing is kept for a length over kMaxBodyBytes.
+/// Thread-compatible.
 class ControlLink {
  public:
   static constexpr std::size_t kMaxBodyBytes = 16384;

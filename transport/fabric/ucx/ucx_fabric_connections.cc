@@ -182,7 +182,7 @@ bool UcxFabric::Reap() {
 }
 
 bool UcxFabric::ReadyToLeave(UcxPeer& peer) {
-  if (peer.state == PeerState::kGone) return true;
+  if (peer.state == PeerState::kGone) return drained_;
   const bool delivered =
       peer.closed_here || (peer.messages_expected && peer.inbox.taken() >= *peer.messages_expected);
   if (!delivered || operations_.Outstanding(peer.id) > 0) return false;

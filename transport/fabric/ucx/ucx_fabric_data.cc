@@ -156,9 +156,10 @@ void UcxFabric::Get(RemoteSegment& segment, std::size_t offset, absl::Span<std::
 }
 
 bool UcxFabric::DrainWorker() {
-  bool any = false;
-  for (int round = 0; round < kMostRoundsOfProgress && worker_->Progress() > 0; ++round) any = true;
-  return any;
+  int rounds = 0;
+  while (rounds < kMostRoundsOfProgress && worker_->Progress() > 0) ++rounds;
+  drained_ = rounds < kMostRoundsOfProgress;
+  return rounds > 0;
 }
 
 bool UcxFabric::DispatchMessages() {

@@ -104,6 +104,7 @@ class UcxFabric : public Fabric {
   std::vector<PeerId> dirty_;     // have messages to deliver
   absl::Status connect_failure_;  // of the Connect under way
   std::uint64_t dropped_messages_ = 0;
+  bool drained_ = false;  // what had arrived when Progress began is in the inboxes
 
   std::array<MessageHandler, kMessageTypes> on_message_;
   std::function<void(PeerId)> on_accepted_;

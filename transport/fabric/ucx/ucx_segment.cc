@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "transport/fabric/ucx/fnv1a.h"
 #include "transport/fabric/ucx/memory_limit.h"
 #include "transport/fabric/ucx/ucx_status.h"
 
@@ -23,13 +24,6 @@ struct KeyHeader {
   std::uint64_t packed_bytes = 0;
   std::uint64_t checksum = 0;  // of the packed bytes: UCX trusts what it unpacks
 };
-
-std::uint64_t Fnv1a(absl::Span<const std::byte> bytes) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const std::byte byte : bytes)
-    hash = (hash ^ std::to_integer<unsigned>(byte)) * 0x100000001b3;
-  return hash;
-}
 
 }  // namespace
 
