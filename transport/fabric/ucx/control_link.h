@@ -32,9 +32,9 @@ struct Goodbye {
 };
 
 /// Frames over one TCP socket. A frame is magic, version, kind, length and the body's FNV-1a
-/// (little endian, 24 bytes in all), then its body. Anything else is an error, found before it is believed
-/// (UCX trusts the worker address it is given): nothing is kept for a length over kMaxBodyBytes.
-/// Thread-compatible.
+/// (little endian, 24 bytes in all), then its body. Anything else is an error, found before it is
+/// believed (UCX trusts the worker address it is given): nothing is kept for a length over
+/// kMaxBodyBytes. Thread-compatible.
 class ControlLink {
  public:
   static constexpr std::size_t kMaxBodyBytes = 16384;
