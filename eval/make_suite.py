@@ -1,11 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The Pinboard Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds a said-once suite: long held-out text with five facts in it, each asked for at the end.
+"""Builds a said-once suite: held-out text with twelve facts in it, of which eight are asked for.
 
 One JSON object a line: `context`, `continuation` (the text that really follows, no fact in it) and
 `questions` (`prompt`, `answer`). Strings, to be tokenised by whichever model is loaded: a context
 and a continuation end at a line's end, a prompt ends in the space before the digits, so the parts
 give the same tokens apart as together. That is checked here for the tokenizer that is given.
+
+Those asked for are the first. tiny-deepseek looks at the latest notes whatever it reads, so a
+policy that goes by attention keeps them: what is asked must have been followed by other notes.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from eval.tokenizer import encode, line_starts, load_tokenizer
 
 
 PASSES = 24  # over the files of a split
+NOTE_TOKENS = 20  # of a fact's line, about
+SLACK = 30  # tokens by which the facts' lines may differ from that
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class Plan:
 
     context: tuple[int, int] = (3500, 3690)
     continuation: int = 256
-    facts: int = 5
+    facts: int = 12
+    asked: int = 8  # the first of them
     head: int = 16  # no fact within so many first tokens
     tail: int = 400  # nor within so many last ones
 
@@ -58,8 +64,8 @@ def draw_window(
 ) -> Window | None:
     """A window with room for the facts' lines, or nothing where the file is too short."""
     ids, offsets, starts = line_starts(tokenizer, file.text)
-    fact_room = plan.facts * 22
-    size = dice.randint(*plan.context) - fact_room
+    fact_room = plan.facts * NOTE_TOKENS
+    size = dice.randint(plan.context[0] + SLACK, plan.context[1] - SLACK) - fact_room
     fitting = [s for s in starts if s + size + plan.continuation + 8 < len(ids)]
     if not fitting:
         return None
@@ -68,7 +74,7 @@ def draw_window(
     stop = _last_at_most(starts, (end or 0) + plan.continuation)
     if end is None or stop is None or stop - end < 200:
         return None
-    if end - first + plan.facts * 18 < plan.context[0]:
+    if end - first + fact_room < plan.context[0] + SLACK:
         return None
     low, high = first + plan.head, end - plan.tail
     places = [offsets[s] - offsets[first] for s in starts if low <= s <= high]
@@ -84,6 +90,8 @@ def draw_window(
 def plant(dice: random.Random, window: Window, plan: Plan) -> tuple[str, list[facts.Fact]]:
     """The context with one note in each of as many equal stretches, and the facts in order."""
     planted = facts.draw_facts(dice, plan.facts, held_out=True)
+    while any(fact.code in window.text for fact in planted):
+        planted = facts.draw_facts(dice, plan.facts, held_out=True)
     parts, done = [], 0
     for number, fact in enumerate(planted):
         low = len(window.places) * number // plan.facts
@@ -98,7 +106,7 @@ def check(tokenizer: Tokenizer, entry: dict[str, Any], plan: Plan, limit: int = 
     """Raises if parts and whole differ in tokens, or if sizes or places are off."""
     context = encode(tokenizer, entry["context"])
     follow = encode(tokenizer, entry["continuation"])
-    if not plan.context[0] <= len(context) <= plan.context[1] + 10:
+    if not plan.context[0] <= len(context) <= plan.context[1]:
         raise ValueError(f"context of {len(context)} tokens")
     if encode(tokenizer, entry["context"] + entry["continuation"]) != context + follow:
         raise ValueError("the continuation is not separable")
@@ -146,7 +154,10 @@ def build(tokenizer: Tokenizer, split: str, seed: int, contexts: int) -> list[di
                 "source": window.path,
                 "context": context,
                 "continuation": window.continuation,
-                "questions": [{"prompt": f.question(), "answer": f.code} for f in planted],
+                "questions": [
+                    {"prompt": fact.question(), "answer": fact.code}
+                    for fact in planted[: plan.asked]
+                ],
             }
             check(tokenizer, entry, plan)
             entries.append(entry)
@@ -159,7 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Builds the suites of said-once questions.")
     parser.add_argument("--tokenizer", type=pathlib.Path, default=pathlib.Path("models/tiny-llama"))
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("eval/suites"))
-    parser.add_argument("--contexts", type=int, default=24)
+    parser.add_argument("--contexts", type=int, default=40)
     parser.add_argument("--test-seed", type=int, default=2026)
     parser.add_argument("--dev-seed", type=int, default=7)
     options = parser.parse_args()

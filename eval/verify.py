@@ -53,26 +53,43 @@ def check_tokenizer(folder: pathlib.Path) -> None:
         raise ValueError(f"{fast(text)['input_ids']} is not {wanted}")
 
 
-def measure_reference(
-    reference: torch.nn.Module, folder: pathlib.Path, suites: list[pathlib.Path], data: pathlib.Path
-) -> dict[str, Any]:
-    """Recall on each suite, loss on both held-out splits, by transformers on the GPU."""
+def gpu_logits(reference: torch.nn.Module) -> measure.Logits:
+    """The model on the GPU, in bfloat16 where PyTorch's autocast says so."""
     reference.cuda().set_attn_implementation("sdpa")
 
     def logits(tokens: Tensor) -> Tensor:
         with torch.autocast("cuda", torch.bfloat16):
             return reference(tokens, use_cache=False).logits
 
+    return logits
+
+
+def suite_recall(logits: measure.Logits, folder: pathlib.Path) -> dict[str, Any]:
+    """Recall on each suite with the full cache."""
     tokenizer = load_tokenizer(folder)
+    by = f"transformers {transformers.__version__}, bfloat16 autocast"
     found: dict[str, Any] = {}
-    for suite in suites:
+    for suite in sorted(pathlib.Path("eval/suites").glob("*.jsonl")):
         questions = measure.read_suite(suite, tokenizer)
-        by = f"transformers {transformers.__version__}, bfloat16 autocast"
         found[suite.stem] = {**measure.recall(logits, questions, 4096), "by": by}
-    for split in ("dev", "test"):
-        tokens = TokenStore.load(data, split).tokens
-        found[f"text_{split}"] = measure.text_loss(logits, tokens, 4096)
     return found
+
+
+def held_out_loss(logits: measure.Logits, data: pathlib.Path) -> dict[str, Any]:
+    """Loss on both held-out splits."""
+    splits = {split: TokenStore.load(data, split).tokens for split in ("dev", "test")}
+    return {f"text_{s}": measure.text_loss(logits, t, 4096) for s, t in splits.items()}
+
+
+def agreement(name: str, reference: torch.nn.Module, data: pathlib.Path) -> dict[str, Any]:
+    """What is found before anything is measured."""
+    text = TokenStore.load(data, "dev").tokens[:512].astype(np.int64)
+    return {
+        "model": name,
+        "transformers": transformers.__version__,
+        "largest_logit_difference": largest_difference(name, reference, torch.from_numpy(text)[None]),
+        "rope": str(getattr(reference.config, "rope_parameters", None)),
+    }
 
 
 def main() -> None:
@@ -80,26 +97,26 @@ def main() -> None:
     parser.add_argument("--model", choices=sorted(SHAPES), required=True)
     parser.add_argument("--folder", type=pathlib.Path, help="default: models/MODEL")
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path(".train-data"))
-    parser.add_argument("--agree-only", action="store_true", help="compare logits, measure nothing")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--agree-only", action="store_true", help="compare logits, measure nothing")
+    what.add_argument("--recall-only", action="store_true", help="the suites anew, all else as it is")
     options = parser.parse_args()
     folder = options.folder or pathlib.Path("models") / options.model
+    results = folder / "results.json"
     reference = load_reference(folder)
     check_tokenizer(folder)
-    text = TokenStore.load(options.data, "dev").tokens[:512].astype(np.int64)
-    apart = largest_difference(options.model, reference, torch.from_numpy(text)[None])
-    found: dict[str, Any] = {
-        "model": options.model,
-        "transformers": transformers.__version__,
-        "largest_logit_difference": apart,
-        "rope": str(getattr(reference.config, "rope_parameters", None)),
-    }
+    if options.recall_only:
+        found = json.loads(results.read_text()) | suite_recall(gpu_logits(reference), folder)
+    else:
+        found = agreement(options.model, reference, options.data)
+    if not (options.agree_only or options.recall_only):
+        logits = gpu_logits(reference)
+        found |= suite_recall(logits, folder) | held_out_loss(logits, options.data)
     if not options.agree_only:
-        suites = sorted(pathlib.Path("eval/suites").glob("*.jsonl"))
-        found |= measure_reference(reference, folder, suites, options.data)
-        (folder / "results.json").write_text(json.dumps(found, indent=2) + "\n")
+        results.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found))
-    if apart > TOLERANCE:
-        raise SystemExit(f"logits differ by {apart}")
+    if found["largest_logit_difference"] > TOLERANCE:
+        raise SystemExit(f"logits differ by {found['largest_logit_difference']}")
 
 
 if __name__ == "__main__":
