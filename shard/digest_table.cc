@@ -6,22 +6,23 @@ namespace pinboard {
 
 absl::Status DigestTable::Add(const KvShape& shape, std::uint32_t page,
                               absl::Span<const std::byte> bytes) {
-  const std::size_t heads = static_cast<std::size_t>(shape.kv_heads);
-  const std::size_t width = heads * static_cast<std::size_t>(shape.key_dim);
-  std::int32_t slot = 0;
+  const auto heads = static_cast<std::size_t>(shape.kv_heads);
+  const std::size_t centres = heads * kernels::kDigestCentres;
+  const std::size_t width = centres * static_cast<std::size_t>(shape.key_dim);
+  std::size_t slot = scale_.size() / heads;
   if (free_.empty()) {
-    slot = static_cast<std::int32_t>(radius_scale_.size() / heads);
     centre_.resize(centre_.size() + width);
-    radius_.resize(radius_.size() + width);
-    radius_scale_.resize(radius_scale_.size() + heads);
+    rows_.resize(rows_.size() + centres);
+    scale_.resize(scale_.size() + heads);
   } else {
-    slot = free_.back();
+    slot = static_cast<std::size_t>(free_.back());
     free_.pop_back();
   }
-  slots_[page] = slot;
-  return kernels::BuildDigest(shape, bytes, absl::MakeSpan(centre_).subspan(slot * width, width),
-                              absl::MakeSpan(radius_).subspan(slot * width, width),
-                              absl::MakeSpan(radius_scale_).subspan(slot * heads, heads));
+  slots_[page] = static_cast<std::int32_t>(slot);
+  return kernels::BuildDigest(shape, bytes,
+                              {absl::MakeSpan(centre_).subspan(slot * width, width),
+                               absl::MakeSpan(rows_).subspan(slot * centres, centres),
+                               absl::MakeSpan(scale_).subspan(slot * heads, heads)});
 }
 
 void DigestTable::Remove(std::uint32_t page) {

@@ -65,6 +65,7 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
   scheduler::MethodOptions method;
   PB_ASSIGN_OR_RETURN(method.fusion, ParseFusion(options.fusion));
   method.alpha = options.alpha;
+  method.near_share = options.near_share;
   method.tau = options.tau;
   method.window = options.window;
   method.seed = options.seed;

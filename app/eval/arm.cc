@@ -46,6 +46,7 @@ constexpr std::array kOptions = {
     ArmOption{"fusion", true, [](Text v, Options* o) { return SetFusion(v, &o->fusion); }},
     ArmOption{"alpha", true, [](Text v, Options* o) { return SetReal(v, &o->alpha); }},
     ArmOption{"tau", true, [](Text v, Options* o) { return SetReal(v, &o->tau); }},
+    ArmOption{"near-share", true, [](Text v, Options* o) { return SetReal(v, &o->near_share); }},
     ArmOption{"window", true, [](Text v, Options* o) { return SetInt(v, &o->window); }},
     ArmOption{"seed", true, [](Text v, Options* o) { return SetInt(v, &o->seed); }},
     ArmOption{"budget", false, [](Text v, Options* o) { return SetReal(v, &o->budget); }},
@@ -74,6 +75,7 @@ absl::Status Check(Arm* arm) {
   const SequenceOptions& options = arm->options;
   scheduler::MethodOptions method;
   method.alpha = options.alpha;
+  method.near_share = options.near_share;
   method.tau = options.tau;
   method.window = options.window;
   PB_ASSIGN_OR_RETURN(const scheduler::PolicySpec spec,

@@ -24,9 +24,9 @@ struct Arm {
 };
 
 /// `policies`: POLICY[:OPTION=VALUE]..., comma-separated, each run at every budget of `budgets`
-/// unless it names its own. Options: fusion, alpha, tau, window, seed, budget, band, recall-pages.
-/// What an arm leaves out comes from `defaults`. Without a service (`has_service` false) band and
-/// recall_pages are 0 whatever is asked for.
+/// unless it names its own. Options: fusion, alpha, tau, near-share, window,
+/// seed, budget, band, recall-pages. What an arm leaves out comes from `defaults`. Without a
+/// service (`has_service` false) band and recall_pages are 0 whatever is asked for.
 ///
 /// InvalidArgument, one line: an unknown policy (with the known ones) or option, or a value out of
 /// its range.

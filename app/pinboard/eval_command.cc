@@ -32,8 +32,9 @@ sees a question, answers every question by greedy decoding from that, and is sco
 continuation against the full cache. A table goes to standard output.
 
 A policy may carry options of its own: POLICY:OPTION=VALUE[:OPTION=VALUE...], of fusion, alpha,
-tau, window, seed, budget, band and recall-pages. Policies: full, random, recency, random-prompt,
-recency-prompt, snapkv, h2o, infokv, pinboard.
+tau, near-share (of pinboard's band: ranked like what is kept), window, seed, budget, band and
+recall-pages. Policies: full, random, recency, random-prompt, recency-prompt, snapkv, h2o, infokv,
+pinboard.
 
 A line of a suite: {"context": T, "continuation": T, "questions": [{"prompt": T, "answer": T}]},
 T a list of token ids or a string. builtin:said-once and builtin:said-once-dev come with Pinboard.

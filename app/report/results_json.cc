@@ -42,6 +42,7 @@ Json ObjectOf(const EvalResults& run, const Arm& arm, const ArmResult& r, double
       {"seconds", r.seconds},
       {"fusion", arm.options.fusion},
       {"alpha", arm.options.alpha},
+      {"near_share", arm.options.near_share},
       {"tau", arm.options.tau},
       {"window", arm.options.window},
       {"seed", arm.options.seed},

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// What stays of an offloaded page: a box around its keys, and how well a query fits it.
+// What stays of an offloaded page: two centres of its keys, and how much a query wants the page.
 #pragma once
 
 #include <cstddef>
@@ -12,25 +12,38 @@
 
 namespace pinboard::kernels {
 
-/// Digests of many pages of one layer, structure of arrays, host memory. Per page, KV head and key
-/// dimension: centre = (min + max) / 2 as bf16, mean radius = mean |centre - k| in 8 bits with one
-/// scale per (page, head), rounded up so that the box never shrinks.
+/// Centres per page and KV head (docs/adr/0004 says why two).
+inline constexpr int kDigestCentres = 2;
+
+/// Digests of many pages of one layer, structure of arrays, host memory.
 struct DigestView {
-  absl::Span<const std::uint16_t> centre;  // [pages, kv_heads, key_dim]
-  absl::Span<const std::uint8_t> radius;   // [pages, kv_heads, key_dim]
-  absl::Span<const float> radius_scale;    // [pages, kv_heads]
+  absl::Span<const std::int8_t> centre;  // [pages, kv_heads, kDigestCentres, key_dim], in scales
+  absl::Span<const std::uint8_t> rows;   // [pages, kv_heads, kDigestCentres]: what each stands for
+  absl::Span<const float> scale;         // [pages, kv_heads]
+};
+
+/// One page's digest, to be written.
+struct DigestSlot {
+  absl::Span<std::int8_t> centre;  // [kv_heads, kDigestCentres, key_dim]
+  absl::Span<std::uint8_t> rows;   // [kv_heads, kDigestCentres]
+  absl::Span<float> scale;         // [kv_heads]
 };
 
 /// Bytes one page's digest takes.
 inline std::size_t DigestBytes(const KvShape& shape) {
-  return static_cast<std::size_t>(shape.kv_heads) * (shape.key_dim * 3 + sizeof(float));
+  return static_cast<std::size_t>(shape.kv_heads) *
+         (kDigestCentres * (static_cast<std::size_t>(shape.key_dim) + 1) + sizeof(float));
 }
 
-/// Makes the digest of one page as PageGather wrote it. centre, radius [kv_heads, key_dim];
-/// radius_scale [kv_heads].
+/// Makes the digest of one page as PageGather wrote it. Per KV head, keys are taken in steps of
+/// scale = max |k| / 127, rounded to nearest, ties to even. From rows 4 and 12 as first centres,
+/// Lloyd's algorithm runs kClusterPasses times: a row joins the centre at the least squared
+/// distance, ties to the lower one; a centre becomes the mean of its rows, rounded to nearest, ties
+/// up; one without rows stays where it is and stands for none. All of it in integers, so every
+/// device gives the same bits.
+/// InvalidArgument: sizes disagree, or a key is not finite.
 absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
-                         absl::Span<std::uint16_t> centre, absl::Span<std::uint8_t> radius,
-                         absl::Span<float> radius_scale);
+                         const DigestSlot& digest);
 
 struct PageScoreArgs {
   DigestView digests;
@@ -43,10 +56,11 @@ struct PageScoreArgs {
   float scale = 1.0F;
 };
 
-/// out[i] for page pages[i] = this rank's share of the page score, fixed point 2^30 (method.md
-/// section 4): per head s_p = scale * (q.centre + |q|.radius) = scale * sum_d max(q_d lo_d, q_d
-/// hi_d); softmax over the live pages; sum over this rank's heads / total_query_heads; the maximum
-/// over the tokens.
+/// out[i] for page pages[i] = this rank's share of the page score, fixed point 2^30. Per head, a
+/// page's mass is the sum over its centres c of rows_c * exp(scale * q.c), the estimate of its
+/// rows' sum of exp(scale * q.k); p is its share of all live pages' mass; the score is the sum of
+/// p^2 over this rank's heads / total_query_heads, at its maximum over the tokens. (Squared: a page
+/// that one head wants badly goes before one that all heads want a little.)
 absl::Status ScorePages(const PageScoreArgs& args, absl::Span<std::int32_t> out);
 
 }  // namespace pinboard::kernels

@@ -6,31 +6,34 @@
 #include <cmath>
 #include <cstdint>
 
-#include "base/dtype.h"
+#include "base/page.h"
 #include "kernels/host_device.h"
+#include "kernels/page_digest/page_digest.h"
 
 namespace pinboard::kernels {
 
-inline constexpr int kRadiusSteps = 255;
+inline constexpr int kKeySteps = 127;
+inline constexpr int kClusterPasses = 6;
 
-/// (min + max) / 2 as stored.
-PB_HOST_DEVICE inline std::uint16_t CentreOf(float min, float max) {
-  return FloatToBFloat16(0.5F * min + 0.5F * max);
+/// The row whose key is the first guess of a centre: the middle of its share of the page.
+PB_HOST_DEVICE constexpr int FirstRowOf(int centre) {
+  return (2 * centre + 1) * kPageRows / (2 * kDigestCentres);
 }
 
-/// The smallest scale found with kRadiusSteps * scale >= largest.
-PB_HOST_DEVICE inline float RadiusScale(float largest) {
-  float scale = largest / kRadiusSteps;
-  while (scale * kRadiusSteps < largest) scale = std::nextafter(scale, HUGE_VALF);
-  return scale;
-}
-
-/// The smallest step with step * scale >= radius. Requires radius <= kRadiusSteps * scale.
-PB_HOST_DEVICE inline std::uint8_t QuantisedRadius(float radius, float scale) {
+/// round(key / scale), ties to even, within +-kKeySteps; 0 where the scale is 0.
+PB_HOST_DEVICE inline std::int32_t QuantisedKey(float key, float scale) {
   if (scale == 0.0F) return 0;
-  int step = static_cast<int>(radius / scale);
-  if (static_cast<float>(step) * scale < radius) ++step;
-  return static_cast<std::uint8_t>(step);
+  const float steps = std::nearbyint(key / scale);
+  if (steps > kKeySteps) return kKeySteps;
+  if (steps < -kKeySteps) return -kKeySteps;
+  return static_cast<std::int32_t>(steps);
+}
+
+/// sum / count rounded to nearest, ties up. Requires count > 0.
+PB_HOST_DEVICE constexpr std::int32_t RoundedMean(std::int32_t sum, std::int32_t count) {
+  const std::int32_t twice = 2 * sum + count;
+  const std::int32_t quotient = twice / (2 * count);
+  return quotient - (twice % (2 * count) < 0 ? 1 : 0);
 }
 
 }  // namespace pinboard::kernels

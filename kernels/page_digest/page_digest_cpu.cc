@@ -1,13 +1,14 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/dtype.h"
-#include "base/fixed_point.h"
 #include "base/page.h"
 #include "base/status_macros.h"
 #include "kernels/key_values.h"
@@ -30,40 +31,98 @@ struct PackedKeys {
   }
 };
 
-template <typename Keys>
-bool BuildHead(const Keys& key, int dim, std::uint16_t* centre, std::uint8_t* radius,
-               float* scale) {
-  std::vector<float> radii(static_cast<std::size_t>(dim));
-  float largest = 0.0F;
-  for (int d = 0; d < dim; ++d) {
-    float min = key(0, d);
-    float max = min;
-    for (int r = 1; r < kPageRows; ++r) {
-      min = std::min(min, key(r, d));
-      max = std::max(max, key(r, d));
+/// One KV head of a page: its keys in steps, and the centres as they move.
+class Clustering {
+ public:
+  Clustering(int dim, absl::Span<std::int8_t> centre, absl::Span<std::uint8_t> rows)
+      : dim_(dim),
+        steps_(static_cast<std::size_t>(kPageRows) * dim),
+        centre_(centre),
+        rows_(rows) {}
+
+  /// False where a key is not finite.
+  template <typename Keys>
+  bool Load(const Keys& key, float* scale) {
+    float largest = 0.0F;
+    for (int r = 0; r < kPageRows; ++r) {
+      for (int d = 0; d < dim_; ++d) {
+        const float magnitude = std::abs(key(r, d));
+        if (!std::isfinite(magnitude)) return false;
+        largest = std::max(largest, magnitude);
+      }
     }
-    centre[d] = CentreOf(min, max);
-    const float stored = BFloat16ToFloat(centre[d]);
-    float sum = 0.0F;
-    for (int r = 0; r < kPageRows; ++r) sum += std::abs(stored - key(r, d));
-    radii[d] = sum / kPageRows;
-    if (!std::isfinite(radii[d])) return false;
-    largest = std::max(largest, radii[d]);
+    *scale = largest / kKeySteps;
+    for (int r = 0; r < kPageRows; ++r) {
+      for (int d = 0; d < dim_; ++d) {
+        steps_[r * dim_ + d] = static_cast<std::int8_t>(QuantisedKey(key(r, d), *scale));
+      }
+    }
+    return true;
   }
-  *scale = RadiusScale(largest);
-  for (int d = 0; d < dim; ++d) radius[d] = QuantisedRadius(radii[d], *scale);
-  return true;
-}
+
+  void Run() {
+    for (int c = 0; c < kDigestCentres; ++c) {
+      const std::int8_t* first = Row(FirstRowOf(c));
+      std::copy(first, first + dim_, Centre(c));
+    }
+    for (int pass = 0; pass < kClusterPasses; ++pass) {
+      for (int r = 0; r < kPageRows; ++r) nearest_[r] = Nearest(r);
+      for (int c = 0; c < kDigestCentres; ++c) Recentre(c);
+    }
+  }
+
+ private:
+  const std::int8_t* Row(int r) const { return steps_.data() + r * dim_; }
+  std::int8_t* Centre(int c) { return centre_.data() + c * dim_; }
+
+  int Nearest(int r) {
+    int best = 0;
+    std::int32_t least = std::numeric_limits<std::int32_t>::max();
+    for (int c = 0; c < kDigestCentres; ++c) {
+      std::int32_t distance = 0;
+      for (int d = 0; d < dim_; ++d) {
+        const std::int32_t apart = Row(r)[d] - Centre(c)[d];
+        distance += apart * apart;
+      }
+      if (distance < least) {
+        least = distance;
+        best = c;
+      }
+    }
+    return best;
+  }
+
+  void Recentre(int c) {
+    const auto count = std::count(nearest_.begin(), nearest_.end(), c);
+    rows_[c] = static_cast<std::uint8_t>(count);
+    if (count == 0) return;
+    for (int d = 0; d < dim_; ++d) {
+      std::int32_t sum = 0;
+      for (int r = 0; r < kPageRows; ++r) sum += nearest_[r] == c ? Row(r)[d] : 0;
+      Centre(c)[d] = static_cast<std::int8_t>(RoundedMean(sum, static_cast<std::int32_t>(count)));
+    }
+  }
+
+  const int dim_;
+  std::vector<std::int8_t> steps_;  // [kPageRows, dim]
+  std::array<int, kPageRows> nearest_{};
+  absl::Span<std::int8_t> centre_;
+  absl::Span<std::uint8_t> rows_;
+};
 
 template <DType dtype>
-absl::Status BuildAs(const KvShape& shape, absl::Span<const std::byte> page, std::uint16_t* centre,
-                     std::uint8_t* radius, float* radius_scale) {
+absl::Status BuildAs(const KvShape& shape, absl::Span<const std::byte> page,
+                     const DigestSlot& digest) {
+  const std::size_t width = static_cast<std::size_t>(kDigestCentres) * shape.key_dim;
   for (int head = 0; head < shape.kv_heads; ++head) {
+    Clustering clustering(shape.key_dim, digest.centre.subspan(head * width, width),
+                          digest.rows.subspan(head * kDigestCentres, kDigestCentres));
     const std::int64_t first = std::int64_t{head} * shape.key_dim;
-    if (!BuildHead(PackedKeys<dtype>{page.data(), shape.RowBytes(), first}, shape.key_dim,
-                   centre + first, radius + first, radius_scale + head)) {
+    if (!clustering.Load(PackedKeys<dtype>{page.data(), shape.RowBytes(), first},
+                         &digest.scale[head])) {
       return absl::InvalidArgumentError("BuildDigest: a key of the page is not finite");
     }
+    clustering.Run();
   }
   return absl::OkStatus();
 }
@@ -71,23 +130,22 @@ absl::Status BuildAs(const KvShape& shape, absl::Span<const std::byte> page, std
 }  // namespace
 
 absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
-                         absl::Span<std::uint16_t> centre, absl::Span<std::uint8_t> radius,
-                         absl::Span<float> radius_scale) {
+                         const DigestSlot& digest) {
   PB_RETURN_IF_ERROR(CheckShape("BuildDigest", shape));
   PB_RETURN_IF_ERROR(CheckReadable("BuildDigest", shape.dtype));
   const auto heads = static_cast<std::size_t>(shape.kv_heads);
-  const std::size_t width = heads * static_cast<std::size_t>(shape.key_dim);
-  if (page.size() != kPageRows * shape.RowBytes() || centre.size() != width ||
-      radius.size() != width || radius_scale.size() != heads) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "BuildDigest: a page of ", page.size(), " bytes, ", centre.size(), " centres, ",
-        radius.size(), " radii and ", radius_scale.size(), " scales: this shape needs ",
-        kPageRows * shape.RowBytes(), ", ", width, ", ", width, " and ", heads));
+  const std::size_t centres = heads * kDigestCentres;
+  const std::size_t width = centres * static_cast<std::size_t>(shape.key_dim);
+  if (page.size() != kPageRows * shape.RowBytes() || digest.centre.size() != width ||
+      digest.rows.size() != centres || digest.scale.size() != heads) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("BuildDigest: a page of ", page.size(), " bytes, ", digest.centre.size(),
+                     " centre values, ", digest.rows.size(), " row counts and ",
+                     digest.scale.size(), " scales: this shape needs ",
+                     kPageRows * shape.RowBytes(), ", ", width, ", ", centres, " and ", heads));
   }
-  if (shape.dtype == DType::kF32) {
-    return BuildAs<DType::kF32>(shape, page, centre.data(), radius.data(), radius_scale.data());
-  }
-  return BuildAs<DType::kBF16>(shape, page, centre.data(), radius.data(), radius_scale.data());
+  if (shape.dtype == DType::kF32) return BuildAs<DType::kF32>(shape, page, digest);
+  return BuildAs<DType::kBF16>(shape, page, digest);
 }
 
 }  // namespace pinboard::kernels

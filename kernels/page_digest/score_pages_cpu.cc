@@ -7,10 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/dtype.h"
 #include "base/fixed_point.h"
 #include "base/status_macros.h"
-#include "kernels/key_values.h"
 #include "kernels/page_digest/page_digest.h"
 #include "kernels/paged_rows.h"
 #include "kernels/row_scores.h"
@@ -20,13 +18,13 @@ namespace {
 
 absl::Status CheckDigests(const PageScoreArgs& args) {
   const auto heads = static_cast<std::size_t>(args.shape.kv_heads);
-  const std::size_t width = heads * static_cast<std::size_t>(args.shape.key_dim);
-  const std::size_t slots = args.digests.radius_scale.size() / heads;
-  if (args.digests.centre.size() != slots * width || args.digests.radius.size() != slots * width ||
-      args.digests.radius_scale.size() != slots * heads) {
+  const std::size_t centres = heads * kDigestCentres;
+  const std::size_t slots = args.digests.scale.size() / heads;
+  if (args.digests.centre.size() != slots * centres * args.shape.key_dim ||
+      args.digests.rows.size() != slots * centres || args.digests.scale.size() != slots * heads) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "ScorePages: ", args.digests.centre.size(), " centres, ", args.digests.radius.size(),
-        " radii and ", args.digests.radius_scale.size(), " scales do not describe whole pages"));
+        "ScorePages: ", args.digests.centre.size(), " centre values, ", args.digests.rows.size(),
+        " row counts and ", args.digests.scale.size(), " scales do not describe whole pages"));
   }
   for (const std::int32_t page : args.pages) {
     if (page < 0 || static_cast<std::size_t>(page) >= slots) {
@@ -59,76 +57,88 @@ absl::Status CheckArgs(const PageScoreArgs& args, std::size_t out) {
   return absl::OkStatus();
 }
 
-/// Scores pages as rows of twice the dimension: [q | abs(q)] . [centre | radius].
+/// Scores centres as if they were rows, then brings those of a page together.
 class PageScorer {
  public:
   explicit PageScorer(const PageScoreArgs& args)
       : args_(args),
         dim_(args.shape.key_dim),
         group_(args.query_heads / args.shape.kv_heads),
-        pages_(static_cast<std::int64_t>(args.pages.size())),
-        padded_(PaddedRows(pages_)),
-        boxes_(static_cast<std::size_t>(2 * dim_) * kTileRows),
-        queries_(static_cast<std::size_t>(2 * dim_) * group_),
+        centres_(static_cast<std::int64_t>(args.pages.size()) * kDigestCentres),
+        padded_(PaddedRows(centres_)),
+        tile_(static_cast<std::size_t>(dim_) * kTileRows),
+        rows_(static_cast<std::size_t>(centres_)),
         scores_(static_cast<std::size_t>(padded_) * group_),
-        shares_(static_cast<std::size_t>(padded_)) {}
+        mass_(args.pages.size()),
+        shares_(args.pages.size()) {}
 
-  /// The sum over this rank's heads of the softmax over the pages for one token, [padded pages].
-  /// Null where a query or a digest is not finite.
+  /// The sum over this rank's heads of p^2 for one token, [pages]. Null where a query or a digest
+  /// is not finite.
   const double* Score(int token) {
     std::fill(shares_.begin(), shares_.end(), 0.0);
     for (int kv_head = 0; kv_head < args_.shape.kv_heads; ++kv_head) {
-      LoadQueries(token, kv_head);
-      for (std::int64_t page = 0; page < pages_; page += kTileRows) {
-        LoadBoxes(kv_head, page, std::min<std::int64_t>(kTileRows, pages_ - page));
-        TileScores(queries_.data(), group_, 2 * dim_, boxes_.data(), args_.scale,
-                   scores_.data() + page, padded_);
+      const float* queries = args_.queries.data() +
+                             (std::int64_t{token} * args_.query_heads + kv_head * group_) * dim_;
+      for (std::int64_t first = 0; first < centres_; first += kTileRows) {
+        LoadTile(kv_head, first, std::min<std::int64_t>(kTileRows, centres_ - first));
+        TileScores(queries, group_, dim_, tile_.data(), args_.scale, scores_.data() + first,
+                   padded_);
       }
       for (int i = 0; i < group_; ++i) {
-        float* scores = scores_.data() + i * padded_;
-        std::fill(scores + pages_, scores + padded_, -std::numeric_limits<float>::infinity());
-        const double sum = ExpAndSum(scores, padded_, MaxScore(scores, padded_));
-        if (!std::isfinite(sum)) return nullptr;
-        AddWeighted(scores, padded_, 1.0 / sum, shares_.data());
+        if (!AddHead(scores_.data() + i * padded_)) return nullptr;
       }
     }
     return shares_.data();
   }
 
  private:
-  void LoadQueries(int token, int kv_head) {
-    const std::int64_t head = std::int64_t{token} * args_.query_heads + kv_head * group_;
-    const float* query = args_.queries.data() + head * dim_;
-    float* to = queries_.data();
-    for (int i = 0; i < group_; ++i, query += dim_) {
-      to = std::copy(query, query + dim_, to);
-      to = std::transform(query, query + dim_, to, [](float q) { return std::abs(q); });
+  void LoadTile(int kv_head, std::int64_t first, std::int64_t count) {
+    for (std::int64_t t = 0; t < count; ++t) {
+      const std::int64_t centre = first + t;
+      const std::int64_t head =
+          std::int64_t{args_.pages[centre / kDigestCentres]} * args_.shape.kv_heads + kv_head;
+      const std::int64_t at = head * kDigestCentres + centre % kDigestCentres;
+      const std::int8_t* steps = args_.digests.centre.data() + at * dim_;
+      const float scale = args_.digests.scale[head];
+      for (int d = 0; d < dim_; ++d) {
+        tile_[d * kTileRows + t] = static_cast<float>(steps[d]) * scale;
+      }
+      rows_[centre] = args_.digests.rows[at];
     }
   }
 
-  void LoadBoxes(int kv_head, std::int64_t first, std::int64_t pages) {
-    for (std::int64_t t = 0; t < pages; ++t) {
-      const std::int64_t head =
-          std::int64_t{args_.pages[first + t]} * args_.shape.kv_heads + kv_head;
-      const std::uint16_t* centre = args_.digests.centre.data() + head * dim_;
-      const std::uint8_t* radius = args_.digests.radius.data() + head * dim_;
-      const float scale = args_.digests.radius_scale[head];
-      for (int d = 0; d < dim_; ++d) {
-        boxes_[d * kTileRows + t] = BFloat16ToFloat(centre[d]);
-        boxes_[(dim_ + d) * kTileRows + t] = static_cast<float>(radius[d]) * scale;
-      }
+  bool AddHead(float* scores) {
+    constexpr float kNone = -std::numeric_limits<float>::infinity();
+    std::fill(scores + centres_, scores + padded_, kNone);
+    for (std::int64_t c = 0; c < centres_; ++c) {
+      if (rows_[c] == 0) scores[c] = kNone;
     }
+    if (!std::isfinite(ExpAndSum(scores, padded_, MaxScore(scores, padded_)))) return false;
+    double sum = 0.0;
+    for (std::size_t page = 0; page < mass_.size(); ++page) {
+      mass_[page] = 0.0;
+      for (std::size_t c = page * kDigestCentres; c < (page + 1) * kDigestCentres; ++c) {
+        mass_[page] += rows_[c] * static_cast<double>(scores[c]);
+      }
+      sum += mass_[page];
+    }
+    for (std::size_t page = 0; page < mass_.size(); ++page) {
+      const double share = mass_[page] / sum;
+      shares_[page] += share * share;
+    }
+    return true;
   }
 
   const PageScoreArgs& args_;
   const int dim_;
   const int group_;
-  const std::int64_t pages_;
+  const std::int64_t centres_;  // of all live pages
   const std::int64_t padded_;
-  std::vector<float> boxes_;    // [2 * key_dim, kTileRows]
-  std::vector<float> queries_;  // [group, 2 * key_dim]
-  std::vector<float> scores_;   // [group, padded pages]
-  std::vector<double> shares_;  // [padded pages]
+  std::vector<float> tile_;         // [key_dim, kTileRows]
+  std::vector<std::uint8_t> rows_;  // [centres]
+  std::vector<float> scores_;       // [group, padded centres]
+  std::vector<double> mass_;        // [pages], of one head
+  std::vector<double> shares_;      // [pages]
 };
 
 }  // namespace

@@ -18,13 +18,14 @@ struct SelectArgs {
   absl::Span<const std::uint8_t>
       is_protected;  // [rows]: non-zero rows are kept whatever their score
   int keep = 0;      // rows kept, protected ones included
-  int band = 0;      // borderline rows at most, among those not kept
+  int near = 0;      // borderline rows that follow the kept ones by keep_score, at most
+  int far = 0;       // borderline rows by band_score, at most, among the rest
 };
 
 /// Exactly max(keep, protected rows) rows are kept: the protected ones, then the highest
-/// keep_score; of the others the `band` highest by band_score are borderline; the rest is dropped.
-/// Ties go to the lower index, so the result is a function of the integers alone (a total order:
-/// sglang#24654).
+/// keep_score; of the others the `near` highest by keep_score are borderline, and of those left
+/// over the `far` highest by band_score; the rest is dropped. Ties go to the lower index, so the
+/// result is a function of the integers alone (a total order: sglang#24654).
 absl::Status Select(const SelectArgs& args, absl::Span<RowClass> classes);
 
 }  // namespace pinboard::kernels

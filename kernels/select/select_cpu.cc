@@ -24,9 +24,10 @@ absl::Status CheckArgs(const SelectArgs& args, std::size_t classes) {
   if (rows > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) {
     return absl::InvalidArgumentError("Select: more than 2^31 - 1 rows");
   }
-  if (args.keep < 0 || args.band < 0) {
-    return absl::InvalidArgumentError(absl::StrCat("Select: keep is ", args.keep, " and band ",
-                                                   args.band, ": neither may be negative"));
+  if (args.keep < 0 || args.near < 0 || args.far < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("Select: keep is ", args.keep, ", near ",
+                                                   args.near, " and far ", args.far,
+                                                   ": none may be negative"));
   }
   return absl::OkStatus();
 }
@@ -63,8 +64,11 @@ absl::Status Select(const SelectArgs& args, absl::Span<RowClass> classes) {
   if (keep > protected_rows) {
     Promote(args.keep_score, keep - protected_rows, RowClass::kKept, classes);
   }
-  if (args.band > 0) {
-    Promote(args.band_score, static_cast<std::size_t>(args.band), RowClass::kBorderline, classes);
+  if (args.near > 0) {
+    Promote(args.keep_score, static_cast<std::size_t>(args.near), RowClass::kBorderline, classes);
+  }
+  if (args.far > 0) {
+    Promote(args.band_score, static_cast<std::size_t>(args.far), RowClass::kBorderline, classes);
   }
   return absl::OkStatus();
 }

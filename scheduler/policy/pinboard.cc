@@ -6,6 +6,7 @@ namespace pinboard::scheduler {
 
 PolicySpec Pinboard(const MethodOptions& method) {
   PolicySpec spec = InfoKv(method);
+  spec.near_share = method.near_share;
   spec.band = ScoreRule::kInformation;
   return spec;
 }

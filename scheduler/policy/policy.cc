@@ -42,6 +42,7 @@ absl::Status Validate(const MethodOptions& method) {
   }
   PB_RETURN_IF_ERROR(CheckRange("alpha", method.alpha, 0.0, 1.0));
   PB_RETURN_IF_ERROR(CheckRange("tau", method.tau, 0.0, 8.0));
+  PB_RETURN_IF_ERROR(CheckRange("near_share", method.near_share, 0.0, 1.0));
   PB_RETURN_IF_ERROR(CheckRange("top_k", method.top_k, 2, 512));
   PB_RETURN_IF_ERROR(CheckRange("window", method.window, 1, 1024));
   return CheckRange("sinks", method.sinks, 0, 1024);

@@ -92,7 +92,8 @@ class Replay {
     }
     std::vector<RowClass> classes(score.size());
     EXPECT_TRUE(
-        Select({score, score, is_protected, values_.at("keep"), 0}, absl::MakeSpan(classes)).ok());
+        Select({score, score, is_protected, values_.at("keep"), 0, 0}, absl::MakeSpan(classes))
+            .ok());
     std::vector<int> kept;
     for (int r = 0; r < rows_; ++r) {
       if (classes[r] == RowClass::kKept) kept.push_back(r);

@@ -26,55 +26,60 @@ const std::vector<KvShape>& Shapes() {
 }
 
 TEST(BuildDigestTest, EqualsTheWorkedExample) {
-  // Keys 0 ... 15: centre 7.5, mean distance (7.5 + 6.5 + ... + 0.5) * 2 / 16 = 4. A constant
-  // dimension has radius 0.
-  const KvShape shape{1, 2, 2, false, DType::kF32};
-  std::vector<float> keys;
-  for (int r = 0; r < kPageRows; ++r) {
-    keys.push_back(static_cast<float>(r));
-    keys.push_back(-3.0F);
-  }
+  // Two clusters along one dimension, 127 the largest: the scale is 1. The first guesses, rows 4
+  // and 12, are 127 and 3: each in a cluster of its own, so the first pass settles it.
+  const KvShape shape{1, 1, 1, false, DType::kF32};
+  std::vector<float> keys(kPageRows);
+  for (int r = 0; r < 6; ++r) keys[r] = r == 0 ? 120.0F : 127.0F;   // mean 125.83
+  for (int r = 6; r < 16; ++r) keys[r] = r % 2 == 0 ? 3.0F : 2.0F;  // mean 2.5, ties up
   Digests digests(shape, 1);
   Build(BuildDigest, digests, 0, keys);
-  EXPECT_EQ(digests.Centre(0, 0, 0), 7.5);
-  EXPECT_EQ(digests.radius[0], 255);
-  EXPECT_NEAR(digests.Radius(0, 0, 0), 4.0, 1e-6);
-  EXPECT_GE(digests.Radius(0, 0, 0), 4.0);
-  EXPECT_EQ(digests.Centre(0, 0, 1), -3.0);
-  EXPECT_EQ(digests.radius[1], 0);
+  EXPECT_EQ(digests.scale, std::vector<float>{1.0F});
+  EXPECT_EQ(digests.centre, (std::vector<std::int8_t>{126, 3}));
+  EXPECT_EQ(digests.rows, (std::vector<std::uint8_t>{6, 10}));
 }
 
-TEST(BuildDigestTest, RoundsTheRadiusUpSoThatTheBoxNeverShrinks) {
+TEST(BuildDigestTest, EqualsThePlainAlgorithmBitForBit) {
   SeededRandom random;
-  for (int trial = 0; trial < 40; ++trial) {
+  for (int trial = 0; trial < 60; ++trial) {
     for (const KvShape& shape : Shapes()) {
-      checks::ExpectTightBoxes(BuildDigest, shape, random);
+      const std::size_t width = static_cast<std::size_t>(shape.kv_heads) * shape.key_dim;
+      std::vector<float> keys = random.Normals(kPageRows * width, 3.0F);
+      if (random.Int(0, 2) == 0) {  // coarse keys: many ties in distance
+        for (float& key : keys) key = std::round(key);
+      }
+      checks::ExpectTheDefinition(BuildDigest, shape, keys);
       if (HasFatalFailure()) return;
     }
   }
 }
 
-TEST(BuildDigestTest, TakesTheSmallestStepThatCoversARadiusWithoutLosingABit) {
-  SeededRandom random;
-  for (int trial = 0; trial < 200000; ++trial) {
-    const float largest =
-        std::ldexp(static_cast<float>(random.Uniform(0.5, 1.0)), random.Int(-149, 100));
-    const float scale = RadiusScale(largest);
-    ASSERT_GE(scale * kRadiusSteps, largest);
-    ASSERT_GE(static_cast<float>(QuantisedRadius(largest, scale)) * scale, largest);
-    const float radius = largest * static_cast<float>(random.Uniform(0.0, 1.0));
-    const int step = QuantisedRadius(radius, scale);
-    ASSERT_GE(static_cast<float>(step) * scale, radius) << radius << " of " << largest;
-    ASSERT_TRUE(step == 0 || static_cast<float>(step - 1) * scale < radius);
-  }
+TEST(BuildDigestTest, RoundsAMeanToTheNearestAndTiesUp) {
+  EXPECT_EQ(RoundedMean(7, 2), 4);    // 3.5
+  EXPECT_EQ(RoundedMean(-7, 2), -3);  // -3.5
+  EXPECT_EQ(RoundedMean(-8, 3), -3);  // -2.67
+  EXPECT_EQ(RoundedMean(8, 3), 3);    // 2.67
+  EXPECT_EQ(RoundedMean(-7, 3), -2);  // -2.33
+  EXPECT_EQ(RoundedMean(0, 5), 0);
 }
 
-TEST(BuildDigestTest, GivesIdenticalKeysAZeroRadius) {
+TEST(BuildDigestTest, GivesIdenticalKeysOneCentreThatStandsForAllRows) {
   const KvShape shape{1, 4, 4, true, DType::kF32};
   Digests digests(shape, 1);
   Build(BuildDigest, digests, 0, std::vector<float>(kPageRows * 4, 0.5F));
+  EXPECT_EQ(digests.rows, (std::vector<std::uint8_t>{16, 0}));
+  EXPECT_NEAR(digests.Centre(0, 0, 0, 3), 0.5, 1e-7);
+}
+
+TEST(BuildDigestTest, TakesKeysOfZeroAndTheSmallestOnes) {
+  const KvShape shape{1, 2, 2, false, DType::kF32};
+  Digests digests(shape, 1);
+  Build(BuildDigest, digests, 0, std::vector<float>(kPageRows * 2, 0.0F));
   EXPECT_EQ(digests.scale[0], 0.0F);
-  EXPECT_EQ(digests.radius, std::vector<std::uint8_t>(4, 0));
+  EXPECT_EQ(digests.centre, std::vector<std::int8_t>(4, 0));
+  checks::ExpectTheDefinition(
+      BuildDigest, shape,
+      std::vector<float>(kPageRows * 2, 1000 * std::numeric_limits<float>::denorm_min()));
 }
 
 TEST(BuildDigestTest, RefusesSizesThatDisagreeAndKeysThatAreNotFinite) {
@@ -82,10 +87,8 @@ TEST(BuildDigestTest, RefusesSizesThatDisagreeAndKeysThatAreNotFinite) {
   Digests digests(shape, 1);
   std::vector<float> keys(kPageRows * 4, 1.0F);
   keys[5] = std::numeric_limits<float>::infinity();
-  const auto build = [&](std::vector<std::byte> page, const KvShape& as) {
-    return BuildDigest(as, page, absl::MakeSpan(digests.centre), absl::MakeSpan(digests.radius),
-                       absl::MakeSpan(digests.scale))
-        .code();
+  const auto build = [&](const std::vector<std::byte>& page, const KvShape& as) {
+    return BuildDigest(as, page, digests.slot(0)).code();
   };
   std::vector<std::byte> page = checks::PackPage(shape, keys);
   EXPECT_EQ(build(page, shape), absl::StatusCode::kInvalidArgument);
@@ -93,31 +96,50 @@ TEST(BuildDigestTest, RefusesSizesThatDisagreeAndKeysThatAreNotFinite) {
   EXPECT_EQ(build(page, shape), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(build(page, {1, 4, 4, false, DType::kF16}), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(build(page, {0, 4, 4, false, DType::kF32}), absl::StatusCode::kInvalidArgument);
+  const std::vector<std::byte> good = checks::PackPage(shape, std::vector<float>(kPageRows * 4));
+  DigestSlot narrow = digests.slot(0);
+  narrow.rows = narrow.rows.first(1);
+  EXPECT_EQ(BuildDigest(shape, good, narrow).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ScorePagesTest, EqualsTheWorkedExample) {
-  // Centres 0 and ln 3, no radius, query 1: softmax 1/4 and 3/4; this rank has one of two heads.
+  // One dimension, query 1. Page 0: four rows at 0. Page 1: three at 2 ln 2, four at 0.
   const KvShape shape{1, 1, 1, false, DType::kF32};
-  Digests digests(shape, 3);
-  digests.centre = {FloatToBFloat16(2.0F), FloatToBFloat16(1.0F), FloatToBFloat16(2.0F)};
-  digests.radius = {0, 2, 0};
-  digests.scale = {0.0F, 0.5F, 0.0F};
-  // Page 1 is [0, 2]: its best corner is 2 for a positive query and 0 for a negative one.
+  Digests digests(shape, 2);
+  digests.centre = {0, 99, 2, 0};
+  digests.rows = {4, 0, 3, 4};  // the centre at 99 stands for no row
+  digests.scale = {1.0F, static_cast<float>(std::log(2.0))};
   const std::vector<std::int32_t> pages = {0, 1};
   std::vector<std::int32_t> out(2);
-  PageScoreArgs args{digests.view(), shape, pages, {}, 1, 1, 2, 1.0F};
-  std::vector<float> query = {1.0F};
-  args.queries = query;
-  ASSERT_TRUE(ScorePages(args, absl::MakeSpan(out)).ok());
-  EXPECT_EQ(out, (std::vector<std::int32_t>{1 << 28, 1 << 28}));
-  query = {-1.0F};
-  args.queries = query;
-  ASSERT_TRUE(ScorePages(args, absl::MakeSpan(out)).ok());
-  const double share = 1.0 / (1.0 + std::exp(-2.0)) / 2;
-  EXPECT_NEAR(FromFixed(out[1], kAttentionFractionBits), share, 1e-7);
+  const std::vector<float> query = {1.0F};
+  // Masses 4 and 3 * 4 + 4 = 16: shares 1/5 and 4/5; this rank has one of two heads.
+  ASSERT_TRUE(
+      ScorePages({digests.view(), shape, pages, query, 1, 1, 2, 1.0F}, absl::MakeSpan(out)).ok());
+  EXPECT_NEAR(FromFixed(out[0], kAttentionFractionBits), 0.04 / 2, 1e-6);
+  EXPECT_NEAR(FromFixed(out[1], kAttentionFractionBits), 0.64 / 2, 1e-6);
 }
 
-TEST(ScorePagesTest, EqualsTheBoxFormulaOnRandomDigestsQueriesAndLivePages) {
+TEST(ScorePagesTest, APageOneHeadWantsBadlyGoesBeforeOneAllHeadsWantALittle) {
+  // Of page 0 the first head wants nearly everything and the other three nothing; the other pages
+  // are all alike to them.
+  const KvShape shape{1, 4, 4, false, DType::kF32};
+  Digests digests(shape, 5);
+  std::fill(digests.scale.begin(), digests.scale.end(), 0.1F);
+  for (int page = 0; page < 5; ++page) {
+    digests.rows[page * kDigestCentres] = kPageRows;
+    digests.centre[page * kDigestCentres * 4 + (page == 0 ? 0 : 1)] = 100;
+  }
+  std::vector<float> queries(16, 0.0F);
+  queries[0] = 1.0F;
+  for (int head = 1; head < 4; ++head) queries[head * 4 + 1] = 1.0F;
+  const std::vector<std::int32_t> pages = {0, 1, 2, 3, 4};
+  std::vector<std::int32_t> out(5);
+  ASSERT_TRUE(
+      ScorePages({digests.view(), shape, pages, queries, 1, 4, 4, 1.0F}, absl::MakeSpan(out)).ok());
+  EXPECT_GT(out[0], 4 * out[1]);
+}
+
+TEST(ScorePagesTest, EqualsTheFormulaOnRandomDigestsQueriesAndLivePages) {
   SeededRandom random;
   for (int trial = 0; trial < 30; ++trial) {
     for (const KvShape& shape : Shapes()) {
@@ -135,10 +157,10 @@ TEST(ScorePagesTest, EqualsTheBoxFormulaOnRandomDigestsQueriesAndLivePages) {
       const auto queries =
           random.Normals(static_cast<std::size_t>(tokens * query_heads * shape.key_dim));
       const float scale = 1.0F / std::sqrt(static_cast<float>(shape.key_dim));
-      checks::ExpectEqualsTheBoxFormula(ScorePages,
-                                        {digests.view(), shape, live, queries, tokens, query_heads,
-                                         query_heads * random.Int(1, 8), scale},
-                                        digests);
+      checks::ExpectEqualsTheFormula(ScorePages,
+                                     {digests.view(), shape, live, queries, tokens, query_heads,
+                                      query_heads * random.Int(1, 8), scale},
+                                     digests);
       if (HasFatalFailure()) return;
     }
   }
@@ -183,7 +205,7 @@ TEST(ScorePagesTest, AcceptsNoPagesAndRefusesWhatDisagrees) {
   EXPECT_EQ(score({-1}, 1, 1), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(score({0}, 2, 2), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(score({0}, 1, 0), absl::StatusCode::kInvalidArgument);
-  digests.radius.pop_back();
+  digests.rows.pop_back();
   EXPECT_EQ(score({0}, 1, 1), absl::StatusCode::kInvalidArgument);
 }
 

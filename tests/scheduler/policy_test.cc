@@ -67,10 +67,14 @@ TEST(Policy, InfoKvRanksItsBandByItsOwnFusion) {
   EXPECT_TRUE(spec.information);
 }
 
-TEST(Policy, PinboardKeepsByTheFusionAndRanksItsBandByInformation) {
+TEST(Policy, PinboardKeepsByTheFusionAndSharesItsBandBetweenFusionAndInformation) {
   EXPECT_EQ(Make("pinboard").keep, ScoreRule::kPublished);
   EXPECT_EQ(Make("pinboard").band, ScoreRule::kInformation);
+  EXPECT_EQ(Make("pinboard").near_share, 0.9);
   MethodOptions method;
+  method.near_share = 0.25;
+  EXPECT_EQ(Make("pinboard", method).near_share, 0.25);
+  EXPECT_EQ(Make("infokv", method).near_share, 0.0) << "it ranks all of its band by one score";
   method.fusion = ScoreRule::kMaxNormalised;
   EXPECT_EQ(Make("pinboard", method).keep, ScoreRule::kMaxNormalised);
   EXPECT_EQ(Make("pinboard", method).band, ScoreRule::kInformation);

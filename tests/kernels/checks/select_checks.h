@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "kernels/select/select.h"
@@ -19,9 +20,10 @@ struct SelectInput {
   std::vector<std::int64_t> band_score;
   std::vector<std::uint8_t> is_protected;
   int keep = 0;
-  int band = 0;
+  int near = 0;
+  int far = 0;
 
-  SelectArgs args() const { return {keep_score, band_score, is_protected, keep, band}; }
+  SelectArgs args() const { return {keep_score, band_score, is_protected, keep, near, far}; }
 };
 
 /// By a stable sort of everything: slow and obvious.
@@ -39,12 +41,17 @@ inline std::vector<RowClass> NaiveSelect(const SelectInput& in) {
   const std::size_t kept = std::min(rows, std::max<std::size_t>(in.keep, protected_rows));
   for (std::size_t i = 0; i < kept; ++i) classes[order[i]] = RowClass::kKept;
   order.erase(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept));
-  std::sort(order.begin(), order.end());
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return in.band_score[a] > in.band_score[b];
-  });
-  order.resize(std::min<std::size_t>(order.size(), in.band));
-  for (const std::size_t row : order) classes[row] = RowClass::kBorderline;
+  for (const auto& [score, wanted] :
+       {std::pair(&in.keep_score, in.near), {&in.band_score, in.far}}) {
+    std::sort(order.begin(), order.end());
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return (*score)[a] > (*score)[b]; });
+    const auto taken = static_cast<std::ptrdiff_t>(std::min<std::size_t>(order.size(), wanted));
+    for (auto row = order.begin(); row != order.begin() + taken; ++row) {
+      classes[*row] = RowClass::kBorderline;
+    }
+    order.erase(order.begin(), order.begin() + taken);
+  }
   return classes;
 }
 
@@ -65,7 +72,8 @@ inline SelectInput RandomSelectInput(SeededRandom& random, int rows, int distinc
                                                     : 0);
   }
   in.keep = random.Int(0, rows + 2);
-  in.band = random.Int(0, rows + 2);
+  in.near = random.Int(0, rows + 2);
+  in.far = random.Int(0, rows + 2);
   return in;
 }
 
