@@ -22,6 +22,7 @@
 namespace pinboard::app {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -257,7 +258,7 @@ TEST_F(PinboardProgram, AModelThatIsIncompleteIsNamed) {
 
 TEST_F(PinboardProgram, AServiceThatCannotBeHadIsOneLine) {
   EXPECT_THAT(Refusal(Eval({"--policy", "pinboard", "--service", FreeLoopbackAddress()}), 1),
-              HasSubstr("cache service: "));
+              AllOf(HasSubstr("cache service: "), HasSubstr(": start pinboardd there")));
   EXPECT_THAT(Refusal(Eval({"--policy", "pinboard", "--service-arena", "1000TiB"}), 1),
               HasSubstr("--arena 1000 TiB does not fit"));
 }
