@@ -16,7 +16,6 @@ namespace pinboard::scheduler {
 struct BandPage {
   std::uint32_t page = 0;             // its number, PageKey::page
   std::int64_t mean_information = 0;  // fixed point, mean of its rows
-  std::int64_t mean_nearness = 0;     // likewise, of the score that decided what was kept
   bool pinned = false;                // in the ring or on its way there: not dropped by this round
 };
 
@@ -25,19 +24,11 @@ struct BorderlineRow {
   std::int32_t row = 0;  // physical
   std::int32_t position = 0;
   std::int32_t information = 0;  // fixed point
-  std::int64_t nearness = 0;     // fixed point
 };
 
 struct NewPage {
   std::array<BorderlineRow, kPageRows> rows;  // ascending positions
   std::int64_t mean_information = 0;
-  std::int64_t mean_nearness = 0;
-};
-
-/// How many pages the band may have.
-struct BandCapacity {
-  int pages = 0;
-  int near = 0;  // of them, taken by nearness
 };
 
 struct BandPlan {
@@ -46,11 +37,10 @@ struct BandPlan {
 };
 
 /// Packs `borderline` (ascending positions; its size is a multiple of kPageRows) into pages of
-/// consecutive rows, then shrinks the band to its capacity by whole pages. Pinned pages stay; of
-/// the others those with the highest mean information stay, as many as are not to be taken by
-/// nearness, and of those left over the nearest; on a tie the lower page number leaves, and
-/// existing before new. Pure; the same input gives the same plan on every rank.
+/// consecutive rows, then shrinks the band to `capacity_pages` by whole pages, lowest mean
+/// information first, ties to the lower page number and existing before new; pinned pages stay.
+/// Pure; the same input gives the same plan on every rank.
 BandPlan PlanBand(absl::Span<const BandPage> existing, absl::Span<const BorderlineRow> borderline,
-                  BandCapacity capacity);
+                  int capacity_pages);
 
 }  // namespace pinboard::scheduler

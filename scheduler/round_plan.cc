@@ -60,6 +60,10 @@ absl::Status Validate(const BudgetOptions& options) {
   return absl::OkStatus();
 }
 
+int WholeShare(double share, int count) {
+  return static_cast<int>(Billionths(share) * count / kBillion);
+}
+
 RoundPlan PlanRound(const BudgetOptions& options, const SequenceSnapshot& sequence) {
   const int candidates = sequence.rows - sequence.ring_rows;
   const int keep = std::max(RoundedShare(options.budget, sequence.length), sequence.protected_rows);

@@ -20,6 +20,10 @@ struct BudgetOptions {
 /// InvalidArgument, one line, naming the option and its range.
 absl::Status Validate(const BudgetOptions& options);
 
+/// floor(share x count), the share in billionths: the same integer on every machine. `share` lies
+/// in [0, 1].
+int WholeShare(double share, int count);
+
 /// A sequence as a round finds it.
 struct SequenceSnapshot {
   int length = 0;          // positions so far

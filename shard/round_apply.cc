@@ -120,7 +120,6 @@ class Applier {
     PB_RETURN_IF_ERROR(layer.digests.Add(model.kv, header.key.page, sealed.bytes()));
     layer.pages[header.key.page] = {{header.key, header.generation},
                                     page.mean_information,
-                                    page.mean_nearness,
                                     header.positions,
                                     header.information};
     layer.recall.Add(header.key.page);

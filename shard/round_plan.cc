@@ -49,18 +49,17 @@ std::vector<scheduler::BandPage> ExistingPages(const LayerState& layer) {
   for (const std::uint32_t page : layer.recall.pages()) {
     const bool pinned = std::find(ring.begin(), ring.end(), page) != ring.end() ||
                         std::binary_search(in_flight.begin(), in_flight.end(), page);
-    const PageInfo& info = layer.pages.at(page);
-    pages.push_back({page, info.mean_information, info.mean_nearness, pinned});
+    pages.push_back({page, layer.pages.at(page).mean_information, pinned});
   }
   return pages;
 }
 
-/// The ring's first pages: those nearest to being kept, ties to the earlier page.
+/// The ring's first pages: the band's most informative ones, ties to the earlier page.
 std::vector<std::size_t> RingFill(const scheduler::BandPlan& band, int ring_pages) {
   std::vector<std::size_t> order(band.publish.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return band.publish[a].mean_nearness > band.publish[b].mean_nearness;
+    return band.publish[a].mean_information > band.publish[b].mean_information;
   });
   order.resize(std::min(order.size(), static_cast<std::size_t>(ring_pages)));
   std::sort(order.begin(), order.end());
@@ -95,7 +94,7 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
   const int evicted_pages = (scored - counts.keep_rows) / kPageRows;
   const int band = std::min(counts.band_pages, evicted_pages) * kPageRows;
   std::vector<kernels::RowClass> classes(scored);
-  const int near = static_cast<int>(state.policy.near_share * band);
+  const int near = scheduler::WholeShare(state.policy.near_share, band);
   PB_RETURN_IF_ERROR(
       kernels::Select({keep_score, band_score, mask, counts.keep_rows, near, band - near},
                       absl::MakeSpan(classes)));
@@ -105,12 +104,10 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
     if (classes[i] == kernels::RowClass::kKept) {
       plan->kept_rows.push_back(row);
     } else if (classes[i] == kernels::RowClass::kBorderline) {
-      borderline.push_back({row, layer.positions[row], BandValue(band_score[i]), keep_score[i]});
+      borderline.push_back({row, layer.positions[row], BandValue(band_score[i])});
     }
   }
-  const int near_pages = static_cast<int>(state.policy.near_share * counts.band_pages);
-  plan->band =
-      scheduler::PlanBand(ExistingPages(layer), borderline, {counts.band_pages, near_pages});
+  plan->band = scheduler::PlanBand(ExistingPages(layer), borderline, counts.band_pages);
   if (state.ring_rows == 0) plan->ring_fill = RingFill(plan->band, counts.ring_pages);
   plan->dropped = scored - static_cast<std::int64_t>(plan->kept_rows.size()) -
                   static_cast<std::int64_t>(plan->band.publish.size()) * kPageRows;
@@ -141,6 +138,7 @@ std::uint64_t HashPlan(const RoundInProgress& round) {
       words.insert(words.end(), layer.information.begin(), layer.information.end());
       for (const auto& page : layer.band.publish) {
         for (const auto& row : page.rows) words.push_back(row.row);
+        words.push_back(page.mean_information);
       }
       words.insert(words.end(), layer.band.drop.begin(), layer.band.drop.end());
       words.insert(words.end(), layer.ring_fill.begin(), layer.ring_fill.end());

@@ -23,7 +23,6 @@ namespace pinboard {
 struct PageInfo {
   cache_service::PageRef ref;
   std::int64_t mean_information = 0;
-  std::int64_t mean_nearness = 0;
   std::array<std::int32_t, kPageRows> positions{};
   std::array<std::int32_t, kPageRows> information{};
 };

@@ -80,7 +80,9 @@ absl::Status Check(Arm* arm) {
   method.window = options.window;
   PB_ASSIGN_OR_RETURN(const scheduler::PolicySpec spec,
                       scheduler::MakePolicy(options.policy, method));
+  arm->options.near_share = spec.near_share;
   arm->keeps_all = spec.keeps_all();
+  arm->protects_prompt = spec.protect_prompt;
   arm->looks_at_all_queries = spec.queries == AttentionQueries::kAll;
   return scheduler::Validate({options.budget, options.band, options.recall_pages});
 }

@@ -20,13 +20,14 @@ struct Arm {
   /// of the run.
   std::vector<double> budgets;
   bool keeps_all = false;
+  bool protects_prompt = false;
   bool looks_at_all_queries = false;
 };
 
 /// `policies`: POLICY[:OPTION=VALUE]..., comma-separated, each run at every budget of `budgets`
-/// unless it names its own. Options: fusion, alpha, tau, near-share, window,
-/// seed, budget, band, recall-pages. What an arm leaves out comes from `defaults`. Without a
-/// service (`has_service` false) band and recall_pages are 0 whatever is asked for.
+/// unless it names its own. Options: fusion, alpha, tau, near-share, window, seed, budget, band,
+/// recall-pages. What an arm leaves out comes from `defaults`. Without a service (`has_service`
+/// false) band and recall_pages are 0 whatever is asked for.
 ///
 /// InvalidArgument, one line: an unknown policy (with the known ones) or option, or a value out of
 /// its range.

@@ -106,7 +106,9 @@ absl::Status Evaluation::MeasureArm(std::uint64_t root, const SuiteItem& item, c
   const absl::Time start = absl::Now();
   const ShardStats before = session_->shard().stats();
   const std::uint64_t sequence = session_->NewSequence();
-  PB_RETURN_IF_ERROR(engine.Fork(root, sequence, arm.options));
+  SequenceOptions sequence_options = arm.options;
+  sequence_options.prompt_tokens = item.prompt_tokens;
+  PB_RETURN_IF_ERROR(engine.Fork(root, sequence, sequence_options));
   PB_ASSIGN_OR_RETURN(const RoundOutcome outcome, Compress(sequence, arm));
   const int ring_rows = outcome.rows - static_cast<int>(outcome.kept / engine.config().layers);
   const std::size_t resident_bytes = engine.ResidentKvBytes(sequence);

@@ -40,11 +40,8 @@ absl::Status Run(const RankEnvironment& environment, int tp, const RankBody& bod
     auto connected = cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); },
                                                      environment.service, options);
     if (!connected.ok()) {
-      const char* remedy = absl::IsUnavailable(connected.status())
-                               ? ": start pinboardd there, or use --service auto"
-                               : "";
       return absl::Status(connected.status().code(),
-                          absl::StrCat("cache service: ", connected.status().message(), remedy));
+                          absl::StrCat("cache service: ", connected.status().message()));
     }
     store = *std::move(connected);
   }

@@ -37,7 +37,9 @@ recall-pages. Policies: full, random, recency, random-prompt, recency-prompt, sn
 pinboard.
 
 A line of a suite: {"context": T, "continuation": T, "questions": [{"prompt": T, "answer": T}]},
-T a list of token ids or a string. builtin:said-once and builtin:said-once-dev come with Pinboard.
+T a list of token ids or a string; "prompt": T beside them comes before the context, and is what
+random-prompt and recency-prompt never evict.
+builtin:said-once and builtin:said-once-dev come with Pinboard.
 
 )";
 
@@ -84,12 +86,27 @@ absl::StatusOr<std::vector<SuiteItem>> LoadItems(const EvalFlags& flags) {
   return ReadSuite(path, tokenizer.Vocabulary(config.vocab_size), flags.limit_contexts);
 }
 
+/// A policy that protects the prompt needs one in every context.
+absl::Status CheckPrompts(absl::Span<const Arm> arms, absl::Span<const SuiteItem> items) {
+  for (const Arm& arm : arms) {
+    if (!arm.protects_prompt) continue;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (items[i].prompt_tokens > 0) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("--policy ", arm.policy, " protects the prompt, and context ", i + 1,
+                       R"( of the suite has none: give its line a "prompt")"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Validate(const EvalFlags& flags) {
   PB_RETURN_IF_ERROR(CheckCommon(flags.common));
-  PB_RETURN_IF_ERROR(
-      ParseArms(flags.policies, flags.budgets, flags.method, flags.common.service != "none")
-          .status());
-  PB_RETURN_IF_ERROR(LoadItems(flags).status());
+  PB_ASSIGN_OR_RETURN(
+      const std::vector<Arm> arms,
+      ParseArms(flags.policies, flags.budgets, flags.method, flags.common.service != "none"));
+  PB_ASSIGN_OR_RETURN(const std::vector<SuiteItem> items, LoadItems(flags));
+  PB_RETURN_IF_ERROR(CheckPrompts(arms, items));
   return flags.json.empty() ? absl::OkStatus() : CheckWritable(flags.json);
 }
 

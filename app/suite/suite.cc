@@ -25,7 +25,13 @@ class LineReader {
           R"(not a JSON object: a line is {"context": ..., "continuation": ..., "questions": [...]})");
     }
     SuiteItem item;
-    PB_ASSIGN_OR_RETURN(item.context, Tokens(object, "context", /*starts_text=*/true));
+    const bool has_prompt = object.contains("prompt");
+    if (has_prompt) {
+      PB_ASSIGN_OR_RETURN(item.context, Tokens(object, "prompt", /*starts_text=*/true));
+      item.prompt_tokens = static_cast<int>(item.context.size());
+    }
+    PB_ASSIGN_OR_RETURN(const auto rest, Tokens(object, "context", /*starts_text=*/!has_prompt));
+    item.context.insert(item.context.end(), rest.begin(), rest.end());
     if (object.contains("continuation")) {
       PB_ASSIGN_OR_RETURN(item.continuation, Ids(object["continuation"], "continuation", false));
     }

@@ -20,7 +20,8 @@ struct Question {
 };
 
 struct SuiteItem {
-  std::vector<std::int32_t> context;
+  std::vector<std::int32_t> context;       // begins with the prompt
+  int prompt_tokens = 0;                   // what prompt-protecting policies never evict
   std::vector<std::int32_t> continuation;  // may be empty: nothing is scored
   std::vector<Question> questions;         // may be empty
 };
@@ -28,17 +29,18 @@ struct SuiteItem {
 /// What a suite's lines are checked against, and how their strings become tokens.
 struct SuiteVocabulary {
   int size = 0;  // ids are 0 .. size - 1
-  /// `starts_text`: a context, which begins with the model's begin-of-text token; the other parts
-  /// continue it. Called for strings only.
+  /// `starts_text`: the first part of the text, which begins with the model's begin-of-text token;
+  /// the other parts continue it. Called for strings only.
   std::function<absl::StatusOr<std::vector<std::int32_t>>(const std::string& text,
                                                           bool starts_text)>
       encode;
 };
 
 /// Reads one JSON object per line:
-///   {"context": T, "continuation": T, "questions": [{"prompt": T, "answer": T}, ...]}
-/// where T is a list of token ids or a string. `continuation` and `questions` may be left out;
-/// other keys are ignored; so are empty lines. Stops after `limit` items (0: no limit).
+///   {"prompt": T, "context": T, "continuation": T, "questions": [{"prompt": T, "answer": T}, ...]}
+/// where T is a list of token ids or a string. All but `context` may be left out; `prompt` is put
+/// in front of the context. Other keys are ignored; so are empty lines. Stops after `limit` items
+/// (0: no limit).
 ///
 /// InvalidArgument, one line that begins "name:line: ": not JSON, a part that is missing, empty or
 /// of another type, an id outside the vocabulary, or a suite without items.

@@ -91,7 +91,12 @@ bool ServiceLink::IsPartner(PeerId peer) const {
 bool ServiceLink::Congested() const { return sends_in_flight_ + after_puts_.size() > kMaxWaiting; }
 
 absl::Status ServiceLink::Connect(absl::Time deadline) {
-  PB_ASSIGN_OR_RETURN(const PeerId peer, fabric_->Connect(address_, deadline));
+  const absl::StatusOr<PeerId> connected = fabric_->Connect(address_, deadline);
+  if (absl::IsUnavailable(connected.status())) {
+    return absl::UnavailableError(
+        absl::StrCat(connected.status().message(), ": start pinboardd there first"));
+  }
+  PB_ASSIGN_OR_RETURN(const PeerId peer, connected);
   greeting_.emplace(Greeting{.peer = peer});
   Hello hello;
   hello.group = options_.group;

@@ -6,7 +6,7 @@ Written from the method's definitions alone, as a second opinion on the C++:
 
   snapkv  A of the last `window` queries, average-pooled along the rows
   h2o     A of all queries, not pooled
-  random  SplitMix64(SplitMix64(SplitMix64(seed) + layer) + position) >> 1
+  random  SplitMix64(SplitMix64(SplitMix64(seed) + layer) + position) >> 18
 
 where A of a row is the mean, over queries and over all heads, of softmax attention to it. The first
 `sinks` and the last `window` rows are kept whatever their score, then the highest scores until
@@ -87,7 +87,7 @@ def splitmix64(x: int) -> int:
 def random_scores(case: Case) -> list[int]:
     """One hash per position."""
     layer = splitmix64((splitmix64(case.random_seed) + case.random_layer) & MASK)
-    return [splitmix64((layer + position) & MASK) >> 1 for position in range(case.rows)]
+    return [splitmix64((layer + position) & MASK) >> 18 for position in range(case.rows)]
 
 
 def keep_set(case: Case, scores: list[Any]) -> tuple[list[int], Any]:

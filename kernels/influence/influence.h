@@ -38,8 +38,8 @@ struct FuseArgs {
 
 /// score[r] by `rule` with base/fixed_point.h's kScoreFractionBits. Fixed order, no fast math: the
 /// same inputs give the same integers on every rank, whatever its CPU. kKeepAll scores every row 0;
-/// kRecency scores by position; kRandom scores
-///   SplitMix64(SplitMix64(SplitMix64(seed) + layer) + position) >> 1,   sums mod 2^64,
+/// kRecency scores position << 15; kRandom scores
+///   SplitMix64(SplitMix64(SplitMix64(seed) + layer) + position) >> 18,   sums mod 2^64,
 /// where SplitMix64(x) is the first output of that generator seeded with x:
 ///   z = x + 0x9e3779b97f4a7c15; z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
 ///   z = (z ^ z >> 27) * 0x94d049bb133111eb; SplitMix64(x) = z ^ z >> 31.

@@ -48,8 +48,13 @@ PB_HOST_DEVICE inline std::uint64_t RandomKey(std::uint64_t seed, int layer) {
   return SplitMix64(SplitMix64(seed) + static_cast<std::uint64_t>(layer));
 }
 
+/// The position in steps of E, so that a page's mean in 32 bits is the mean of its positions.
+PB_HOST_DEVICE inline std::int64_t RecencyScore(std::int32_t position) {
+  return std::int64_t{position} << (kScoreFractionBits - kInformationFractionBits);
+}
+
 PB_HOST_DEVICE inline std::int64_t RandomScore(std::uint64_t key, std::int32_t position) {
-  return static_cast<std::int64_t>(SplitMix64(key + static_cast<std::uint64_t>(position)) >> 1U);
+  return static_cast<std::int64_t>(SplitMix64(key + static_cast<std::uint64_t>(position)) >> 18U);
 }
 
 }  // namespace pinboard::kernels

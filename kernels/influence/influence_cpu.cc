@@ -139,7 +139,7 @@ absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score) {
       });
       break;
     case ScoreRule::kRecency:
-      ForEachRow(score, [&](std::size_t r) { return std::int64_t{args.positions[r]}; });
+      ForEachRow(score, [&](std::size_t r) { return RecencyScore(args.positions[r]); });
       break;
   }
   return absl::OkStatus();

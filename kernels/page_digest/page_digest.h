@@ -17,9 +17,9 @@ inline constexpr int kDigestCentres = 2;
 
 /// Digests of many pages of one layer, structure of arrays, host memory.
 struct DigestView {
-  absl::Span<const std::int8_t> centre;  // [pages, kv_heads, kDigestCentres, key_dim], in scales
+  absl::Span<const std::int8_t> centre;  // [pages, kv_heads, kDigestCentres, key_dim], in steps
   absl::Span<const std::uint8_t> rows;   // [pages, kv_heads, kDigestCentres]: what each stands for
-  absl::Span<const float> scale;         // [pages, kv_heads]
+  absl::Span<const float> scale;         // [pages, kv_heads]: of a step
 };
 
 /// One page's digest, to be written.
@@ -36,11 +36,11 @@ inline std::size_t DigestBytes(const KvShape& shape) {
 }
 
 /// Makes the digest of one page as PageGather wrote it. Per KV head, keys are taken in steps of
-/// scale = max |k| / 127, rounded to nearest, ties to even. From rows 4 and 12 as first centres,
-/// Lloyd's algorithm runs kClusterPasses times: a row joins the centre at the least squared
-/// distance, ties to the lower one; a centre becomes the mean of its rows, rounded to nearest, ties
-/// up; one without rows stays where it is and stands for none. All of it in integers, so every
-/// device gives the same bits.
+/// scale = max |k| / 127 (all 0 where that underflows), rounded to nearest, ties to even. From rows
+/// 4 and 12 as first centres, Lloyd's algorithm runs six times: a row joins the centre at the least
+/// squared distance, ties to the lower one; a centre becomes the mean of its rows, rounded to
+/// nearest, ties up; one without rows stays where it is and stands for none. From the steps on all
+/// is integer, so every device gives the same bits.
 /// InvalidArgument: sizes disagree, or a key is not finite.
 absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
                          const DigestSlot& digest);
@@ -60,7 +60,8 @@ struct PageScoreArgs {
 /// page's mass is the sum over its centres c of rows_c * exp(scale * q.c), the estimate of its
 /// rows' sum of exp(scale * q.k); p is its share of all live pages' mass; the score is the sum of
 /// p^2 over this rank's heads / total_query_heads, at its maximum over the tokens. (Squared: a page
-/// that one head wants badly goes before one that all heads want a little.)
+/// that one head wants badly goes before one that all heads want a little.) InvalidArgument: sizes
+/// disagree, a page has no digest, heads do not divide, or a query or a digest is not finite.
 absl::Status ScorePages(const PageScoreArgs& args, absl::Span<std::int32_t> out);
 
 }  // namespace pinboard::kernels

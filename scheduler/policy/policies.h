@@ -21,7 +21,7 @@ PolicySpec SnapKv(const MethodOptions& method);
 PolicySpec H2o(const MethodOptions& method);
 /// Attention and information fused (method.md section 2); the band by the same score.
 PolicySpec InfoKv(const MethodOptions& method);
-/// Two horizons: keep by the fusion, rank the band of evicted rows by information alone.
+/// Two horizons: keep by the fusion; of the band, near_share by it too, the rest by information.
 PolicySpec Pinboard(const MethodOptions& method);
 
 }  // namespace pinboard::scheduler

@@ -24,8 +24,8 @@ struct MethodOptions {
   int sinks = 4;              // first rows protected
   bool align_at = false;      // H of the token's own output instead of the one that predicts it
   bool entropy_over_log_k = false;
-  /// Of pinboard's band, [0, 1]: the share ranked like what is kept, for the near future; the rest
-  /// is ranked by information, for the far one (docs/adr/0005).
+  /// Of what a round of pinboard offloads, [0, 1]: the share ranked like what is kept, for the near
+  /// future; the rest is ranked by information, for the far one (docs/adr/0005).
   double near_share = 0.9;
   std::uint64_t seed = 0;  // of random
 };
@@ -37,8 +37,8 @@ struct PolicySpec {
   int pool = 1;              // average-pooling kernel of the attention signal
   bool information = false;  // takes H and D, so E
   ScoreRule keep = ScoreRule::kKeepAll;
-  double near_share = 0.0;               // of the band: the first to be evicted by `keep`
-  ScoreRule band = ScoreRule::kKeepAll;  // ranks the rest of it
+  double near_share = 0.0;               // of the rows a round offloads: those next best by `keep`
+  ScoreRule band = ScoreRule::kKeepAll;  // ranks the rest of them, and a full band's pages
   bool protect_prompt = false;
   MethodOptions method;
 

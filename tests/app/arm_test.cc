@@ -58,6 +58,15 @@ TEST(Arms, InlineOptionsOverrideTheDefaultsAndNameTheArmWhereTheResultsDoNot) {
   EXPECT_EQ(arms[1].options.recall_pages, 16);
 }
 
+TEST(Arms, OnlyPinboardSharesItsBand) {
+  const auto arms = Parse("pinboard:near-share=0.5,pinboard,infokv", "0.1");
+  EXPECT_EQ(arms[0].policy, "pinboard:near-share=0.5");
+  EXPECT_EQ(arms[0].options.near_share, 0.5);
+  EXPECT_EQ(arms[1].options.near_share, 0.9);
+  EXPECT_EQ(arms[2].options.near_share, 0.0);
+  EXPECT_THAT(Refusal("pinboard:near-share=2", "0.1"), HasSubstr("near_share is 2"));
+}
+
 TEST(Arms, ABudgetOfItsOwnTakesTheArmOutOfTheList) {
   const auto arms = Parse("snapkv:budget=0.185,pinboard", "0.1,0.2");
   ASSERT_THAT(arms, SizeIs(3));

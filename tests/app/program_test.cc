@@ -174,6 +174,23 @@ TEST_F(PinboardProgram, EvalWritesJsonAndIsQuietInAPipe) {
   }
 }
 
+TEST_F(PinboardProgram, EvalNeverEvictsThePromptWhereThePolicySaysSo) {
+  std::mt19937 random(9);
+  const nlohmann::json item = {{"prompt", RandomIds(&random, 150)},
+                               {"context", RandomIds(&random, 250)}};
+  engine::testing::WriteFile(*directory_ / "prompt.jsonl", item.dump() + "\n");
+  Program program(Eval({"--policy", "random-prompt:window=16,recency-prompt:window=16,random",
+                        "--budget", "0.2", "--service", "none", "--json", "-"},
+                       "prompt.jsonl"));
+  ASSERT_EQ(program.Wait(), 0) << program.Err();
+  const auto list = nlohmann::json::parse(program.Out());
+  EXPECT_EQ(list[0]["kept"], (150 + 16) * 3) << "the prompt and the window, in three layers";
+  EXPECT_EQ(list[1]["kept"], (150 + 16) * 3);
+  EXPECT_EQ(list[2]["kept"], 80 * 3);
+  EXPECT_THAT(Refusal(Eval({"--policy", "full,random-prompt"}), 2),
+              HasSubstr("random-prompt protects the prompt, and context 1 of the suite has none"));
+}
+
 TEST_F(PinboardProgram, EvalPrintsATableAndWritesAFile) {
   const std::string out = Path("results.json");
   Program program(Eval({"--policy", "full,snapkv", "--service", "none", "--json", out}));
@@ -258,7 +275,7 @@ TEST_F(PinboardProgram, AModelThatIsIncompleteIsNamed) {
 
 TEST_F(PinboardProgram, AServiceThatCannotBeHadIsOneLine) {
   EXPECT_THAT(Refusal(Eval({"--policy", "pinboard", "--service", FreeLoopbackAddress()}), 1),
-              AllOf(HasSubstr("cache service: "), HasSubstr(": start pinboardd there")));
+              AllOf(HasSubstr("cache service: "), HasSubstr(": start pinboardd there first")));
   EXPECT_THAT(Refusal(Eval({"--policy", "pinboard", "--service-arena", "1000TiB"}), 1),
               HasSubstr("--arena 1000 TiB does not fit"));
 }

@@ -65,6 +65,14 @@ TEST(Suite, OnlyTheContextOfATextBeginsOne) {
   EXPECT_THAT(items->front().questions[0].answer, ElementsAre('D'));
 }
 
+TEST(Suite, APromptComesBeforeTheContextAndBeginsTheText) {
+  const auto items = Parse(R"({"prompt":"AB","context":"C"})");
+  ASSERT_TRUE(items.ok()) << items.status();
+  EXPECT_THAT(items->front().context, ElementsAre(0, 'A', 'B', 'C'));
+  EXPECT_EQ(items->front().prompt_tokens, 3);
+  EXPECT_EQ(Parse(R"({"context":[1,2]})")->front().prompt_tokens, 0);
+}
+
 TEST(Suite, ContinuationAndQuestionsMayBeLeftOutAndOtherKeysAreIgnored) {
   const auto items = Parse(R"({"context":[1],"id":"x","source":{"a":1}})");
   ASSERT_TRUE(items.ok()) << items.status();
@@ -82,6 +90,7 @@ TEST(Suite, EmptyLinesCountAsLinesAndTheLimitStopsReading) {
 TEST(Suite, EveryMistakeNamesFileAndLine) {
   EXPECT_THAT(Refusal("{\"context\":[1]}\n{oops\n"), HasSubstr("my.jsonl:2: not a JSON object"));
   EXPECT_THAT(Refusal("[1,2]"), HasSubstr("my.jsonl:1: not a JSON object"));
+  EXPECT_THAT(Refusal(R"({"prompt":[],"context":[1]})"), Eq("my.jsonl:1: prompt is empty"));
   EXPECT_THAT(Refusal("{}"), Eq("my.jsonl:1: context is missing"));
   EXPECT_THAT(Refusal(R"({"context":[]})"), Eq("my.jsonl:1: context is empty"));
   EXPECT_THAT(Refusal(R"({"context":7})"),

@@ -119,7 +119,8 @@ TEST(FuseTest, ScalesTheSingleSignalsWithoutLoss) {
   EXPECT_EQ(attention, (std::vector<std::int64_t>{std::int64_t{1} << 38, 1 << 10}));
   const auto information = FuseAll(Fuse, in.args(ScoreRule::kInformation, 0.9), 2);
   EXPECT_EQ(information, (std::vector<std::int64_t>{std::int64_t{3} << 40, 1 << 15}));
-  EXPECT_EQ(FuseAll(Fuse, in.args(ScoreRule::kRecency, 0.9), 2), (std::vector<std::int64_t>{5, 9}));
+  EXPECT_EQ(FuseAll(Fuse, in.args(ScoreRule::kRecency, 0.9), 2),
+            (std::vector<std::int64_t>{5 << 15, 9 << 15}));
   EXPECT_EQ(FuseAll(Fuse, in.args(ScoreRule::kKeepAll, 0.9), 2), (std::vector<std::int64_t>{0, 0}));
 }
 
@@ -135,7 +136,7 @@ TEST(FuseTest, RandomScoresAreTheDocumentedHashOfSeedLayerAndPosition) {
   for (std::size_t r = 0; r < score.size(); ++r) {
     const std::uint64_t hash =
         SplitMix64(SplitMix64(SplitMix64(42) + 5) + static_cast<std::uint64_t>(positions[r]));
-    EXPECT_EQ(score[r], static_cast<std::int64_t>(hash >> 1U));
+    EXPECT_EQ(score[r], static_cast<std::int64_t>(hash >> 18U));
   }
   args.layer = 6;
   EXPECT_NE(FuseAll(Fuse, args, 3), score);

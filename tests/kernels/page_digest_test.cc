@@ -77,9 +77,11 @@ TEST(BuildDigestTest, TakesKeysOfZeroAndTheSmallestOnes) {
   Build(BuildDigest, digests, 0, std::vector<float>(kPageRows * 2, 0.0F));
   EXPECT_EQ(digests.scale[0], 0.0F);
   EXPECT_EQ(digests.centre, std::vector<std::int8_t>(4, 0));
-  checks::ExpectTheDefinition(
-      BuildDigest, shape,
-      std::vector<float>(kPageRows * 2, 1000 * std::numeric_limits<float>::denorm_min()));
+  // A step of one denormal, though the keys are 190: cut off at 127. At 60 the step underflows.
+  for (const int denormals : {1000, 190, 60}) {
+    const float key = static_cast<float>(denormals) * std::numeric_limits<float>::denorm_min();
+    checks::ExpectTheDefinition(BuildDigest, shape, std::vector<float>(kPageRows * 2, key));
+  }
 }
 
 TEST(BuildDigestTest, RefusesSizesThatDisagreeAndKeysThatAreNotFinite) {
@@ -194,7 +196,7 @@ TEST(ScorePagesTest, AcceptsNoPagesAndRefusesWhatDisagrees) {
   const KvShape shape{1, 2, 2, false, DType::kF32};
   Digests digests(shape, 2);
   std::vector<std::int32_t> out(1);
-  const std::vector<float> query = {1.0F, 2.0F};
+  std::vector<float> query = {1.0F, 2.0F};
   const auto score = [&](std::vector<std::int32_t> pages, int heads, int total) {
     return ScorePages({digests.view(), shape, pages, query, 1, heads, total, 1.0F},
                       absl::MakeSpan(out).first(pages.size()))
@@ -205,6 +207,14 @@ TEST(ScorePagesTest, AcceptsNoPagesAndRefusesWhatDisagrees) {
   EXPECT_EQ(score({-1}, 1, 1), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(score({0}, 2, 2), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(score({0}, 1, 0), absl::StatusCode::kInvalidArgument);
+  digests.rows[0] = kPageRows;
+  EXPECT_EQ(score({0}, 1, 1), absl::StatusCode::kOk);
+  query[1] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(score({0}, 1, 1), absl::StatusCode::kInvalidArgument);
+  query[1] = 2.0F;
+  digests.scale[0] = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(score({0}, 1, 1), absl::StatusCode::kInvalidArgument);
+  digests.scale[0] = 1.0F;
   digests.rows.pop_back();
   EXPECT_EQ(score({0}, 1, 1), absl::StatusCode::kInvalidArgument);
 }

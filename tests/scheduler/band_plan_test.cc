@@ -34,7 +34,7 @@ std::vector<std::int64_t> Means(const BandPlan& plan) {
 
 TEST(BandPlan, PacksConsecutiveRowsInOrder) {
   const auto rows = RowsOfPages({10, 20});
-  const BandPlan plan = PlanBand({}, rows, {2, 0});
+  const BandPlan plan = PlanBand({}, rows, 2);
   ASSERT_EQ(plan.publish.size(), 2U);
   for (int i = 0; i < kPageRows; ++i) {
     EXPECT_EQ(plan.publish[0].rows[i].position, 3 * i);
@@ -47,58 +47,37 @@ TEST(BandPlan, PacksConsecutiveRowsInOrder) {
 TEST(BandPlan, TheMeanIsTheIntegerMeanOfSixteenRows) {
   auto rows = RowsOfPages({0});
   for (int i = 0; i < kPageRows; ++i) rows[i].information = i;  // 120 / 16 = 7.5
-  EXPECT_THAT(Means(PlanBand({}, rows, {1, 0})), ElementsAre(7));
+  EXPECT_THAT(Means(PlanBand({}, rows, 1)), ElementsAre(7));
   for (auto& row : rows) row.information = 2'000'000'000;  // the sum needs 64 bits
-  EXPECT_THAT(Means(PlanBand({}, rows, {1, 0})), ElementsAre(2'000'000'000));
+  EXPECT_THAT(Means(PlanBand({}, rows, 1)), ElementsAre(2'000'000'000));
 }
 
 TEST(BandPlan, TheLeastInformativeLeaveWhetherOldOrNew) {
-  const std::vector<BandPage> existing = {{0, 50, 0, false}, {1, 5, 0, false}, {2, 30, 0, false}};
-  const BandPlan plan = PlanBand(existing, RowsOfPages({40, 1, 20}), {4, 0});
+  const std::vector<BandPage> existing = {{0, 50, false}, {1, 5, false}, {2, 30, false}};
+  const BandPlan plan = PlanBand(existing, RowsOfPages({40, 1, 20}), 4);
   EXPECT_THAT(Means(plan), ElementsAre(40, 20));
   EXPECT_THAT(plan.drop, ElementsAre(1U));
 }
 
 TEST(BandPlan, OnATieTheLowerNumberLeavesAndTheOldBeforeTheNew) {
-  const std::vector<BandPage> existing = {{3, 7, 0, false}, {8, 7, 0, false}};
-  EXPECT_THAT(PlanBand(existing, RowsOfPages({7, 7}), {3, 0}).drop, ElementsAre(3U));
-  EXPECT_THAT(PlanBand(existing, RowsOfPages({7, 7}), {2, 0}).drop, ElementsAre(3U, 8U));
-  const BandPlan plan = PlanBand(existing, RowsOfPages({7, 7}), {1, 0});
+  const std::vector<BandPage> existing = {{3, 7, false}, {8, 7, false}};
+  EXPECT_THAT(PlanBand(existing, RowsOfPages({7, 7}), 3).drop, ElementsAre(3U));
+  EXPECT_THAT(PlanBand(existing, RowsOfPages({7, 7}), 2).drop, ElementsAre(3U, 8U));
+  const BandPlan plan = PlanBand(existing, RowsOfPages({7, 7}), 1);
   ASSERT_EQ(plan.publish.size(), 1U);
   EXPECT_EQ(plan.publish[0].rows[0].position, 48);  // the earlier of the new pages left
 }
 
-TEST(BandPlan, TheNearestStayInTheShareThatIsTheirs) {
-  //                                     page, information, nearness
-  const std::vector<BandPage> existing = {{0, 50, 1, false}, {1, 5, 9, false}, {2, 30, 2, false}};
-  std::vector<BorderlineRow> rows = RowsOfPages({40, 1, 20});
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].nearness = i / kPageRows == 1 ? 160 : 16;
-  // 50 and 40 stay for their information; of the others the nearest two: new page 1, then 2.
-  BandPlan plan = PlanBand(existing, rows, {4, 2});
-  EXPECT_THAT(Means(plan), ElementsAre(40, 1, 20));
-  EXPECT_THAT(plan.drop, ElementsAre(1U, 2U));
-  // All of it by nearness: the three new pages and page 1.
-  plan = PlanBand(existing, rows, {4, 4});
-  EXPECT_THAT(Means(plan), ElementsAre(40, 1, 20));
-  EXPECT_THAT(plan.drop, ElementsAre(0U, 2U));
-}
-
-TEST(BandPlan, NearnessIsTheMeanOfSixteenRowsHoweverLarge) {
-  auto rows = RowsOfPages({1});
-  for (auto& row : rows) row.nearness = std::int64_t{1} << 61;
-  EXPECT_EQ(PlanBand({}, rows, {1, 1}).publish[0].mean_nearness, std::int64_t{1} << 61);
-}
-
 TEST(BandPlan, PinnedPagesStayEvenWhereTheBandIsFull) {
-  const std::vector<BandPage> existing = {{0, 1, 0, true}, {1, 2, 0, true}, {2, 3, 0, false}};
-  const BandPlan plan = PlanBand(existing, RowsOfPages({100}), {1, 0});
+  const std::vector<BandPage> existing = {{0, 1, true}, {1, 2, true}, {2, 3, false}};
+  const BandPlan plan = PlanBand(existing, RowsOfPages({100}), 1);
   EXPECT_THAT(plan.drop, ElementsAre(2U));
   EXPECT_THAT(plan.publish, IsEmpty());
 }
 
 TEST(BandPlan, NoCapacityPublishesNothingAndDropsWhatIsNotPinned) {
-  const std::vector<BandPage> existing = {{4, 9, 0, false}, {5, 9, 0, true}};
-  const BandPlan plan = PlanBand(existing, RowsOfPages({10}), {0, 0});
+  const std::vector<BandPage> existing = {{4, 9, false}, {5, 9, true}};
+  const BandPlan plan = PlanBand(existing, RowsOfPages({10}), 0);
   EXPECT_THAT(plan.publish, IsEmpty());
   EXPECT_THAT(plan.drop, ElementsAre(4U));
 }
@@ -114,13 +93,13 @@ TEST(BandPlan, WhateverTheInputTheBestStayAndTheCapacityHolds) {
     std::vector<BandPage> existing(pick(0, 12));
     int pinned = 0;
     for (std::size_t i = 0; i < existing.size(); ++i) {
-      existing[i] = {static_cast<std::uint32_t>(3 * i), pick(0, 9), 0, pick(0, 3) == 0};
+      existing[i] = {static_cast<std::uint32_t>(3 * i), pick(0, 9), pick(0, 3) == 0};
       pinned += existing[i].pinned ? 1 : 0;
     }
     std::vector<std::int32_t> means(pick(0, 8));
     for (auto& mean : means) mean = pick(0, 9);
     const int capacity = pick(0, 16);
-    const BandPlan plan = PlanBand(existing, RowsOfPages(means), {capacity, 0});
+    const BandPlan plan = PlanBand(existing, RowsOfPages(means), capacity);
 
     const int left = static_cast<int>(existing.size() - plan.drop.size() + plan.publish.size());
     const int total = static_cast<int>(existing.size() + means.size());

@@ -118,6 +118,9 @@ TEST(Policy, OptionsOutOfRangeAreNamed) {
   refused("alpha", [](MethodOptions& m) { m.alpha = std::nan(""); });
   refused("tau", [](MethodOptions& m) { m.tau = -0.1; });
   refused("tau", [](MethodOptions& m) { m.tau = 8.1; });
+  refused("near_share", [](MethodOptions& m) { m.near_share = -0.1; });
+  refused("near_share", [](MethodOptions& m) { m.near_share = 1.1; });
+  refused("near_share", [](MethodOptions& m) { m.near_share = std::nan(""); });
   refused("top_k", [](MethodOptions& m) { m.top_k = 1; });
   refused("top_k", [](MethodOptions& m) { m.top_k = 513; });
   refused("window", [](MethodOptions& m) { m.window = 0; });

@@ -3,6 +3,7 @@
 // A round: what stays, where it lies afterwards, and that every rank decides the same.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <tuple>
@@ -83,6 +84,28 @@ TEST_P(RoundOverPolicies, SelectsTheSameRowsForEveryGroupSize) {
 INSTANTIATE_TEST_SUITE_P(All, RoundOverPolicies,
                          ::testing::Values("random", "recency", "snapkv", "h2o", "infokv",
                                            "pinboard"));
+
+/// Positions of the whole band in layer 0: the ring is as large as it.
+std::set<std::int32_t> Band(const std::string& policy, double near_share) {
+  SequenceOptions options = ToyPolicy(policy);
+  options.near_share = near_share;
+  options.recall_pages = 7;  // 40 % of 300 rows
+  const std::vector<std::int32_t> rows = CompressOnce({}, 2, options)[0];
+  return {rows.begin(), rows.begin() + 7 * 16};
+}
+
+TEST(Round, SharesTheBandBetweenTheScoreOfWhatIsKeptAndInformation) {
+  const auto near = Band("infokv", 0.0);
+  const auto far = Band("pinboard", 0.0);
+  EXPECT_EQ(Band("pinboard", 1.0), near);
+  EXPECT_NE(far, near);
+  std::set<std::int32_t> either = near;
+  either.insert(far.begin(), far.end());
+  const auto both = Band("pinboard", 0.5);
+  EXPECT_NE(both, near);
+  EXPECT_NE(both, far);
+  EXPECT_TRUE(std::includes(either.begin(), either.end(), both.begin(), both.end()));
+}
 
 TEST(Round, OfAPolicyThatKeepsAllGainsNothing) {
   ToyGroup group({}, 1, ToyOptions());

@@ -48,7 +48,7 @@ struct SequenceOptions {
   bool entropy_over_log_k = false;  // H divided by log k
   double budget = 0.1;
   double band = 0.4;
-  double near_share = 0.9;  // of pinboard's band: ranked like what is kept, the rest by information
+  double near_share = 0.9;  // of what pinboard offloads: ranked like what is kept, not by E
   int recall_pages = 16;
   int prompt_tokens = 0;  // leading tokens that a prompt-protecting policy never evicts
 };

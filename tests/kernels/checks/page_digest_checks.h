@@ -128,7 +128,8 @@ void ExpectTheDefinition(BuildFn build, const KvShape& shape, const std::vector<
     std::vector<std::vector<int>> steps(kPageRows);
     for (int r = 0; r < kPageRows; ++r) {
       for (int d = 0; d < shape.key_dim; ++d) {
-        const float step = largest > 0 ? std::rint(key(r, d) / digests.scale[head]) : 0.0F;
+        const float step =
+            digests.scale[head] > 0 ? std::rint(key(r, d) / digests.scale[head]) : 0.0F;
         steps[r].push_back(static_cast<int>(std::clamp(step, -127.0F, 127.0F)));
       }
     }
