@@ -2,11 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/fabric/ucx/ucx_worker.h"
 
-#include <ucs/config/global_opts.h>
-
-#include <cstdlib>
-
 #include "base/status_macros.h"
+#include "transport/fabric/ucx/ucx_log.h"
 #include "transport/fabric/ucx/ucx_status.h"
 
 namespace pinboard::transport {
@@ -20,18 +17,10 @@ absl::Status StartError(ucs_status_t status) {
   return absl::UnavailableError(UcxStatus(status, kCannotStart).message());
 }
 
-void QuietLog() {
-  static const bool once = [] {
-    if (std::getenv("UCX_LOG_LEVEL") == nullptr) ucs_global_opts_set_value("LOG_LEVEL", "fatal");
-    return true;
-  }();
-  static_cast<void>(once);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<UcxWorker>> UcxWorker::Create() {
-  QuietLog();
+  RouteUcxMessages();
   std::unique_ptr<UcxWorker> worker(new UcxWorker);
   PB_RETURN_IF_ERROR(worker->Start());
   return worker;

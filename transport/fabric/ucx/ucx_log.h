@@ -1,0 +1,12 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// UCX writes its messages to standard output, where our programs' results go.
+#pragma once
+
+namespace pinboard::transport {
+
+/// From here on they are lines of base/log.h; only fatal ones, unless UCX_LOG_LEVEL asks for more.
+/// Idempotent, thread-safe.
+void RouteUcxMessages();
+
+}  // namespace pinboard::transport
