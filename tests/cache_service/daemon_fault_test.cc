@@ -205,7 +205,7 @@ TEST(DaemonFaultTest, AnythingAPeerSendsHarmsNobodyElse) {
       EncodeMessage(6, Unpin{{1, 2, 3}}),
       EncodeMessage(7, ReturnSlabs{{1}}),
       EncodeMessage(8, Goodbye{1}),
-      EncodeMessage(9, Drop{{TestPage(9)}}),
+      EncodeMessage(9, Drop{{TestPage(6)}}),
       EncodeMessage(10, StatsRequest{}),
   };
   for (int attempt = 0; attempt < 40; ++attempt) {
@@ -227,9 +227,18 @@ TEST(DaemonFaultTest, AnythingAPeerSendsHarmsNobodyElse) {
       (*fabric)->Progress();
     }
   }
+  // One flipped bit can ask for most of the arena, and then the page may have been evicted: a miss,
+  // but never wrong bytes, and the service goes on.
   const FetchResult result = FetchTestPage(*store, TestPage(1));
-  ASSERT_EQ(result.pin.status(), absl::OkStatus());
-  EXPECT_TRUE(HasTestBytes(TestPage(1), result.pin->bytes()));
+  if (result.pin.ok()) {
+    EXPECT_TRUE(HasTestBytes(TestPage(1), result.pin->bytes()));
+  } else {
+    EXPECT_EQ(result.pin.status().code(), absl::StatusCode::kNotFound) << result.pin.status();
+  }
+  ASSERT_EQ(PublishTestPage(*store, TestPage(3)), absl::OkStatus());
+  const FetchResult later = FetchTestPage(*store, TestPage(3));
+  ASSERT_EQ(later.pin.status(), absl::OkStatus());
+  EXPECT_TRUE(HasTestBytes(TestPage(3), later.pin->bytes()));
 }
 
 TEST(DaemonFaultTest, NobodyListeningIsUnavailable) {

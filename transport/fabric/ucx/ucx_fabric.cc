@@ -3,6 +3,7 @@
 #include "transport/fabric/ucx/ucx_fabric.h"
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -60,9 +61,20 @@ absl::StatusOr<PeerId> UcxFabric::Connect(const std::string& address, absl::Time
   while (true) {
     peer = Find(id);
     if (peer == nullptr) return std::exchange(connect_failure_, absl::OkStatus());
-    if (peer->was_open) return id;
+    if (peer->was_open) break;
     WaitUntil(deadline);
   }
+  // UCX 1.13 aborts the process where a peer dies before their endpoints have met: let them meet.
+  std::optional<absl::Status> met;
+  StartFlush(*peer, [&met](const absl::Status& status) { met = status; });
+  while (!met.has_value()) {
+    if (absl::Now() >= deadline) {
+      MarkGone(*Find(id), absl::DeadlineExceededError("it does not answer in time"));
+    }
+    WaitUntil(deadline);
+  }
+  if (!met->ok()) return *met;
+  return id;
 }
 
 void UcxFabric::OnMessage(std::uint8_t type, MessageHandler handler) {

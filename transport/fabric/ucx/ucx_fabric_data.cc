@@ -144,6 +144,12 @@ void UcxFabric::Put(RemoteSegment& segment, std::size_t offset, absl::Span<const
   EndPartIfImmediate(operation, ucp_ep_flush_nbx(peer->endpoint, &param));
 }
 
+void UcxFabric::StartFlush(UcxPeer& peer, Done done) {
+  Operation* operation = operations_.Start(peer.id, 1, std::move(done));
+  const ucp_request_param_t param = OperationParam(operation);
+  EndPartIfImmediate(operation, ucp_ep_flush_nbx(peer.endpoint, &param));
+}
+
 void UcxFabric::Get(RemoteSegment& segment, std::size_t offset, absl::Span<std::byte> to,
                     Done done) {
   if (!CheckAccess(segment, offset, to.size(), done)) return;

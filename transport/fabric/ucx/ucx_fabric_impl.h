@@ -84,6 +84,7 @@ class UcxFabric : public Fabric {
   static void OperationEnded(void* request, ucs_status_t status, void* operation);
   static ucp_request_param_t OperationParam(Operation* operation);
   void EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcome);
+  void StartFlush(UcxPeer& peer, Done done);
   bool CheckAccess(RemoteSegment& segment, std::size_t offset, std::size_t bytes, Done& done);
   bool DrainWorker();
   bool DispatchMessages();

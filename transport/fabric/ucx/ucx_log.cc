@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/fabric/ucx/ucx_log.h"
 
-#include <ucs/config/global_opts.h>
 #include <ucs/debug/log_def.h>
 
 #include <cstdarg>
@@ -15,7 +14,14 @@
 namespace pinboard::transport {
 namespace {
 
+/// Peers that die or talk nonsense are errors to UCX and daily life to us.
+bool OwnLevels() {
+  static const bool asked_for = std::getenv("UCX_LOG_LEVEL") != nullptr;
+  return asked_for;
+}
+
 LogLevel LevelOf(ucs_log_level_t level) {
+  if (level > UCS_LOG_LEVEL_FATAL && !OwnLevels()) return LogLevel::kDebug;
   if (level <= UCS_LOG_LEVEL_ERROR) return LogLevel::kError;
   if (level == UCS_LOG_LEVEL_WARN) return LogLevel::kWarning;
   return level <= UCS_LOG_LEVEL_INFO ? LogLevel::kInfo : LogLevel::kDebug;
@@ -24,6 +30,7 @@ LogLevel LevelOf(ucs_log_level_t level) {
 ucs_log_func_rc_t Forward(const char* /*file*/, unsigned /*line*/, const char* /*function*/,
                           ucs_log_level_t level, const ucs_log_component_config_t* /*component*/,
                           const char* message, va_list arguments) {
+  if (!LogEnabled(LevelOf(level))) return UCS_LOG_FUNC_RC_STOP;
   char text[1024];
   std::vsnprintf(text, sizeof(text), message, arguments);
   LogLine(LevelOf(level), absl::StrCat("UCX: ", text));
@@ -34,10 +41,7 @@ ucs_log_func_rc_t Forward(const char* /*file*/, unsigned /*line*/, const char* /
 
 void RouteUcxMessages() {
   static std::once_flag once;
-  std::call_once(once, [] {
-    if (std::getenv("UCX_LOG_LEVEL") == nullptr) ucs_global_opts_set_value("LOG_LEVEL", "fatal");
-    ucs_log_push_handler(Forward);
-  });
+  std::call_once(once, [] { ucs_log_push_handler(Forward); });
 }
 
 }  // namespace pinboard::transport

@@ -5,8 +5,8 @@
 
 namespace pinboard::transport {
 
-/// From here on they are lines of base/log.h; only fatal ones, unless UCX_LOG_LEVEL asks for more.
-/// Idempotent, thread-safe.
+/// From here on they are lines of base/log.h: of level debug but for fatal ones, or of UCX's own
+/// levels where UCX_LOG_LEVEL is set. Idempotent, thread-safe.
 void RouteUcxMessages();
 
 }  // namespace pinboard::transport
