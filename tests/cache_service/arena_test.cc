@@ -9,6 +9,8 @@
 #include <set>
 #include <vector>
 
+#include "tests/support/seeded_random.h"
+
 namespace pinboard::cache_service {
 namespace {
 
@@ -56,9 +58,7 @@ TEST(ArenaTest, FragmentationIsThePartOfOpenChunksThatIsFree) {
 }
 
 TEST(ArenaTest, NoRandomHistoryGivesOneByteToTwoSlabs) {
-  const std::uint32_t seed = std::random_device{}();
-  SCOPED_TRACE(::testing::Message() << "seed " << seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(TestSeed());
   Arena arena({8 * kChunk, 3 * kChunk}, kChunk);
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> used;  // start -> end
   std::vector<SlabIndex> slabs;

@@ -11,6 +11,7 @@
 
 #include "cache_service/inventory/lowest_information.h"
 #include "tests/cache_service/test_pages.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::cache_service {
 namespace {
@@ -199,9 +200,7 @@ TEST_F(InventoryTest, AChunkWithAPinnedPageIsNotReclaimed) {
 
 /// Random operations against a plain model of who may reuse what.
 TEST_F(InventoryTest, NoRandomHistoryReusesWhatIsHeld) {
-  const std::uint32_t seed = std::random_device{}();
-  SCOPED_TRACE(::testing::Message() << "seed " << seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(TestSeed());
   struct Held {
     ClientId client;
     GrantedSlab slab;

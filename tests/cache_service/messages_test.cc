@@ -9,6 +9,7 @@
 #include <random>
 
 #include "tests/cache_service/test_pages.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::cache_service {
 namespace {
@@ -125,9 +126,7 @@ TYPED_TEST(MessagesTest, TrailingBytesAreRefused) {
 }
 
 TYPED_TEST(MessagesTest, RandomDamageIsRefusedOrDecodesToWhatItSays) {
-  const std::uint32_t seed = std::random_device{}();
-  SCOPED_TRACE(::testing::Message() << "seed " << seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(TestSeed());
   for (int round = 0; round < 2000; ++round) {
     std::vector<std::byte> bytes = this->bytes_;
     const int flips = 1 + static_cast<int>(random() % 8);

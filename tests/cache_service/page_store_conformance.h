@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "tests/cache_service/test_pages.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::cache_service {
 
@@ -253,9 +254,7 @@ TYPED_TEST_P(PageStoreConformance, AStoreWithResultsThatNobodyTookCanBeDestroyed
 
 /// Two ranks publish, fetch, pin, drop at random: whatever comes back is what was published.
 TYPED_TEST_P(PageStoreConformance, NoRandomHistoryGivesAWrongByte) {
-  const std::uint32_t seed = std::random_device{}();
-  SCOPED_TRACE(::testing::Message() << "seed " << seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(TestSeed());
   const std::unique_ptr<PageStore> stores[] = {this->Connect(), this->Connect()};
   std::vector<FetchResult> pins;
   std::map<std::uint32_t, std::uint32_t> generations;

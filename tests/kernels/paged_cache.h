@@ -14,7 +14,7 @@
 
 #include "base/dtype.h"
 #include "pinboard/kv_layout.h"
-#include "tests/kernels/seeded_random.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::kernels {
 

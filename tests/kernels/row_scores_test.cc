@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/portable_math.h"
-#include "tests/kernels/seeded_random.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::kernels {
 namespace {

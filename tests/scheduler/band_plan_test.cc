@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <random>
 
+#include "tests/support/seeded_random.h"
+
 namespace pinboard::scheduler {
 namespace {
 
@@ -83,9 +85,7 @@ TEST(BandPlan, NoCapacityPublishesNothingAndDropsWhatIsNotPinned) {
 }
 
 TEST(BandPlan, WhateverTheInputTheBestStayAndTheCapacityHolds) {
-  const unsigned seed = std::random_device{}();
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(TestSeed());
   const auto pick = [&](int low, int high) {
     return std::uniform_int_distribution<int>(low, high)(random);
   };

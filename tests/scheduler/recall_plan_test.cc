@@ -9,6 +9,8 @@
 #include <random>
 #include <set>
 
+#include "tests/support/seeded_random.h"
+
 namespace pinboard::scheduler {
 
 bool operator==(const Replacement& a, const Replacement& b) {
@@ -244,8 +246,7 @@ class RandomWalk {
 };
 
 TEST(RecallPlan, WhateverHappensTheRingIsFullAndHoldsNoPageTwice) {
-  const unsigned seed = std::random_device{}();
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  const std::uint32_t seed = TestSeed();
   for (unsigned walk = 0; walk < 20; ++walk) {
     RandomWalk random_walk(seed + walk, 40, 8);
     for (int step = 0; step < 300; ++step) {
@@ -256,8 +257,7 @@ TEST(RecallPlan, WhateverHappensTheRingIsFullAndHoldsNoPageTwice) {
 }
 
 TEST(RecallPlan, TheSameInputsReplayToTheSameState) {
-  const unsigned seed = std::random_device{}();
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  const std::uint32_t seed = TestSeed();
   RandomWalk first(seed, 30, 6);
   RandomWalk second(seed, 30, 6);
   for (int step = 0; step < 500; ++step) {

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "base/page.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::scheduler {
 namespace {
@@ -129,9 +130,7 @@ TEST(RoundPlan, LongSequencesDoNotOverflow) {
 }
 
 TEST(RoundPlan, WhateverTheSequenceThePlanHoldsItsPromises) {
-  const unsigned seed = std::random_device{}();
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(TestSeed());
   const auto pick = [&](int low, int high) {
     return std::uniform_int_distribution<int>(low, high)(random);
   };

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "kernels/entropy/entropy.h"
-#include "tests/kernels/seeded_random.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::kernels::checks {
 

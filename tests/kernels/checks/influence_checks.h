@@ -11,7 +11,7 @@
 
 #include "base/fixed_point.h"
 #include "kernels/influence/influence.h"
-#include "tests/kernels/seeded_random.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::kernels::checks {
 

@@ -14,7 +14,7 @@
 #include "base/fixed_point.h"
 #include "base/page.h"
 #include "kernels/page_digest/page_digest.h"
-#include "tests/kernels/seeded_random.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::kernels::checks {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels/representation_shift/representation_shift.h"
-#include "tests/kernels/seeded_random.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::kernels::checks {
 

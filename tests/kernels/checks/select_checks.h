@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "kernels/select/select.h"
-#include "tests/kernels/seeded_random.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::kernels::checks {
 

@@ -10,13 +10,20 @@
 #include <string>
 #include <vector>
 
-namespace pinboard::kernels {
+namespace pinboard {
+
+/// A new seed, or that of the environment; prints it.
+inline std::uint32_t TestSeed() {
+  const char* given = std::getenv("PINBOARD_TEST_SEED");
+  const std::uint32_t seed = given != nullptr ? static_cast<std::uint32_t>(std::stoul(given))
+                                              : static_cast<std::uint32_t>(std::random_device{}());
+  std::cout << "PINBOARD_TEST_SEED=" << seed << std::endl;
+  return seed;
+}
 
 class SeededRandom {
  public:
-  SeededRandom() : seed_(PickSeed()), engine_(seed_) {
-    std::cout << "PINBOARD_TEST_SEED=" << seed_ << std::endl;
-  }
+  SeededRandom() : engine_(TestSeed()) {}
 
   int Int(int low, int high) { return std::uniform_int_distribution<int>(low, high)(engine_); }
   double Uniform(double low, double high) {
@@ -37,13 +44,7 @@ class SeededRandom {
   std::mt19937_64& engine() { return engine_; }
 
  private:
-  static std::uint64_t PickSeed() {
-    const char* given = std::getenv("PINBOARD_TEST_SEED");
-    return given != nullptr ? std::stoull(given) : std::random_device{}();
-  }
-
-  std::uint64_t seed_;
   std::mt19937_64 engine_;
 };
 
-}  // namespace pinboard::kernels
+}  // namespace pinboard
