@@ -9,20 +9,20 @@ absl::Status DigestTable::Add(const KvShape& shape, std::uint32_t page,
   const auto heads = static_cast<std::size_t>(shape.kv_heads);
   const std::size_t centres = heads * kernels::kDigestCentres;
   const std::size_t width = centres * static_cast<std::size_t>(shape.key_dim);
-  std::size_t slot = scale_.size() / heads;
+  std::size_t slot = step_.size() / heads;
   if (free_.empty()) {
-    centre_.resize(centre_.size() + width);
-    rows_.resize(rows_.size() + centres);
-    scale_.resize(scale_.size() + heads);
+    centres_.resize(centres_.size() + width);
+    counts_.resize(counts_.size() + centres);
+    step_.resize(step_.size() + heads);
   } else {
     slot = static_cast<std::size_t>(free_.back());
     free_.pop_back();
   }
   slots_[page] = static_cast<std::int32_t>(slot);
   return kernels::BuildDigest(shape, bytes,
-                              {absl::MakeSpan(centre_).subspan(slot * width, width),
-                               absl::MakeSpan(rows_).subspan(slot * centres, centres),
-                               absl::MakeSpan(scale_).subspan(slot * heads, heads)});
+                              {absl::MakeSpan(centres_).subspan(slot * width, width),
+                               absl::MakeSpan(counts_).subspan(slot * centres, centres),
+                               absl::MakeSpan(step_).subspan(slot * heads, heads)});
 }
 
 void DigestTable::Remove(std::uint32_t page) {

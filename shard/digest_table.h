@@ -22,7 +22,7 @@ class DigestTable {
   absl::Status Add(const KvShape& shape, std::uint32_t page, absl::Span<const std::byte> bytes);
   void Remove(std::uint32_t page);
 
-  kernels::DigestView view() const { return {centre_, rows_, scale_}; }
+  kernels::DigestView view() const { return {centres_, counts_, step_}; }
   /// Indices into view() of `pages`, all of which are present.
   std::vector<std::int32_t> Slots(absl::Span<const std::uint32_t> pages) const;
   std::size_t size() const { return slots_.size(); }
@@ -30,9 +30,9 @@ class DigestTable {
  private:
   absl::flat_hash_map<std::uint32_t, std::int32_t> slots_;
   std::vector<std::int32_t> free_;
-  std::vector<std::int8_t> centre_;
-  std::vector<std::uint8_t> rows_;
-  std::vector<float> scale_;
+  std::vector<std::int8_t> centres_;
+  std::vector<std::uint8_t> counts_;
+  std::vector<float> step_;
 };
 
 }  // namespace pinboard

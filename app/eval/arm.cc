@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/eval/arm.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -36,55 +37,55 @@ absl::Status SetFusion(const std::string& text, std::string* target) {
 
 struct ArmOption {
   const char* name;
-  bool in_label;  // false: the results have a field for it
+  bool in_label;   // false: the results have a field for it
+  bool of_policy;  // only policies that say so read it
   absl::Status (*set)(const std::string& value, SequenceOptions* options);
 };
 
 using Options = SequenceOptions;
 using Text = const std::string&;
 constexpr std::array kOptions = {
-    ArmOption{"fusion", true, [](Text v, Options* o) { return SetFusion(v, &o->fusion); }},
-    ArmOption{"alpha", true, [](Text v, Options* o) { return SetReal(v, &o->alpha); }},
-    ArmOption{"tau", true, [](Text v, Options* o) { return SetReal(v, &o->tau); }},
-    ArmOption{"near-share", true, [](Text v, Options* o) { return SetReal(v, &o->near_share); }},
-    ArmOption{"window", true, [](Text v, Options* o) { return SetInt(v, &o->window); }},
-    ArmOption{"seed", true, [](Text v, Options* o) { return SetInt(v, &o->seed); }},
-    ArmOption{"budget", false, [](Text v, Options* o) { return SetReal(v, &o->budget); }},
-    ArmOption{"band", false, [](Text v, Options* o) { return SetReal(v, &o->band); }},
-    ArmOption{"recall-pages", false,
+    ArmOption{"fusion", true, true, [](Text v, Options* o) { return SetFusion(v, &o->fusion); }},
+    ArmOption{"alpha", true, true, [](Text v, Options* o) { return SetReal(v, &o->alpha); }},
+    ArmOption{"tau", true, true, [](Text v, Options* o) { return SetReal(v, &o->tau); }},
+    ArmOption{"near-share", true, true,
+              [](Text v, Options* o) { return SetReal(v, &o->near_share); }},
+    ArmOption{"window", true, false, [](Text v, Options* o) { return SetInt(v, &o->window); }},
+    ArmOption{"seed", true, true, [](Text v, Options* o) { return SetInt(v, &o->seed); }},
+    ArmOption{"budget", false, false, [](Text v, Options* o) { return SetReal(v, &o->budget); }},
+    ArmOption{"band", false, false, [](Text v, Options* o) { return SetReal(v, &o->band); }},
+    ArmOption{"recall-pages", false, false,
               [](Text v, Options* o) { return SetInt(v, &o->recall_pages); }},
 };
 
-absl::Status ApplyOption(const std::string& text, Arm* arm, bool* own_budget) {
+absl::Status ApplyOption(const std::string& text, const std::vector<std::string>& reads, Arm* arm,
+                         bool* own_budget) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+  std::vector<std::string> known;
   for (const ArmOption& option : kOptions) {
+    if (option.of_policy && std::find(reads.begin(), reads.end(), option.name) == reads.end()) {
+      continue;
+    }
+    known.emplace_back(option.name);
     if (parts.first != option.name) continue;
     PB_RETURN_IF_ERROR(option.set(parts.second, &arm->options));
     if (option.in_label) absl::StrAppend(&arm->policy, ":", text);
     *own_budget |= parts.first == "budget";
     return absl::OkStatus();
   }
-  std::vector<std::string> known;
-  for (const ArmOption& option : kOptions) known.emplace_back(option.name);
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown option '", parts.first, "': known are ", absl::StrJoin(known, ", ")));
+  return absl::InvalidArgumentError(absl::StrCat("'", parts.first, "' is no option of ",
+                                                 arm->options.policy, ", which has ",
+                                                 absl::StrJoin(known, ", ")));
 }
 
 /// Asks the scheduler, which owns the names and the ranges.
-absl::Status Check(Arm* arm) {
-  const SequenceOptions& options = arm->options;
+absl::StatusOr<scheduler::PolicySpec> MakeSpec(const SequenceOptions& options) {
   scheduler::MethodOptions method;
   method.alpha = options.alpha;
   method.near_share = options.near_share;
   method.tau = options.tau;
   method.window = options.window;
-  PB_ASSIGN_OR_RETURN(const scheduler::PolicySpec spec,
-                      scheduler::MakePolicy(options.policy, method));
-  arm->options.near_share = spec.near_share;
-  arm->keeps_all = spec.keeps_all();
-  arm->protects_prompt = spec.protect_prompt;
-  arm->looks_at_all_queries = spec.queries == AttentionQueries::kAll;
-  return scheduler::Validate({options.budget, options.band, options.recall_pages});
+  return scheduler::MakePolicy(options.policy, method);
 }
 
 absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& defaults,
@@ -94,10 +95,17 @@ absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& def
   arm.options = defaults;
   arm.options.policy = pieces.front();
   arm.policy = pieces.front();
+  PB_ASSIGN_OR_RETURN(scheduler::PolicySpec spec, MakeSpec(arm.options));
   for (std::size_t i = 1; i < pieces.size(); ++i) {
-    PB_RETURN_IF_ERROR(ApplyOption(pieces[i], &arm, own_budget));
+    PB_RETURN_IF_ERROR(ApplyOption(pieces[i], spec.reads, &arm, own_budget));
   }
-  PB_RETURN_IF_ERROR(Check(&arm));
+  PB_ASSIGN_OR_RETURN(spec, MakeSpec(arm.options));
+  PB_RETURN_IF_ERROR(
+      scheduler::Validate({arm.options.budget, arm.options.band, arm.options.recall_pages}));
+  arm.options.near_share = spec.near_share;
+  arm.keeps_all = spec.keeps_all();
+  arm.protects_prompt = spec.protect_prompt;
+  arm.looks_at_all_queries = spec.queries == AttentionQueries::kAll;
   if (!has_service || arm.keeps_all) {
     arm.options.band = 0.0;
     arm.options.recall_pages = 0;

@@ -25,12 +25,12 @@ struct Arm {
 };
 
 /// `policies`: POLICY[:OPTION=VALUE]..., comma-separated, each run at every budget of `budgets`
-/// unless it names its own. Options: fusion, alpha, tau, near-share, window, seed, budget, band,
-/// recall-pages. What an arm leaves out comes from `defaults`. Without a service (`has_service`
-/// false) band and recall_pages are 0 whatever is asked for.
+/// unless it names its own. Options: window, budget, band, recall-pages, and those that the policy
+/// reads of fusion, alpha, tau, near-share, seed. What an arm leaves out comes from `defaults`.
+/// Without a service (`has_service` false) band and recall_pages are 0 whatever is asked for.
 ///
-/// InvalidArgument, one line: an unknown policy (with the known ones) or option, or a value out of
-/// its range.
+/// InvalidArgument, one line: an unknown policy (with the known ones) or an option that it has not,
+/// or a value out of its range.
 absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const std::string& budgets,
                                            const SequenceOptions& defaults, bool has_service);
 

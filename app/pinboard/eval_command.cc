@@ -31,9 +31,9 @@ Each context is prefilled once; each arm (a policy at a budget) compresses a cop
 sees a question, answers every question by greedy decoding from that, and is scored on the
 continuation against the full cache. A table goes to standard output.
 
-A policy may carry options of its own: POLICY:OPTION=VALUE[:OPTION=VALUE...], of fusion, alpha,
-tau, near-share (of pinboard's band: ranked like what is kept), window, seed, budget, band and
-recall-pages. Policies: full, random, recency, random-prompt, recency-prompt, snapkv, h2o, infokv,
+A policy may carry options of its own: POLICY:OPTION=VALUE[:OPTION=VALUE...], of window, budget,
+band and recall-pages; infokv and pinboard also fusion, alpha and tau; pinboard near-share (of its
+band: ranked like what is kept); random seed. Policies: full, random, recency, random-prompt, recency-prompt, snapkv, h2o, infokv,
 pinboard.
 
 A line of a suite: {"context": T, "continuation": T, "questions": [{"prompt": T, "answer": T}]},

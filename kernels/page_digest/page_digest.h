@@ -17,16 +17,16 @@ inline constexpr int kDigestCentres = 2;
 
 /// Digests of many pages of one layer, structure of arrays, host memory.
 struct DigestView {
-  absl::Span<const std::int8_t> centre;  // [pages, kv_heads, kDigestCentres, key_dim], in steps
-  absl::Span<const std::uint8_t> rows;   // [pages, kv_heads, kDigestCentres]: what each stands for
-  absl::Span<const float> scale;         // [pages, kv_heads]: of a step
+  absl::Span<const std::int8_t> centres;  // [pages, kv_heads, kDigestCentres, key_dim], in steps
+  absl::Span<const std::uint8_t> counts;  // [pages, kv_heads, kDigestCentres]: rows each stands for
+  absl::Span<const float> step;           // [pages, kv_heads]
 };
 
 /// One page's digest, to be written.
 struct DigestSlot {
-  absl::Span<std::int8_t> centre;  // [kv_heads, kDigestCentres, key_dim]
-  absl::Span<std::uint8_t> rows;   // [kv_heads, kDigestCentres]
-  absl::Span<float> scale;         // [kv_heads]
+  absl::Span<std::int8_t> centres;  // [kv_heads, kDigestCentres, key_dim]
+  absl::Span<std::uint8_t> counts;  // [kv_heads, kDigestCentres]
+  absl::Span<float> step;           // [kv_heads]
 };
 
 /// Bytes one page's digest takes.
@@ -35,8 +35,8 @@ inline std::size_t DigestBytes(const KvShape& shape) {
          (kDigestCentres * (static_cast<std::size_t>(shape.key_dim) + 1) + sizeof(float));
 }
 
-/// Makes the digest of one page as PageGather wrote it. Per KV head, keys are taken in steps of
-/// scale = max |k| / 127 (all 0 where that underflows), rounded to nearest, ties to even. From rows
+/// Makes the digest of one page as PageGather wrote it. Per KV head, keys are taken in units of
+/// step = max |k| / 127 (all 0 where that underflows), rounded to nearest, ties to even. From rows
 /// 4 and 12 as first centres, Lloyd's algorithm runs six times: a row joins the centre at the least
 /// squared distance, ties to the lower one; a centre becomes the mean of its rows, rounded to
 /// nearest, ties up; one without rows stays where it is and stands for none. From the steps on all
@@ -53,15 +53,16 @@ struct PageScoreArgs {
   int tokens = 0;
   int query_heads = 0;
   int total_query_heads = 0;
-  float scale = 1.0F;
+  float attention_scale = 1.0F;
 };
 
 /// out[i] for page pages[i] = this rank's share of the page score, fixed point 2^30. Per head, a
-/// page's mass is the sum over its centres c of rows_c * exp(scale * q.c), the estimate of its
-/// rows' sum of exp(scale * q.k); p is its share of all live pages' mass; the score is the sum of
-/// p^2 over this rank's heads / total_query_heads, at its maximum over the tokens. (Squared: a page
-/// that one head wants badly goes before one that all heads want a little.) InvalidArgument: sizes
-/// disagree, a page has no digest, heads do not divide, or a query or a digest is not finite.
+/// page's mass is the sum over its centres c of count_c * exp(attention_scale * q.c), the estimate
+/// of its rows' sum of exp(attention_scale * q.k); p is its share of all live pages' mass; the
+/// score is the sum of p^2 over this rank's heads / total_query_heads, at its maximum over the
+/// tokens. (Squared: a page that one head wants badly goes before one that all heads want a
+/// little.) InvalidArgument: sizes disagree, a page has no digest, heads do not divide, or a query
+/// or a digest is not finite.
 absl::Status ScorePages(const PageScoreArgs& args, absl::Span<std::int32_t> out);
 
 }  // namespace pinboard::kernels

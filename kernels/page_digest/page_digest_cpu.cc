@@ -115,11 +115,11 @@ absl::Status BuildAs(const KvShape& shape, absl::Span<const std::byte> page,
                      const DigestSlot& digest) {
   const std::size_t width = static_cast<std::size_t>(kDigestCentres) * shape.key_dim;
   for (int head = 0; head < shape.kv_heads; ++head) {
-    Clustering clustering(shape.key_dim, digest.centre.subspan(head * width, width),
-                          digest.rows.subspan(head * kDigestCentres, kDigestCentres));
+    Clustering clustering(shape.key_dim, digest.centres.subspan(head * width, width),
+                          digest.counts.subspan(head * kDigestCentres, kDigestCentres));
     const std::int64_t first = std::int64_t{head} * shape.key_dim;
     if (!clustering.Load(PackedKeys<dtype>{page.data(), shape.RowBytes(), first},
-                         &digest.scale[head])) {
+                         &digest.step[head])) {
       return absl::InvalidArgumentError("BuildDigest: a key of the page is not finite");
     }
     clustering.Run();
@@ -136,13 +136,13 @@ absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
   const auto heads = static_cast<std::size_t>(shape.kv_heads);
   const std::size_t centres = heads * kDigestCentres;
   const std::size_t width = centres * static_cast<std::size_t>(shape.key_dim);
-  if (page.size() != kPageRows * shape.RowBytes() || digest.centre.size() != width ||
-      digest.rows.size() != centres || digest.scale.size() != heads) {
+  if (page.size() != kPageRows * shape.RowBytes() || digest.centres.size() != width ||
+      digest.counts.size() != centres || digest.step.size() != heads) {
     return absl::InvalidArgumentError(
-        absl::StrCat("BuildDigest: a page of ", page.size(), " bytes, ", digest.centre.size(),
-                     " centre values, ", digest.rows.size(), " row counts and ",
-                     digest.scale.size(), " scales: this shape needs ",
-                     kPageRows * shape.RowBytes(), ", ", width, ", ", centres, " and ", heads));
+        absl::StrCat("BuildDigest: a page of ", page.size(), " bytes, ", digest.centres.size(),
+                     " centre values, ", digest.counts.size(), " row counts and ",
+                     digest.step.size(), " steps: this shape needs ", kPageRows * shape.RowBytes(),
+                     ", ", width, ", ", centres, " and ", heads));
   }
   if (shape.dtype == DType::kF32) return BuildAs<DType::kF32>(shape, page, digest);
   return BuildAs<DType::kBF16>(shape, page, digest);

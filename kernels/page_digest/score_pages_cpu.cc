@@ -19,12 +19,12 @@ namespace {
 absl::Status CheckDigests(const PageScoreArgs& args) {
   const auto heads = static_cast<std::size_t>(args.shape.kv_heads);
   const std::size_t centres = heads * kDigestCentres;
-  const std::size_t slots = args.digests.scale.size() / heads;
-  if (args.digests.centre.size() != slots * centres * args.shape.key_dim ||
-      args.digests.rows.size() != slots * centres || args.digests.scale.size() != slots * heads) {
+  const std::size_t slots = args.digests.step.size() / heads;
+  if (args.digests.centres.size() != slots * centres * args.shape.key_dim ||
+      args.digests.counts.size() != slots * centres || args.digests.step.size() != slots * heads) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "ScorePages: ", args.digests.centre.size(), " centre values, ", args.digests.rows.size(),
-        " row counts and ", args.digests.scale.size(), " scales do not describe whole pages"));
+        "ScorePages: ", args.digests.centres.size(), " centre values, ", args.digests.counts.size(),
+        " row counts and ", args.digests.step.size(), " steps do not describe whole pages"));
   }
   for (const std::int32_t page : args.pages) {
     if (page < 0 || static_cast<std::size_t>(page) >= slots) {
@@ -67,7 +67,7 @@ class PageScorer {
         centres_(static_cast<std::int64_t>(args.pages.size()) * kDigestCentres),
         padded_(PaddedRows(centres_)),
         tile_(static_cast<std::size_t>(dim_) * kTileRows),
-        rows_(static_cast<std::size_t>(centres_)),
+        counts_(static_cast<std::size_t>(centres_)),
         scores_(static_cast<std::size_t>(padded_) * group_),
         mass_(args.pages.size()),
         shares_(args.pages.size()) {}
@@ -81,8 +81,8 @@ class PageScorer {
                              (std::int64_t{token} * args_.query_heads + kv_head * group_) * dim_;
       for (std::int64_t first = 0; first < centres_; first += kTileRows) {
         LoadTile(kv_head, first, std::min<std::int64_t>(kTileRows, centres_ - first));
-        TileScores(queries, group_, dim_, tile_.data(), args_.scale, scores_.data() + first,
-                   padded_);
+        TileScores(queries, group_, dim_, tile_.data(), args_.attention_scale,
+                   scores_.data() + first, padded_);
       }
       for (int i = 0; i < group_; ++i) {
         if (!AddHead(scores_.data() + i * padded_)) return nullptr;
@@ -98,12 +98,12 @@ class PageScorer {
       const std::int64_t head =
           std::int64_t{args_.pages[centre / kDigestCentres]} * args_.shape.kv_heads + kv_head;
       const std::int64_t at = head * kDigestCentres + centre % kDigestCentres;
-      const std::int8_t* steps = args_.digests.centre.data() + at * dim_;
-      const float scale = args_.digests.scale[head];
+      const std::int8_t* steps = args_.digests.centres.data() + at * dim_;
+      const float step = args_.digests.step[head];
       for (int d = 0; d < dim_; ++d) {
-        tile_[d * kTileRows + t] = static_cast<float>(steps[d]) * scale;
+        tile_[d * kTileRows + t] = static_cast<float>(steps[d]) * step;
       }
-      rows_[centre] = args_.digests.rows[at];
+      counts_[centre] = args_.digests.counts[at];
     }
   }
 
@@ -111,14 +111,14 @@ class PageScorer {
     constexpr float kNone = -std::numeric_limits<float>::infinity();
     std::fill(scores + centres_, scores + padded_, kNone);
     for (std::int64_t c = 0; c < centres_; ++c) {
-      if (rows_[c] == 0) scores[c] = kNone;
+      if (counts_[c] == 0) scores[c] = kNone;
     }
     if (!std::isfinite(ExpAndSum(scores, padded_, MaxScore(scores, padded_)))) return false;
     double sum = 0.0;
     for (std::size_t page = 0; page < mass_.size(); ++page) {
       mass_[page] = 0.0;
       for (std::size_t c = page * kDigestCentres; c < (page + 1) * kDigestCentres; ++c) {
-        mass_[page] += rows_[c] * static_cast<double>(scores[c]);
+        mass_[page] += counts_[c] * static_cast<double>(scores[c]);
       }
       sum += mass_[page];
     }
@@ -134,11 +134,11 @@ class PageScorer {
   const int group_;
   const std::int64_t centres_;  // of all live pages
   const std::int64_t padded_;
-  std::vector<float> tile_;         // [key_dim, kTileRows]
-  std::vector<std::uint8_t> rows_;  // [centres]
-  std::vector<float> scores_;       // [group, padded centres]
-  std::vector<double> mass_;        // [pages], of one head
-  std::vector<double> shares_;      // [pages]
+  std::vector<float> tile_;           // [key_dim, kTileRows]
+  std::vector<std::uint8_t> counts_;  // [centres]
+  std::vector<float> scores_;         // [group, padded centres]
+  std::vector<double> mass_;          // [pages], of one head
+  std::vector<double> shares_;        // [pages]
 };
 
 }  // namespace

@@ -9,7 +9,8 @@ PolicySpec InfoKv(const MethodOptions& method) {
           .pool = 9,
           .information = true,
           .keep = method.fusion,
-          .band = method.fusion};
+          .band = method.fusion,
+          .reads = {"fusion", "alpha", "tau"}};
 }
 
 }  // namespace pinboard::scheduler

@@ -8,6 +8,7 @@ PolicySpec Pinboard(const MethodOptions& method) {
   PolicySpec spec = InfoKv(method);
   spec.near_share = method.near_share;
   spec.band = ScoreRule::kInformation;
+  spec.reads.emplace_back("near-share");
   return spec;
 }
 

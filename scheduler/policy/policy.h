@@ -40,6 +40,8 @@ struct PolicySpec {
   double near_share = 0.0;               // of the rows a round offloads: those next best by `keep`
   ScoreRule band = ScoreRule::kKeepAll;  // ranks the rest of them, and a full band's pages
   bool protect_prompt = false;
+  /// The names of the method's options that it reads, besides window and sinks, which all read.
+  std::vector<std::string> reads = {};
   MethodOptions method;
 
   bool keeps_all() const { return keep == ScoreRule::kKeepAll; }

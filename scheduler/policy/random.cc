@@ -5,7 +5,7 @@
 namespace pinboard::scheduler {
 
 PolicySpec Random(const MethodOptions&) {
-  return {.keep = ScoreRule::kRandom, .band = ScoreRule::kRandom};
+  return {.keep = ScoreRule::kRandom, .band = ScoreRule::kRandom, .reads = {"seed"}};
 }
 
 }  // namespace pinboard::scheduler

@@ -34,9 +34,9 @@ TEST(BuildDigestTest, EqualsTheWorkedExample) {
   for (int r = 6; r < 16; ++r) keys[r] = r % 2 == 0 ? 3.0F : 2.0F;  // mean 2.5, ties up
   Digests digests(shape, 1);
   Build(BuildDigest, digests, 0, keys);
-  EXPECT_EQ(digests.scale, std::vector<float>{1.0F});
-  EXPECT_EQ(digests.centre, (std::vector<std::int8_t>{126, 3}));
-  EXPECT_EQ(digests.rows, (std::vector<std::uint8_t>{6, 10}));
+  EXPECT_EQ(digests.step, std::vector<float>{1.0F});
+  EXPECT_EQ(digests.centres, (std::vector<std::int8_t>{126, 3}));
+  EXPECT_EQ(digests.counts, (std::vector<std::uint8_t>{6, 10}));
 }
 
 TEST(BuildDigestTest, EqualsThePlainAlgorithmBitForBit) {
@@ -67,7 +67,7 @@ TEST(BuildDigestTest, GivesIdenticalKeysOneCentreThatStandsForAllRows) {
   const KvShape shape{1, 4, 4, true, DType::kF32};
   Digests digests(shape, 1);
   Build(BuildDigest, digests, 0, std::vector<float>(kPageRows * 4, 0.5F));
-  EXPECT_EQ(digests.rows, (std::vector<std::uint8_t>{16, 0}));
+  EXPECT_EQ(digests.counts, (std::vector<std::uint8_t>{16, 0}));
   EXPECT_NEAR(digests.Centre(0, 0, 0, 3), 0.5, 1e-7);
 }
 
@@ -75,8 +75,8 @@ TEST(BuildDigestTest, TakesKeysOfZeroAndTheSmallestOnes) {
   const KvShape shape{1, 2, 2, false, DType::kF32};
   Digests digests(shape, 1);
   Build(BuildDigest, digests, 0, std::vector<float>(kPageRows * 2, 0.0F));
-  EXPECT_EQ(digests.scale[0], 0.0F);
-  EXPECT_EQ(digests.centre, std::vector<std::int8_t>(4, 0));
+  EXPECT_EQ(digests.step[0], 0.0F);
+  EXPECT_EQ(digests.centres, std::vector<std::int8_t>(4, 0));
   // A step of one denormal, though the keys are 190: cut off at 127. At 60 the step underflows.
   for (const int denormals : {1000, 190, 60}) {
     const float key = static_cast<float>(denormals) * std::numeric_limits<float>::denorm_min();
@@ -100,7 +100,7 @@ TEST(BuildDigestTest, RefusesSizesThatDisagreeAndKeysThatAreNotFinite) {
   EXPECT_EQ(build(page, {0, 4, 4, false, DType::kF32}), absl::StatusCode::kInvalidArgument);
   const std::vector<std::byte> good = checks::PackPage(shape, std::vector<float>(kPageRows * 4));
   DigestSlot narrow = digests.slot(0);
-  narrow.rows = narrow.rows.first(1);
+  narrow.counts = narrow.counts.first(1);
   EXPECT_EQ(BuildDigest(shape, good, narrow).code(), absl::StatusCode::kInvalidArgument);
 }
 
@@ -108,9 +108,9 @@ TEST(ScorePagesTest, EqualsTheWorkedExample) {
   // One dimension, query 1. Page 0: four rows at 0. Page 1: three at 2 ln 2, four at 0.
   const KvShape shape{1, 1, 1, false, DType::kF32};
   Digests digests(shape, 2);
-  digests.centre = {0, 99, 2, 0};
-  digests.rows = {4, 0, 3, 4};  // the centre at 99 stands for no row
-  digests.scale = {1.0F, static_cast<float>(std::log(2.0))};
+  digests.centres = {0, 99, 2, 0};
+  digests.counts = {4, 0, 3, 4};  // the centre at 99 stands for no row
+  digests.step = {1.0F, static_cast<float>(std::log(2.0))};
   const std::vector<std::int32_t> pages = {0, 1};
   std::vector<std::int32_t> out(2);
   const std::vector<float> query = {1.0F};
@@ -126,10 +126,10 @@ TEST(ScorePagesTest, APageOneHeadWantsBadlyGoesBeforeOneAllHeadsWantALittle) {
   // are all alike to them.
   const KvShape shape{1, 4, 4, false, DType::kF32};
   Digests digests(shape, 5);
-  std::fill(digests.scale.begin(), digests.scale.end(), 0.1F);
+  std::fill(digests.step.begin(), digests.step.end(), 0.1F);
   for (int page = 0; page < 5; ++page) {
-    digests.rows[page * kDigestCentres] = kPageRows;
-    digests.centre[page * kDigestCentres * 4 + (page == 0 ? 0 : 1)] = 100;
+    digests.counts[page * kDigestCentres] = kPageRows;
+    digests.centres[page * kDigestCentres * 4 + (page == 0 ? 0 : 1)] = 100;
   }
   std::vector<float> queries(16, 0.0F);
   queries[0] = 1.0F;
@@ -207,15 +207,15 @@ TEST(ScorePagesTest, AcceptsNoPagesAndRefusesWhatDisagrees) {
   EXPECT_EQ(score({-1}, 1, 1), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(score({0}, 2, 2), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(score({0}, 1, 0), absl::StatusCode::kInvalidArgument);
-  digests.rows[0] = kPageRows;
+  digests.counts[0] = kPageRows;
   EXPECT_EQ(score({0}, 1, 1), absl::StatusCode::kOk);
   query[1] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(score({0}, 1, 1), absl::StatusCode::kInvalidArgument);
   query[1] = 2.0F;
-  digests.scale[0] = std::numeric_limits<float>::infinity();
+  digests.step[0] = std::numeric_limits<float>::infinity();
   EXPECT_EQ(score({0}, 1, 1), absl::StatusCode::kInvalidArgument);
-  digests.scale[0] = 1.0F;
-  digests.rows.pop_back();
+  digests.step[0] = 1.0F;
+  digests.counts.pop_back();
   EXPECT_EQ(score({0}, 1, 1), absl::StatusCode::kInvalidArgument);
 }
 

@@ -22,34 +22,34 @@ struct Digests {
   Digests(const KvShape& kv, int pages)
       : shape(kv),
         width(static_cast<std::size_t>(kv.kv_heads * kv.key_dim)),
-        centre(pages * width * kDigestCentres),
-        rows(static_cast<std::size_t>(pages * kv.kv_heads * kDigestCentres)),
-        scale(static_cast<std::size_t>(pages * kv.kv_heads)) {}
+        centres(pages * width * kDigestCentres),
+        counts(static_cast<std::size_t>(pages * kv.kv_heads * kDigestCentres)),
+        step(static_cast<std::size_t>(pages * kv.kv_heads)) {}
 
-  DigestView view() const { return {centre, rows, scale}; }
+  DigestView view() const { return {centres, counts, step}; }
   DigestSlot slot(int page) {
     const std::size_t heads = shape.kv_heads;
-    const std::size_t centres = heads * kDigestCentres;
-    return {absl::MakeSpan(centre).subspan(page * width * kDigestCentres, width * kDigestCentres),
-            absl::MakeSpan(rows).subspan(page * centres, centres),
-            absl::MakeSpan(scale).subspan(page * heads, heads)};
+    const std::size_t per_page = heads * kDigestCentres;
+    return {absl::MakeSpan(centres).subspan(page * width * kDigestCentres, width * kDigestCentres),
+            absl::MakeSpan(counts).subspan(page * per_page, per_page),
+            absl::MakeSpan(step).subspan(page * heads, heads)};
   }
   std::size_t At(int page, int head, int c) const {
     return static_cast<std::size_t>((page * shape.kv_heads + head) * kDigestCentres + c);
   }
-  int Rows(int page, int head, int c) const { return rows[At(page, head, c)]; }
+  int Count(int page, int head, int c) const { return counts[At(page, head, c)]; }
   int Steps(int page, int head, int c, int d) const {
-    return centre[At(page, head, c) * shape.key_dim + d];
+    return centres[At(page, head, c) * shape.key_dim + d];
   }
   double Centre(int page, int head, int c, int d) const {
-    return static_cast<double>(Steps(page, head, c, d)) * scale[page * shape.kv_heads + head];
+    return static_cast<double>(Steps(page, head, c, d)) * step[page * shape.kv_heads + head];
   }
 
   KvShape shape;
   std::size_t width;  // of one row's keys
-  std::vector<std::int8_t> centre;
-  std::vector<std::uint8_t> rows;
-  std::vector<float> scale;
+  std::vector<std::int8_t> centres;
+  std::vector<std::uint8_t> counts;
+  std::vector<float> step;
 };
 
 /// A packed f32 page from keys [kPageRows, kv_heads, key_dim]; values are left zero.
@@ -110,7 +110,7 @@ inline std::vector<std::vector<int>> NaiveCentres(const std::vector<std::vector<
   return centres;
 }
 
-/// Centres, counts and scale are exactly those of the definition.
+/// Centres, counts and step are exactly those of the definition.
 template <typename BuildFn>
 void ExpectTheDefinition(BuildFn build, const KvShape& shape, const std::vector<float>& keys) {
   Digests digests(shape, 1);
@@ -124,19 +124,19 @@ void ExpectTheDefinition(BuildFn build, const KvShape& shape, const std::vector<
     for (int r = 0; r < kPageRows; ++r) {
       for (int d = 0; d < shape.key_dim; ++d) largest = std::max(largest, std::abs(key(r, d)));
     }
-    ASSERT_EQ(digests.scale[head], largest / 127);
+    ASSERT_EQ(digests.step[head], largest / 127);
     std::vector<std::vector<int>> steps(kPageRows);
     for (int r = 0; r < kPageRows; ++r) {
       for (int d = 0; d < shape.key_dim; ++d) {
         const float step =
-            digests.scale[head] > 0 ? std::rint(key(r, d) / digests.scale[head]) : 0.0F;
+            digests.step[head] > 0 ? std::rint(key(r, d) / digests.step[head]) : 0.0F;
         steps[r].push_back(static_cast<int>(std::clamp(step, -127.0F, 127.0F)));
       }
     }
-    std::vector<int> rows;
-    const auto centres = NaiveCentres(steps, &rows);
+    std::vector<int> counts;
+    const auto centres = NaiveCentres(steps, &counts);
     for (int c = 0; c < kDigestCentres; ++c) {
-      ASSERT_EQ(digests.Rows(0, head, c), rows[c]) << "head " << head << " centre " << c;
+      ASSERT_EQ(digests.Count(0, head, c), counts[c]) << "head " << head << " centre " << c;
       for (int d = 0; d < shape.key_dim; ++d) {
         ASSERT_EQ(digests.Steps(0, head, c, d), centres[c][d])
             << "head " << head << " centre " << c;
@@ -163,7 +163,8 @@ inline std::vector<double> NaiveScores(const PageScoreArgs& args, const Digests&
           for (int d = 0; d < args.shape.key_dim; ++d) {
             product += q[d] * digests.Centre(page, head / group, c, d);
           }
-          mass.back() += digests.Rows(page, head / group, c) * std::exp(args.scale * product);
+          mass.back() +=
+              digests.Count(page, head / group, c) * std::exp(args.attention_scale * product);
         }
         sum += mass.back();
       }
