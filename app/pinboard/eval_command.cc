@@ -33,8 +33,8 @@ continuation against the full cache. A table goes to standard output.
 
 A policy may carry options of its own: POLICY:OPTION=VALUE[:OPTION=VALUE...], of window, budget,
 band and recall-pages; infokv and pinboard also fusion, alpha and tau; pinboard near-share (of its
-band: ranked like what is kept); random seed. Policies: full, random, recency, random-prompt, recency-prompt, snapkv, h2o, infokv,
-pinboard.
+band: ranked like what is kept); random seed. Policies: full, random, recency,
+random-prompt, recency-prompt, snapkv, h2o, infokv, pinboard.
 
 A line of a suite: {"context": T, "continuation": T, "questions": [{"prompt": T, "answer": T}]},
 T a list of token ids or a string; "prompt": T beside them comes before the context, and is what
