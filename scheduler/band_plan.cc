@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <numeric>
 #include <tuple>
 
 namespace pinboard::scheduler {
@@ -33,16 +34,30 @@ struct Candidate {
   }
 };
 
+std::vector<bool> MostInformative(absl::Span<const NewPage> pages, int count) {
+  std::vector<std::size_t> order(pages.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return pages[a].mean_information > pages[b].mean_information;
+  });
+  order.resize(std::min(order.size(), static_cast<std::size_t>(std::max(count, 0))));
+  std::vector<bool> chosen(pages.size(), false);
+  for (const std::size_t page : order) chosen[page] = true;
+  return chosen;
+}
+
 }  // namespace
 
 BandPlan PlanBand(absl::Span<const BandPage> existing, absl::Span<const BorderlineRow> borderline,
-                  int capacity_pages) {
+                  int capacity_pages, int fill_pages) {
   std::vector<NewPage> packed = Pack(borderline);
+  const std::vector<bool> fills = MostInformative(packed, fill_pages);
   std::vector<Candidate> candidates;
   for (const BandPage& page : existing) {
     if (!page.pinned) candidates.push_back({page.mean_information, false, page.page});
   }
   for (std::size_t p = 0; p < packed.size(); ++p) {
+    if (fills[p]) continue;
     candidates.push_back({packed[p].mean_information, true, static_cast<std::uint32_t>(p)});
   }
   std::sort(candidates.begin(), candidates.end());
@@ -61,7 +76,9 @@ BandPlan PlanBand(absl::Span<const BandPage> existing, absl::Span<const Borderli
   }
   std::sort(plan.drop.begin(), plan.drop.end());
   for (std::size_t p = 0; p < packed.size(); ++p) {
-    if (published[p]) plan.publish.push_back(packed[p]);
+    if (!published[p]) continue;
+    if (fills[p]) plan.fill.push_back(plan.publish.size());
+    plan.publish.push_back(packed[p]);
   }
   return plan;
 }

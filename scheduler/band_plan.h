@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct NewPage {
 
 struct BandPlan {
   std::vector<NewPage> publish;     // in position order
+  std::vector<std::size_t> fill;    // indices into publish, ascending: pages for ring slots
   std::vector<std::uint32_t> drop;  // existing pages that leave, ascending numbers
 };
 
@@ -40,7 +42,9 @@ struct BandPlan {
 /// consecutive rows, then shrinks the band to `capacity_pages` by whole pages, lowest mean
 /// information first, ties to the lower page number and existing before new; pinned pages stay.
 /// Pure; the same input gives the same plan on every rank.
+/// The `fill_pages` new pages of the highest mean (ties to the earlier one) are published whatever
+/// the capacity: they go into ring slots.
 BandPlan PlanBand(absl::Span<const BandPage> existing, absl::Span<const BorderlineRow> borderline,
-                  int capacity_pages);
+                  int capacity_pages, int fill_pages = 0);
 
 }  // namespace pinboard::scheduler

@@ -17,9 +17,9 @@ constexpr std::uint8_t kMissedHere = 2;
 
 }  // namespace
 
-absl::Status Recall::Scatter(const StepSlice& slice, const Agreed& agreed) {
+absl::Status Recall::Scatter(SequenceState& state, absl::Span<const std::int32_t> block_table,
+                             const Agreed& agreed) {
   const ShardModel& model = context_->options.model;
-  SequenceState& state = *slice.state;
   LayerState& layer = state.layers[agreed.layer];
   const auto info = layer.pages.find(agreed.replacement.page);
   if (info == layer.pages.end()) {
@@ -30,9 +30,8 @@ absl::Status Recall::Scatter(const StepSlice& slice, const Agreed& agreed) {
   const FetchedPage& page = *agreed.fetched.page;
   const int first_row = agreed.replacement.ring_slot * kPageRows;
   PB_RETURN_IF_ERROR(kernels::PageScatter(
-      {model.cache[agreed.layer], model.kv, model.block_size,
-       absl::MakeConstSpan(slice.entry.block_table.data(), slice.entry.block_table.size())},
-      first_row, {info->second.ref.key, info->second.ref.generation}, page.header.tag, page.bytes));
+      {model.cache[agreed.layer], model.kv, model.block_size, block_table}, first_row,
+      {info->second.ref.key, info->second.ref.generation}, page.header.tag, page.bytes));
   std::copy(info->second.positions.begin(), info->second.positions.end(),
             layer.positions.begin() + first_row);
   std::copy(info->second.information.begin(), info->second.information.end(),
@@ -43,18 +42,14 @@ absl::Status Recall::Scatter(const StepSlice& slice, const Agreed& agreed) {
   return absl::OkStatus();
 }
 
-absl::Status Recall::MakeVisible(absl::Span<const StepSlice> slices) {
-  for (const StepSlice& slice : slices) {
-    for (const Agreed& agreed : agreed_) {
-      if (agreed.sequence == slice.entry.sequence) PB_RETURN_IF_ERROR(Scatter(slice, agreed));
-    }
-    agreed_.erase(std::remove_if(agreed_.begin(), agreed_.end(),
-                                 [&](const Agreed& agreed) {
-                                   return agreed.sequence == slice.entry.sequence;
-                                 }),
-                  agreed_.end());
+absl::Status Recall::MakeVisible(std::uint64_t sequence, SequenceState& state,
+                                 absl::Span<const std::int32_t> block_table) {
+  for (const Agreed& agreed : agreed_) {
+    if (agreed.sequence == sequence) PB_RETURN_IF_ERROR(Scatter(state, block_table, agreed));
   }
-  by_slice_.assign(slices.size(), {});
+  agreed_.erase(std::remove_if(agreed_.begin(), agreed_.end(),
+                               [&](const Agreed& agreed) { return agreed.sequence == sequence; }),
+                agreed_.end());
   return absl::OkStatus();
 }
 
@@ -120,6 +115,7 @@ std::vector<std::uint8_t> Recall::Report(absl::Span<const StepSlice> slices) {
     ++context_->stats.waits;
   }
   for (const StepSlice& slice : slices) {
+    if (slice.state->in_round) continue;
     for (std::size_t l = 0; l < slice.state->layers.size(); ++l) {
       for (const std::uint32_t page : slice.state->layers[l].recall.in_flight()) {
         const auto state = fetcher_.StateOf({slice.entry.sequence, static_cast<int>(l), page});
@@ -137,6 +133,7 @@ void Recall::Resolve(absl::Span<const StepSlice> slices, absl::Span<const std::u
   const std::size_t stride = reports.size() / ranks;
   std::size_t at = 0;
   for (const StepSlice& slice : slices) {
+    if (slice.state->in_round) continue;
     for (std::size_t l = 0; l < slice.state->layers.size(); ++l) {
       std::vector<std::uint32_t> ready;
       std::vector<std::uint32_t> missed;
@@ -176,6 +173,24 @@ void Recall::ResolveLayer(const StepSlice& slice, int layer, absl::Span<const st
     state.pages.erase(info);
     ++context_->stats.misses;
   }
+}
+
+void Recall::Fork(std::uint64_t from, std::uint64_t to, const SequenceState& state) {
+  std::vector<Agreed> agreed;
+  for (const Agreed& one : agreed_) {
+    if (one.sequence != from) continue;
+    agreed.push_back(one);
+    agreed.back().sequence = to;
+  }
+  agreed_.insert(agreed_.end(), agreed.begin(), agreed.end());
+  std::vector<PageFetcher::Request> requests;
+  for (std::size_t l = 0; l < state.layers.size(); ++l) {
+    for (const std::uint32_t page : state.layers[l].recall.in_flight()) {
+      requests.push_back(
+          {{to, static_cast<int>(l), page}, state.layers[l].pages.at(page).ref, state.steps});
+    }
+  }
+  if (!requests.empty()) fetcher_.Start(requests, context_->FetchDeadline());
 }
 
 void Recall::Forget(std::uint64_t sequence) {

@@ -21,8 +21,11 @@ class Recall {
  public:
   explicit Recall(ShardContext* context) : context_(context), fetcher_(context->store) {}
 
-  /// Scatters the agreed replacements of these sequences into their rings.
-  absl::Status MakeVisible(absl::Span<const StepSlice> slices);
+  /// Scatters the agreed replacements of a sequence into its ring.
+  absl::Status MakeVisible(std::uint64_t sequence, SequenceState& state,
+                           absl::Span<const std::int32_t> block_table);
+  /// Opens a step; nothing of it is scored yet.
+  void BeginStep(std::size_t slices) { by_slice_.assign(slices, {}); }
 
   /// Scores the digests of one layer with the step's queries.
   absl::Status Score(absl::Span<const StepSlice> slices, int layer,
@@ -32,11 +35,15 @@ class Recall {
   absl::Status Exchange(absl::Span<const StepSlice> slices);
 
   /// One byte per fetch under way of these sequences: bit 0 ready here, bit 1 missed here. The same
-  /// length on every rank. Where the options say so, waits for the fetches first.
+  /// length on every rank; none of a sequence in a round, whose ring stands still. Where the
+  /// options say so, waits for the fetches first.
   std::vector<std::uint8_t> Report(absl::Span<const StepSlice> slices);
   /// reports [tp, bytes of Report]: decides for every rank alike.
   void Resolve(absl::Span<const StepSlice> slices, absl::Span<const std::uint8_t> reports);
 
+  /// `to`, whose state is a copy of `from`'s, gets what `from` is about to: agreed pages, and those
+  /// under way, which are fetched anew.
+  void Fork(std::uint64_t from, std::uint64_t to, const SequenceState& state);
   /// Ends what concerns a sequence.
   void Forget(std::uint64_t sequence);
 
@@ -47,7 +54,8 @@ class Recall {
     scheduler::Replacement replacement;
     PageFetcher::Taken fetched;
   };
-  absl::Status Scatter(const StepSlice& slice, const Agreed& agreed);
+  absl::Status Scatter(SequenceState& state, absl::Span<const std::int32_t> block_table,
+                       const Agreed& agreed);
   void ResolveLayer(const StepSlice& slice, int layer, absl::Span<const std::uint32_t> ready,
                     absl::Span<const std::uint32_t> missed);
 

@@ -132,8 +132,8 @@ class Applier {
     LayerState& layer = state_.layers[l];
     std::vector<std::uint64_t> before;
     if (context_.options.census) before = HashRows(model, l, block_table_, moved);
-    PB_RETURN_IF_ERROR(kernels::Compact(
-        {model.cache[l], model.kv, model.block_size, block_table_, moved, ring_rows_}));
+    PB_RETURN_IF_ERROR(kernels::Compact({model.cache[l], model.kv, model.block_size, block_table_,
+                                         moved, ring_rows_, state_.ring_rows}));
     if (context_.options.census) PB_RETURN_IF_ERROR(CheckMoved(l, before));
 
     std::vector<std::int32_t> positions(ring_rows_);
@@ -164,10 +164,11 @@ class Applier {
   absl::Status FillRing(int l, absl::Span<const SealedPage> sealed) {
     const ShardModel& model = context_.options.model;
     LayerState& layer = state_.layers[l];
-    const std::vector<std::size_t>& fill = plan_.layers[l].ring_fill;
-    for (std::size_t slot = 0; slot < fill.size(); ++slot) {
-      const SealedPage& page = sealed[fill[slot]];
-      const int first_row = static_cast<int>(slot) * kPageRows;
+    const LayerPlan& plan = plan_.layers[l];
+    for (std::size_t i = 0; i < plan.ring_slots.size(); ++i) {
+      const SealedPage& page = sealed[plan.band.fill[i]];
+      const int slot = plan.ring_slots[i];
+      const int first_row = slot * kPageRows;
       PB_RETURN_IF_ERROR(kernels::PageScatter(
           {model.cache[l], model.kv, model.block_size, block_table_}, first_row,
           {page.header.key, page.header.generation}, page.header.tag, page.bytes()));
@@ -175,7 +176,8 @@ class Applier {
                 layer.positions.begin() + first_row);
       std::copy(page.header.information.begin(), page.header.information.end(),
                 layer.information.begin() + first_row);
-      layer.recall.Place(page.header.key.page, static_cast<int>(slot));
+      RemovePage(layer, layer.recall.ring()[slot]);
+      layer.recall.Place(page.header.key.page, slot);
     }
     return absl::OkStatus();
   }
@@ -183,22 +185,23 @@ class Applier {
   void DropPages(int l) {
     LayerState& layer = state_.layers[l];
     for (const std::uint32_t page : plan_.layers[l].band.drop) {
-      const auto& ring = layer.recall.ring();
+      // A step since Begin may have called the page back, on all ranks alike.
       const auto& in_flight = layer.recall.in_flight();
-      // Steps between Begin and Commit may have called the page back; recall decides alike on all
-      // ranks.
-      if (std::find(ring.begin(), ring.end(), page) != ring.end()) continue;
-      if (std::find(in_flight.begin(), in_flight.end(), page) != in_flight.end()) continue;
-      const auto info = layer.pages.find(page);
-      if (info == layer.pages.end()) continue;
-      const auto ref = info->second.ref;
-      if (ref.key.sequence == plan_.sequence && context_.OwnsPage(page)) {
-        context_.store->Drop({&ref, 1});
-      }
-      layer.recall.Remove(page);
-      layer.digests.Remove(page);
-      layer.pages.erase(info);
+      if (!std::binary_search(in_flight.begin(), in_flight.end(), page)) RemovePage(layer, page);
     }
+  }
+
+  /// Nothing where it has left the band already, or the slot was never filled.
+  void RemovePage(LayerState& layer, std::uint32_t page) {
+    const auto info = layer.pages.find(page);
+    if (info == layer.pages.end()) return;
+    const auto ref = info->second.ref;
+    if (ref.key.sequence == plan_.sequence && context_.OwnsPage(page)) {
+      context_.store->Drop({&ref, 1});
+    }
+    layer.recall.Remove(page);
+    layer.digests.Remove(page);
+    layer.pages.erase(info);
   }
 
   ShardContext& context_;

@@ -23,17 +23,26 @@ int ProtectedRows(const SequenceState& state) {
   return std::min(state.length, first + state.policy.method.window);
 }
 
-std::vector<std::uint8_t> ProtectedMask(const SequenceState& state, const LayerState& layer) {
-  const int first =
-      std::max(state.policy.method.sinks, state.policy.protect_prompt ? state.prompt_tokens : 0);
-  const int recent = state.length - state.policy.method.window;
-  std::vector<std::uint8_t> mask(state.rows - state.ring_rows);
-  for (std::size_t i = 0; i < mask.size(); ++i) {
-    const int position = layer.positions[state.ring_rows + i];
-    mask[i] = position < first || position >= recent ? 1 : 0;
+/// Rows in the order of positions, as the selection sees them.
+struct OrderedRows {
+  OrderedRows(const SequenceState& state, const LayerState& layer,
+              absl::Span<const std::int32_t> order,
+              absl::Span<const std::int32_t> row_information) {
+    const int first =
+        std::max(state.policy.method.sinks, state.policy.protect_prompt ? state.prompt_tokens : 0);
+    const int recent = state.length - state.policy.method.window;
+    for (const std::int32_t row : order) {
+      const std::int32_t position = layer.positions[row];
+      positions.push_back(position);
+      information.push_back(row_information[row]);
+      is_protected.push_back(position < first || position >= recent ? 1 : 0);
+    }
   }
-  return mask;
-}
+
+  std::vector<std::int32_t> positions;
+  std::vector<std::int32_t> information;
+  std::vector<std::uint8_t> is_protected;
+};
 
 /// A band score as the int32 that pages are ranked by; for rule kInformation this is E itself.
 std::int32_t BandValue(std::int64_t score) {
@@ -42,11 +51,16 @@ std::int32_t BandValue(std::int64_t score) {
       std::min<std::int64_t>(score >> kShift, std::numeric_limits<std::int32_t>::max()));
 }
 
-std::vector<scheduler::BandPage> ExistingPages(const LayerState& layer) {
+/// The band without the pages in the ring slots `retired`.
+std::vector<scheduler::BandPage> ExistingPages(const LayerState& layer,
+                                               absl::Span<const int> retired) {
+  std::vector<std::uint32_t> leaving;
+  for (const int slot : retired) leaving.push_back(layer.recall.ring()[slot]);
   std::vector<scheduler::BandPage> pages;
   const auto& ring = layer.recall.ring();
   const auto& in_flight = layer.recall.in_flight();
   for (const std::uint32_t page : layer.recall.pages()) {
+    if (std::find(leaving.begin(), leaving.end(), page) != leaving.end()) continue;
     const bool pinned = std::find(ring.begin(), ring.end(), page) != ring.end() ||
                         std::binary_search(in_flight.begin(), in_flight.end(), page);
     pages.push_back({page, layer.pages.at(page).mean_information, pinned});
@@ -54,16 +68,39 @@ std::vector<scheduler::BandPage> ExistingPages(const LayerState& layer) {
   return pages;
 }
 
-/// The ring's first pages: the band's most informative ones, ties to the earlier page.
-std::vector<std::size_t> RingFill(const scheduler::BandPlan& band, int ring_pages) {
-  std::vector<std::size_t> order(band.publish.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return band.publish[a].mean_information > band.publish[b].mean_information;
-  });
-  order.resize(std::min(order.size(), static_cast<std::size_t>(ring_pages)));
-  std::sort(order.begin(), order.end());
-  return order;
+/// Selects the kept rows; returns the rows left over that are in no page: what was evicted, and the
+/// rest of pages of which a row is kept. Indices into the order of positions.
+absl::StatusOr<std::vector<std::size_t>> SelectKept(const SequenceState& state,
+                                                    absl::Span<const std::int32_t> order,
+                                                    absl::Span<const std::int64_t> score,
+                                                    absl::Span<const std::uint8_t> is_protected,
+                                                    int keep, LayerPlan* plan) {
+  std::vector<kernels::RowClass> classes(order.size());
+  PB_RETURN_IF_ERROR(
+      kernels::Select({score, score, is_protected, keep, 0, 0}, absl::MakeSpan(classes)));
+  std::vector<bool> retired(state.ring_rows / kPageRows, false);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (classes[i] != kernels::RowClass::kKept) continue;
+    plan->kept_rows.push_back(order[i]);
+    if (order[i] < state.ring_rows) retired[order[i] / kPageRows] = true;
+  }
+  for (std::size_t slot = 0; slot < retired.size(); ++slot) {
+    if (retired[slot]) plan->ring_slots.push_back(static_cast<int>(slot));
+  }
+  std::vector<std::size_t> loose;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const bool in_page = order[i] < state.ring_rows && !retired[order[i] / kPageRows];
+    if (classes[i] != kernels::RowClass::kKept && !in_page) loose.push_back(i);
+  }
+  return loose;
+}
+
+template <typename T>
+std::vector<T> Picked(const std::vector<T>& values, absl::Span<const std::size_t> indices) {
+  std::vector<T> picked;
+  picked.reserve(indices.size());
+  for (const std::size_t i : indices) picked.push_back(values[i]);
+  return picked;
 }
 
 absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::RoundPlan& counts,
@@ -75,41 +112,45 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
   std::copy(signals.information.begin(), signals.information.end(),
             plan->information.end() - static_cast<std::ptrdiff_t>(signals.information.size()));
 
-  const int scored = state.rows - state.ring_rows;
-  kernels::FuseArgs fuse{state.policy.keep,
-                         state.policy.method.alpha,
-                         state.policy.method.seed,
-                         l,
-                         signals.attention,
-                         absl::MakeConstSpan(plan->information).subspan(state.ring_rows),
-                         absl::MakeConstSpan(layer.positions).subspan(state.ring_rows),
-                         plan->totals};
-  std::vector<std::int64_t> keep_score(scored);
-  std::vector<std::int64_t> band_score(scored);
+  const OrderedRows rows(state, layer, signals.order, plan->information);
+  kernels::FuseArgs fuse{
+      state.policy.keep, state.policy.method.alpha, state.policy.method.seed, l,
+      signals.attention, rows.information,          rows.positions,           plan->totals};
+  std::vector<std::int64_t> keep_score(signals.order.size());
+  std::vector<std::int64_t> band_score(signals.order.size());
   PB_RETURN_IF_ERROR(kernels::Fuse(fuse, absl::MakeSpan(keep_score)));
   fuse.rule = state.policy.band;
   PB_RETURN_IF_ERROR(kernels::Fuse(fuse, absl::MakeSpan(band_score)));
 
-  const std::vector<std::uint8_t> mask = ProtectedMask(state, layer);
-  const int evicted_pages = (scored - counts.keep_rows) / kPageRows;
-  const int band = std::min(counts.band_pages, evicted_pages) * kPageRows;
-  std::vector<kernels::RowClass> classes(scored);
+  PB_ASSIGN_OR_RETURN(
+      const std::vector<std::size_t> loose,
+      SelectKept(state, signals.order, keep_score, rows.is_protected, counts.keep_rows, plan));
+  const bool first = state.ring_rows == 0;
+  if (first) {
+    plan->ring_slots.resize(counts.ring_pages);
+    std::iota(plan->ring_slots.begin(), plan->ring_slots.end(), 0);
+  }
+  // At least a page for each slot: a retired page leaves 16 rows, of which some are kept, and for
+  // each of those another row is not.
+  const int slots = static_cast<int>(plan->ring_slots.size());
+  const int loose_pages = static_cast<int>(loose.size()) / kPageRows;
+  const int band = std::max(slots, std::min(counts.band_pages, loose_pages)) * kPageRows;
   const int near = scheduler::WholeShare(state.policy.near_share, band);
+  std::vector<kernels::RowClass> classes(loose.size());
   PB_RETURN_IF_ERROR(
-      kernels::Select({keep_score, band_score, mask, counts.keep_rows, near, band - near},
+      kernels::Select({Picked(keep_score, loose), Picked(band_score, loose),
+                       std::vector<std::uint8_t>(loose.size(), 0), 0, near, band - near},
                       absl::MakeSpan(classes)));
   std::vector<scheduler::BorderlineRow> borderline;
-  for (int i = 0; i < scored; ++i) {
-    const int row = state.ring_rows + i;
-    if (classes[i] == kernels::RowClass::kKept) {
-      plan->kept_rows.push_back(row);
-    } else if (classes[i] == kernels::RowClass::kBorderline) {
-      borderline.push_back({row, layer.positions[row], BandValue(band_score[i])});
-    }
+  for (std::size_t i = 0; i < loose.size(); ++i) {
+    if (classes[i] != kernels::RowClass::kBorderline) continue;
+    borderline.push_back(
+        {signals.order[loose[i]], rows.positions[loose[i]], BandValue(band_score[loose[i]])});
   }
-  plan->band = scheduler::PlanBand(ExistingPages(layer), borderline, counts.band_pages);
-  if (state.ring_rows == 0) plan->ring_fill = RingFill(plan->band, counts.ring_pages);
-  plan->dropped = scored - static_cast<std::int64_t>(plan->kept_rows.size()) -
+  plan->band =
+      scheduler::PlanBand(ExistingPages(layer, first ? absl::Span<const int>() : plan->ring_slots),
+                          borderline, counts.band_pages, slots);
+  plan->dropped = static_cast<std::int64_t>(loose.size()) -
                   static_cast<std::int64_t>(plan->band.publish.size()) * kPageRows;
   return absl::OkStatus();
 }
@@ -121,10 +162,10 @@ void FitRing(const SequenceState& state, SequencePlan& plan) {
   const auto ring_pages = static_cast<std::size_t>(plan.counts.ring_pages);
   const bool fits =
       std::all_of(plan.layers.begin(), plan.layers.end(),
-                  [&](const LayerPlan& layer) { return layer.ring_fill.size() == ring_pages; });
+                  [&](const LayerPlan& layer) { return layer.band.fill.size() == ring_pages; });
   if (fits) return;
   plan.counts.ring_pages = 0;
-  for (LayerPlan& layer : plan.layers) layer.ring_fill.clear();
+  for (LayerPlan& layer : plan.layers) layer.ring_slots.clear();
 }
 
 std::uint64_t HashPlan(const RoundInProgress& round) {
@@ -141,7 +182,8 @@ std::uint64_t HashPlan(const RoundInProgress& round) {
         words.push_back(page.mean_information);
       }
       words.insert(words.end(), layer.band.drop.begin(), layer.band.drop.end());
-      words.insert(words.end(), layer.ring_fill.begin(), layer.ring_fill.end());
+      words.insert(words.end(), layer.ring_slots.begin(), layer.ring_slots.end());
+      words.insert(words.end(), layer.band.fill.begin(), layer.band.fill.end());
     }
   }
   return XXH3_64bits(words.data(), words.size() * sizeof(words[0]));

@@ -18,11 +18,14 @@ namespace pinboard {
 
 /// What the round will do to one layer of one sequence.
 struct LayerPlan {
-  std::vector<std::int32_t> kept_rows;    // physical, ascending, outside the ring
+  std::vector<std::int32_t> kept_rows;    // physical, by ascending position; the ring's too
   std::vector<std::int32_t> information;  // [rows], merged E of every physical row
   kernels::InformationTotals totals;
   scheduler::BandPlan band;
-  std::vector<std::size_t> ring_fill;  // first round: which of band.publish goes to each ring slot
+  /// Ring slots that get the pages band.fill, ascending: all in the first round that has a ring,
+  /// later those of which a row is kept. The pages that were there are retired: their other rows
+  /// are borderline or dropped like any.
+  std::vector<int> ring_slots;
   std::int64_t dropped = 0;
 };
 

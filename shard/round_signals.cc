@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/status_macros.h"
 #include "kernels/attention_score/attention_score.h"
@@ -11,20 +12,30 @@
 namespace pinboard {
 namespace {
 
+/// The ring's rows stand first and in any order; those behind them ascend.
+std::vector<std::int32_t> RowsByPosition(absl::Span<const std::int32_t> positions) {
+  std::vector<std::int32_t> rows(positions.size());
+  std::iota(rows.begin(), rows.end(), 0);
+  std::sort(rows.begin(), rows.end(),
+            [&](std::int32_t a, std::int32_t b) { return positions[a] < positions[b]; });
+  return rows;
+}
+
 absl::Status Attention(const ShardContext& context, const SignalRequest& request, int l,
-                       std::vector<std::int32_t>* out) {
+                       LayerSignals* signals) {
   const SequenceState& state = *request.state;
   const ShardModel& model = context.options.model;
   const LayerState& layer = state.layers[l];
   if (state.policy.queries == AttentionQueries::kNone) return absl::OkStatus();
   const int window = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                     : state.policy.window;
-  out->resize(state.rows - state.ring_rows);
+  signals->attention.resize(state.rows);
   return kernels::AttentionScore(
       {model.cache[l], model.kv, model.block_size, request.block_table, layer.positions,
-       state.ring_rows, layer.queries.Last(window), layer.queries.LastPositions(window),
-       model.query_heads, model.total_query_heads, model.attention_scale, state.policy.pool},
-      absl::MakeSpan(*out));
+       state.ring_rows, signals->order, layer.queries.Last(window),
+       layer.queries.LastPositions(window), model.query_heads, model.total_query_heads,
+       model.attention_scale, state.policy.pool},
+      absl::MakeSpan(signals->attention));
 }
 
 /// H of the pending tokens, aligned as the policy asks.
@@ -59,7 +70,8 @@ absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest>
   for (std::size_t i = 0; i < requests.size(); ++i) {
     for (std::size_t l = 0; l < (*merged)[i].size(); ++l) {
       LayerSignals& signals = (*merged)[i][l];
-      PB_RETURN_IF_ERROR(Attention(context, requests[i], static_cast<int>(l), &signals.attention));
+      signals.order = RowsByPosition(requests[i].state->layers[l].positions);
+      PB_RETURN_IF_ERROR(Attention(context, requests[i], static_cast<int>(l), &signals));
       PB_RETURN_IF_ERROR(
           Information(context, *requests[i].state, static_cast<int>(l), &signals.information));
       buffer.insert(buffer.end(), signals.attention.begin(), signals.attention.end());

@@ -14,7 +14,8 @@ namespace pinboard {
 
 /// One layer's merged signals.
 struct LayerSignals {
-  std::vector<std::int32_t> attention;    // [rows - ring_rows]; empty where the policy takes none
+  std::vector<std::int32_t> order;      // [rows]: the physical rows by ascending position
+  std::vector<std::int32_t> attention;  // [rows], in that order; empty where the policy takes none
   std::vector<std::int32_t> information;  // [new tokens]: positions merged_length ... length - 1
 };
 

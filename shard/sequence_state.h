@@ -55,6 +55,7 @@ struct SequenceState {
   /// that of the token before the pending ones, 0 where there is none (method.md: H_0 = 0).
   std::vector<float> entropy_after = {0.0F};
   std::uint64_t steps = 0;
+  bool in_round = false;  // between BeginRound and CommitRound: the ring stands still
   std::vector<LayerState> layers;
 
   bool recalls() const { return ring_rows > 0; }

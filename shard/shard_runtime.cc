@@ -120,6 +120,8 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
   const int capacity = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                       : state.policy.window;
   for (LayerState& layer : state.layers) layer.queries = layer.queries.WithCapacity(capacity);
+  state.in_round = false;
+  recall_.Fork(from, to, state);
   context_.sequences[to] = std::move(state);
   return {};
 }
@@ -157,7 +159,13 @@ std::vector<std::int32_t> ShardRuntime::RowPositions(std::uint64_t sequence, int
 
 Status ShardRuntime::BeginStep(std::span<const StepEntry> entries) {
   if (absl::Status begun = recorder_.Begin(entries); !begun.ok()) return ToPublicStatus(begun);
-  return ToPublicStatus(recall_.MakeVisible(recorder_.slices()));
+  recall_.BeginStep(entries.size());
+  for (const StepSlice& slice : recorder_.slices()) {
+    const absl::Status visible =
+        recall_.MakeVisible(slice.entry.sequence, *slice.state, AsSpan(slice.entry.block_table));
+    if (!visible.ok()) return ToPublicStatus(visible);
+  }
+  return {};
 }
 
 Status ShardRuntime::ObserveQueries(int layer, std::span<const float> queries) {
@@ -199,10 +207,32 @@ absl::StatusOr<std::vector<StepEntryResult>> ShardRuntime::FinishStep() {
 }
 
 Status ShardRuntime::BeginRound(std::span<const RoundEntry> entries) {
-  auto planned = PlanRound(context_, ++round_number_, entries);
-  if (!planned.ok()) return ToPublicStatus(planned.status());
-  round_ = *std::move(planned);
-  return {};
+  return ToPublicStatus(Plan(entries));
+}
+
+absl::Status ShardRuntime::Plan(std::span<const RoundEntry> entries) {
+  EndRound();
+  for (const RoundEntry& entry : entries) {
+    const auto found = context_.sequences.find(entry.sequence);
+    if (found == context_.sequences.end()) {
+      return absl::NotFoundError("a round names a sequence that was never added");
+    }
+    PB_RETURN_IF_ERROR(
+        recall_.MakeVisible(entry.sequence, found->second, AsSpan(entry.block_table)));
+  }
+  PB_ASSIGN_OR_RETURN(round_, PlanRound(context_, ++round_number_, entries));
+  for (const RoundEntry& entry : entries) context_.sequences.at(entry.sequence).in_round = true;
+  return absl::OkStatus();
+}
+
+/// Rings move again.
+void ShardRuntime::EndRound() {
+  if (!round_.has_value()) return;
+  for (const SequencePlan& plan : round_->sequences) {
+    const auto found = context_.sequences.find(plan.sequence);
+    if (found != context_.sequences.end()) found->second.in_round = false;
+  }
+  round_.reset();
 }
 
 Result<std::vector<RoundOutcome>> ShardRuntime::CommitRound(std::span<const RoundEntry> entries) {
@@ -259,7 +289,7 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
     outcome.blocks = (state.rows + block_size - 1) / block_size;
     outcomes.push_back(std::move(outcome));
   }
-  round_.reset();
+  EndRound();
   return outcomes;
 }
 

@@ -42,6 +42,8 @@ class ShardRuntime final : public Shard {
  private:
   absl::StatusOr<SequenceState> NewState(const SequenceOptions& options) const;
   absl::StatusOr<std::vector<StepEntryResult>> FinishStep();
+  absl::Status Plan(std::span<const RoundEntry> entries);
+  void EndRound();
   absl::StatusOr<std::vector<RoundOutcome>> Commit(std::span<const RoundEntry> entries);
   absl::Status AgreeOnRound(std::string* kept_all_because);
   void NoteWorkspace();

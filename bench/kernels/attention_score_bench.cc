@@ -27,7 +27,7 @@ void Score(benchmark::State& state, const KvShape& shape, int query_heads) {
   std::vector<std::int32_t> out(rows);
   for (auto _ : state) {
     const absl::Status status = AttentionScore(
-        {cache.view, shape, kBenchBlockSize, cache.block_table, positions, 0, queries,
+        {cache.view, shape, kBenchBlockSize, cache.block_table, positions, 0, positions, queries,
          absl::MakeConstSpan(positions).last(window), query_heads, query_heads, 0.1F, 5},
         absl::MakeSpan(out));
     if (!status.ok()) state.SkipWithError(std::string(status.message()).c_str());

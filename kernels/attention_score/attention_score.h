@@ -18,9 +18,10 @@ struct AttentionScoreArgs {
   int block_size = 0;
   absl::Span<const std::int32_t> block_table;  // physical row r lies in block_table[r / block_size]
   absl::Span<const std::int32_t>
-      row_positions;                // [rows]: position of the token in each physical row
-  int first_row = 0;                // rows before it (the ring) count in the denominators only
-  absl::Span<const float> queries;  // [window, query_heads, key_dim], rotated (MLA: absorbed)
+      row_positions;  // [rows]: position of the token in each physical row
+  int ring_rows = 0;  // rows at the head, of any positions; behind them positions ascend
+  absl::Span<const std::int32_t> order;  // [rows]: the physical rows by ascending position
+  absl::Span<const float> queries;       // [window, query_heads, key_dim], rotated (MLA: absorbed)
   absl::Span<const std::int32_t> query_positions;  // [window]
   int query_heads = 0;        // on this rank; head h reads KV head h * kv_heads / query_heads
   int total_query_heads = 0;  // over all ranks
@@ -28,12 +29,11 @@ struct AttentionScoreArgs {
   int pool = 1;               // odd; average pooling along the rows, zero padded, divided by pool
 };
 
-/// out[r - first_row] = round(2^30 / total_query_heads * sum over heads of pool(mean over queries
-/// of softmax(scale * q.k))[r]) for the rows [first_row, rows): method.md section 2, A, as this
-/// rank's share of a fixed-point sum (base/fixed_point.h). A query attends to rows with position <=
-/// its own; the softmax runs over all such rows, the ring's included. Pooling runs over [first_row,
-/// rows). Cost: window * heads * rows * key_dim multiply-adds, twice. InvalidArgument: shapes
-/// disagree.
+/// out[i] = round(2^30 / total_query_heads * sum over heads of pool(mean over queries of
+/// softmax(scale * q.k))[i]) for row order[i]: method.md section 2, A, as this rank's share of a
+/// fixed-point sum (base/fixed_point.h). A query attends to rows with position <= its own; softmax
+/// and pooling run over all rows, the ring's included, pooling in the order of positions.
+/// Cost: window * heads * rows * key_dim multiply-adds, twice. InvalidArgument: shapes disagree.
 absl::Status AttentionScore(const AttentionScoreArgs& args, absl::Span<std::int32_t> out);
 
 }  // namespace pinboard::kernels

@@ -40,20 +40,37 @@ absl::Status CheckQueries(const AttentionScoreArgs& args) {
   return absl::OkStatus();
 }
 
+absl::Status CheckOrder(const AttentionScoreArgs& args) {
+  std::vector<bool> seen(args.order.size(), false);
+  std::int32_t position = std::numeric_limits<std::int32_t>::min();
+  for (const std::int32_t row : args.order) {
+    if (row < 0 || static_cast<std::size_t>(row) >= seen.size() || seen[row] ||
+        args.row_positions[row] < position) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("AttentionScore: row ", row, " in `order`: each row once, by position"));
+    }
+    seen[row] = true;
+    position = args.row_positions[row];
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckArgs(const AttentionScoreArgs& args, std::size_t out) {
   const std::size_t rows = args.row_positions.size();
   PB_RETURN_IF_ERROR(CheckKeys("AttentionScore",
                                {args.cache, args.shape, args.block_size, args.block_table},
                                static_cast<std::int64_t>(rows)));
   PB_RETURN_IF_ERROR(CheckReadable("AttentionScore", args.shape.dtype));
-  if (args.first_row < 0 || static_cast<std::size_t>(args.first_row) + out != rows) {
-    return absl::InvalidArgumentError(absl::StrCat("AttentionScore: ", rows, " rows from row ",
-                                                   args.first_row, " on do not give ", out,
-                                                   " results"));
+  if (args.ring_rows < 0 || static_cast<std::size_t>(args.ring_rows) > rows ||
+      args.order.size() != rows || out != rows) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "AttentionScore: ", rows, " rows, ", args.ring_rows, " of them the ring's, in an order of ",
+        args.order.size(), " do not give ", out, " results"));
   }
-  if (!std::is_sorted(args.row_positions.begin() + args.first_row, args.row_positions.end())) {
-    return absl::InvalidArgumentError("AttentionScore: positions must ascend from first_row on");
+  if (!std::is_sorted(args.row_positions.begin() + args.ring_rows, args.row_positions.end())) {
+    return absl::InvalidArgumentError("AttentionScore: positions must ascend behind the ring");
   }
+  PB_RETURN_IF_ERROR(CheckOrder(args));
   return CheckQueries(args);
 }
 
@@ -89,12 +106,18 @@ class Scorer {
     return true;
   }
 
-  const double* shares() const { return shares_.data() + args_.first_row; }
+  /// [rows], in the order of positions.
+  std::vector<double> Shares() const {
+    std::vector<double> shares;
+    shares.reserve(args_.order.size());
+    for (const std::int32_t row : args_.order) shares.push_back(shares_[row]);
+    return shares;
+  }
 
  private:
   /// Rows before it may be seen from `position`; all later ones may not.
   std::int64_t End(std::int32_t position) const {
-    const auto begin = args_.row_positions.begin() + args_.first_row;
+    const auto begin = args_.row_positions.begin() + args_.ring_rows;
     return std::upper_bound(begin, args_.row_positions.end(), position) -
            args_.row_positions.begin();
   }
@@ -114,11 +137,11 @@ class Scorer {
 
   bool AddQuery(std::int32_t position, float* scores) {
     const std::int64_t end = End(position);
-    const auto ring = args_.row_positions.first(args_.first_row);
+    const auto ring = args_.row_positions.first(args_.ring_rows);
     const auto seen = [&](std::int32_t row_position) { return row_position <= position; };
-    if (end == args_.first_row && std::none_of(ring.begin(), ring.end(), seen)) return true;
+    if (end == args_.ring_rows && std::none_of(ring.begin(), ring.end(), seen)) return true;
     const std::int64_t padded = PaddedRows(end);
-    for (int row = 0; row < args_.first_row; ++row) {
+    for (int row = 0; row < args_.ring_rows; ++row) {
       if (!seen(ring[row])) scores[row] = kMinusInfinity;
     }
     std::fill(scores + end, scores + padded, kMinusInfinity);
@@ -166,9 +189,10 @@ absl::Status AttentionScore(const AttentionScoreArgs& args, absl::Span<std::int3
       return absl::InvalidArgumentError("AttentionScore: a query or a key is not finite");
     }
   }
+  const std::vector<double> shares = scorer.Shares();
   const auto rows = static_cast<std::int64_t>(out.size());
   for (std::int64_t r = 0; r < rows; ++r) {
-    out[r] = AttentionShare(Pooled(scorer.shares(), rows, r, args.pool),
+    out[r] = AttentionShare(Pooled(shares.data(), rows, r, args.pool),
                             static_cast<int>(args.query_positions.size()), args.total_query_heads);
   }
   return absl::OkStatus();

@@ -16,14 +16,18 @@ struct CompactArgs {
   KvShape shape;
   int block_size = 0;
   absl::Span<const std::int32_t> block_table;
-  absl::Span<const std::int32_t> source_rows;  // strictly ascending physical rows
+  absl::Span<const std::int32_t> source_rows;  // distinct physical rows
   int first_row = 0;                           // source_rows[i] moves to first_row + i
+  /// Rows at the head (the ring's) that may be sources in any order and are copied, not moved; the
+  /// sources behind them ascend. At most first_row.
+  int head_rows = 0;
 };
 
-/// In place: no copy of the cache beside it. Rows whose target lies behind them move right, last
-/// first; then the others move left, first first; as source_rows[i] - i never falls, no move
-/// overwrites a row that has still to move. Rows outside the targets keep their bytes or become
-/// garbage.
+/// In place: no copy of the cache beside it. First the ascending sources that move right, last
+/// first; then those that move left, first first; then the head's. Targets ascend as sources do, so
+/// the target of a row that moves right can only be the source of a later one that moves right and
+/// has gone already, and likewise to the left. Rows outside the targets keep their bytes or, behind
+/// the head, become garbage. InvalidArgument: rows outside the block table, or out of order.
 absl::Status Compact(const CompactArgs& args);
 
 }  // namespace pinboard::kernels

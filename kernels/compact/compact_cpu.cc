@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -13,20 +14,29 @@ namespace pinboard::kernels {
 namespace {
 
 absl::Status CheckArgs(const CompactArgs& args) {
-  const std::int64_t rows = static_cast<std::int64_t>(args.source_rows.size());
-  if (args.first_row < 0 || args.source_rows.front() < 0) {
-    return absl::InvalidArgumentError("Compact: rows are numbered from 0");
+  if (args.head_rows < 0 || args.first_row < args.head_rows) {
+    return absl::InvalidArgumentError(absl::StrCat("Compact: rows would move to row ",
+                                                   args.first_row, ", inside a head of ",
+                                                   args.head_rows, " rows"));
   }
-  for (std::size_t i = 1; i < args.source_rows.size(); ++i) {
-    if (args.source_rows[i] <= args.source_rows[i - 1]) {
-      return absl::InvalidArgumentError(absl::StrCat("Compact: source row ", args.source_rows[i],
-                                                     " follows ", args.source_rows[i - 1],
-                                                     ": source rows must ascend"));
+  std::vector<bool> copied(args.head_rows, false);
+  std::int64_t last = args.head_rows - 1;
+  for (const std::int32_t row : args.source_rows) {
+    const bool in_head = row >= 0 && row < args.head_rows;
+    if (row < 0 || (in_head ? copied[row] : row <= last)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Compact: source row ", row, ": sources are distinct and ascend behind the head"));
+    }
+    if (in_head) {
+      copied[row] = true;
+    } else {
+      last = row;
     }
   }
-  const std::int64_t end =
-      std::max<std::int64_t>(args.first_row + rows, std::int64_t{args.source_rows.back()} + 1);
-  return CheckRows("Compact", {args.cache, args.shape, args.block_size, args.block_table}, end);
+  const std::int64_t targets_end =
+      std::int64_t{args.first_row} + static_cast<std::int64_t>(args.source_rows.size());
+  return CheckRows("Compact", {args.cache, args.shape, args.block_size, args.block_table},
+                   std::max(targets_end, last + 1));
 }
 
 class RowMover {
@@ -58,13 +68,18 @@ absl::Status Compact(const CompactArgs& args) {
   if (args.source_rows.empty()) return absl::OkStatus();
   PB_RETURN_IF_ERROR(CheckArgs(args));
   const RowMover mover(args);
-  const auto target = [&](std::size_t i) { return args.first_row + static_cast<std::int64_t>(i); };
-  const std::size_t rows = args.source_rows.size();
-  std::size_t first_left = 0;  // rows before it move right
-  while (first_left < rows && args.source_rows[first_left] < target(first_left)) ++first_left;
-  for (std::size_t i = first_left; i > 0; --i) mover.Move(args.source_rows[i - 1], target(i - 1));
-  for (std::size_t i = first_left; i < rows; ++i) {
-    if (args.source_rows[i] != target(i)) mover.Move(args.source_rows[i], target(i));
+  const auto rows = static_cast<std::int64_t>(args.source_rows.size());
+  const auto source = [&](std::int64_t i) { return std::int64_t{args.source_rows[i]}; };
+  const auto target = [&](std::int64_t i) { return args.first_row + i; };
+  const auto in_head = [&](std::int64_t i) { return source(i) < args.head_rows; };
+  for (std::int64_t i = rows - 1; i >= 0; --i) {
+    if (!in_head(i) && source(i) < target(i)) mover.Move(source(i), target(i));
+  }
+  for (std::int64_t i = 0; i < rows; ++i) {
+    if (!in_head(i) && source(i) > target(i)) mover.Move(source(i), target(i));
+  }
+  for (std::int64_t i = 0; i < rows; ++i) {
+    if (in_head(i)) mover.Move(source(i), target(i));
   }
   return absl::OkStatus();
 }

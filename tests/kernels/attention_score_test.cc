@@ -39,6 +39,7 @@ AttentionInput Line(const std::vector<float>& keys, std::vector<std::int32_t> qu
   for (std::size_t r = 0; r < keys.size(); ++r) in.cache.SetKey(static_cast<int>(r), 0, 0, keys[r]);
   in.row_positions.resize(keys.size());
   std::iota(in.row_positions.begin(), in.row_positions.end(), 0);
+  in.SortRows();
   in.queries.assign(query_positions.size(), 1.0F);
   in.query_positions = std::move(query_positions);
   in.query_heads = 1;
@@ -71,21 +72,26 @@ TEST(AttentionScoreTest, WeighsRowsByTheExponentialOfTheScaledProduct) {
   ExpectShares(in, {1.0 / 7, 2.0 / 7, 4.0 / 7});
 }
 
-TEST(AttentionScoreTest, CountsRingRowsInTheDenominatorOnlyAndOnlyWhereTheyAreSeen) {
-  AttentionInput in = Line({0, 0, 0, 0}, {5});
-  in.first_row = 2;
+TEST(AttentionScoreTest, ScoresRingRowsWhereTheirPositionsStandAndOnlyWhereTheyAreSeen) {
+  AttentionInput in = Line({0, 2 * std::log(2.0F), 0, std::log(2.0F)}, {5});
+  in.ring_rows = 2;
   in.row_positions = {3, 9, 0, 5};  // the ring's second row lies in the query's future
-  ExpectShares(in, {1.0 / 3, 1.0 / 3});
+  in.SortRows();
+  ExpectShares(in, {1.0 / 4, 1.0 / 4, 1.0 / 2, 0.0});
 }
 
-TEST(AttentionScoreTest, PoolsOverScoredRowsWithZerosBeyondTheirEnds) {
+TEST(AttentionScoreTest, PoolsInTheOrderOfPositionsWithZerosBeyondTheEnds) {
   AttentionInput in = Line({0, 0, 0, 0}, {3});
   in.pool = 3;
   ExpectShares(in, {1.0 / 6, 1.0 / 4, 1.0 / 4, 1.0 / 6});
-  in.first_row = 1;  // the ring's row lends its neighbour nothing
-  ExpectShares(in, {1.0 / 6, 1.0 / 4, 1.0 / 6});
   in.pool = 9;
-  ExpectShares(in, {1.0 / 12, 1.0 / 12, 1.0 / 12});
+  ExpectShares(in, {1.0 / 9, 1.0 / 9, 1.0 / 9, 1.0 / 9});
+  AttentionInput ring = Line({0, 0, 0, -100}, {3});
+  ring.pool = 3;
+  ring.ring_rows = 1;
+  ring.row_positions = {3, 0, 1, 2};  // the ring's row stands last, beside the one of no weight
+  ring.SortRows();
+  ExpectShares(ring, {2.0 / 9, 2.0 / 9, 2.0 / 9, 1.0 / 9});
 }
 
 TEST(AttentionScoreTest, GivesOneRowEverythingAndAnUnseenOneNothing) {
@@ -115,6 +121,7 @@ TEST(AttentionScoreTest, GivesTheSameIntegersOnEveryBuild) {
     }
     in.row_positions.push_back(r);
   }
+  in.SortRows();
   in.query_heads = 6;
   in.pool = 5;
   in.scale = 0.21F;
@@ -140,7 +147,12 @@ TEST(AttentionScoreTest, RefusesShapesThatDisagreeAndValuesThatAreNotFinite) {
   const auto refuses = [&](auto change) {
     return code(Line({0, 0, 0}, {1, 2}), change) == absl::StatusCode::kInvalidArgument;
   };
-  EXPECT_TRUE(refuses([](auto& args) { args.first_row = 1; }));
+  EXPECT_TRUE(refuses([](auto& args) { args.ring_rows = 4; }));
+  EXPECT_TRUE(refuses([](auto& args) { args.order.remove_suffix(1); }));
+  static constexpr std::int32_t kUnsorted[] = {1, 0, 2};
+  static constexpr std::int32_t kTwice[] = {0, 1, 1};
+  EXPECT_TRUE(refuses([](auto& args) { args.order = kUnsorted; }));
+  EXPECT_TRUE(refuses([](auto& args) { args.order = kTwice; }));
   EXPECT_TRUE(refuses([](auto& args) { args.pool = 2; }));
   EXPECT_TRUE(refuses([](auto& args) { args.query_heads = 2; }));
   EXPECT_TRUE(refuses([](auto& args) { args.total_query_heads = 0; }));

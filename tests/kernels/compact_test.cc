@@ -34,6 +34,33 @@ TEST_P(CompactTest, MovesRowsRightThatLieInsideANewRingAndLeftThatLieBehindIt) {
   ExpectCompacts(Compact, cache, {0, 1, 2, 3, 20, 21, 40, 63}, 16);
 }
 
+TEST_P(CompactTest, CopiesRowsOfTheHeadToWhereverTheyBelong) {
+  SeededRandom random;
+  for (int trial = 0; trial < 30; ++trial) {
+    const int head = 16 * random.Int(1, 3);
+    const int behind = random.Int(1, 150);
+    PagedCache cache(GetParam(), head + behind, random);
+    std::vector<std::int32_t> from_head =
+        checks::RandomRows(random, head, random.Uniform(0.0, 1.0));
+    std::shuffle(from_head.begin(), from_head.end(), random.engine());
+    std::vector<std::int32_t> kept = checks::RandomRows(random, behind, random.Uniform(0.0, 1.0));
+    for (auto& row : kept) row += head;
+    const int room = behind - static_cast<int>(kept.size());
+    from_head.resize(std::min(static_cast<int>(from_head.size()), room));
+    const auto before = cache.Row(head - 1);
+    ExpectCompacts(Compact, cache, checks::Interleaved(random, kept, from_head), head, head);
+    if (HasFatalFailure()) return;
+    EXPECT_EQ(cache.Row(head - 1), before) << "the head keeps its rows";
+  }
+}
+
+TEST_P(CompactTest, MovesRowsApartAroundOneThatCameFromTheHead) {
+  SeededRandom random;
+  PagedCache cache(GetParam(), 32, random);
+  // 17 and 18 go right to make place for 3 and 9, then 25 and 26 go left.
+  ExpectCompacts(Compact, cache, {16, 3, 9, 17, 18, 25, 26}, 16, 16);
+}
+
 TEST_P(CompactTest, LeavesRowsInPlaceThatAreThereAlready) {
   SeededRandom random;
   PagedCache cache(GetParam(), 40, random);
@@ -70,6 +97,16 @@ TEST(CompactTest, RefusesRowsThatDoNotAscendOrLieOutsideTheBlockTable) {
   EXPECT_TRUE(refuses({1, 32}, 0));
   EXPECT_TRUE(refuses({1, 2}, 31));
   EXPECT_TRUE(refuses({1, 2}, -1));
+  const auto refuses_head = [&](const std::vector<std::int32_t>& sources, int head_rows) {
+    return Compact({cache.view(), cache.shape(), cache.block_size(), cache.block_table(), sources,
+                    8, head_rows})
+               .code() == absl::StatusCode::kInvalidArgument;
+  };
+  EXPECT_FALSE(refuses_head({9, 3, 2, 10}, 8));
+  EXPECT_TRUE(refuses_head({9, 3, 3, 10}, 8));
+  EXPECT_TRUE(refuses_head({10, 3, 9}, 8));
+  EXPECT_TRUE(refuses_head({9, 10}, 9));
+  EXPECT_TRUE(refuses_head({9, 10}, -1));
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ class Replay {
     EXPECT_TRUE(
         AttentionScore(
             {cache_.view(), cache_.shape(), cache_.block_size(), cache_.block_table(), positions_,
-             0, absl::MakeConstSpan(queries_).last(window * width),
+             0, positions_, absl::MakeConstSpan(queries_).last(window * width),
              absl::MakeConstSpan(positions_).last(window), heads, heads, values_.at("scale"), pool},
             absl::MakeSpan(attention))
             .ok());

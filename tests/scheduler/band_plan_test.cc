@@ -84,6 +84,19 @@ TEST(BandPlan, NoCapacityPublishesNothingAndDropsWhatIsNotPinned) {
   EXPECT_THAT(plan.drop, ElementsAre(4U));
 }
 
+TEST(BandPlan, TheMostInformativeNewPagesFillTheRingWhateverTheCapacity) {
+  const std::vector<BandPage> existing = {{0, 90, false}, {1, 80, true}};
+  const BandPlan plan = PlanBand(existing, RowsOfPages({5, 7, 1, 7}), 2, 2);
+  EXPECT_THAT(Means(plan), ElementsAre(7, 7));
+  EXPECT_THAT(plan.fill, ElementsAre(0U, 1U));
+  EXPECT_THAT(plan.drop, ElementsAre(0U)) << "a page for a slot is pinned as those in the ring are";
+  const BandPlan roomy = PlanBand(existing, RowsOfPages({5, 7, 1, 7}), 9, 2);
+  EXPECT_THAT(Means(roomy), ElementsAre(5, 7, 1, 7));
+  EXPECT_THAT(roomy.fill, ElementsAre(1U, 3U));
+  EXPECT_THAT(PlanBand(existing, RowsOfPages({5, 7}), 9, 3).fill, ElementsAre(0U, 1U))
+      << "not more than there are";
+}
+
 TEST(BandPlan, WhateverTheInputTheBestStayAndTheCapacityHolds) {
   std::mt19937 random(TestSeed());
   const auto pick = [&](int low, int high) {

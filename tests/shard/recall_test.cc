@@ -28,13 +28,15 @@ bool Attends(ToyRank& rank, std::uint64_t sequence, int layer, int position) {
 
 /// A position that is offloaded and not in the ring of layer 0: found by asking for each in turn on
 /// a group of its own, so that the choice depends on no internals.
-int FindRecallable(const ToyModel& model) {
+int FindRecallable(const ToyModel& model, const SequenceOptions& policy = ToyPolicy(),
+                   int steps = 0) {
   ToyGroup group(model, 1, ToyOptions());
   ToyRank& rank = group.rank(0);
-  Prefill(rank);
+  Prefill(rank, policy);
+  for (int step = 0; step < steps; ++step) EXPECT_TRUE(rank.Step({kSequence}, 1).ok());
   for (int position = 4; position < 280; ++position) {
     if (Attends(rank, kSequence, 0, position)) continue;
-    EXPECT_TRUE(rank.Fork(kSequence, 100 + position, ToyPolicy()).ok());
+    EXPECT_TRUE(rank.Fork(kSequence, 100 + position, policy).ok());
     EXPECT_TRUE(rank.Step({100U + position}, 1, position).ok());
     EXPECT_TRUE(rank.Step({100U + position}, 1, position).ok());
     const bool found = Attends(rank, 100 + position, 0, position);
@@ -146,6 +148,104 @@ TEST(Recall, AfterTheServiceIsGoneMissesAndGoesOn) {
     for (int step = 0; step < 5; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, 100));
     EXPECT_GT(rank.shard().stats().misses, 0U);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+  });
+}
+
+bool InRing(ToyRank& rank, std::uint64_t sequence, int layer, int position) {
+  const auto rows = rank.shard().RowPositions(sequence, layer);
+  const auto ring_end = rows.begin() + 64;
+  return std::find(rows.begin(), ring_end, position) != ring_end;
+}
+
+/// Positions of the page that holds `position` in the ring of layer 0.
+std::vector<int> PageInRing(ToyRank& rank, std::uint64_t sequence, int position) {
+  const auto rows = rank.shard().RowPositions(sequence, 0);
+  const auto slot = (std::find(rows.begin(), rows.end(), position) - rows.begin()) / 16;
+  return {rows.begin() + slot * 16, rows.begin() + (slot + 1) * 16};
+}
+
+TEST_P(RecallOverGroups, ARowThatMattersLeavesItsPageAndIsKept) {
+  const int wanted = FindRecallable(model(), ToyPolicy("snapkv"));
+  ToyGroup group(model(), std::get<1>(GetParam()), ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    Prefill(rank, ToyPolicy("snapkv"));
+    for (int step = 0; step < 40; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    ASSERT_TRUE(InRing(rank, kSequence, 0, wanted));
+    const std::vector<int> page = PageInRing(rank, kSequence, wanted);
+    auto outcomes = rank.Compress({kSequence});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    ASSERT_TRUE(outcomes.value()[0].applied) << outcomes.value()[0].kept_all_because;
+    EXPECT_TRUE(Attends(rank, kSequence, 0, wanted));
+    EXPECT_FALSE(InRing(rank, kSequence, 0, wanted)) << "kept, not recalled";
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+    int in_ring = 0;
+    for (const int position : page) in_ring += InRing(rank, kSequence, 0, position) ? 1 : 0;
+    EXPECT_LT(in_ring, 16) << "the page of before left its slot";
+    // The rows it had besides come back, from pages of other rows.
+    for (const int position : page) {
+      if (Attends(rank, kSequence, 0, position)) continue;
+      for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, position));
+      EXPECT_TRUE(InRing(rank, kSequence, 0, position)) << position;
+    }
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+    EXPECT_EQ(rank.shard().stats().misses, 0U);
+  });
+}
+
+TEST_P(RecallOverGroups, TheRingStandsStillWhileARoundIsUnderWay) {
+  const int wanted = FindRecallable(model(), ToyPolicy(), 30);
+  ToyGroup group(model(), std::get<1>(GetParam()), ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    Prefill(rank);
+    for (int step = 0; step < 30; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1));
+    ASSERT_FALSE(Attends(rank, kSequence, 0, wanted));
+    ASSERT_PB_OK(rank.Begin({kSequence}));
+    for (int step = 0; step < 4; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    EXPECT_FALSE(InRing(rank, kSequence, 0, wanted));
+    auto outcomes = rank.Commit({kSequence});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    ASSERT_TRUE(outcomes.value()[0].applied) << outcomes.value()[0].kept_all_because;
+    for (int step = 0; step < 2; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    EXPECT_TRUE(InRing(rank, kSequence, 0, wanted)) << "the fetch of before is not lost";
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+  });
+}
+
+TEST_P(RecallOverGroups, AForkInTheMidstOfARecallGoesOnWithIt) {
+  const int wanted = FindRecallable(model());
+  ToyGroup group(model(), std::get<1>(GetParam()), ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    Prefill(rank);
+    ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));  // agreed, not yet visible
+    ASSERT_PB_OK(rank.Fork(kSequence, 8, ToyPolicy()));
+    ASSERT_PB_OK(rank.Step({8}, 1, wanted));
+    EXPECT_TRUE(Attends(rank, 8, 0, wanted));
+    EXPECT_EQ(rank.FirstWrongRow(8), "");
+    EXPECT_FALSE(Attends(rank, kSequence, 0, wanted));
+    ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    EXPECT_TRUE(Attends(rank, kSequence, 0, wanted));
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+    EXPECT_EQ(rank.shard().stats().misses, 0U);
+  });
+}
+
+TEST(Recall, AForkFetchesWhatIsUnderWay) {
+  const int wanted = FindRecallable({});
+  ShardOptions options = ToyOptions();
+  options.wait_for_pages = false;
+  ToyGroup group({}, 2, options);
+  group.OnEach([&](ToyRank& rank, int) { Prefill(rank); });
+  group.pages().HoldResults(true);
+  group.OnEach([&](ToyRank& rank, int) {
+    ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    ASSERT_PB_OK(rank.Fork(kSequence, 8, ToyPolicy()));
+  });
+  group.pages().HoldResults(false);
+  group.OnEach([&](ToyRank& rank, int) {
+    for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({8}, 1, wanted));
+    EXPECT_TRUE(Attends(rank, 8, 0, wanted));
+    EXPECT_EQ(rank.FirstWrongRow(8), "");
+    EXPECT_EQ(rank.shard().stats().misses, 0U);
   });
 }
 

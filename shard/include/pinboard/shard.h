@@ -158,7 +158,8 @@ class Shard {
   virtual Result<std::vector<StepEntryResult>> EndStep() = 0;
 
   /// [collective] Scores and plans at the present length of each sequence; block tables must stay
-  /// the same for the planned rows until CommitRound. Changes nothing that is attended.
+  /// the same for the planned rows until CommitRound. Agreed ring replacements become visible; from
+  /// here to CommitRound the rings of these sequences stand still, and nothing attended changes.
   struct RoundEntry {
     std::uint64_t sequence = 0;
     std::span<const std::int32_t> block_table;  // valid during the call

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "base/fixed_point.h"
@@ -33,18 +34,37 @@ struct AttentionInput {
       rank_queries.insert(rank_queries.end(), from,
                           from + std::ptrdiff_t{local} * cache.shape().key_dim);
     }
-    AttentionScoreArgs args{cache.view(),        cache.shape(),   cache.block_size(),
-                            cache.block_table(), row_positions,   first_row,
-                            rank_queries,        query_positions, local,
-                            query_heads,         scale,           pool};
+    AttentionScoreArgs args{cache.view(),
+                            cache.shape(),
+                            cache.block_size(),
+                            cache.block_table(),
+                            row_positions,
+                            ring_rows,
+                            order,
+                            rank_queries,
+                            query_positions,
+                            local,
+                            query_heads,
+                            scale,
+                            pool};
     args.cache.key.base += rank * local / group * cache.view().key.head_stride;
     args.shape.kv_heads = std::max(1, cache.shape().kv_heads / tp);
     return args;
   }
 
   PagedCache cache;
+  /// Rows by position; call after row_positions are set.
+  void SortRows() {
+    order.resize(row_positions.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+      return row_positions[a] < row_positions[b];
+    });
+  }
+
   std::vector<std::int32_t> row_positions;
-  int first_row = 0;
+  int ring_rows = 0;
+  std::vector<std::int32_t> order;
   std::vector<float> queries;
   std::vector<std::int32_t> query_positions;
   int query_heads = 0;
@@ -55,15 +75,16 @@ struct AttentionInput {
 inline AttentionInput RandomAttentionInput(const CacheCase& c, SeededRandom& random) {
   const int rows = random.Int(1, 200);
   AttentionInput in(c, rows, random);
-  in.first_row = random.Pick<int>({0, 0, std::min(16, rows), rows});
+  in.ring_rows = random.Pick<int>({0, 0, std::min(16, rows), rows});
   int position = random.Int(0, 5);
-  for (int r = in.first_row; r < rows; ++r) {
+  for (int r = in.ring_rows; r < rows; ++r) {
     in.row_positions.push_back(position);
     position += random.Int(1, 4);
   }
-  std::vector<std::int32_t> ring(static_cast<std::size_t>(in.first_row));
+  std::vector<std::int32_t> ring(static_cast<std::size_t>(in.ring_rows));
   for (auto& row_position : ring) row_position = random.Int(0, position);
   in.row_positions.insert(in.row_positions.begin(), ring.begin(), ring.end());
+  in.SortRows();
   // A window that ends at the last row, one in the middle of the rows, one longer than they are.
   const int window = random.Pick<int>({1, 7, 64, rows + 9});
   const int last = random.Pick<int>({position, position / 2});
@@ -79,7 +100,7 @@ inline AttentionInput RandomAttentionInput(const CacheCase& c, SeededRandom& ran
 }
 
 struct ExactAttention {
-  std::vector<double> share;  // [rows - first_row]: A
+  std::vector<double> share;  // [rows]: A, by position
   double logit_error = 0.0;   // the most a float logit is off by: attention_score_core.h
 };
 
@@ -113,10 +134,10 @@ inline ExactAttention NaiveAttention(const AttentionInput& in) {
       for (int r = 0; r < in.rows(); ++r) mean[r] += weight[r] / denominator;
     }
   }
-  for (int r = in.first_row; r < in.rows(); ++r) {
+  for (int i = 0; i < in.rows(); ++i) {
     double sum = 0;
-    for (int near = r - in.pool / 2; near <= r + in.pool / 2; ++near) {
-      if (near >= in.first_row && near < in.rows()) sum += mean[near];
+    for (int near = i - in.pool / 2; near <= i + in.pool / 2; ++near) {
+      if (near >= 0 && near < in.rows()) sum += mean[in.order[near]];
     }
     exact.share.push_back(sum / in.pool / static_cast<double>(in.query_positions.size()) /
                           in.query_heads);
@@ -126,7 +147,7 @@ inline ExactAttention NaiveAttention(const AttentionInput& in) {
 
 template <typename ScoreFn>
 std::vector<std::int32_t> MergedAttention(ScoreFn score, const AttentionInput& in, int tp) {
-  std::vector<std::int32_t> merged(static_cast<std::size_t>(in.rows() - in.first_row), 0);
+  std::vector<std::int32_t> merged(static_cast<std::size_t>(in.rows()), 0);
   std::vector<float> queries;
   for (int rank = 0; rank < tp; ++rank) {
     std::vector<std::int32_t> share(merged.size());
