@@ -45,6 +45,10 @@ void RecallPlan::Remove(std::uint32_t page) {
   pages_.erase(at);
 }
 
+void RecallPlan::GrowRing(int ring_pages) {
+  ring_.resize(std::max(ring_.size(), static_cast<std::size_t>(ring_pages)), kEmptySlot);
+}
+
 void RecallPlan::Place(std::uint32_t page, int ring_slot) { ring_[ring_slot] = page; }
 
 std::vector<std::uint32_t> RecallPlan::Update(absl::Span<const std::int32_t> scores,

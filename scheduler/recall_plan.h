@@ -38,7 +38,10 @@ class RecallPlan {
   void Add(std::uint32_t page);
   void Remove(std::uint32_t page);
 
-  /// Fills a ring slot outside of the recall path (first compaction).
+  /// Adds slots, never filled, to the ring; nothing where it has as many.
+  void GrowRing(int ring_pages);
+
+  /// Fills a ring slot outside of the recall path (in a round).
   void Place(std::uint32_t page, int ring_slot);
 
   /// The band's live pages, ascending: the order of `scores` in Update and of the digests scored.

@@ -12,6 +12,7 @@ namespace pinboard::scheduler {
 namespace {
 
 constexpr std::int64_t kBillion = 1'000'000'000;
+constexpr int kMaxCap = 1 << 24;
 
 /// Shares are taken in billionths, so that 0.1 of 4095 is the same integer on every machine.
 std::int64_t Billionths(double share) {
@@ -33,6 +34,13 @@ int Blocks(std::int64_t rows, int block_size) {
 int WholeBlocksOfPages(int pages, int block_size) {
   const int pages_per_block = block_size / kPageRows;
   return pages / pages_per_block * pages_per_block;
+}
+
+int RowsAllowed(const BudgetOptions& options, const SequenceSnapshot& sequence) {
+  if (options.cap > 0) return options.cap;
+  if (!options.of_generated) return RoundedShare(options.budget, sequence.length);
+  return sequence.prompt_rows +
+         RoundedShare(options.budget, sequence.length - sequence.prompt_rows);
 }
 
 RoundPlan KeepEverything(const SequenceSnapshot& sequence) {
@@ -57,6 +65,10 @@ absl::Status Validate(const BudgetOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("recall_pages is ", options.recall_pages, ": it must lie in [0, 1024]"));
   }
+  if (options.cap < 0 || options.cap > kMaxCap) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cap is ", options.cap, ": it must lie in [0, ", kMaxCap, "] rows"));
+  }
   return absl::OkStatus();
 }
 
@@ -66,7 +78,7 @@ int WholeShare(double share, int count) {
 
 RoundPlan PlanRound(const BudgetOptions& options, const SequenceSnapshot& sequence) {
   const int candidates = sequence.rows - sequence.ring_rows;
-  const int keep = std::max(RoundedShare(options.budget, sequence.length), sequence.protected_rows);
+  const int keep = std::max(RowsAllowed(options, sequence), sequence.protected_rows);
   if (keep >= candidates) return KeepEverything(sequence);
 
   RoundPlan plan{.compress = true, .keep_rows = keep};
@@ -74,17 +86,15 @@ RoundPlan PlanRound(const BudgetOptions& options, const SequenceSnapshot& sequen
     plan.band_pages =
         std::min(WholePages(options.band, sequence.length), (sequence.length - keep) / kPageRows);
   }
-  if (sequence.ring_rows > 0) {
-    plan.ring_pages = sequence.ring_rows / kPageRows;
-  } else {
-    const int fillable = std::min(plan.band_pages, (candidates - keep) / kPageRows);
-    plan.ring_pages =
-        WholeBlocksOfPages(std::min(options.recall_pages, fillable), sequence.block_size);
-  }
-  const std::int64_t rows_after = std::int64_t{plan.ring_pages} * kPageRows + keep;
-  const bool frees_a_block =
-      Blocks(rows_after, sequence.block_size) < Blocks(sequence.rows, sequence.block_size);
-  return frees_a_block ? plan : KeepEverything(sequence);
+  const int ring_now = sequence.ring_rows / kPageRows;
+  const int fillable = std::min(plan.band_pages, ring_now + (candidates - keep) / kPageRows);
+  const int freeing =
+      ((Blocks(sequence.rows, sequence.block_size) - 1) * sequence.block_size - keep);
+  if (freeing < sequence.ring_rows) return KeepEverything(sequence);
+  plan.ring_pages = std::max(
+      ring_now, WholeBlocksOfPages(std::min({options.recall_pages, fillable, freeing / kPageRows}),
+                                   sequence.block_size));
+  return plan;
 }
 
 }  // namespace pinboard::scheduler

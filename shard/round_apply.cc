@@ -32,7 +32,7 @@ class Applier {
         plan_(plan),
         block_table_(block_table),
         state_(context.sequences.at(plan.sequence)),
-        ring_rows_(state_.ring_rows > 0 ? state_.ring_rows : plan.counts.ring_pages * kPageRows) {}
+        ring_rows_(plan.counts.ring_pages * kPageRows) {}
 
   absl::Status Run(RoundOutcome* outcome) {
     for (std::size_t l = 0; l < plan_.layers.size(); ++l) {
@@ -60,7 +60,7 @@ class Applier {
   absl::Status ApplyLayer(int l) {
     LayerState& layer = state_.layers[l];
     LayerPlan& plan = plan_.layers[l];
-    if (state_.ring_rows == 0) StartRing(layer);
+    layer.recall.GrowRing(plan_.counts.ring_pages);
     std::vector<SealedPage> sealed;
     for (const auto& page : plan.band.publish) {
       PB_ASSIGN_OR_RETURN(auto one, Seal(l, page));
@@ -82,13 +82,6 @@ class Applier {
       published_.push_back(std::move(page.lease));
     }
     return absl::OkStatus();
-  }
-
-  /// The ring's size is fixed by the first round that has one; pages of earlier rounds take part.
-  void StartRing(LayerState& layer) const {
-    const std::vector<std::uint32_t> pages = layer.recall.pages();
-    layer.recall = scheduler::RecallPlan(ring_rows_ / kPageRows);
-    for (const std::uint32_t page : pages) layer.recall.Add(page);
   }
 
   absl::StatusOr<SealedPage> Seal(int l, const scheduler::NewPage& page) {

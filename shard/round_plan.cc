@@ -125,13 +125,12 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
   PB_ASSIGN_OR_RETURN(
       const std::vector<std::size_t> loose,
       SelectKept(state, signals.order, keep_score, rows.is_protected, counts.keep_rows, plan));
-  const bool first = state.ring_rows == 0;
-  if (first) {
-    plan->ring_slots.resize(counts.ring_pages);
-    std::iota(plan->ring_slots.begin(), plan->ring_slots.end(), 0);
+  const std::vector<int> retired = plan->ring_slots;
+  for (int slot = state.ring_rows / kPageRows; slot < counts.ring_pages; ++slot) {
+    plan->ring_slots.push_back(slot);
   }
   // At least a page for each slot: a retired page leaves 16 rows, of which some are kept, and for
-  // each of those another row is not.
+  // each of those another row is not; the ring grows by no more than is evicted besides.
   const int slots = static_cast<int>(plan->ring_slots.size());
   const int loose_pages = static_cast<int>(loose.size()) / kPageRows;
   const int band = std::max(slots, std::min(counts.band_pages, loose_pages)) * kPageRows;
@@ -148,24 +147,10 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
         {signals.order[loose[i]], rows.positions[loose[i]], BandValue(band_score[loose[i]])});
   }
   plan->band =
-      scheduler::PlanBand(ExistingPages(layer, first ? absl::Span<const int>() : plan->ring_slots),
-                          borderline, counts.band_pages, slots);
+      scheduler::PlanBand(ExistingPages(layer, retired), borderline, counts.band_pages, slots);
   plan->dropped = static_cast<std::int64_t>(loose.size()) -
                   static_cast<std::int64_t>(plan->band.publish.size()) * kPageRows;
   return absl::OkStatus();
-}
-
-/// Every slot of a ring is valid in every layer, so one layer with too few new pages leaves all
-/// without.
-void FitRing(const SequenceState& state, SequencePlan& plan) {
-  if (state.ring_rows > 0) return;
-  const auto ring_pages = static_cast<std::size_t>(plan.counts.ring_pages);
-  const bool fits =
-      std::all_of(plan.layers.begin(), plan.layers.end(),
-                  [&](const LayerPlan& layer) { return layer.band.fill.size() == ring_pages; });
-  if (fits) return;
-  plan.counts.ring_pages = 0;
-  for (LayerPlan& layer : plan.layers) layer.ring_slots.clear();
 }
 
 std::uint64_t HashPlan(const RoundInProgress& round) {
@@ -225,8 +210,12 @@ absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t n
     plan.length = state.length;
     if (!state.policy.keeps_all()) {
       plan.counts = scheduler::PlanRound(
-          state.budget, {state.length, state.rows, state.ring_rows, ProtectedRows(state),
-                         context.options.model.block_size});
+          state.budget, {.length = state.length,
+                         .rows = state.rows,
+                         .ring_rows = state.ring_rows,
+                         .prompt_rows = std::min(state.prompt_tokens, state.length),
+                         .protected_rows = ProtectedRows(state),
+                         .block_size = context.options.model.block_size});
     }
     if (plan.counts.compress) {
       compressed.push_back(round.sequences.size());
@@ -251,7 +240,6 @@ absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t n
         PB_RETURN_IF_ERROR(PlanLayer(*requests[i].state, static_cast<int>(l), plan.counts,
                                      signals[i][l], &plan.layers[l]));
       }
-      FitRing(*requests[i].state, plan);
       LeaseSlabs(context, plan);
     }
   }

@@ -22,9 +22,9 @@ struct LayerPlan {
   std::vector<std::int32_t> information;  // [rows], merged E of every physical row
   kernels::InformationTotals totals;
   scheduler::BandPlan band;
-  /// Ring slots that get the pages band.fill, ascending: all in the first round that has a ring,
-  /// later those of which a row is kept. The pages that were there are retired: their other rows
-  /// are borderline or dropped like any.
+  /// Ring slots that get the pages band.fill, ascending: those of which a row is kept, and those
+  /// that are new. The pages that were there are retired: their other rows are borderline or
+  /// dropped like any.
   std::vector<int> ring_slots;
   std::int64_t dropped = 0;
 };

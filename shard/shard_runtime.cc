@@ -75,7 +75,12 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
 
   SequenceState state;
   PB_ASSIGN_OR_RETURN(state.policy, scheduler::MakePolicy(options.policy, method));
-  state.budget = {options.budget, options.band, options.recall_pages, context_.store != nullptr};
+  state.budget = {.budget = options.budget,
+                  .band = options.band,
+                  .recall_pages = options.recall_pages,
+                  .offload = context_.store != nullptr,
+                  .of_generated = options.budget_of_generated,
+                  .cap = options.cap};
   PB_RETURN_IF_ERROR(scheduler::Validate(state.budget));
   if (state.policy.queries == AttentionQueries::kAll && !context_.options.observe_all_queries) {
     return absl::FailedPreconditionError(

@@ -52,6 +52,12 @@ constexpr std::array kOptions = {
               [](Text v, Options* o) { return SetReal(v, &o->near_share); }},
     ArmOption{"window", true, false, [](Text v, Options* o) { return SetInt(v, &o->window); }},
     ArmOption{"seed", true, true, [](Text v, Options* o) { return SetInt(v, &o->seed); }},
+    ArmOption{"ratio", true, false,
+              [](Text v, Options* o) {
+                o->budget_of_generated = true;
+                return SetReal(v, &o->budget);
+              }},
+    ArmOption{"cap", true, false, [](Text v, Options* o) { return SetInt(v, &o->cap); }},
     ArmOption{"budget", false, false, [](Text v, Options* o) { return SetReal(v, &o->budget); }},
     ArmOption{"band", false, false, [](Text v, Options* o) { return SetReal(v, &o->band); }},
     ArmOption{"recall-pages", false, false,
@@ -70,7 +76,7 @@ absl::Status ApplyOption(const std::string& text, const std::vector<std::string>
     if (parts.first != option.name) continue;
     PB_RETURN_IF_ERROR(option.set(parts.second, &arm->options));
     if (option.in_label) absl::StrAppend(&arm->policy, ":", text);
-    *own_budget |= parts.first == "budget";
+    *own_budget |= parts.first == "budget" || parts.first == "ratio" || parts.first == "cap";
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat("'", parts.first, "' is no option of ",
@@ -100,8 +106,10 @@ absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& def
     PB_RETURN_IF_ERROR(ApplyOption(pieces[i], spec.reads, &arm, own_budget));
   }
   PB_ASSIGN_OR_RETURN(spec, MakeSpec(arm.options));
-  PB_RETURN_IF_ERROR(
-      scheduler::Validate({arm.options.budget, arm.options.band, arm.options.recall_pages}));
+  PB_RETURN_IF_ERROR(scheduler::Validate({.budget = arm.options.budget,
+                                          .band = arm.options.band,
+                                          .recall_pages = arm.options.recall_pages,
+                                          .cap = arm.options.cap}));
   arm.options.near_share = spec.near_share;
   arm.keeps_all = spec.keeps_all();
   arm.protects_prompt = spec.protect_prompt;

@@ -4,14 +4,22 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 
 namespace pinboard::app {
+
+/// Questions about what was said so many rounds before the end.
+struct RoundsAgo {
+  std::int64_t questions = 0;
+  std::int64_t correct = 0;
+};
 
 struct ArmResult {
   std::int64_t contexts = 0;
   std::int64_t context_tokens = 0;
   std::int64_t questions = 0;
-  std::int64_t correct = 0;  // every token of the answer right
+  std::int64_t correct = 0;                // every token of the answer right
+  std::map<int, RoundsAgo> by_rounds_ago;  // decoding: of the questions that say when
 
   /// KL(full || this arm), nats, over the distributions after each continuation token.
   double kl_sum = 0.0;
@@ -20,7 +28,8 @@ struct ArmResult {
   double nll_sum = 0.0;
   std::int64_t nll_tokens = 0;
 
-  /// Right after compression. Rows are summed over the layers; bytes over layers and ranks.
+  /// Right after the last compression; decoding: borderline and dropped rows of all rounds. Rows
+  /// are summed over the layers; bytes over layers and ranks.
   std::int64_t kept = 0;
   std::int64_t borderline = 0;
   std::int64_t dropped = 0;
@@ -28,7 +37,8 @@ struct ArmResult {
   std::int64_t resident_kv_bytes = 0;
   std::int64_t digest_bytes = 0;
   std::int64_t workspace_bytes = 0;  // high-water mark of the run so far
-  /// Contexts whose round kept everything because a rank was late or the plans differed.
+  std::int64_t rounds = 0;           // decoding: that were applied
+  /// Rounds that kept everything because a rank was late or the plans differed.
   std::int64_t rounds_kept_all = 0;
   std::int64_t keepset_mismatches = 0;
 

@@ -3,11 +3,9 @@
 #include "app/generate/generation.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "base/page.h"
 #include "base/status_macros.h"
 
 namespace pinboard::app {
@@ -17,17 +15,14 @@ namespace {
 class Generator {
  public:
   Generator(RankSession& session, const GenerationOptions& options)
-      : session_(session),
-        options_(options),
-        first_round_length_(FirstRoundLength(options)),
-        sequence_(session.NewSequence()) {}
+      : session_(session), options_(options), sequence_(session.NewSequence()) {}
 
   absl::StatusOr<std::int32_t> Start(absl::Span<const std::int32_t> prompt) {
     SequenceOptions sequence = options_.sequence;
     sequence.prompt_tokens = static_cast<int>(prompt.size());
     PB_RETURN_IF_ERROR(session_.engine().AddSequence(sequence_, sequence));
     PB_ASSIGN_OR_RETURN(const engine::StepOutput output, session_.Prefill(sequence_, prompt));
-    PB_RETURN_IF_ERROR(CompressWhereLongEnough());
+    PB_RETURN_IF_ERROR(Compress());
     return output.candidates.front().id;
   }
 
@@ -35,7 +30,7 @@ class Generator {
     PB_ASSIGN_OR_RETURN(const auto outputs,
                         session_.Step({{.sequence = sequence_, .tokens = {&id, 1}}}));
     if (++tokens_since_round_ >= options_.round_every) {
-      PB_RETURN_IF_ERROR(CompressWhereLongEnough());
+      PB_RETURN_IF_ERROR(Compress());
     }
     return outputs.front().candidates.front().id;
   }
@@ -50,8 +45,7 @@ class Generator {
   }
 
  private:
-  absl::Status CompressWhereLongEnough() {
-    if (session_.engine().Length(sequence_) < first_round_length_) return absl::OkStatus();
+  absl::Status Compress() {
     PB_ASSIGN_OR_RETURN(const auto outcomes, session_.engine().Compress({sequence_}));
     rounds_ += outcomes.front().applied ? 1 : 0;
     tokens_since_round_ = 0;
@@ -60,19 +54,12 @@ class Generator {
 
   RankSession& session_;
   const GenerationOptions& options_;
-  const int first_round_length_;
   const std::uint64_t sequence_;
   int tokens_since_round_ = 0;
   int rounds_ = 0;
 };
 
 }  // namespace
-
-int FirstRoundLength(const GenerationOptions& options) {
-  const SequenceOptions& sequence = options.sequence;
-  if (!options.has_service || sequence.band <= 0 || sequence.recall_pages == 0) return 0;
-  return static_cast<int>(std::ceil(sequence.recall_pages * kPageRows / sequence.band));
-}
 
 int CacheBlocksNeeded(std::size_t prompt_tokens, int max_tokens, int block_size) {
   return static_cast<int>((prompt_tokens + max_tokens + block_size - 1) / block_size);

@@ -17,8 +17,7 @@ namespace pinboard::app {
 struct GenerationOptions {
   SequenceOptions sequence;  // prompt_tokens is set from the prompt
   int max_tokens = 256;
-  int round_every = 256;     // generated tokens between compressions
-  bool has_service = false;  // pages can be recalled
+  int round_every = 256;  // generated tokens between compressions
 };
 
 struct Generation {
@@ -31,10 +30,6 @@ struct Generation {
   double prefill_seconds = 0.0;
   double decode_seconds = 0.0;
 };
-
-/// The length from which rounds are made. The ring is as large as the first round can fill it, so
-/// the first one waits until the band fills all of it; without recall none has to wait.
-int FirstRoundLength(const GenerationOptions& options);
 
 /// Told of each token as it is produced, on every rank.
 using OnToken = std::function<absl::Status(std::int32_t id)>;

@@ -5,7 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "app/eval/evaluation.h"
+#include "app/eval/decode_evaluation.h"
+#include "app/eval/prefill_evaluation.h"
 #include "app/pinboard/commands.h"
 #include "app/pinboard/common_flags.h"
 #include "app/report/output_file.h"
@@ -27,19 +28,24 @@ constexpr char kUsage[] =
   pinboard eval --model DIR --suite my.jsonl --policy snapkv,infokv:fusion=max:band=0 \
     --budget 0.1 --service none --json -
 
-Each context is prefilled once; each arm (a policy at a budget) compresses a copy of it before it
-sees a question, answers every question by greedy decoding from that, and is scored on the
-continuation against the full cache. A table goes to standard output.
+With --mode prefill each context is prefilled once; each arm (a policy at a budget) compresses a
+copy of it before it sees a question, answers every question by greedy decoding from that, and is
+scored on the continuation against the full cache. With --mode decode each arm is fed the context
+behind its prompt as if it had generated it, compresses every --every tokens, and is asked at the
+end.
+A table goes to standard output.
 
 A policy may carry options of its own: POLICY:OPTION=VALUE[:OPTION=VALUE...], of window, budget,
-band and recall-pages; infokv and pinboard also fusion, alpha and tau; pinboard near-share (of its
+ratio (a budget as a share of what follows the prompt), cap (rows kept, whatever the length), band
+and recall-pages; infokv and pinboard also fusion, alpha and tau; pinboard near-share (of its
 band: ranked like what is kept); random seed. Policies: full, random, recency,
 random-prompt, recency-prompt, snapkv, h2o, infokv, pinboard.
 
-A line of a suite: {"context": T, "continuation": T, "questions": [{"prompt": T, "answer": T}]},
-T a list of token ids or a string; "prompt": T beside them comes before the context, and is what
-random-prompt and recency-prompt never evict.
-builtin:said-once and builtin:said-once-dev come with Pinboard.
+A line of a suite: {"context": T, "continuation": T, "questions": [{"prompt": T, "answer": T,
+"tokens_ago": N}]}, T a list of token ids or a string; "prompt": T beside them comes before the
+context, and is what random-prompt and recency-prompt never evict; tokens_ago (may be left out) is
+how far from the context's end the answer was said. Pinboard brings builtin:said-once,
+builtin:decode, and for tuning builtin:said-once-dev and builtin:decode-dev.
 
 )";
 
@@ -53,8 +59,12 @@ struct EvalFlags {
   std::string policies = "full,snapkv,infokv,pinboard";
   std::string budgets = "0.1";
   std::string json;
+  std::string mode = "prefill";
+  int every = 64;
   int limit_contexts = 0;
   bool census = false;
+
+  bool decodes() const { return mode == "decode"; }
 };
 
 FlagTable MakeTable(EvalFlags* flags) {
@@ -63,8 +73,13 @@ FlagTable MakeTable(EvalFlags* flags) {
   table.Section("What is measured");
   table.Text("suite", "FILE", "A .jsonl file, or builtin:NAME.", &flags->suite);
   table.Text("policy", "P[,P...]", "Policies, compared side by side.", &flags->policies);
-  table.Text("budget", "B[,B...]", "Rows kept, as a share of the context, in (0, 1].",
+  table.Text("budget", "B[,B...]", "Rows kept, as a share of the length so far, in (0, 1].",
              &flags->budgets);
+  table.Text("mode", "MODE",
+             "prefill: one compression after the context; decode: one every --every.",
+             &flags->mode);
+  table.Int("every", "N", "Tokens of the context from round to round, with --mode decode.", 1,
+            1 << 20, &flags->every);
   AddMethodFlags(&table, &flags->method);
   table.Int("limit-contexts", "N", "Stop after N contexts; 0: all.", 0, 1 << 30,
             &flags->limit_contexts);
@@ -102,6 +117,10 @@ absl::Status CheckPrompts(absl::Span<const Arm> arms, absl::Span<const SuiteItem
 
 absl::Status Validate(const EvalFlags& flags) {
   PB_RETURN_IF_ERROR(CheckCommon(flags.common));
+  if (flags.mode != "prefill" && flags.mode != "decode") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--mode is '", flags.mode, "': use prefill or decode"));
+  }
   PB_ASSIGN_OR_RETURN(
       const std::vector<Arm> arms,
       ParseArms(flags.policies, flags.budgets, flags.method, flags.common.service != "none"));
@@ -113,7 +132,9 @@ absl::Status Validate(const EvalFlags& flags) {
 SessionOptions MakeSessionOptions(const EvalFlags& flags, absl::Span<const SuiteItem> items,
                                   absl::Span<const Arm> arms) {
   SessionOptions options = ToSessionOptions(flags.common);
-  options.cache_blocks = CacheBlocksNeeded(items, flags.common.block_size);
+  options.cache_blocks = flags.decodes()
+                             ? DecodeEvaluation::CacheBlocksNeeded(items, flags.common.block_size)
+                             : PrefillEvaluation::CacheBlocksNeeded(items, flags.common.block_size);
   options.observe_all_queries = std::any_of(
       arms.begin(), arms.end(), [](const Arm& arm) { return arm.looks_at_all_queries; });
   options.wait_for_pages = true;
@@ -126,6 +147,7 @@ absl::Status Report(const EvalFlags& flags, RankSession& session, const Evaluati
   EvalResults results;
   results.model = flags.common.model;
   results.suite = flags.suite;
+  results.round_every = flags.decodes() ? flags.every : 0;
   results.tp = flags.common.tp;
   results.block_size = flags.common.block_size;
   results.has_service = session.rank().store != nullptr;
@@ -137,24 +159,35 @@ absl::Status Report(const EvalFlags& flags, RankSession& session, const Evaluati
   return flags.json.empty() ? absl::OkStatus() : WriteOutput(flags.json, ResultsJson(results));
 }
 
+std::unique_ptr<Evaluation> MakeEvaluation(const EvalFlags& flags, RankSession* session,
+                                           const std::vector<Arm>& arms,
+                                           const Evaluation::Progress& progress) {
+  if (!flags.decodes()) return std::make_unique<PrefillEvaluation>(session, arms, progress);
+  return std::make_unique<DecodeEvaluation>(session, arms, flags.every, progress);
+}
+
 absl::Status RunEval(const EvalFlags& flags, const RankContext& rank) {
   PB_ASSIGN_OR_RETURN(const std::vector<SuiteItem> items, LoadItems(flags));
-  PB_ASSIGN_OR_RETURN(std::vector<Arm> arms, ParseArms(flags.policies, flags.budgets, flags.method,
-                                                       rank.store != nullptr));
+  PB_ASSIGN_OR_RETURN(const std::vector<Arm> arms, ParseArms(flags.policies, flags.budgets,
+                                                             flags.method, rank.store != nullptr));
   PB_ASSIGN_OR_RETURN(auto session,
                       RankSession::Open(MakeSessionOptions(flags, items, arms), rank));
   ProgressLine progress(session->is_first());
-  std::size_t context = 0;
-  Evaluation evaluation(session.get(), std::move(arms), [&](const Arm& arm, const ArmResult& r) {
-    progress.Show(absl::StrFormat("context %d of %d: %s at %g %%: %d of %d questions so far",
-                                  context + 1, items.size(), arm.policy, 100 * arm.options.budget,
+  const auto show = [&](const Arm& arm, const ArmResult& r) {
+    progress.Show(absl::StrFormat("%d of %d contexts: %s at %g %%: %d of %d questions so far",
+                                  r.contexts, items.size(), arm.policy, 100 * arm.options.budget,
                                   r.correct, r.questions));
-  });
-  for (; context < items.size(); ++context) {
-    PB_RETURN_IF_ERROR(evaluation.Measure(items[context]));
+  };
+  const std::unique_ptr<Evaluation> evaluation = MakeEvaluation(flags, session.get(), arms, show);
+  auto left = absl::MakeConstSpan(items);
+  while (!left.empty()) {
+    const auto now =
+        left.first(std::min<std::size_t>(left.size(), evaluation->contexts_together()));
+    PB_RETURN_IF_ERROR(evaluation->Measure(now));
+    left.remove_prefix(now.size());
   }
   progress.Clear();
-  return session->is_first() ? Report(flags, *session, evaluation) : absl::OkStatus();
+  return session->is_first() ? Report(flags, *session, *evaluation) : absl::OkStatus();
 }
 
 /// A service nobody would use is not started.

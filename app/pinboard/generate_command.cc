@@ -28,9 +28,8 @@ constexpr char kUsage[] =
   pinboard generate --model DIR --prompt-file long.txt --budget 0.1 --tp 2 --stats
   pinboard generate --model DIR --ids 0,17,305 --json -
 
-The text goes to standard output as it is made. Once the text is long enough to fill the ring of
-recalled pages, and every --every tokens after that, the cache is compressed to --budget of the
-length; pages come back when they matter, and are never waited for.
+The text goes to standard output as it is made. After the prompt and every --every tokens the cache
+is compressed to --budget of the length; pages come back when they matter, and are never waited for.
 
 )";
 
@@ -195,7 +194,6 @@ absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
   options.sequence = flags.method;
   options.max_tokens = flags.max_tokens;
   options.round_every = flags.every;
-  options.has_service = rank.store != nullptr;
   TextOutput output(flags, tokenizer, session->is_first());
   PB_ASSIGN_OR_RETURN(
       const Generation made,

@@ -15,6 +15,26 @@ Json Ratio(double sum, std::int64_t count) {
 
 Json Ratio(std::int64_t sum, std::int64_t count) { return Ratio(static_cast<double>(sum), count); }
 
+Json RoundsAgoKeys(const ArmResult& r) {
+  Json keys = Json::array();
+  for (const auto& [rounds, group] : r.by_rounds_ago) keys.push_back(rounds);
+  return keys;
+}
+
+Json RoundsAgoRecall(const ArmResult& r) {
+  Json shares = Json::array();
+  for (const auto& [rounds, group] : r.by_rounds_ago) {
+    shares.push_back(Ratio(group.correct, group.questions));
+  }
+  return shares;
+}
+
+Json RoundsAgoQuestions(const ArmResult& r) {
+  Json counts = Json::array();
+  for (const auto& [rounds, group] : r.by_rounds_ago) counts.push_back(group.questions);
+  return counts;
+}
+
 Json ObjectOf(const EvalResults& run, const Arm& arm, const ArmResult& r, double budget) {
   return Json{
       {"policy", arm.policy},
@@ -46,6 +66,14 @@ Json ObjectOf(const EvalResults& run, const Arm& arm, const ArmResult& r, double
       {"tau", arm.options.tau},
       {"window", arm.options.window},
       {"seed", arm.options.seed},
+      {"cap", arm.options.cap},
+      {"of_generated", arm.options.budget_of_generated},
+      {"mode", run.round_every > 0 ? "decode" : "prefill"},
+      {"every", run.round_every},
+      {"rounds", Ratio(r.rounds, r.contexts)},
+      {"rounds_ago", RoundsAgoKeys(r)},
+      {"recall_by_rounds_ago", RoundsAgoRecall(r)},
+      {"questions_by_rounds_ago", RoundsAgoQuestions(r)},
       {"model", run.model},
       {"suite", run.suite},
       {"service", run.has_service},

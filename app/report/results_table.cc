@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
+#include <set>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +22,22 @@ std::string Real(double sum, std::int64_t count, int digits) {
 
 std::string Percent(double sum, double count) {
   return count > 0 ? absl::StrFormat("%.1f %%", 100.0 * sum / count) : "-";
+}
+
+/// How many rounds ago answers were said, the longest first.
+std::vector<int> RoundsAgoOf(const EvalResults& run) {
+  std::set<int, std::greater<>> rounds;
+  for (const ArmResult& r : run.results) {
+    for (const auto& [ago, group] : r.by_rounds_ago) rounds.insert(ago);
+  }
+  return {rounds.begin(), rounds.end()};
+}
+
+std::string AnsweredOf(const ArmResult& r, int rounds_ago) {
+  const auto group = r.by_rounds_ago.find(rounds_ago);
+  if (group == r.by_rounds_ago.end()) return "-";
+  return Percent(static_cast<double>(group->second.correct),
+                 static_cast<double>(group->second.questions));
 }
 
 Row RowOf(const EvalResults& run, const Arm& arm, const ArmResult& r) {
@@ -82,19 +100,29 @@ std::string ResultsTable(const EvalResults& results) {
   for (std::size_t i = 0; i < results.arms.size(); ++i) {
     rows.push_back(RowOf(results, results.arms[i], results.results[i]));
   }
+  for (const int ago : RoundsAgoOf(results)) {
+    rows.front().push_back(absl::StrCat(ago, " ago"));
+    for (std::size_t i = 0; i < results.results.size(); ++i) {
+      rows[i + 1].push_back(AnsweredOf(results.results[i], ago));
+    }
+  }
   const ArmResult& any = results.results.front();
   return absl::StrCat(
-      absl::StrFormat("%s, %s, tp %d: %d contexts of %s tokens, %d questions\n", results.model,
+      absl::StrFormat("%s, %s, tp %d: %d contexts of %s tokens, %d questions%s\n", results.model,
                       results.suite, results.tp, any.contexts,
-                      Real(static_cast<double>(any.context_tokens), any.contexts, 0),
-                      any.questions),
+                      Real(static_cast<double>(any.context_tokens), any.contexts, 0), any.questions,
+                      results.round_every > 0 ? absl::StrCat("; decoded, a round every ",
+                                                             results.round_every, " tokens")
+                                              : ""),
       Aligned(rows), Warnings(results),
       "GPU KiB: kept rows, ring and digests of one context, all layers and ranks; share: of the "
       "full cache.\n"
       "answered: questions with every token right. KL(full || compressed) and NLL: nats per "
       "continuation token.\n"
       "recalled: pages, per layer; churn: of the ring in a step; lag: steps from wanted to "
-      "visible.\n");
+      "visible.\n",
+      results.round_every > 0 ? "N ago: answered, of what was said N rounds before the end.\n"
+                              : "");
 }
 
 }  // namespace pinboard::app

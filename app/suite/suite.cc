@@ -35,12 +35,12 @@ class LineReader {
     if (object.contains("continuation")) {
       PB_ASSIGN_OR_RETURN(item.continuation, Ids(object["continuation"], "continuation", false));
     }
-    PB_ASSIGN_OR_RETURN(item.questions, Questions(object));
+    PB_ASSIGN_OR_RETURN(item.questions, Questions(object, static_cast<int>(item.context.size())));
     return item;
   }
 
  private:
-  absl::StatusOr<std::vector<Question>> Questions(const Json& object) const {
+  absl::StatusOr<std::vector<Question>> Questions(const Json& object, int context_tokens) const {
     std::vector<Question> questions;
     const auto found = object.find("questions");
     if (found == object.end()) return questions;
@@ -50,9 +50,21 @@ class LineReader {
       Question question;
       PB_ASSIGN_OR_RETURN(question.prompt, Tokens(entry, "prompt", false));
       PB_ASSIGN_OR_RETURN(question.answer, Tokens(entry, "answer", false));
+      PB_ASSIGN_OR_RETURN(question.tokens_ago, TokensAgo(entry, context_tokens));
       questions.push_back(std::move(question));
     }
     return questions;
+  }
+
+  static absl::StatusOr<int> TokensAgo(const Json& question, int context_tokens) {
+    const auto found = question.find("tokens_ago");
+    if (found == question.end()) return 0;
+    if (found->is_number_integer() && *found > 0 && *found < context_tokens) {
+      return found->get<int>();
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("tokens_ago is ", found->dump(), ": a whole number from 1 to ",
+                     context_tokens - 1, ", the context's tokens but the first"));
   }
 
   absl::StatusOr<std::vector<std::int32_t>> Tokens(const Json& object, const char* key,

@@ -17,6 +17,8 @@ namespace pinboard::app {
 struct Question {
   std::vector<std::int32_t> prompt;
   std::vector<std::int32_t> answer;  // what greedy decoding must produce, exactly
+  int tokens_ago =
+      0;  // from the end of the context back to the end of what answers it; 0: not told
 };
 
 struct SuiteItem {
@@ -37,10 +39,11 @@ struct SuiteVocabulary {
 };
 
 /// Reads one JSON object per line:
-///   {"prompt": T, "context": T, "continuation": T, "questions": [{"prompt": T, "answer": T}, ...]}
-/// where T is a list of token ids or a string. All but `context` may be left out; `prompt` is put
-/// in front of the context. Other keys are ignored; so are empty lines. Stops after `limit` items
-/// (0: no limit).
+///   {"prompt": T, "context": T, "continuation": T, "questions": [Q, ...]},
+///   Q {"prompt": T, "answer": T, "tokens_ago": N}
+/// where T is a list of token ids or a string. All but `context` and a question's prompt and answer
+/// may be left out; `prompt` is put in front of the context. Other keys are ignored; so are empty
+/// lines. Stops after `limit` items (0: no limit).
 ///
 /// InvalidArgument, one line that begins "name:line: ": not JSON, a part that is missing, empty or
 /// of another type, an id outside the vocabulary, or a suite without items.

@@ -92,8 +92,9 @@ TEST(Arms, MistakesAreNamed) {
   EXPECT_THAT(Refusal("", "0.1"), HasSubstr("unknown policy ''"));
   EXPECT_THAT(Refusal("infokv:fuson=max", "0.1"),
               HasSubstr("'fuson' is no option of infokv, which has fusion, alpha, tau, window"));
-  EXPECT_THAT(Refusal("snapkv:alpha=0.5", "0.1"),
-              HasSubstr("'alpha' is no option of snapkv, which has window, budget, band"));
+  EXPECT_THAT(
+      Refusal("snapkv:alpha=0.5", "0.1"),
+      HasSubstr("'alpha' is no option of snapkv, which has window, ratio, cap, budget, band"));
   EXPECT_THAT(Refusal("infokv:near-share=0.5", "0.1"), HasSubstr("is no option of infokv"));
   EXPECT_THAT(Refusal("infokv:fusion=min", "0.1"), HasSubstr("'min' is neither published nor max"));
   EXPECT_THAT(Refusal("infokv:alpha=2", "0.1"), HasSubstr("alpha is 2: it must lie in [0, 1]"));

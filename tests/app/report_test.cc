@@ -18,6 +18,7 @@
 namespace pinboard::app {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -125,6 +126,23 @@ TEST(ResultsTable, IsAlignedWithQualityBesideBytes) {
   EXPECT_THAT(lines[3], HasSubstr("10 %  40 %     32       31   32.0 %    90.0 %  0.0500"));
   EXPECT_THAT(lines[3], HasSubstr("5.0 %  1.2       3"));
   EXPECT_THAT(table, Not(HasSubstr("CAUTION")));
+}
+
+TEST(ResultsTable, OfADecodingSaysHowLongAgoWhatIsAnsweredWasSaid) {
+  EvalResults run = Example();
+  run.round_every = 64;
+  run.results[0].by_rounds_ago = {{1, {2, 2}}, {57, {4, 4}}};
+  run.results[1].by_rounds_ago = {{1, {2, 2}}, {57, {4, 1}}};
+  const std::vector<std::string> lines = absl::StrSplit(ResultsTable(run), '\n');
+  EXPECT_THAT(lines[0], HasSubstr("decoded, a round every 64 tokens"));
+  EXPECT_THAT(lines[1], EndsWith("57 ago    1 ago"));
+  EXPECT_THAT(lines[3], EndsWith("25.0 %  100.0 %"));
+  EXPECT_THAT(lines[4], EndsWith("-        -"));
+  const auto object = nlohmann::json::parse(ResultsJson(run))[2];
+  EXPECT_EQ(object["mode"], "decode");
+  EXPECT_EQ(object["rounds_ago"], nlohmann::json({1, 57}));
+  EXPECT_EQ(object["recall_by_rounds_ago"], nlohmann::json({1.0, 0.25}));
+  EXPECT_EQ(object["questions_by_rounds_ago"], nlohmann::json({2, 4}));
 }
 
 TEST(ResultsTable, SaysWhereAnArmWasNotCompressed) {

@@ -7,7 +7,8 @@
 #include <cmath>
 #include <random>
 
-#include "app/eval/evaluation.h"
+#include "app/eval/decode_evaluation.h"
+#include "app/eval/prefill_evaluation.h"
 #include "app/generate/generation.h"
 #include "app/session/model_files.h"
 #include "tests/app/session_group.h"
@@ -81,18 +82,36 @@ class Sessions : public ::testing::TestWithParam<const char*> {
   /// Evaluates on `tp` ranks and checks that all of them measured the same.
   std::vector<ArmResult> Evaluate(int tp, const std::vector<SuiteItem>& items,
                                   const std::vector<Arm>& arms, cache_service::MemoryPages* pages) {
-    SessionOptions options = Options(CacheBlocksNeeded(items, 16));
+    SessionOptions options = Options(PrefillEvaluation::CacheBlocksNeeded(items, 16));
+    return MeasureOn(tp, options, pages, arms, items, [&](RankSession* session) {
+      return std::make_unique<PrefillEvaluation>(session, arms, Quiet);
+    });
+  }
+
+  std::vector<ArmResult> EvaluateDecoding(int tp, const std::vector<SuiteItem>& items,
+                                          const std::vector<Arm>& arms, int every,
+                                          cache_service::MemoryPages* pages) {
+    SessionOptions options = Options(DecodeEvaluation::CacheBlocksNeeded(items, 16));
+    return MeasureOn(tp, options, pages, arms, items, [&](RankSession* session) {
+      return std::make_unique<DecodeEvaluation>(session, arms, every, Quiet);
+    });
+  }
+
+  static void Quiet(const Arm&, const ArmResult&) {}
+
+  static std::vector<ArmResult> MeasureOn(
+      int tp, SessionOptions options, cache_service::MemoryPages* pages,
+      const std::vector<Arm>& arms, const std::vector<SuiteItem>& items,
+      const std::function<std::unique_ptr<Evaluation>(RankSession*)>& make) {
     options.observe_all_queries = true;
     options.wait_for_pages = true;
     std::vector<std::vector<ArmResult>> results(tp);
     OnSessions(tp, options, pages, [&](RankSession& session) {
-      Evaluation evaluation(&session, arms, [](const Arm&, const ArmResult&) {});
-      for (const SuiteItem& item : items) {
-        const absl::Status measured = evaluation.Measure(item);
-        ASSERT_TRUE(measured.ok()) << measured;
-      }
+      const std::unique_ptr<Evaluation> evaluation = make(&session);
+      const absl::Status measured = evaluation->Measure(items);
+      ASSERT_TRUE(measured.ok()) << measured;
       EXPECT_EQ(session.engine().free_blocks(), session.engine().total_blocks());
-      results[session.rank().rank] = evaluation.results();
+      results[session.rank().rank] = evaluation->results();
     });
     for (const auto& other : results) {
       for (std::size_t a = 0; a < arms.size(); ++a) {
@@ -187,18 +206,73 @@ TEST_P(Sessions, AServiceThatIsLostCostsPagesAndNothingElse) {
   cache_service::MemoryPages pages;
   const auto items = Suite();
   const auto arms = Arms("pinboard");
-  SessionOptions options = Options(CacheBlocksNeeded(items, 16));
+  SessionOptions options = Options(PrefillEvaluation::CacheBlocksNeeded(items, 16));
   options.wait_for_pages = true;
   OnSessions(1, options, &pages, [&](RankSession& session) {
-    Evaluation evaluation(&session, arms, [](const Arm&, const ArmResult&) {});
-    ASSERT_TRUE(evaluation.Measure(items[0]).ok());
+    PrefillEvaluation evaluation(&session, arms, Quiet);
+    ASSERT_TRUE(evaluation.Measure({&items[0], 1}).ok());
     EXPECT_EQ(evaluation.results()[0].misses, 0);
     pages.SetGone(true);
-    const absl::Status measured = evaluation.Measure(items[1]);
+    const absl::Status measured = evaluation.Measure({&items[1], 1});
     ASSERT_TRUE(measured.ok()) << measured;
     EXPECT_GT(evaluation.results()[0].misses, 0);
     EXPECT_EQ(evaluation.results()[0].questions, 4);
   });
+}
+
+TEST_P(Sessions, DecodingCompressesAfterEverySoManyTokensBehindThePrompt) {
+  std::vector<SuiteItem> items = Suite();
+  for (SuiteItem& item : items) {
+    item.prompt_tokens = 100;
+    item.questions[0].tokens_ago = 60;  // 400 or 407 tokens follow the prompt, a round every 32
+    item.questions[1].tokens_ago = 330;
+  }
+  // Window 16 and budget .2: from the round at 100 + 32 rows on there is something to gain.
+  const auto arms = *ParseArms("full,snapkv:window=16:band=0,pinboard:window=16", "0.2",
+                               SequenceOptions{.recall_pages = 4}, true);
+  for (const int tp : {1, 2}) {
+    SCOPED_TRACE(testing::Message() << "tp " << tp);
+    cache_service::MemoryPages pages;
+    const auto results = EvaluateDecoding(tp, items, arms, 32, &pages);
+    EXPECT_EQ(results[0].correct, 4);
+    EXPECT_EQ(results[0].kept, (500 + 507) * kLayers);
+    for (int a : {1, 2}) {
+      SCOPED_TRACE(arms[a].policy);
+      EXPECT_EQ(results[a].rounds, 2 * 12);
+      // The last rounds were at 484 tokens: 97 rows of 484, and the 16 or 23 that followed.
+      EXPECT_EQ(results[a].kept, (97 + 16 + 97 + 23) * kLayers);
+      EXPECT_EQ(results[a].questions, 4);
+      ASSERT_THAT(results[a].by_rounds_ago, SizeIs(2));
+      EXPECT_EQ(results[a].by_rounds_ago.at(2).questions, 2)
+          << "said within 340 or 347 tokens: 10 rounds of 12";
+      EXPECT_EQ(results[a].by_rounds_ago.at(10).questions, 2) << "70 and 77 tokens: 2 rounds of 12";
+      EXPECT_GT(results[a].kl_sum, 0.0);
+      EXPECT_EQ(results[a].keepset_mismatches, 0);
+      EXPECT_EQ(results[a].misses, 0);
+    }
+    EXPECT_EQ(results[1].ring_rows, 0);
+    EXPECT_EQ(results[2].ring_rows, 2 * 4 * 16) << "it has grown to its size";
+    EXPECT_GT(results[2].pages_recalled, 0);
+    EXPECT_EQ(pages.pages(), 0) << "an arm left pages behind";
+  }
+}
+
+TEST_P(Sessions, WithoutRecallARoundsTokensInOneStepOrOneByOneAreTheSame) {
+  const auto text = RandomIds(300, 17);
+  std::vector<std::vector<std::int32_t>> rows;
+  for (const std::size_t step : {std::size_t{1}, std::size_t{50}}) {
+    OnSessions(1, Options(64), nullptr, [&](RankSession& session) {
+      const SequenceOptions options{.policy = "infokv", .window = 16, .budget = 0.2};
+      ASSERT_TRUE(session.engine().AddSequence(7, options).ok());
+      for (std::size_t at = 0; at < text.size(); at += step) {
+        ASSERT_TRUE(session.Prefill(7, absl::MakeConstSpan(text).subspan(at, step)).ok());
+        if ((at + step) % 50 != 0) continue;
+        ASSERT_TRUE(session.engine().Compress({7}).ok());
+      }
+      rows.push_back(session.shard().RowPositions(7, 1));
+    });
+  }
+  EXPECT_EQ(rows[0], rows[1]);
 }
 
 TEST_P(Sessions, FeedingTokenByTokenOrWholeGivesTheSameTokens) {
@@ -234,7 +308,6 @@ TEST_P(Sessions, GenerationStaysWithinItsBudgetWhateverItsLength) {
   options.sequence = {.policy = "pinboard", .window = 16, .recall_pages = 4};
   options.max_tokens = 160;
   options.round_every = 32;
-  options.has_service = true;
   std::vector<std::vector<std::int32_t>> made_by_rank(2);
   OnSessions(2, Options(CacheBlocksNeeded(300, 160, 16)), &pages, [&](RankSession& session) {
     const auto made =
@@ -247,17 +320,6 @@ TEST_P(Sessions, GenerationStaysWithinItsBudgetWhateverItsLength) {
   });
   EXPECT_THAT(made_by_rank[0], SizeIs(160));
   EXPECT_EQ(made_by_rank[0], made_by_rank[1]);
-}
-
-TEST_P(Sessions, TheFirstRoundWaitsUntilTheBandFillsTheRing) {
-  GenerationOptions options;
-  options.has_service = true;
-  EXPECT_EQ(FirstRoundLength(options), 640);  // 16 pages of 16 rows are 0.4 of 640
-  options.sequence.band = 0;
-  EXPECT_EQ(FirstRoundLength(options), 0);
-  options.sequence.band = 0.4;
-  options.has_service = false;
-  EXPECT_EQ(FirstRoundLength(options), 0);
 }
 
 TEST_P(Sessions, AnErrorOfTheTokenSinkEndsTheGeneration) {

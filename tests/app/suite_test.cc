@@ -73,6 +73,20 @@ TEST(Suite, APromptComesBeforeTheContextAndBeginsTheText) {
   EXPECT_EQ(Parse(R"({"context":[1,2]})")->front().prompt_tokens, 0);
 }
 
+TEST(Suite, AQuestionMaySayHowLongAgoItsAnswerWasSaid) {
+  const auto items = Parse(
+      R"({"context":[1,2,3],"questions":[{"prompt":[8],"answer":[9],"tokens_ago":2},{"prompt":[8],"answer":[9]}]})");
+  ASSERT_TRUE(items.ok()) << items.status();
+  EXPECT_EQ(items->front().questions[0].tokens_ago, 2);
+  EXPECT_EQ(items->front().questions[1].tokens_ago, 0);
+  for (const char* wrong : {"0", "3", "-1", "1.5", "\"1\""}) {
+    EXPECT_THAT(Refusal(absl::StrCat(
+                    R"({"context":[1,2,3],"questions":[{"prompt":[8],"answer":[9],"tokens_ago":)",
+                    wrong, "}]}")),
+                HasSubstr(absl::StrCat("tokens_ago is ", wrong, ": a whole number from 1 to 2")));
+  }
+}
+
 TEST(Suite, ContinuationAndQuestionsMayBeLeftOutAndOtherKeysAreIgnored) {
   const auto items = Parse(R"({"context":[1],"id":"x","source":{"a":1}})");
   ASSERT_TRUE(items.ok()) << items.status();

@@ -150,6 +150,17 @@ TEST(RecallPlan, ACopyGoesItsOwnWay) {
   EXPECT_THAT(plan.ring(), ElementsAre(0));
 }
 
+TEST(RecallPlan, ARingThatGrowsKeepsItsPagesAndWantsMore) {
+  RecallPlan plan = MakePlan(6, 2);
+  plan.GrowRing(4);
+  EXPECT_THAT(plan.ring(), ElementsAre(0U, 1U, RecallPlan::kEmptySlot, RecallPlan::kEmptySlot));
+  plan.Place(2, 2);
+  plan.Place(3, 3);
+  EXPECT_THAT(plan.Update(std::vector<std::int32_t>{0, 0, 0, 0, 9, 8}, 16), ElementsAre(4U, 5U));
+  plan.GrowRing(2);
+  EXPECT_EQ(plan.ring_pages(), 4) << "it never shrinks";
+}
+
 /// Drives a plan at random, playing the service and the other ranks.
 class RandomWalk {
  public:

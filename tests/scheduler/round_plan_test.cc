@@ -71,12 +71,13 @@ TEST(RoundPlan, ARoundThatFreesNoBlockKeepsEverything) {
 }
 
 TEST(RoundPlan, TheRingCountsAgainstWhatIsGained) {
-  // 256 rows: keep 154, ring 6 pages: 250 rows need the 16 blocks there are already.
+  // 256 rows: keep 154; with a ring of 6 pages 250 rows would need the 16 blocks there are already.
   const BudgetOptions options{.budget = 0.6, .band = 0.4, .recall_pages = 16};
-  EXPECT_FALSE(PlanRound(options, FirstRound(256)).compress);
-  BudgetOptions without = options;
-  without.offload = false;
-  EXPECT_TRUE(PlanRound(without, FirstRound(256)).compress);
+  EXPECT_EQ(PlanRound(options, FirstRound(256)).ring_pages, 5);
+  SequenceSnapshot later = FirstRound(256);
+  later.ring_rows = 96;
+  later.rows = 250;
+  EXPECT_FALSE(PlanRound(options, later).compress) << "and the ring that is there stays";
 }
 
 TEST(RoundPlan, TheRingIsWholeBlocksAndAtMostTheBand) {
@@ -92,15 +93,26 @@ TEST(RoundPlan, TheRingIsWholeBlocksAndAtMostTheBand) {
   EXPECT_EQ(ring(16, 64, 400), 8);  // a band of 10 pages, blocks of 4
 }
 
-TEST(RoundPlan, TheRingIsFixedAtTheFirstRound) {
+TEST(RoundPlan, TheRingGrowsByWhatIsEvictedAndNeverShrinks) {
   SequenceSnapshot later = FirstRound(4096);
   later.ring_rows = 4 * kPageRows;
   later.rows = 2000;
   const RoundPlan plan = PlanRound({.recall_pages = 16}, later);
   EXPECT_TRUE(plan.compress);
-  EXPECT_EQ(plan.ring_pages, 4);
+  EXPECT_EQ(plan.ring_pages, 16);
   EXPECT_EQ(plan.keep_rows, 410);
   EXPECT_EQ(plan.band_pages, 102);  // a share of the length, not of what is left
+  later.rows = 4 * kPageRows + 410 + 64;
+  EXPECT_EQ(PlanRound({.recall_pages = 16}, later).ring_pages, 7) << "4 more would free no block";
+  EXPECT_EQ(PlanRound({.recall_pages = 2}, later).ring_pages, 4);
+}
+
+TEST(RoundPlan, TheBudgetMayBeAShareOfWhatFollowsThePromptOrACap) {
+  SequenceSnapshot sequence = FirstRound(3000);
+  sequence.prompt_rows = 1000;
+  EXPECT_EQ(PlanRound({.budget = 0.25, .of_generated = true}, sequence).keep_rows, 1500);
+  EXPECT_EQ(PlanRound({.budget = 0.25, .cap = 777}, sequence).keep_rows, 777);
+  EXPECT_EQ(PlanRound({.cap = 5}, sequence).keep_rows, 68) << "never fewer than are protected";
 }
 
 TEST(RoundPlan, ALaterRoundWithNothingNewIsANoOp) {
@@ -152,12 +164,11 @@ TEST(RoundPlan, WhateverTheSequenceThePlanHoldsItsPromises) {
     ASSERT_GE(plan.keep_rows, sequence.protected_rows);
     ASSERT_LE(plan.keep_rows, candidates);
     ASSERT_EQ(plan.ring_pages * kPageRows % sequence.block_size, 0);
-    if (sequence.ring_rows > 0) {
-      ASSERT_EQ(plan.ring_pages * kPageRows, sequence.ring_rows);
-    } else {
+    ASSERT_GE(plan.ring_pages * kPageRows, sequence.ring_rows);
+    if (plan.ring_pages * kPageRows > sequence.ring_rows) {
       ASSERT_LE(plan.ring_pages, plan.band_pages);
       ASSERT_LE(plan.ring_pages, options.recall_pages);
-      ASSERT_LE(plan.ring_pages * kPageRows, candidates - plan.keep_rows);
+      ASSERT_LE(plan.ring_pages * kPageRows - sequence.ring_rows, candidates - plan.keep_rows);
     }
     const int rows_after = plan.ring_pages * kPageRows + plan.keep_rows;
     const int blocks = Blocks(sequence.rows, sequence.block_size);
@@ -184,6 +195,7 @@ TEST(BudgetOptions, OptionsOutOfRangeAreNamedWithTheirRange) {
   EXPECT_THAT(message({.band = -0.1}), HasSubstr("band is -0.1: it must lie in [0, 1]"));
   EXPECT_THAT(message({.band = std::nan("")}), HasSubstr("band"));
   EXPECT_THAT(message({.recall_pages = 1025}), HasSubstr("[0, 1024]"));
+  EXPECT_THAT(message({.cap = -1}), HasSubstr("cap is -1"));
   EXPECT_TRUE(Validate({.budget = 1.0, .band = 1.0, .recall_pages = 1024}).ok());
 }
 

@@ -47,6 +47,8 @@ struct SequenceOptions {
   bool align_at = false;  // H of the token's own output instead of the one that predicts it
   bool entropy_over_log_k = false;  // H divided by log k
   double budget = 0.1;
+  bool budget_of_generated = false;  // a share of what follows the prompt, which stays beside it
+  int cap = 0;                       // kept rows, whatever the length; 0: the budget decides
   double band = 0.4;
   double near_share = 0.9;  // of what pinboard offloads: ranked like what is kept, not by E
   int recall_pages = 16;

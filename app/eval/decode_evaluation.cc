@@ -1,0 +1,178 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/eval/decode_evaluation.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+
+namespace pinboard::app {
+
+int DecodeEvaluation::CacheBlocksNeeded(absl::Span<const SuiteItem> items, int block_size) {
+  std::vector<int> contexts;
+  int forks = 0;
+  for (const SuiteItem& item : items) {
+    contexts.push_back(Blocks(item.context.size(), block_size));
+    forks = std::max(forks, ForkBlocks(item, block_size));
+  }
+  std::sort(contexts.rbegin(), contexts.rend());
+  contexts.resize(std::min(contexts.size(), std::size_t{kContextsTogether}));
+  for (const int blocks : contexts) forks += blocks;  // a round may always keep everything
+  return forks;
+}
+
+DecodeEvaluation::DecodeEvaluation(RankSession* session, std::vector<Arm> arms, int every,
+                                   Progress progress)
+    : Evaluation(std::move(arms), std::move(progress)),
+      session_(session),
+      meter_(session),
+      every_(every) {}
+
+absl::Status DecodeEvaluation::Measure(absl::Span<const SuiteItem> items) {
+  references_.clear();
+  for (const SuiteItem& item : items) {
+    PB_RETURN_IF_ERROR(MeasureFull(item, &references_.emplace_back()));
+  }
+  for (std::size_t i = 0; i < arms_.size(); ++i) {
+    if (!arms_[i].keeps_all) PB_RETURN_IF_ERROR(MeasureArm(items, arms_[i], &results_[i]));
+    progress_(arms_[i], results_[i]);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeEvaluation::MeasureFull(const SuiteItem& item, std::vector<float>* reference) {
+  engine::Engine& engine = session_->engine();
+  const std::uint64_t root = session_->NewSequence();
+  const absl::Time start = absl::Now();
+  PB_RETURN_IF_ERROR(engine.AddSequence(root, NeverCompressed(1)));
+  PB_RETURN_IF_ERROR(session_->Prefill(root, item.context).status());
+  PB_ASSIGN_OR_RETURN(*reference, meter_.Reference(root, item));
+  prefill_seconds_ += absl::ToDoubleSeconds(absl::Now() - start);
+  for (std::size_t i = 0; i < arms_.size(); ++i) {
+    if (arms_[i].keeps_all) {
+      const Decoding whole{&item, root, item.context.size()};
+      PB_RETURN_IF_ERROR(
+          Finish({&whole, 1}, {reference, 1}, arms_[i], session_->shard().stats(), &results_[i]));
+    }
+  }
+  return engine.Remove(root);
+}
+
+absl::Status DecodeEvaluation::MeasureArm(absl::Span<const SuiteItem> items, const Arm& arm,
+                                          ArmResult* result) {
+  const absl::Time start = absl::Now();
+  const ShardStats before = session_->shard().stats();
+  PB_ASSIGN_OR_RETURN(std::vector<Decoding> decoded, Start(items, arm));
+  std::vector<Decoding*> open;
+  const auto close_done = [&open] {
+    open.erase(
+        std::remove_if(open.begin(), open.end(), [](const Decoding* one) { return one->done(); }),
+        open.end());
+  };
+  for (Decoding& one : decoded) open.push_back(&one);
+  for (close_done(); !open.empty(); close_done()) {
+    PB_RETURN_IF_ERROR(Step(open));
+    PB_RETURN_IF_ERROR(Compress(open, result));
+  }
+  PB_RETURN_IF_ERROR(Finish(decoded, references_, arm, before, result));
+  for (const Decoding& one : decoded) {
+    PB_RETURN_IF_ERROR(session_->engine().Remove(one.sequence));
+  }
+  result->seconds += absl::ToDoubleSeconds(absl::Now() - start);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<DecodeEvaluation::Decoding>> DecodeEvaluation::Start(
+    absl::Span<const SuiteItem> items, const Arm& arm) {
+  std::vector<Decoding> decoding;
+  for (const SuiteItem& item : items) {
+    Decoding& one = decoding.emplace_back();
+    one.item = &item;
+    one.sequence = session_->NewSequence();
+    one.fed = static_cast<std::size_t>(item.prompt_tokens);
+    SequenceOptions options = arm.options;
+    options.prompt_tokens = item.prompt_tokens;
+    PB_RETURN_IF_ERROR(session_->engine().AddSequence(one.sequence, options));
+    const auto prompt = absl::MakeConstSpan(item.context).first(one.fed);
+    PB_RETURN_IF_ERROR(session_->Prefill(one.sequence, prompt).status());
+  }
+  return decoding;
+}
+
+absl::Status DecodeEvaluation::Step(absl::Span<Decoding* const> open) {
+  std::vector<engine::StepInput> inputs;
+  for (Decoding* one : open) {
+    const std::size_t until_round = every_ - one->generated() % every_;
+    const std::size_t left = one->item->context.size() - one->fed;
+    const std::size_t tokens = one->ring_rows > 0 ? 1 : std::min(until_round, left);
+    inputs.push_back({.sequence = one->sequence,
+                      .tokens = absl::MakeConstSpan(one->item->context).subspan(one->fed, tokens)});
+    one->fed += tokens;
+  }
+  return session_->Step(inputs).status();
+}
+
+absl::Status DecodeEvaluation::Compress(absl::Span<Decoding* const> open, ArmResult* result) {
+  engine::Engine& engine = session_->engine();
+  std::vector<Decoding*> due;
+  std::vector<std::uint64_t> sequences;
+  for (Decoding* one : open) {
+    if (one->generated() % every_ != 0) continue;
+    due.push_back(one);
+    sequences.push_back(one->sequence);
+  }
+  if (due.empty()) return absl::OkStatus();
+  PB_ASSIGN_OR_RETURN(const std::vector<RoundOutcome> outcomes, engine.Compress(sequences));
+  for (std::size_t i = 0; i < due.size(); ++i) {
+    if (!outcomes[i].applied) continue;
+    ++result->rounds;
+    result->borderline += outcomes[i].borderline;
+    result->dropped += outcomes[i].dropped;
+    due[i]->ring_rows =
+        outcomes[i].rows - static_cast<int>(outcomes[i].kept / engine.config().layers);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeEvaluation::Finish(absl::Span<const Decoding> decoded,
+                                      absl::Span<const std::vector<float>> references,
+                                      const Arm& arm, const ShardStats& before, ArmResult* result) {
+  const engine::Engine& engine = session_->engine();
+  const ShardStats compressed = session_->shard().stats();
+  std::size_t resident_bytes = 0;
+  for (const Decoding& one : decoded) {
+    resident_bytes += engine.ResidentKvBytes(one.sequence);
+    result->kept +=
+        std::int64_t{engine.Rows(one.sequence) - one.ring_rows} * engine.config().layers;
+    result->ring_rows += one.ring_rows;
+    result->context_tokens += static_cast<std::int64_t>(one.item->context.size());
+    ++result->contexts;
+  }
+  for (std::size_t i = 0; i < decoded.size(); ++i) {
+    const Decoding& one = decoded[i];
+    Asking asking;
+    asking.feeding = one.ring_rows > 0 ? Feeding::kOneTokenAStep : Feeding::kWhole;
+    asking.keeps_all = arm.keeps_all;
+    asking.reference = references[i];
+    asking.rounds_ago = RoundsAgoOf(*one.item);
+    PB_RETURN_IF_ERROR(meter_.Ask(one.sequence, *one.item, asking, result));
+  }
+  return meter_.AddCounters(before, compressed, resident_bytes, result);
+}
+
+/// Rounds fall after every `every_` tokens behind the prompt.
+std::vector<int> DecodeEvaluation::RoundsAgoOf(const SuiteItem& item) const {
+  const auto rounds = [&](int tokens) { return std::max(0, tokens - item.prompt_tokens) / every_; };
+  const int length = static_cast<int>(item.context.size());
+  std::vector<int> ago;
+  for (const Question& question : item.questions) {
+    if (question.tokens_ago == 0) return {};
+    ago.push_back(rounds(length) - rounds(length - question.tokens_ago));
+  }
+  return ago;
+}
+
+}  // namespace pinboard::app
