@@ -21,4 +21,11 @@ enum class ScoreRule : std::uint8_t {
 /// Which queries the attention signal looks at.
 enum class AttentionQueries : std::uint8_t { kNone, kWindow, kAll };
 
+/// What a token's information E is made of.
+enum class InformationSignal : std::uint8_t {
+  kProduct,  // (D + tau) * H
+  kEntropy,  // H
+  kShift,    // D
+};
+
 }  // namespace pinboard

@@ -51,10 +51,18 @@ std::vector<float> PendingEntropy(const SequenceState& state) {
 
 absl::Status Information(const ShardContext& context, const SequenceState& state, int l,
                          std::vector<std::int32_t>* out) {
-  const std::vector<float> entropy = PendingEntropy(state);
+  std::vector<float> entropy = PendingEntropy(state);
+  std::vector<float> shift = state.layers[l].pending_shift;
+  double tau = state.policy.method.tau;
+  if (state.policy.information == InformationSignal::kEntropy) {
+    std::fill(shift.begin(), shift.end(), 0.0F);
+    tau = 1.0;
+  } else if (state.policy.information == InformationSignal::kShift) {
+    std::fill(entropy.begin(), entropy.end(), 1.0F);
+    tau = 0.0;
+  }
   out->resize(entropy.size());
-  PB_RETURN_IF_ERROR(kernels::Information(state.layers[l].pending_shift, entropy,
-                                          state.policy.method.tau, absl::MakeSpan(*out)));
+  PB_RETURN_IF_ERROR(kernels::Information(shift, entropy, tau, absl::MakeSpan(*out)));
   for (std::size_t i = 0; i < out->size(); ++i) {
     if ((state.merged_length + static_cast<int>(i)) % context.tp() != context.rank()) (*out)[i] = 0;
   }

@@ -113,6 +113,7 @@ absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& def
   arm.options.near_share = spec.near_share;
   arm.keeps_all = spec.keeps_all();
   arm.protects_prompt = spec.protect_prompt;
+  arm.query_window = spec.window;
   arm.looks_at_all_queries = spec.queries == AttentionQueries::kAll;
   if (!has_service || arm.keeps_all) {
     arm.options.band = 0.0;

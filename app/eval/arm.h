@@ -21,6 +21,7 @@ struct Arm {
   std::vector<double> budgets;
   bool keeps_all = false;
   bool protects_prompt = false;
+  int query_window = 0;  // last queries that the policy looks at
   bool looks_at_all_queries = false;
 };
 

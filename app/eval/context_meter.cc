@@ -52,7 +52,7 @@ SequenceOptions NeverCompressed(int window) {
 
 int WidestWindow(absl::Span<const Arm> arms) {
   int widest = 1;
-  for (const Arm& arm : arms) widest = std::max(widest, arm.options.window);
+  for (const Arm& arm : arms) widest = std::max(widest, arm.query_window);
   return widest;
 }
 

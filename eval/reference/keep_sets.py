@@ -1,11 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The Pinboard Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Kept rows of snapkv, h2o and random from their definitions, in NumPy and float64.
+"""Kept rows of snapkv, h2o, tova, rpc and random from their definitions, in NumPy and float64.
 
 Written from the method's definitions alone, as a second opinion on the C++:
 
   snapkv  A of the last `window` queries, average-pooled along the rows
   h2o     A of all queries, not pooled
+  tova    A of the last query, not pooled
+  rpc     A of the last 32 queries, average-pooled over 7 rows
   random  SplitMix64(SplitMix64(SplitMix64(seed) + layer) + position) >> 18
 
 where A of a row is the mean, over queries and over all heads, of softmax attention to it. The first
@@ -112,9 +114,18 @@ def solve(case: Case, seed: int) -> dict[str, Any] | None:
     window_mean = weights[:, -case.window :].mean(axis=(0, 1))
     snapkv, snapkv_margin = keep_set(case, average_pool(window_mean, case.pool).tolist())
     h2o, h2o_margin = keep_set(case, weights.mean(axis=(0, 1)).tolist())
-    if min(snapkv_margin, h2o_margin) < MARGIN:
+    tova, tova_margin = keep_set(case, weights[:, -1].mean(axis=0).tolist())
+    rpc_mean = weights[:, -32:].mean(axis=(0, 1))
+    rpc, rpc_margin = keep_set(case, average_pool(rpc_mean, 7).tolist())
+    if min(snapkv_margin, h2o_margin, tova_margin, rpc_margin) < MARGIN:
         return None
-    kept = {"snapkv": snapkv, "h2o": h2o, "random": keep_set(case, random_scores(case))[0]}
+    kept = {
+        "snapkv": snapkv,
+        "h2o": h2o,
+        "tova": tova,
+        "rpc": rpc,
+        "random": keep_set(case, random_scores(case))[0],
+    }
     return {
         **dataclasses.asdict(case),
         "input_seed": seed,

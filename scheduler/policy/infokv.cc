@@ -7,7 +7,6 @@ namespace pinboard::scheduler {
 PolicySpec InfoKv(const MethodOptions& method) {
   return {.queries = AttentionQueries::kWindow,
           .pool = 9,
-          .information = true,
           .keep = method.fusion,
           .band = method.fusion,
           .reads = {"fusion", "alpha", "tau"}};

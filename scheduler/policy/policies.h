@@ -19,6 +19,15 @@ PolicySpec RecencyPrompt(const MethodOptions& method);
 PolicySpec SnapKv(const MethodOptions& method);
 /// Attention summed over every query so far.
 PolicySpec H2o(const MethodOptions& method);
+/// Attention of the last query alone, mean over all heads (arXiv:2401.06104).
+PolicySpec Tova(const MethodOptions& method);
+/// Attention of the last 32 queries, pooled over 7 rows; the prompt stays. Meant for decoding with
+/// a budget of what was generated: the baseline of arXiv:2606.26875.
+PolicySpec Rpc(const MethodOptions& method);
+/// How uncertain the model was of a token, H, and nothing else.
+PolicySpec EntropyOnly(const MethodOptions& method);
+/// How far a layer's representation is from the last one's, D, and nothing else.
+PolicySpec ShiftOnly(const MethodOptions& method);
 /// Attention and information fused (method.md section 2); the band by the same score.
 PolicySpec InfoKv(const MethodOptions& method);
 /// Two horizons: keep by the fusion; of the band, near_share by it too, the rest by information.

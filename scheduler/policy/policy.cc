@@ -25,6 +25,10 @@ constexpr std::array kPolicies = {
     Entry{"recency-prompt", RecencyPrompt},
     Entry{"snapkv", SnapKv},
     Entry{"h2o", H2o},
+    Entry{"tova", Tova},
+    Entry{"rpc", Rpc},
+    Entry{"entropy-only", EntropyOnly},
+    Entry{"shift-only", ShiftOnly},
     Entry{"infokv", InfoKv},
     Entry{"pinboard", Pinboard},
 };
@@ -56,7 +60,7 @@ absl::StatusOr<PolicySpec> MakePolicy(absl::string_view name, const MethodOption
     if (name != entry.name) continue;
     PolicySpec spec = entry.make(method);
     spec.name = entry.name;
-    spec.window = method.window;
+    if (spec.window == 0) spec.window = method.window;
     spec.method = method;
     return spec;
   }

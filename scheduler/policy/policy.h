@@ -33,9 +33,9 @@ struct MethodOptions {
 struct PolicySpec {
   std::string name;
   AttentionQueries queries = AttentionQueries::kNone;
-  int window = 64;           // of the attention signal, kWindow
-  int pool = 1;              // average-pooling kernel of the attention signal
-  bool information = false;  // takes H and D, so E
+  int window = 0;  // queries of the attention signal, kWindow; 0: the method's window
+  int pool = 1;    // average-pooling kernel of the attention signal
+  InformationSignal information = InformationSignal::kProduct;
   ScoreRule keep = ScoreRule::kKeepAll;
   double near_share = 0.0;               // of the rows a round offloads: those next best by `keep`
   ScoreRule band = ScoreRule::kKeepAll;  // ranks the rest of them, and a full band's pages
@@ -47,7 +47,7 @@ struct PolicySpec {
   bool keeps_all() const { return keep == ScoreRule::kKeepAll; }
 };
 
-/// full, random, recency, random-prompt, recency-prompt, snapkv, h2o, infokv, pinboard.
+/// By name: policies.h has them all.
 /// InvalidArgument: an unknown name (the message lists the known ones) or an option out of range.
 absl::StatusOr<PolicySpec> MakePolicy(absl::string_view name, const MethodOptions& method);
 

@@ -146,7 +146,10 @@ TEST_P(Sessions, TheFullCacheIsItsOwnReference) {
 TEST_P(Sessions, EveryPolicyKeepsItsBudgetAndTheRing) {
   cache_service::MemoryPages pages;
   const auto items = Suite();
-  const auto arms = Arms("random,recency,random-prompt,recency-prompt,snapkv,h2o,infokv,pinboard");
+  const auto arms = Arms(
+      "random,recency,random-prompt,recency-prompt,snapkv,h2o,tova,rpc,entropy-only,shift-only,"
+      "infokv,"
+      "pinboard");
   const auto results = Evaluate(1, items, arms, &pages);
   for (std::size_t a = 0; a < arms.size(); ++a) {
     SCOPED_TRACE(arms[a].policy);

@@ -127,6 +127,16 @@ TEST_P(KeepSetsTest, H2oKeepsTheRowsOfTheIndependentProgram) {
   EXPECT_EQ(replay.Kept(ScoreRule::kAttention, replay.rows(), 1), replay.Expected("h2o"));
 }
 
+TEST_P(KeepSetsTest, TovaKeepsTheRowsOfTheIndependentProgram) {
+  Replay replay(GetParam());
+  EXPECT_EQ(replay.Kept(ScoreRule::kAttention, 1, 1), replay.Expected("tova"));
+}
+
+TEST_P(KeepSetsTest, RpcKeepsTheRowsOfTheIndependentProgram) {
+  Replay replay(GetParam());
+  EXPECT_EQ(replay.Kept(ScoreRule::kAttention, 32, 7), replay.Expected("rpc"));
+}
+
 TEST_P(KeepSetsTest, RandomKeepsTheRowsOfTheIndependentProgram) {
   Replay replay(GetParam());
   EXPECT_EQ(replay.Kept(ScoreRule::kRandom, replay.window(), replay.pool()),

@@ -21,7 +21,8 @@ PolicySpec Make(const char* name, const MethodOptions& method = {}) {
 
 TEST(Policy, EveryKnownNameMakesAPolicyOfThatName) {
   EXPECT_THAT(PolicyNames(), ElementsAre("full", "random", "recency", "random-prompt",
-                                         "recency-prompt", "snapkv", "h2o", "infokv", "pinboard"));
+                                         "recency-prompt", "snapkv", "h2o", "tova", "rpc",
+                                         "entropy-only", "shift-only", "infokv", "pinboard"));
   for (const auto& name : PolicyNames()) EXPECT_EQ(Make(name.c_str()).name, name);
 }
 
@@ -31,9 +32,9 @@ TEST(Policy, OnlyFullKeepsAll) {
   }
 }
 
-TEST(Policy, OnlyTheNamesThatSayPromptProtectIt) {
+TEST(Policy, OnlyRpcAndTheNamesThatSayPromptProtectIt) {
   for (const auto& name : PolicyNames()) {
-    const bool says = name.find("prompt") != std::string::npos;
+    const bool says = name.find("prompt") != std::string::npos || name == "rpc";
     EXPECT_EQ(Make(name.c_str()).protect_prompt, says) << name;
   }
 }
@@ -47,7 +48,6 @@ TEST(Policy, SnapKvPoolsFiveOverTheWindowAndTakesNoInformation) {
   EXPECT_EQ(spec.pool, 5);
   EXPECT_EQ(spec.keep, ScoreRule::kAttention);
   EXPECT_EQ(spec.band, ScoreRule::kAttention);
-  EXPECT_FALSE(spec.information);
 }
 
 TEST(Policy, H2oLooksAtAllQueriesUnpooled) {
@@ -64,7 +64,6 @@ TEST(Policy, InfoKvRanksItsBandByItsOwnFusion) {
   EXPECT_EQ(spec.keep, ScoreRule::kMaxNormalised);
   EXPECT_EQ(spec.band, ScoreRule::kMaxNormalised);
   EXPECT_EQ(spec.pool, 9);
-  EXPECT_TRUE(spec.information);
 }
 
 TEST(Policy, PinboardKeepsByTheFusionAndSharesItsBandBetweenFusionAndInformation) {
@@ -80,11 +79,30 @@ TEST(Policy, PinboardKeepsByTheFusionAndSharesItsBandBetweenFusionAndInformation
   EXPECT_EQ(Make("pinboard", method).band, ScoreRule::kInformation);
 }
 
+TEST(Policy, TovaAndRpcLookAtWindowsOfTheirOwnWhateverTheMethods) {
+  MethodOptions method;
+  method.window = 16;
+  EXPECT_EQ(Make("tova", method).window, 1);
+  EXPECT_EQ(Make("tova", method).pool, 1);
+  EXPECT_EQ(Make("rpc", method).window, 32);
+  EXPECT_EQ(Make("rpc", method).pool, 7);
+  EXPECT_EQ(Make("rpc", method).method.window, 16) << "what is protected is the method's";
+}
+
+TEST(Policy, EntropyOnlyAndShiftOnlyRankByOneFactorOfInformation) {
+  EXPECT_EQ(Make("entropy-only").information, InformationSignal::kEntropy);
+  EXPECT_EQ(Make("shift-only").information, InformationSignal::kShift);
+  EXPECT_EQ(Make("infokv").information, InformationSignal::kProduct);
+  for (const char* name : {"entropy-only", "shift-only"}) {
+    EXPECT_EQ(Make(name).keep, ScoreRule::kInformation);
+    EXPECT_EQ(Make(name).queries, AttentionQueries::kNone);
+  }
+}
+
 TEST(Policy, RandomAndRecencyTakeNoSignals) {
   for (const char* name : {"random", "recency", "random-prompt", "recency-prompt"}) {
     const PolicySpec spec = Make(name);
     EXPECT_EQ(spec.queries, AttentionQueries::kNone) << name;
-    EXPECT_FALSE(spec.information) << name;
     EXPECT_EQ(spec.keep, spec.band) << name;
   }
 }

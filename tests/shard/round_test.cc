@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
 #include <set>
 #include <string>
 #include <tuple>
@@ -82,8 +85,62 @@ TEST_P(RoundOverPolicies, SelectsTheSameRowsForEveryGroupSize) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RoundOverPolicies,
-                         ::testing::Values("random", "recency", "snapkv", "h2o", "infokv",
-                                           "pinboard"));
+                         ::testing::Values("random", "recency", "snapkv", "h2o", "tova", "rpc",
+                                           "entropy-only", "shift-only", "infokv", "pinboard"));
+
+/// Of the toy's positions, the `count` of highest `score` besides the sinks and the recent ones.
+std::set<std::int32_t> Highest(const std::function<double(int)>& score, int count) {
+  std::vector<std::int32_t> positions(300 - 16 - 4);
+  std::iota(positions.begin(), positions.end(), 4);
+  std::stable_sort(positions.begin(), positions.end(),
+                   [&](int a, int b) { return score(a) > score(b); });
+  return {positions.begin(), positions.begin() + count};
+}
+
+/// What a policy keeps of layer 0 besides the sinks and the recent rows.
+std::set<std::int32_t> KeptByScore(const std::string& policy) {
+  SequenceOptions options = ToyPolicy(policy);
+  options.band = 0;
+  std::set<std::int32_t> kept;
+  const Positions positions = CompressOnce({}, 2, options);
+  for (const std::int32_t position : positions[0]) {
+    if (position >= 4 && position < 300 - 16) kept.insert(position);
+  }
+  return kept;
+}
+
+TEST(Round, EntropyOnlyKeepsWhatWasLeastCertain) {
+  const ToyModel model;
+  const auto entropy = [&](int position) {  // of the 16 likeliest tokens at position - 1
+    std::vector<double> p(model.vocab);
+    for (int v = 0; v < model.vocab; ++v) p[v] = std::exp(4 * ToyValue(4, 0, position - 1, 0, v));
+    std::sort(p.rbegin(), p.rend());
+    p.resize(16);
+    const double sum = std::accumulate(p.begin(), p.end(), 0.0);
+    double nats = 0;
+    for (const double one : p) nats -= one / sum * std::log(one / sum);
+    return nats;
+  };
+  EXPECT_EQ(KeptByScore("entropy-only"), Highest(entropy, 45 - 16 - 4));
+}
+
+TEST(Round, ShiftOnlyKeepsWhatTheLastLayerChangesMost) {
+  const ToyModel model;
+  const auto shift = [&](int position) {
+    double product = 0;
+    double here = 0;
+    double last = 0;
+    for (int d = 0; d < model.hidden; ++d) {
+      const double a = ToyValue(3, 0, position, 0, d);
+      const double b = ToyValue(3, model.layers - 1, position, 0, d);
+      product += a * b;
+      here += a * a;
+      last += b * b;
+    }
+    return 1 - product / std::sqrt(here * last);
+  };
+  EXPECT_EQ(KeptByScore("shift-only"), Highest(shift, 45 - 16 - 4));
+}
 
 /// Positions of the whole band in layer 0: the ring is as large as it.
 std::set<std::int32_t> Band(const std::string& policy, double near_share) {
