@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/rope_config.h"
 
 namespace pinboard::engine {
 
@@ -34,7 +35,7 @@ struct ModelConfig {
   int head_dim = 0;  // MLA: 0
   int max_position_embeddings = 0;
   double rms_norm_eps = 1e-6;
-  double rope_theta = 10000.0;
+  RopeConfig rope;
   bool tie_word_embeddings = false;
   bool qkv_bias = false;
   std::vector<std::int32_t> eos_ids;  // empty: none declared
@@ -45,13 +46,14 @@ struct ModelConfig {
   int key_dim() const { return is_mla() ? mla.kv_lora_rank + mla.qk_rope_head_dim : head_dim; }
   /// Values per cached value: head_dim, or the latent.
   int value_dim() const { return is_mla() ? mla.kv_lora_rank : head_dim; }
-  /// Factor of the attention logits.
+  /// Factor of the attention logits: 1 / sqrt(dimensions of a key before absorption), and MLA's
+  /// correction for a stretched context.
   float attention_scale() const;
 };
 
 /// Parses the text of a config.json; `path` only names it in errors. InvalidArgument: a field is
 /// missing or makes no sense. Unimplemented: the architecture or a feature (mixture of experts,
-/// scaled rope, quantised weights, ...), by name.
+/// quantised weights, ...), by name.
 absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& text, const std::string& path);
 
 /// Reads `model_dir`/config.json. NotFound: there is none.

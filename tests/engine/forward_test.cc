@@ -78,6 +78,30 @@ std::vector<Family> Families() {
       // The latents' norms have an epsilon of their own, which is not this one.
       {"MlaWithALargeEpsilon",
        With(TinyDeepseekJson(), {{"q_lora_rank", 20}, {"rms_norm_eps", 0.5}})},
+      {"LinearRope",
+       With(TinyQwen2Json(), {{"rope_parameters",
+                               {{"rope_type", "linear"}, {"rope_theta", 500.0}, {"factor", 4}}}})},
+      // Of the four pairs the first stays, the second is between, the others are stretched.
+      {"Llama3Rope", With(TinyLlamaJson(), {{"rope_scaling",
+                                             {{"rope_type", "llama3"},
+                                              {"factor", 8.0},
+                                              {"low_freq_factor", 1.0},
+                                              {"high_freq_factor", 4.0},
+                                              {"original_max_position_embeddings", 64}}}})},
+      {"YarnRope", With(TinyLlamaJson(), {{"rope_scaling",
+                                           {{"type", "yarn"},
+                                            {"factor", 8.0},
+                                            {"beta_fast", 4},
+                                            {"truncate", false},
+                                            {"original_max_position_embeddings", 64}}}})},
+      {"MlaWithYarn", With(TinyDeepseekJson(), {{"rope_scaling",
+                                                 {{"type", "yarn"},
+                                                  {"factor", 40},
+                                                  {"beta_fast", 4},
+                                                  {"beta_slow", 1},
+                                                  {"mscale", 0.7},
+                                                  {"mscale_all_dim", 1.2},
+                                                  {"original_max_position_embeddings", 64}}}})},
   };
 }
 

@@ -35,7 +35,7 @@ TEST(ModelConfigTest, LlamaWithDerivedAndExplicitHeadDim) {
   EXPECT_EQ(config.head_dim, 8);
   EXPECT_EQ(config.key_dim(), 8);
   EXPECT_FLOAT_EQ(config.attention_scale(), 1 / std::sqrt(8.0F));
-  EXPECT_EQ(config.rope_theta, 1000.0);
+  EXPECT_EQ(config.rope.theta, 1000.0);
   EXPECT_EQ(config.rms_norm_eps, 1e-5);
   EXPECT_THAT(config.eos_ids, ElementsAre(2));
   EXPECT_FALSE(config.qkv_bias);
@@ -52,7 +52,7 @@ TEST(ModelConfigTest, Qwen2HasBiasAndRopeThetaInRopeParameters) {
   const ModelConfig config = Parse(TinyQwen2Json());
   EXPECT_TRUE(config.qkv_bias);
   EXPECT_TRUE(config.tie_word_embeddings);
-  EXPECT_EQ(config.rope_theta, 500.0);
+  EXPECT_EQ(config.rope.theta, 500.0);
 }
 
 TEST(ModelConfigTest, DeepseekCachesLatentAndRotary) {
@@ -72,9 +72,12 @@ TEST(ModelConfigTest, WhatIsNotSupportedIsUnimplementedByName) {
   };
   const json llama = TinyLlamaJson(), deepseek = TinyDeepseekJson();
   expect(llama, {{"architectures", {"GPT2LMHeadModel"}}}, "GPT2LMHeadModel");
-  expect(llama, {{"rope_scaling", {{"rope_type", "llama3"}}}}, "rope type \"llama3\"");
-  expect(llama, {{"rope_scaling", {{"type", "linear"}}}}, "linear");
-  expect(llama, {{"rope_parameters", {{"rope_type", "yarn"}}}}, "yarn");
+  expect(llama, {{"rope_scaling", {{"rope_type", "longrope"}}}},
+         "C: rope_scaling: rope type \"longrope\"");
+  expect(llama, {{"rope_parameters", {{"type", "dynamic"}}}},
+         "C: rope_parameters: rope type \"dynamic\"");
+  expect(llama, {{"rope_parameters", {{"full_attention", {{"rope_type", "default"}}}}}},
+         "a rope for \"full_attention\"");
   expect(llama, {{"partial_rotary_factor", 0.5}}, "partial_rotary_factor");
   expect(llama, {{"hidden_act", "gelu"}}, "gelu");
   expect(llama, {{"attention_bias", true}}, "attention_bias");
