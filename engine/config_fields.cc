@@ -52,6 +52,11 @@ absl::Status ConfigFields::RequirePositive(const char* name, double* value) cons
   return OptionalPositive(name, value);
 }
 
+absl::Status ConfigFields::RequireNonNegative(const char* name, int* value) const {
+  PB_RETURN_IF_ERROR(Require(name));
+  return OptionalNonNegative(name, value);
+}
+
 absl::Status ConfigFields::ReadInt(const char* name, int low, const char* what, int* value) const {
   const json* field = Find(name);
   if (field == nullptr) return absl::OkStatus();

@@ -33,6 +33,7 @@ class ConfigFields {
 
   absl::Status RequirePositive(const char* name, int* value) const;
   absl::Status RequirePositive(const char* name, double* value) const;
+  absl::Status RequireNonNegative(const char* name, int* value) const;
   absl::Status OptionalPositive(const char* name, int* value) const;
   absl::Status OptionalPositive(const char* name, double* value) const;
   absl::Status OptionalNonNegative(const char* name, int* value) const;

@@ -64,24 +64,10 @@ absl::Status ReadGroupedAttention(const ConfigFields& fields, ModelConfig* confi
   return absl::OkStatus();
 }
 
-absl::Status RefuseExperts(const ConfigFields& fields, const ModelConfig& config) {
-  int experts = 0;
-  PB_RETURN_IF_ERROR(fields.OptionalPositive("n_routed_experts", &experts));
-  int dense_layers = 0;
-  const json* field = fields.Find("first_k_dense_replace");
-  if (field != nullptr && field->is_number_integer()) dense_layers = field->get<int>();
-  if (experts > 0 && dense_layers < config.layers) {
-    return fields.NotImplemented(absl::StrCat("a mixture of experts (", experts,
-                                              " routed experts, ", dense_layers, " of ",
-                                              config.layers, " layers dense)"));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status ReadLatentAttention(const ConfigFields& fields, ModelConfig* config) {
   MlaConfig& mla = config->mla;
   PB_RETURN_IF_ERROR(fields.RefuseIfTrue("attention_bias"));
-  PB_RETURN_IF_ERROR(RefuseExperts(fields, *config));
+  PB_ASSIGN_OR_RETURN(config->moe, ReadMoeConfig(fields, config->layers));
   PB_RETURN_IF_ERROR(fields.OptionalPositive("q_lora_rank", &mla.q_lora_rank));
   PB_RETURN_IF_ERROR(fields.RequirePositive("kv_lora_rank", &mla.kv_lora_rank));
   PB_RETURN_IF_ERROR(fields.RequirePositive("qk_nope_head_dim", &mla.qk_nope_head_dim));

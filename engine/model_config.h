@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/moe_config.h"
 #include "engine/rope_config.h"
 
 namespace pinboard::engine {
@@ -28,7 +29,7 @@ struct ModelConfig {
   Architecture architecture = Architecture::kLlama;
   int vocab_size = 0;
   int hidden_size = 0;
-  int intermediate_size = 0;
+  int intermediate_size = 0;  // columns of a dense MLP
   int layers = 0;
   int heads = 0;
   int kv_heads = 0;  // as declared; MLA caches one latent whatever it says
@@ -40,6 +41,7 @@ struct ModelConfig {
   bool qkv_bias = false;
   std::vector<std::int32_t> eos_ids;  // empty: none declared
   MlaConfig mla;                      // kDeepseekV3 only
+  MoeConfig moe;                      // likewise
 
   bool is_mla() const { return architecture == Architecture::kDeepseekV3; }
   /// Values per query head and cached key: head_dim, or the latent followed by the rotary part.
@@ -52,7 +54,7 @@ struct ModelConfig {
 };
 
 /// Parses the text of a config.json; `path` only names it in errors. InvalidArgument: a field is
-/// missing or makes no sense. Unimplemented: the architecture or a feature (mixture of experts,
+/// missing or makes no sense. Unimplemented: the architecture or a feature (sliding windows,
 /// quantised weights, ...), by name.
 absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& text, const std::string& path);
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/engine/plain_moe.h"
 #include "tests/engine/plain_rope.h"
 #include "tests/engine/tiny_model.h"
 
@@ -122,8 +123,8 @@ class PlainModel {
     for (std::size_t token = 0; token < stream->size(); ++token) {
       Vector& state = (*stream)[token];
       AddTo(Product(model_[prefix + "self_attn.o_proj.weight"], Attend(heads, token)), &state);
-      AddTo(Mlp(prefix + "mlp.", NormOf(model_[prefix + "post_attention_layernorm.weight"], state,
-                                        config_.rms_norm_eps)),
+      AddTo(Mlp(layer, NormOf(model_[prefix + "post_attention_layernorm.weight"], state,
+                              config_.rms_norm_eps)),
             &state);
     }
   }
@@ -219,7 +220,23 @@ class PlainModel {
     return out;
   }
 
-  Vector Mlp(const std::string& prefix, const Vector& x) const {
+  Vector Mlp(int layer, const Vector& x) const {
+    const std::string prefix = Prefix(layer) + "mlp.";
+    const MoeConfig& moe = config_.moe;
+    if (!moe.HasExperts(layer)) return DenseMlp(prefix, x);
+    Vector sum(x.size(), 0.0);
+    if (moe.shared_experts > 0) sum = DenseMlp(prefix + "shared_experts.", x);
+    for (const auto& [expert, weight] :
+         ChosenExperts(moe, Product(model_[prefix + "gate.weight"], x),
+                       model_[prefix + "gate.e_score_correction_bias"].values)) {
+      Vector part = DenseMlp(prefix + "experts." + std::to_string(expert) + ".", x);
+      for (double& value : part) value *= weight;
+      AddTo(part, &sum);
+    }
+    return sum;
+  }
+
+  Vector DenseMlp(const std::string& prefix, const Vector& x) const {
     Vector gate = Product(model_[prefix + "gate_proj.weight"], x);
     const Vector up = Product(model_[prefix + "up_proj.weight"], x);
     for (std::size_t i = 0; i < gate.size(); ++i) {
