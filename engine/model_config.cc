@@ -35,13 +35,15 @@ absl::Status ReadArchitecture(const ConfigFields& fields, Architecture* architec
   return absl::OkStatus();
 }
 
-absl::Status ReadEosIds(const ConfigFields& fields, ModelConfig* config) {
+/// Leaves `eos_ids` alone where the fields name none.
+absl::Status ReadEosIds(const ConfigFields& fields, std::vector<std::int32_t>* eos_ids) {
   const json* field = fields.Find("eos_token_id");
   if (field == nullptr) return absl::OkStatus();
   const json ids = field->is_array() ? *field : json::array({*field});
+  if (!ids.empty()) eos_ids->clear();
   for (const json& id : ids) {
     if (!id.is_number_integer()) return fields.Error("\"eos_token_id\" must be an id or a list");
-    config->eos_ids.push_back(id.get<std::int32_t>());
+    eos_ids->push_back(id.get<std::int32_t>());
   }
   return absl::OkStatus();
 }
@@ -98,9 +100,19 @@ absl::Status ReadCommon(const ConfigFields& fields, ModelConfig* config) {
   if (activation != nullptr && *activation != "silu") {
     return fields.NotImplemented(absl::StrCat("hidden_act ", activation->dump()));
   }
-  PB_RETURN_IF_ERROR(ReadEosIds(fields, config));
+  PB_RETURN_IF_ERROR(ReadEosIds(fields, &config->eos_ids));
   PB_ASSIGN_OR_RETURN(config->rope, ReadRopeConfig(fields, config->max_position_embeddings));
   return absl::OkStatus();
+}
+
+/// What a model's publishers changed their mind about: chat models end a turn by another token.
+absl::Status ReadGenerationConfig(const std::string& model_dir, ModelConfig* config) {
+  const std::string path = absl::StrCat(model_dir, "/generation_config.json");
+  const auto text = ReadFile(path, "");
+  if (absl::IsNotFound(text.status())) return absl::OkStatus();
+  PB_RETURN_IF_ERROR(text.status());
+  PB_ASSIGN_OR_RETURN(const json object, ParseJsonObject(*text, path));
+  return ReadEosIds(ConfigFields(object, path), &config->eos_ids);
 }
 
 }  // namespace
@@ -126,7 +138,9 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& model_dir) {
   PB_ASSIGN_OR_RETURN(
       const std::string text,
       ReadFile(path, "name a model directory in Hugging Face form (config.json, *.safetensors)"));
-  return ParseModelConfig(text, path);
+  PB_ASSIGN_OR_RETURN(ModelConfig config, ParseModelConfig(text, path));
+  PB_RETURN_IF_ERROR(ReadGenerationConfig(model_dir, &config));
+  return config;
 }
 
 }  // namespace pinboard::engine

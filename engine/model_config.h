@@ -39,7 +39,7 @@ struct ModelConfig {
   RopeConfig rope;
   bool tie_word_embeddings = false;
   bool qkv_bias = false;
-  std::vector<std::int32_t> eos_ids;  // empty: none declared
+  std::vector<std::int32_t> eos_ids;  // any of them ends a text; empty: none declared
   MlaConfig mla;                      // kDeepseekV3 only
   MoeConfig moe;                      // likewise
 
@@ -58,7 +58,8 @@ struct ModelConfig {
 /// quantised weights, ...), by name.
 absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& text, const std::string& path);
 
-/// Reads `model_dir`/config.json. NotFound: there is none.
+/// Reads `model_dir`/config.json, and eos_ids from generation_config.json where that is there and
+/// names any. NotFound: there is no config.json.
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& model_dir);
 
 }  // namespace pinboard::engine

@@ -49,6 +49,26 @@ TEST(ModelConfigTest, LlamaWithDerivedAndExplicitHeadDim) {
   EXPECT_THAT(config.eos_ids, ElementsAre(5, 6));
 }
 
+TEST(ModelConfigTest, GenerationConfigHasTheLastWordOnWhatEndsAText) {
+  testing::TinyDirectory directory("generation-config");
+  testing::WriteFile(directory / "config.json", TinyLlamaJson().dump());
+  EXPECT_THAT(LoadModelConfig(directory.path())->eos_ids, ElementsAre(2));
+  const auto write = [&](const std::string& text) {
+    testing::WriteFile(directory / "generation_config.json", text);
+  };
+  write("{\"do_sample\": true}");
+  EXPECT_THAT(LoadModelConfig(directory.path())->eos_ids, ElementsAre(2));
+  write("{\"eos_token_id\": []}");
+  EXPECT_THAT(LoadModelConfig(directory.path())->eos_ids, ElementsAre(2));
+  write("{\"eos_token_id\": [7, 9]}");
+  EXPECT_THAT(LoadModelConfig(directory.path())->eos_ids, ElementsAre(7, 9));
+  write("{\"eos_token_id\": 7}");
+  EXPECT_THAT(LoadModelConfig(directory.path())->eos_ids, ElementsAre(7));
+  write("[]");
+  EXPECT_THAT(std::string(LoadModelConfig(directory.path()).status().message()),
+              HasSubstr("/generation_config.json: not a JSON object"));
+}
+
 TEST(ModelConfigTest, Qwen2HasBiasAndRopeThetaInRopeParameters) {
   const ModelConfig config = Parse(TinyQwen2Json());
   EXPECT_TRUE(config.qkv_bias);
