@@ -56,9 +56,8 @@ void ExpertRouter::Score(const ExpertWeights& weights, const float* x) {
 void ExpertRouter::DropOtherGroups() {
   const int size = config_.routed_experts / config_.groups;
   group_worths_.clear();
-  for (int group = 0; group < config_.groups; ++group) {
-    group_worths_.push_back(
-        SumOfTwoHighest(absl::MakeConstSpan(choosable_).subspan(group * size, size)));
+  for (absl::Span<const float> rest = choosable_; !rest.empty(); rest.remove_prefix(size)) {
+    group_worths_.push_back(SumOfTwoHighest(rest.first(size)));
   }
   for (int i = 0; i < config_.groups_per_token; ++i) TakeHighest(&group_worths_);
   for (int expert = 0; expert < config_.routed_experts; ++expert) {

@@ -38,8 +38,8 @@ std::pair<double, double> YarnRamp(const RopeConfig& rope, int dim) {
 }  // namespace
 
 std::vector<double> RopeFrequencies(const RopeConfig& rope, int dim) {
-  std::vector<double> frequencies;
-  for (int i = 0; i < dim / 2; ++i) frequencies.push_back(std::pow(rope.theta, -2.0 * i / dim));
+  std::vector<double> frequencies(dim / 2);
+  for (int i = 0; i < dim / 2; ++i) frequencies[i] = std::pow(rope.theta, -2.0 * i / dim);
   if (rope.type == RopeType::kLinear) {
     for (double& frequency : frequencies) frequency /= rope.factor;
   }

@@ -17,7 +17,6 @@ namespace pinboard::app {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 /// Likelihoods 8 : 4 : 2 : 1 : 1 at temperature 1.
 std::vector<TokenCandidate> Candidates() {
@@ -74,8 +73,8 @@ TEST(SamplerTest, TopPKeepsTheShortestRunThatReachesIt) {
 TEST(SamplerTest, TheSeedDecidesAndNothingElse) {
   const auto draws = [](std::uint64_t seed) {
     Sampler sampler({.temperature = 1.0, .seed = seed});
-    std::vector<std::int32_t> ids;
-    for (int i = 0; i < 32; ++i) ids.push_back(sampler.Next(Candidates()));
+    std::vector<std::int32_t> ids(32);
+    for (std::int32_t& id : ids) id = sampler.Next(Candidates());
     return ids;
   };
   EXPECT_EQ(draws(5), draws(5));
