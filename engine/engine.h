@@ -60,9 +60,9 @@ struct StepOutput {
 ///   PB_ASSIGN_OR_RETURN(auto outputs, engine->Step({{.sequence = 1, .tokens = prompt}}));
 ///   engine->Compress({1});
 ///
-/// Memory: host. Weights are float32; a rank holds its heads, its MLP columns and its vocabulary
-/// rows (of the embedding too: the looked-up rows are summed over the ranks). KV heads are
-/// replicated where tp exceeds them; MLA's latent is replicated on every rank.
+/// Memory: host. Weights are float32; a rank holds its heads, its MLP columns (of every expert) and
+/// its vocabulary rows (of the embedding too: the looked-up rows are summed over the ranks). KV
+/// heads are replicated where tp exceeds them; MLA's latent is replicated on every rank.
 ///
 /// Errors. InvalidArgument, NotFound, Unimplemented, DataLoss: one line that names the file or
 /// value. ResourceExhausted: too few free cache blocks, nothing was changed. Unavailable,

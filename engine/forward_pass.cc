@@ -33,6 +33,7 @@ ForwardPass::ForwardPass(const ModelConfig& config, const RankPlan& plan, ModelW
       communicator_(communicator),
       deadline_(deadline),
       attention_(MakeAttention(config, plan)),
+      mlp_(config.moe),
       rope_(attention_->MakeRope()),
       paged_attention_(plan.heads, config.attention_scale()) {}
 
@@ -88,13 +89,8 @@ absl::Status ForwardPass::RunAttention(int layer, const StepBatch& batch, KvCach
 
 absl::Status ForwardPass::RunMlp(int layer, int tokens) {
   const LayerWeights& weights = weights_.layers[layer];
-  gate_.resize(Values(tokens, plan_.columns));
-  up_.resize(gate_.size());
   Normalise(weights.mlp_norm, tokens);
-  Apply(weights.gate, tokens, normed_.data(), gate_.data());
-  Apply(weights.up, tokens, normed_.data(), up_.data());
-  SiluTimes(up_.data(), gate_.size(), gate_.data());
-  Apply(weights.down, tokens, gate_.data(), partial_.data());
+  mlp_.Run(weights, tokens, normed_, absl::MakeSpan(partial_));
   return AddPartialSums();
 }
 

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "engine/attention_block.h"
+#include "engine/mlp_block.h"
 #include "engine/paged_attention.h"
 #include "pinboard/shard.h"
 #include "transport/collective/communicator.h"
@@ -49,10 +50,11 @@ class ForwardPass {
   transport::Communicator* communicator_;
   absl::Duration deadline_;
   std::unique_ptr<AttentionBlock> attention_;
+  MlpBlock mlp_;
   RopeTable rope_;
   PagedAttention paged_attention_;
   // [tokens, ...] of the step
-  std::vector<float> hidden_, normed_, partial_, queries_, context_, gate_, up_;
+  std::vector<float> hidden_, normed_, partial_, queries_, context_;
 };
 
 }  // namespace pinboard::engine

@@ -12,16 +12,13 @@ namespace {
 class GroupedAttention final : public AttentionBlock {
  public:
   GroupedAttention(const ModelConfig& config, const RankPlan& plan)
-      : heads_(plan.heads),
-        kv_heads_(plan.kv_heads),
-        dim_(config.head_dim),
-        rope_theta_(config.rope_theta) {}
+      : heads_(plan.heads), kv_heads_(plan.kv_heads), dim_(config.head_dim), rope_(config.rope) {}
 
   KvShape CacheShape(DType dtype) const override {
     return {.kv_heads = kv_heads_, .key_dim = dim_, .value_dim = dim_, .dtype = dtype};
   }
 
-  RopeTable MakeRope() const override { return RopeTable(dim_, rope_theta_, false); }
+  RopeTable MakeRope() const override { return RopeTable(dim_, rope_, false); }
 
   void Project(const LayerWeights& weights, int layer, const StepBatch& batch,
                const RopeTable& rope, absl::Span<const float> normed, KvCache* cache,
@@ -56,7 +53,7 @@ class GroupedAttention final : public AttentionBlock {
   int heads_;
   int kv_heads_;
   int dim_;
-  double rope_theta_;
+  RopeConfig rope_;
   std::vector<float> keys_, values_;  // [tokens, kv_heads, dim]
 };
 

@@ -21,7 +21,7 @@ constexpr double kLatentNormEps = 1e-6;
 class LatentAttention final : public AttentionBlock {
  public:
   LatentAttention(const ModelConfig& config, const RankPlan& plan)
-      : heads_(plan.heads), mla_(config.mla), rope_theta_(config.rope_theta) {}
+      : heads_(plan.heads), mla_(config.mla), rope_(config.rope) {}
 
   KvShape CacheShape(DType dtype) const override {
     return {.kv_heads = 1,
@@ -32,7 +32,7 @@ class LatentAttention final : public AttentionBlock {
   }
 
   RopeTable MakeRope() const override {
-    return RopeTable(mla_.qk_rope_head_dim, rope_theta_, mla_.rope_interleave);
+    return RopeTable(mla_.qk_rope_head_dim, rope_, mla_.rope_interleave);
   }
 
   void Project(const LayerWeights& weights, int layer, const StepBatch& batch,
@@ -118,7 +118,7 @@ class LatentAttention final : public AttentionBlock {
 
   int heads_;
   MlaConfig mla_;
-  double rope_theta_;
+  RopeConfig rope_;
   std::vector<float> query_latents_, queries_, latents_, values_;  // [tokens, ...]
 };
 

@@ -3,11 +3,11 @@
 #include "engine/model_config.h"
 
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "engine/config_fields.h"
 #include "engine/json_file.h"
 
 namespace pinboard::engine {
@@ -15,70 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Typed access to the fields of one object; null counts as absent.
-class Fields {
- public:
-  Fields(const json& object, std::string path) : object_(object), path_(std::move(path)) {}
-
-  const json* Find(const char* name) const {
-    const auto it = object_.find(name);
-    return it == object_.end() || it->is_null() ? nullptr : &*it;
-  }
-
-  absl::Status Error(const std::string& problem) const {
-    return absl::InvalidArgumentError(absl::StrCat(path_, ": ", problem));
-  }
-  absl::Status NotImplemented(const std::string& feature) const {
-    return absl::UnimplementedError(absl::StrCat(path_, ": ", feature, " is not supported"));
-  }
-
-  absl::Status RequirePositive(const char* name, int* value) const {
-    if (Find(name) == nullptr) return Error(absl::StrCat("\"", name, "\" is missing"));
-    return OptionalPositive(name, value);
-  }
-
-  absl::Status OptionalPositive(const char* name, int* value) const {
-    const json* field = Find(name);
-    if (field == nullptr) return absl::OkStatus();
-    const auto number = field->is_number_integer() ? field->get<std::int64_t>() : 0;
-    if (number <= 0 || number > std::numeric_limits<int>::max()) {
-      return Error(absl::StrCat("\"", name, "\" must be a positive integer"));
-    }
-    *value = static_cast<int>(number);
-    return absl::OkStatus();
-  }
-
-  absl::Status OptionalPositive(const char* name, double* value) const {
-    const json* field = Find(name);
-    if (field == nullptr) return absl::OkStatus();
-    if (!field->is_number() || !(field->get<double>() > 0)) {
-      return Error(absl::StrCat("\"", name, "\" must be a positive number"));
-    }
-    *value = field->get<double>();
-    return absl::OkStatus();
-  }
-
-  absl::Status OptionalBool(const char* name, bool* value) const {
-    const json* field = Find(name);
-    if (field == nullptr) return absl::OkStatus();
-    if (!field->is_boolean()) return Error(absl::StrCat("\"", name, "\" must be true or false"));
-    *value = field->get<bool>();
-    return absl::OkStatus();
-  }
-
-  /// Unimplemented where the flag `name` is set.
-  absl::Status RefuseIfTrue(const char* name) const {
-    bool value = false;
-    PB_RETURN_IF_ERROR(OptionalBool(name, &value));
-    return value ? NotImplemented(absl::StrCat("\"", name, "\"")) : absl::OkStatus();
-  }
-
- private:
-  const json& object_;
-  std::string path_;
-};
-
-absl::Status ReadArchitecture(const Fields& fields, Architecture* architecture) {
+absl::Status ReadArchitecture(const ConfigFields& fields, Architecture* architecture) {
   const json* names = fields.Find("architectures");
   if (names == nullptr || !names->is_array() || names->empty() || !names->front().is_string()) {
     return fields.Error("\"architectures\" is missing");
@@ -98,45 +35,20 @@ absl::Status ReadArchitecture(const Fields& fields, Architecture* architecture) 
   return absl::OkStatus();
 }
 
-absl::Status RefuseScaledRope(const Fields& fields, const char* name) {
-  const json* rope = fields.Find(name);
-  if (rope == nullptr) return absl::OkStatus();
-  if (!rope->is_object()) return fields.Error(absl::StrCat("\"", name, "\" must be an object"));
-  for (const char* key : {"rope_type", "type"}) {
-    const auto type = rope->find(key);
-    if (type == rope->end() || *type == "default") continue;
-    return fields.NotImplemented(absl::StrCat("rope type ", type->dump()));
-  }
-  return absl::OkStatus();
-}
-
-/// rope_theta stands at the top, or inside the newer rope_parameters.
-absl::Status ReadRope(const Fields& fields, ModelConfig* config) {
-  PB_RETURN_IF_ERROR(RefuseScaledRope(fields, "rope_scaling"));
-  PB_RETURN_IF_ERROR(RefuseScaledRope(fields, "rope_parameters"));
-  PB_RETURN_IF_ERROR(fields.OptionalPositive("rope_theta", &config->rope_theta));
-  double rotated_share = 1.0;
-  PB_RETURN_IF_ERROR(fields.OptionalPositive("partial_rotary_factor", &rotated_share));
-  if (const json* rope = fields.Find("rope_parameters"); rope != nullptr) {
-    const Fields inner(*rope, "rope_parameters");
-    PB_RETURN_IF_ERROR(inner.OptionalPositive("rope_theta", &config->rope_theta));
-    PB_RETURN_IF_ERROR(inner.OptionalPositive("partial_rotary_factor", &rotated_share));
-  }
-  return rotated_share == 1.0 ? absl::OkStatus() : fields.NotImplemented("partial_rotary_factor");
-}
-
-absl::Status ReadEosIds(const Fields& fields, ModelConfig* config) {
+/// Leaves `eos_ids` alone where the fields name none.
+absl::Status ReadEosIds(const ConfigFields& fields, std::vector<std::int32_t>* eos_ids) {
   const json* field = fields.Find("eos_token_id");
   if (field == nullptr) return absl::OkStatus();
   const json ids = field->is_array() ? *field : json::array({*field});
+  if (!ids.empty()) eos_ids->clear();
   for (const json& id : ids) {
     if (!id.is_number_integer()) return fields.Error("\"eos_token_id\" must be an id or a list");
-    config->eos_ids.push_back(id.get<std::int32_t>());
+    eos_ids->push_back(id.get<std::int32_t>());
   }
   return absl::OkStatus();
 }
 
-absl::Status ReadGroupedAttention(const Fields& fields, ModelConfig* config) {
+absl::Status ReadGroupedAttention(const ConfigFields& fields, ModelConfig* config) {
   PB_RETURN_IF_ERROR(fields.RefuseIfTrue("use_sliding_window"));
   PB_RETURN_IF_ERROR(fields.RefuseIfTrue("mlp_bias"));
   if (config->architecture == Architecture::kQwen2) {
@@ -154,24 +66,10 @@ absl::Status ReadGroupedAttention(const Fields& fields, ModelConfig* config) {
   return absl::OkStatus();
 }
 
-absl::Status RefuseExperts(const Fields& fields, const ModelConfig& config) {
-  int experts = 0;
-  PB_RETURN_IF_ERROR(fields.OptionalPositive("n_routed_experts", &experts));
-  int dense_layers = 0;
-  const json* field = fields.Find("first_k_dense_replace");
-  if (field != nullptr && field->is_number_integer()) dense_layers = field->get<int>();
-  if (experts > 0 && dense_layers < config.layers) {
-    return fields.NotImplemented(absl::StrCat("a mixture of experts (", experts,
-                                              " routed experts, ", dense_layers, " of ",
-                                              config.layers, " layers dense)"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadLatentAttention(const Fields& fields, ModelConfig* config) {
+absl::Status ReadLatentAttention(const ConfigFields& fields, ModelConfig* config) {
   MlaConfig& mla = config->mla;
   PB_RETURN_IF_ERROR(fields.RefuseIfTrue("attention_bias"));
-  PB_RETURN_IF_ERROR(RefuseExperts(fields, *config));
+  PB_ASSIGN_OR_RETURN(config->moe, ReadMoeConfig(fields, config->layers));
   PB_RETURN_IF_ERROR(fields.OptionalPositive("q_lora_rank", &mla.q_lora_rank));
   PB_RETURN_IF_ERROR(fields.RequirePositive("kv_lora_rank", &mla.kv_lora_rank));
   PB_RETURN_IF_ERROR(fields.RequirePositive("qk_nope_head_dim", &mla.qk_nope_head_dim));
@@ -182,7 +80,7 @@ absl::Status ReadLatentAttention(const Fields& fields, ModelConfig* config) {
   return absl::OkStatus();
 }
 
-absl::Status ReadCommon(const Fields& fields, ModelConfig* config) {
+absl::Status ReadCommon(const ConfigFields& fields, ModelConfig* config) {
   PB_RETURN_IF_ERROR(ReadArchitecture(fields, &config->architecture));
   PB_RETURN_IF_ERROR(fields.RequirePositive("vocab_size", &config->vocab_size));
   PB_RETURN_IF_ERROR(fields.RequirePositive("hidden_size", &config->hidden_size));
@@ -202,20 +100,32 @@ absl::Status ReadCommon(const Fields& fields, ModelConfig* config) {
   if (activation != nullptr && *activation != "silu") {
     return fields.NotImplemented(absl::StrCat("hidden_act ", activation->dump()));
   }
-  PB_RETURN_IF_ERROR(ReadEosIds(fields, config));
-  return ReadRope(fields, config);
+  PB_RETURN_IF_ERROR(ReadEosIds(fields, &config->eos_ids));
+  PB_ASSIGN_OR_RETURN(config->rope, ReadRopeConfig(fields, config->max_position_embeddings));
+  return absl::OkStatus();
+}
+
+/// What a model's publishers changed their mind about: chat models end a turn by another token.
+absl::Status ReadGenerationConfig(const std::string& model_dir, ModelConfig* config) {
+  const std::string path = absl::StrCat(model_dir, "/generation_config.json");
+  const auto text = ReadFile(path, "");
+  if (absl::IsNotFound(text.status())) return absl::OkStatus();
+  PB_RETURN_IF_ERROR(text.status());
+  PB_ASSIGN_OR_RETURN(const json object, ParseJsonObject(*text, path));
+  return ReadEosIds(ConfigFields(object, path), &config->eos_ids);
 }
 
 }  // namespace
 
 float ModelConfig::attention_scale() const {
   const int dim = is_mla() ? mla.qk_nope_head_dim + mla.qk_rope_head_dim : head_dim;
-  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
+  const double stretched = is_mla() ? rope.LatentLogitsScale() : 1.0;
+  return static_cast<float>(stretched / std::sqrt(static_cast<double>(dim)));
 }
 
 absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& text, const std::string& path) {
   PB_ASSIGN_OR_RETURN(const json object, ParseJsonObject(text, path));
-  const Fields fields(object, path);
+  const ConfigFields fields(object, path);
   ModelConfig config;
   PB_RETURN_IF_ERROR(ReadCommon(fields, &config));
   PB_RETURN_IF_ERROR(config.is_mla() ? ReadLatentAttention(fields, &config)
@@ -228,7 +138,9 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& model_dir) {
   PB_ASSIGN_OR_RETURN(
       const std::string text,
       ReadFile(path, "name a model directory in Hugging Face form (config.json, *.safetensors)"));
-  return ParseModelConfig(text, path);
+  PB_ASSIGN_OR_RETURN(ModelConfig config, ParseModelConfig(text, path));
+  PB_RETURN_IF_ERROR(ReadGenerationConfig(model_dir, &config));
+  return config;
 }
 
 }  // namespace pinboard::engine

@@ -21,6 +21,7 @@ absl::Status CheckDivides(int ranks, int whole, const char* what) {
 absl::StatusOr<RankPlan> MakeRankPlan(const ModelConfig& config, int rank, int ranks) {
   PB_RETURN_IF_ERROR(CheckDivides(ranks, config.heads, "attention heads"));
   PB_RETURN_IF_ERROR(CheckDivides(ranks, config.intermediate_size, "MLP columns"));
+  PB_RETURN_IF_ERROR(CheckDivides(ranks, config.moe.intermediate_size, "columns of an expert"));
   PB_RETURN_IF_ERROR(CheckDivides(ranks, config.vocab_size, "vocabulary rows"));
   RankPlan plan;
   plan.rank = rank;
@@ -29,6 +30,8 @@ absl::StatusOr<RankPlan> MakeRankPlan(const ModelConfig& config, int rank, int r
   plan.first_head = rank * plan.heads;
   plan.columns = config.intermediate_size / ranks;
   plan.first_column = rank * plan.columns;
+  plan.expert_columns = config.moe.intermediate_size / ranks;
+  plan.first_expert_column = rank * plan.expert_columns;
   plan.vocab_local = config.vocab_size / ranks;
   plan.vocab_begin = rank * plan.vocab_local;
   if (config.is_mla()) {

@@ -18,8 +18,10 @@ struct RankPlan {
   int first_kv_head = 0;
   int kv_heads = 0;
   int kv_replicas = 1;
-  int first_column = 0;  // of the MLP
+  int first_column = 0;  // of a dense MLP
   int columns = 0;
+  int first_expert_column = 0;  // of every expert
+  int expert_columns = 0;
   int vocab_begin = 0;
   int vocab_local = 0;
 };

@@ -128,15 +128,34 @@ absl::Status LoadLatent(const Reader& reader, const ModelConfig& config, const R
                                &out->output);
 }
 
-absl::Status LoadMlp(const Reader& reader, const ModelConfig& config, const RankPlan& plan,
-                     LayerWeights* out) {
-  const int hidden = config.hidden_size, whole = config.intermediate_size;
+/// Columns [first, first + columns) of an MLP that has `whole` of them.
+absl::Status LoadMlp(const Reader& reader, int hidden, int whole, int first, int columns,
+                     MlpWeights* out) {
+  PB_RETURN_IF_ERROR(reader.RowParallel("gate_proj", whole, hidden, first, columns, &out->gate));
+  PB_RETURN_IF_ERROR(reader.RowParallel("up_proj", whole, hidden, first, columns, &out->up));
+  return reader.ColumnParallel("down_proj", hidden, whole, first, columns, &out->down);
+}
+
+absl::Status LoadExperts(const Checkpoint& checkpoint, const ModelConfig& config,
+                         const RankPlan& plan, const std::string& prefix, LayerWeights* out) {
+  const MoeConfig& moe = config.moe;
+  const int hidden = config.hidden_size;
+  const Reader mlp(checkpoint, prefix);
+  PB_RETURN_IF_ERROR(mlp.RowParallel("gate", moe.routed_experts, hidden, 0, moe.routed_experts,
+                                     &out->experts.gate));
   PB_RETURN_IF_ERROR(
-      reader.RowParallel("gate_proj", whole, hidden, plan.first_column, plan.columns, &out->gate));
-  PB_RETURN_IF_ERROR(
-      reader.RowParallel("up_proj", whole, hidden, plan.first_column, plan.columns, &out->up));
-  return reader.ColumnParallel("down_proj", hidden, whole, plan.first_column, plan.columns,
-                               &out->down);
+      mlp.Vector("gate.e_score_correction_bias", moe.routed_experts, &out->experts.gate_bias));
+  out->experts.routed.resize(moe.routed_experts);
+  for (int expert = 0; expert < moe.routed_experts; ++expert) {
+    PB_RETURN_IF_ERROR(LoadMlp(Reader(checkpoint, absl::StrCat(prefix, "experts.", expert, ".")),
+                               hidden, moe.intermediate_size, plan.first_expert_column,
+                               plan.expert_columns, &out->experts.routed[expert]));
+  }
+  const int shared = moe.shared_experts;
+  if (shared == 0) return absl::OkStatus();
+  return LoadMlp(Reader(checkpoint, absl::StrCat(prefix, "shared_experts.")), hidden,
+                 shared * moe.intermediate_size, shared * plan.first_expert_column,
+                 shared * plan.expert_columns, &out->mlp);
 }
 
 absl::Status LoadLayer(const Checkpoint& checkpoint, const ModelConfig& config,
@@ -150,7 +169,11 @@ absl::Status LoadLayer(const Checkpoint& checkpoint, const ModelConfig& config,
       layer.Vector("post_attention_layernorm.weight", config.hidden_size, &out->mlp_norm));
   PB_RETURN_IF_ERROR(config.is_mla() ? LoadLatent(attention, config, plan, &out->latent)
                                      : LoadGrouped(attention, config, plan, &out->grouped));
-  return LoadMlp(Reader(checkpoint, absl::StrCat(prefix, "mlp.")), config, plan, out);
+  const std::string mlp = absl::StrCat(prefix, "mlp.");
+  return config.moe.HasExperts(index)
+             ? LoadExperts(checkpoint, config, plan, mlp, out)
+             : LoadMlp(Reader(checkpoint, mlp), config.hidden_size, config.intermediate_size,
+                       plan.first_column, plan.columns, &out->mlp);
 }
 
 }  // namespace

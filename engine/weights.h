@@ -38,12 +38,25 @@ struct LatentAttentionWeights {
   Linear output;
 };
 
+/// This rank's columns of one MLP.
+struct MlpWeights {
+  Linear gate, up;
+  Linear down;  // a partial sum
+};
+
+/// The routed experts of a layer; the router is replicated.
+struct ExpertWeights {
+  Linear gate;                     // [experts, hidden]
+  std::vector<float> gate_bias;    // [experts]; concerns the choice alone
+  std::vector<MlpWeights> routed;  // [experts]
+};
+
 struct LayerWeights {
   std::vector<float> attention_norm, mlp_norm;  // [hidden]
   GroupedAttentionWeights grouped;              // not MLA
   LatentAttentionWeights latent;                // MLA
-  Linear gate, up;                              // this rank's columns
-  Linear down;                                  // a partial sum
+  MlpWeights mlp;                               // dense, or the shared experts if there are any
+  ExpertWeights experts;                        // empty: the layer is dense
 };
 
 struct ModelWeights {

@@ -23,9 +23,13 @@ from eval.tokenizer import BEGIN_ID, encode, load_tokenizer
 from eval.verify import load_reference
 
 PROMPT_TOKENS = 48
+LONG_PROMPT_TOKENS = 192
 GREEDY_TOKENS = 16
 TOP = 16
-POSITIONS = (0, 1, 7, 15, 31, 46, 47)
+POSITIONS = {
+    PROMPT_TOKENS: (0, 1, 7, 15, 31, 46, 47),
+    LONG_PROMPT_TOKENS: (0, 1, 31, 63, 127, 190, 191),
+}
 LAYER_VALUES = 8
 
 STRINGS = (
@@ -83,7 +87,7 @@ def golden(folder: pathlib.Path, prompt: list[int]) -> dict[str, Any]:
     for hook in hooks:
         hook.remove()
     positions = []
-    for position in POSITIONS:
+    for position in POSITIONS[len(prompt)]:
         top = logits[position].topk(TOP)
         positions.append(
             {"position": position, "ids": top.indices.tolist(), "logits": _rounded(top.values)}
@@ -146,7 +150,8 @@ def write_random(out: pathlib.Path, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for name in random_models.CONFIGS:
         random_models.write(name, out / name, seed)
-        prompt = torch.randint(2, 256, (PROMPT_TOKENS,), generator=generator).tolist()
+        tokens = LONG_PROMPT_TOKENS if name in random_models.LONG_PROMPTS else PROMPT_TOKENS
+        prompt = torch.randint(2, 256, (tokens,), generator=generator).tolist()
         _write(out / name / "golden.json", {"model": name, **golden(out / name, [0, *prompt[1:]])})
 
 

@@ -67,6 +67,15 @@ void FlagTable::Text(std::string name, std::string value, std::string help, std:
        }});
 }
 
+void FlagTable::Texts(std::string name, std::string value, std::string help,
+                      std::vector<std::string>* target) {
+  Add({std::move(name), std::move(value), std::move(help), "", "",
+       [target](const std::string& text) {
+         target->push_back(text);
+         return absl::OkStatus();
+       }});
+}
+
 void FlagTable::Int(std::string name, std::string value, std::string help, int low, int high,
                     int* target) {
   Add({std::move(name), std::move(value), std::move(help), absl::StrCat(*target), "",

@@ -15,7 +15,10 @@ namespace {
 class Generator {
  public:
   Generator(RankSession& session, const GenerationOptions& options)
-      : session_(session), options_(options), sequence_(session.NewSequence()) {}
+      : session_(session),
+        options_(options),
+        sampler_(options.sampling),
+        sequence_(session.NewSequence()) {}
 
   absl::StatusOr<std::int32_t> Start(absl::Span<const std::int32_t> prompt) {
     SequenceOptions sequence = options_.sequence;
@@ -23,7 +26,7 @@ class Generator {
     PB_RETURN_IF_ERROR(session_.engine().AddSequence(sequence_, sequence));
     PB_ASSIGN_OR_RETURN(const engine::StepOutput output, session_.Prefill(sequence_, prompt));
     PB_RETURN_IF_ERROR(Compress());
-    return output.candidates.front().id;
+    return sampler_.Next(output.candidates);
   }
 
   absl::StatusOr<std::int32_t> Next(std::int32_t id) {
@@ -32,7 +35,7 @@ class Generator {
     if (++tokens_since_round_ >= options_.round_every) {
       PB_RETURN_IF_ERROR(Compress());
     }
-    return outputs.front().candidates.front().id;
+    return sampler_.Next(outputs.front().candidates);
   }
 
   absl::Status Finish(Generation* generation) {
@@ -54,12 +57,25 @@ class Generator {
 
   RankSession& session_;
   const GenerationOptions& options_;
+  Sampler sampler_;
   const std::uint64_t sequence_;
   int tokens_since_round_ = 0;
   int rounds_ = 0;
 };
 
 }  // namespace
+
+const char* StopReasonName(StopReason reason) {
+  switch (reason) {
+    case StopReason::kEndOfText:
+      return "end_of_text";
+    case StopReason::kStopText:
+      return "stop_text";
+    case StopReason::kMaxTokens:
+      return "max_tokens";
+  }
+  return "";
+}
 
 int CacheBlocksNeeded(std::size_t prompt_tokens, int max_tokens, int block_size) {
   return static_cast<int>((prompt_tokens + max_tokens + block_size - 1) / block_size);
@@ -74,10 +90,16 @@ absl::StatusOr<Generation> Generate(RankSession& session, absl::Span<const std::
   PB_ASSIGN_OR_RETURN(std::int32_t id, generator.Start(prompt));
   const absl::Time prefilled = absl::Now();
   while (true) {
-    generation.ended = std::find(ends.begin(), ends.end(), id) != ends.end();
-    if (generation.ended) break;
+    if (std::find(ends.begin(), ends.end(), id) != ends.end()) {
+      generation.stop_reason = StopReason::kEndOfText;
+      break;
+    }
     generation.ids.push_back(id);
-    PB_RETURN_IF_ERROR(on_token(id));
+    PB_ASSIGN_OR_RETURN(const bool go_on, on_token(id));
+    if (!go_on) {
+      generation.stop_reason = StopReason::kStopText;
+      break;
+    }
     if (static_cast<int>(generation.ids.size()) >= options.max_tokens) break;
     PB_ASSIGN_OR_RETURN(id, generator.Next(id));
   }

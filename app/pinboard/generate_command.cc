@@ -5,31 +5,34 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "app/eval/arm.h"
+#include "app/generate/generated_text.h"
 #include "app/generate/generation.h"
 #include "app/pinboard/commands.h"
 #include "app/pinboard/common_flags.h"
+#include "app/pinboard/generate_report.h"
 #include "app/report/output_file.h"
 #include "app/session/model_files.h"
-#include "base/byte_size.h"
 #include "base/status_macros.h"
 
 namespace pinboard::app {
 namespace {
 
 constexpr char kUsage[] =
-    R"(pinboard generate - continues a text, greedily, under a bounded KV cache.
+    R"(pinboard generate - continues a text under a bounded KV cache.
 
   pinboard generate --model models/tiny-llama --prompt "def main():"
   pinboard generate --model DIR --prompt-file long.txt --budget 0.1 --tp 2 --stats
+  pinboard generate --model DIR --prompt "Dear" --temperature 0.8 --seed 7 --stop "Yours"
   pinboard generate --model DIR --ids 0,17,305 --json -
 
-The text goes to standard output as it is made. After the prompt and every --every tokens the cache
-is compressed to --budget of the length; pages come back when they matter, and are never waited for.
+The text goes to standard output as it is made. It ends where the model ends it (eos_token_id of
+generation_config.json or config.json), before a --stop text, or after --max-tokens. After the
+prompt and every --every tokens the cache is compressed to --budget of the length; pages come back
+when they matter, and are never waited for.
 
 )";
 
@@ -39,6 +42,9 @@ struct GenerateFlags {
   std::string prompt;
   std::string prompt_file;
   std::string ids;
+  SamplingOptions sampling;
+  int seed = 0;
+  std::vector<std::string> stop;
   int max_tokens = 256;
   int every = 256;
   std::string json;
@@ -57,12 +63,24 @@ FlagTable MakeTable(GenerateFlags* flags) {
       &flags->ids);
   table.Int("max-tokens", "N", "Stop after N tokens, or where the model ends the text.", 1, 1 << 20,
             &flags->max_tokens);
+  table.Texts("stop", "TEXT",
+              "Stop where TEXT comes up, and leave it out. May be given more than once.",
+              &flags->stop);
   table.Text("json", "OUT",
              "Write prompt, tokens, text and statistics there instead; - is "
              "standard output.",
              &flags->json);
   table.Switch("stats", "Cache statistics on standard error, though it is no terminal.",
                &flags->stats);
+  table.Section("Sampling");
+  table.Real("temperature", "T", "Draw from softmax(logits / T); 0 takes the best token.",
+             &flags->sampling.temperature);
+  table.Int("top-k", "K", "Draw from the K best tokens. What is less likely is never drawn.", 1,
+            MaxTopK(), &flags->sampling.top_k);
+  table.Real("top-p", "P", "Of those, draw from the likeliest that together have this share.",
+             &flags->sampling.top_p);
+  table.Int("seed", "S", "The same seed draws the same tokens.", 0, std::numeric_limits<int>::max(),
+            &flags->seed);
   table.Section("Cache");
   table.Text("policy", "P",
              "full, random, recency, random-prompt, recency-prompt, snapkv, h2o, "
@@ -103,6 +121,21 @@ absl::StatusOr<std::vector<std::int32_t>> PromptIds(const GenerateFlags& flags, 
   return ids;
 }
 
+SamplingOptions Sampling(const GenerateFlags& flags) {
+  SamplingOptions sampling = flags.sampling;
+  sampling.seed = static_cast<std::uint64_t>(flags.seed);
+  return sampling;
+}
+
+/// Stop texts are found in text: they need the tokenizer that ids alone do not.
+absl::Status CheckStops(const GenerateFlags& flags, LazyTokenizer& tokenizer) {
+  if (flags.stop.empty()) return absl::OkStatus();
+  for (const std::string& stop : flags.stop) {
+    if (stop.empty()) return absl::InvalidArgumentError("--stop: give it some text");
+  }
+  return tokenizer.Get().status();
+}
+
 absl::Status Validate(const GenerateFlags& flags) {
   PB_RETURN_IF_ERROR(CheckCommon(flags.common));
   const int given = (flags.prompt.empty() ? 0 : 1) + (flags.prompt_file.empty() ? 0 : 1) +
@@ -113,70 +146,26 @@ absl::Status Validate(const GenerateFlags& flags) {
   PB_RETURN_IF_ERROR(
       ParseArms(flags.method.policy, absl::StrCat(flags.method.budget), flags.method, true)
           .status());
+  PB_RETURN_IF_ERROR(CheckSampling(Sampling(flags)));
   if (!flags.json.empty()) PB_RETURN_IF_ERROR(CheckWritable(flags.json));
   PB_ASSIGN_OR_RETURN(const auto config, CheckModel(flags.common.model, flags.common.tp));
   LazyTokenizer tokenizer(flags.common.model);
+  PB_RETURN_IF_ERROR(CheckStops(flags, tokenizer));
   return PromptIds(flags, config.vocab_size, tokenizer).status();
-}
-
-/// Streams text on the first rank, and what it is doing on a terminal.
-class TextOutput {
- public:
-  TextOutput(const GenerateFlags& flags, const engine::Tokenizer* tokenizer, bool is_first)
-      : streams_(is_first && flags.json.empty()), decoder_(tokenizer) {}
-
-  absl::Status Push(std::int32_t id) {
-    if (!streams_) return absl::OkStatus();
-    PB_ASSIGN_OR_RETURN(const std::string text, decoder_.Push(id));
-    return WriteOutput("-", text);
-  }
-  absl::Status Finish() {
-    return streams_ ? WriteOutput("-", decoder_.Finish() + "\n") : absl::OkStatus();
-  }
-
- private:
-  const bool streams_;
-  engine::StreamDecoder decoder_;
-};
-
-std::string Statistics(const Generation& made, const ShardStats& stats, int prompt_tokens,
-                       std::size_t row_bytes, int tp) {
-  const double tokens = static_cast<double>(made.ids.size());
-  return absl::StrFormat(
-      "%d + %d tokens, prefill %.2f s, %.1f tokens/s | cache: %d of %d rows, %s instead of %s, %d "
-      "rounds | pages: %d offloaded, %d recalled, %d missed\n",
-      prompt_tokens, made.ids.size(), made.prefill_seconds,
-      made.decode_seconds > 0 ? tokens / made.decode_seconds : 0.0, made.rows, made.length,
-      FormatByteSize(made.kv_bytes * tp), FormatByteSize(row_bytes * made.length * tp), made.rounds,
-      stats.pages_offloaded, stats.pages_recalled, stats.misses);
-}
-
-absl::Status WriteJson(const std::string& path, const Generation& made, const ShardStats& stats,
-                       int prompt_tokens, const nlohmann::ordered_json& text) {
-  const nlohmann::ordered_json object{{"prompt_tokens", prompt_tokens},
-                                      {"ids", made.ids},
-                                      {"text", text},
-                                      {"ended", made.ended},
-                                      {"length", made.length},
-                                      {"rows", made.rows},
-                                      {"resident_kv_bytes", made.kv_bytes},
-                                      {"rounds", made.rounds},
-                                      {"pages_offloaded", stats.pages_offloaded},
-                                      {"pages_recalled", stats.pages_recalled},
-                                      {"misses", stats.misses},
-                                      {"prefill_seconds", made.prefill_seconds},
-                                      {"decode_seconds", made.decode_seconds}};
-  return WriteOutput(
-      path, object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 /// Null for a model without one, where ids go in and come out.
 absl::StatusOr<const engine::Tokenizer*> OutputTokenizer(const GenerateFlags& flags,
                                                          LazyTokenizer& lazy) {
   auto tokenizer = lazy.Get();
-  const bool ids_only = !flags.ids.empty() && !flags.json.empty();
+  const bool ids_only = !flags.ids.empty() && !flags.json.empty() && flags.stop.empty();
   if (ids_only && absl::IsNotFound(tokenizer.status())) return nullptr;
   return tokenizer;
+}
+
+absl::Status Report(const GenerateFlags& flags, const GenerateReport& report) {
+  if (flags.stats || isatty(STDERR_FILENO) == 1) std::fputs(Statistics(report).c_str(), stderr);
+  return flags.json.empty() ? absl::OkStatus() : WriteJson(report, flags.json);
 }
 
 absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
@@ -192,27 +181,29 @@ absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
 
   GenerationOptions options;
   options.sequence = flags.method;
+  options.sampling = Sampling(flags);
   options.max_tokens = flags.max_tokens;
   options.round_every = flags.every;
-  TextOutput output(flags, tokenizer, session->is_first());
+  GeneratedText text(tokenizer, flags.stop);
+  const bool streams = session->is_first() && flags.json.empty();
   PB_ASSIGN_OR_RETURN(
-      const Generation made,
-      Generate(*session, prompt, options, [&](std::int32_t id) { return output.Push(id); }));
+      Generation made,
+      Generate(*session, prompt, options, [&](std::int32_t id) -> absl::StatusOr<bool> {
+        if (tokenizer == nullptr) return true;
+        PB_ASSIGN_OR_RETURN(const std::string piece, text.Push(id));
+        if (streams) PB_RETURN_IF_ERROR(WriteOutput("-", piece));
+        return !text.stopped();
+      }));
   if (!session->is_first()) return absl::OkStatus();
-  PB_RETURN_IF_ERROR(output.Finish());
-  const ShardStats stats = session->shard().stats();
-  const int prompt_tokens = static_cast<int>(prompt.size());
-  if (flags.stats || isatty(STDERR_FILENO) == 1) {
-    std::fputs(
-        Statistics(made, stats, prompt_tokens, session->engine().RowBytes(), rank.tp).c_str(),
-        stderr);
-  }
-  if (flags.json.empty()) return absl::OkStatus();
-  nlohmann::ordered_json text;
-  if (tokenizer != nullptr) {
-    PB_ASSIGN_OR_RETURN(text, tokenizer->Decode(made.ids));
-  }
-  return WriteJson(flags.json, made, stats, prompt_tokens, text);
+  const std::string rest = text.Finish();
+  if (streams) PB_RETURN_IF_ERROR(WriteOutput("-", rest + "\n"));
+  return Report(flags, {.made = std::move(made),
+                        .stats = session->shard().stats(),
+                        .prompt_tokens = static_cast<int>(prompt.size()),
+                        .tp = rank.tp,
+                        .row_bytes = session->engine().RowBytes(),
+                        .has_text = tokenizer != nullptr,
+                        .text = text.text()});
 }
 
 GroupOptions MakeGroupOptions(const GenerateFlags& flags) {

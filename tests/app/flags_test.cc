@@ -58,6 +58,13 @@ TEST_F(Flags, AValueMayBeEmptyOrADash) {
   EXPECT_EQ(model_, "-");
 }
 
+TEST_F(Flags, SomeMayBeGivenMoreThanOnce) {
+  std::vector<std::string> stops;
+  table_.Texts("stop", "TEXT", "Where it ends.", &stops);
+  ASSERT_TRUE(table_.Parse({"--stop", "a b", "--tp", "2", "--stop=\n"}).ok());
+  EXPECT_THAT(stops, ElementsAre("a b", "\n"));
+}
+
 TEST_F(Flags, AnUnknownOptionIsAnsweredWithTheNearestOne) {
   EXPECT_THAT(
       Refusal({"--modle", "x"}),

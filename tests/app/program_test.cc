@@ -223,6 +223,49 @@ TEST_F(PinboardProgram, GenerateMakesTheSameTokensOnAnyNumberOfRanks) {
   }
 }
 
+TEST_F(PinboardProgram, GenerateDrawsTheSameTokensAgainOnAnyNumberOfRanks) {
+  const auto made = [](const std::string& tp, const std::string& seed) {
+    Program program(GenerateFrom({"--ids", "3,14,15,92,65,35", "--max-tokens", "24", "--policy",
+                                  "full", "--temperature", "1.5", "--top-k", "50", "--top-p", "0.9",
+                                  "--seed", seed, "--tp", tp, "--json", "-"}));
+    EXPECT_EQ(program.Wait(), 0) << program.Err();
+    return nlohmann::json::parse(program.Out())["ids"];
+  };
+  const auto one = made("1", "7");
+  EXPECT_EQ(made("1", "7"), one);
+  EXPECT_EQ(made("2", "7"), one);
+  EXPECT_NE(made("1", "8"), one);
+}
+
+TEST_F(PinboardProgram, GenerateStopsBeforeAStopTextOnAllRanksAndSaysWhy) {
+  const std::string model = std::string(std::getenv("PINBOARD_SOURCE_DIR")) + "/models/tiny-llama";
+  const auto run = [&](const std::string& out, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {
+        BuiltProgram("pinboard"), "generate", "--model", model, "--prompt", "def main():",
+        "--max-tokens",           "24",       "--json",  out,   "--stats"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  Program whole(run("-", {}));
+  ASSERT_EQ(whole.Wait(), 0) << whole.Err();
+  const auto all = nlohmann::json::parse(whole.Out());
+  EXPECT_EQ(all["stop_reason"], "max_tokens");
+  EXPECT_THAT(whole.Err(), HasSubstr("24 tokens (max_tokens)"));
+  const auto text = all["text"].get<std::string>();
+  ASSERT_GT(text.size(), 16U);
+  const std::string stop = text.substr(10, 4);
+  const std::string before = text.substr(0, text.find(stop));
+  Program stopped(run("-", {"--tp", "2", "--stop", "never to be seen", "--stop", stop}));
+  ASSERT_EQ(stopped.Wait(), 0) << stopped.Err();
+  const auto part = nlohmann::json::parse(stopped.Out());
+  EXPECT_EQ(part["stop_reason"], "stop_text");
+  EXPECT_EQ(part["text"], before);
+  EXPECT_LT(part["ids"].size(), 24U);
+  Program streamed(run("", {"--stop", stop}));
+  ASSERT_EQ(streamed.Wait(), 0) << streamed.Err();
+  EXPECT_EQ(streamed.Out(), before + "\n");
+}
+
 TEST_F(PinboardProgram, WrongUsageIsOneLineAndExitCodeTwo) {
   const std::string pinboard = BuiltProgram("pinboard");
   EXPECT_THAT(Refusal({pinboard}, 2), StartsWith("a command is missing"));
@@ -240,6 +283,19 @@ TEST_F(PinboardProgram, WrongUsageIsOneLineAndExitCodeTwo) {
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1,96"}), 2), HasSubstr("96 is out of range"));
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--policy", "x"}), 2),
               HasSubstr("unknown policy 'x'"));
+  const auto sampling = [](const std::string& name, const std::string& value) {
+    return Refusal(GenerateFrom({"--ids", "1", "--temperature", "1", "--" + name, value}), 2);
+  };
+  EXPECT_THAT(sampling("temperature", "-1"), StartsWith("--temperature is -1: use 0"));
+  EXPECT_THAT(sampling("temperature", "hot"), StartsWith("--temperature: 'hot' is not a number"));
+  EXPECT_THAT(sampling("top-k", "257"), HasSubstr("from 1 to 256"));
+  EXPECT_THAT(sampling("top-p", "0"), StartsWith("--top-p is 0"));
+  EXPECT_THAT(sampling("seed", "-1"), StartsWith("--seed: '-1' is not a whole number"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--seed", "1"}), 2),
+              HasSubstr("give a --temperature above 0"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--stop", ""}), 2), StartsWith("--stop: give"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--json", "-", "--stop", "x"}), 2),
+              HasSubstr("tokenizer.json"));
 }
 
 TEST_F(PinboardProgram, ASuiteThatIsWrongIsNamedWithFileAndLine) {

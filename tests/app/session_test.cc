@@ -17,6 +17,7 @@
 namespace pinboard::app {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -58,8 +59,7 @@ class Sessions : public ::testing::TestWithParam<const char*> {
       GenerationOptions options;
       options.sequence.policy = "full";
       options.max_tokens = 4;
-      const auto made =
-          Generate(session, text, options, [](std::int32_t) { return absl::OkStatus(); });
+      const auto made = Generate(session, text, options, [](std::int32_t) { return true; });
       ASSERT_TRUE(made.ok()) << made.status();
       answer = made->ids;
     });
@@ -313,16 +313,70 @@ TEST_P(Sessions, GenerationStaysWithinItsBudgetWhateverItsLength) {
   options.round_every = 32;
   std::vector<std::vector<std::int32_t>> made_by_rank(2);
   OnSessions(2, Options(CacheBlocksNeeded(300, 160, 16)), &pages, [&](RankSession& session) {
-    const auto made =
-        Generate(session, prompt, options, [](std::int32_t) { return absl::OkStatus(); });
+    const auto made = Generate(session, prompt, options, [](std::int32_t) { return true; });
     ASSERT_TRUE(made.ok()) << made.status();
     EXPECT_EQ(made->length, 300 + 159);  // the last token is not fed
-    EXPECT_EQ(made->rounds, 5);          // after the prompt, then at 32, 64, 96, 128 tokens
+    EXPECT_EQ(made->stop_reason, StopReason::kMaxTokens);
+    EXPECT_EQ(made->rounds, 5);  // after the prompt, then at 32, 64, 96, 128 tokens
     EXPECT_LE(made->rows, 64 + 46 + 32);
     made_by_rank[session.rank().rank] = made->ids;
   });
   EXPECT_THAT(made_by_rank[0], SizeIs(160));
   EXPECT_EQ(made_by_rank[0], made_by_rank[1]);
+}
+
+TEST_P(Sessions, DrawnTokensAreTheSameOnEveryRankAndDependOnTheSeed) {
+  const auto prompt = RandomIds(60, 8);
+  GenerationOptions options;
+  options.sequence.policy = "full";
+  options.max_tokens = 48;
+  const auto made_with = [&](int tp, double temperature, std::uint64_t seed) {
+    options.sampling = {.temperature = temperature, .top_k = 40, .top_p = 0.9, .seed = seed};
+    std::vector<std::vector<std::int32_t>> by_rank(tp);
+    OnSessions(tp, Options(CacheBlocksNeeded(60, 48, 16)), nullptr, [&](RankSession& session) {
+      const auto made = Generate(session, prompt, options, [](std::int32_t) { return true; });
+      ASSERT_TRUE(made.ok()) << made.status();
+      by_rank[session.rank().rank] = made->ids;
+    });
+    for (const auto& ids : by_rank) EXPECT_EQ(ids, by_rank[0]);
+    return by_rank[0];
+  };
+  const auto one = made_with(1, 1.0, 7);
+  EXPECT_THAT(one, SizeIs(48));
+  EXPECT_EQ(made_with(1, 1.0, 7), one);
+  EXPECT_NE(made_with(1, 1.0, 8), one);
+  EXPECT_NE(made_with(1, 0.0, 7), one);
+  // Rounding could move a draw; with these seeds it does not.
+  EXPECT_EQ(made_with(2, 1.0, 7), one);
+  EXPECT_EQ(made_with(4, 1.0, 7), one);
+}
+
+TEST_P(Sessions, ATextEndsWhereItsReaderSaysSo) {
+  OnSessions(2, Options(8), nullptr, [&](RankSession& session) {
+    GenerationOptions options;
+    options.sequence.policy = "full";
+    int seen = 0;
+    const auto made =
+        Generate(session, RandomIds(20, 8), options, [&](std::int32_t) { return ++seen < 3; });
+    ASSERT_TRUE(made.ok()) << made.status();
+    EXPECT_EQ(made->stop_reason, StopReason::kStopText);
+    EXPECT_THAT(made->ids, SizeIs(3));
+  });
+}
+
+TEST_P(Sessions, ATextEndsAtAnyOfTheModelsLastTokens) {
+  const auto prompt = RandomIds(20, 8);
+  const auto whole = FullAnswer(prompt, {});
+  engine::testing::WriteFile(directory_ / "generation_config.json",
+                             "{\"eos_token_id\": [1, " + std::to_string(whole[2]) + "]}");
+  OnSessions(1, Options(8), nullptr, [&](RankSession& session) {
+    GenerationOptions options;
+    options.sequence.policy = "full";
+    const auto made = Generate(session, prompt, options, [](std::int32_t) { return true; });
+    ASSERT_TRUE(made.ok()) << made.status();
+    EXPECT_EQ(made->stop_reason, StopReason::kEndOfText);
+    EXPECT_THAT(made->ids, ElementsAre(whole[0], whole[1]));
+  });
 }
 
 TEST_P(Sessions, AnErrorOfTheTokenSinkEndsTheGeneration) {

@@ -63,7 +63,8 @@ nlohmann::json With(nlohmann::json json, const nlohmann::json& changes) {
 }
 
 std::vector<Family> Families() {
-  using testing::TinyDeepseekJson, testing::TinyLlamaJson, testing::TinyQwen2Json;
+  using testing::TinyDeepseekJson, testing::TinyLlamaJson, testing::TinyMoeJson;
+  using testing::TinyQwen2Json;
   return {
       {"Gqa", TinyLlamaJson()},
       {"Mha", With(TinyLlamaJson(), {{"num_key_value_heads", 8}})},
@@ -78,6 +79,36 @@ std::vector<Family> Families() {
       // The latents' norms have an epsilon of their own, which is not this one.
       {"MlaWithALargeEpsilon",
        With(TinyDeepseekJson(), {{"q_lora_rank", 20}, {"rms_norm_eps", 0.5}})},
+      {"Experts", TinyMoeJson()},
+      {"ExpertsAloneInOneGroup", With(TinyMoeJson(), {{"n_shared_experts", 0},
+                                                      {"n_group", 1},
+                                                      {"topk_group", 1},
+                                                      {"norm_topk_prob", false},
+                                                      {"first_k_dense_replace", 0}})},
+      {"LinearRope",
+       With(TinyQwen2Json(), {{"rope_parameters",
+                               {{"rope_type", "linear"}, {"rope_theta", 500.0}, {"factor", 4}}}})},
+      // Of the four pairs the first stays, the second is between, the others are stretched.
+      {"Llama3Rope", With(TinyLlamaJson(), {{"rope_scaling",
+                                             {{"rope_type", "llama3"},
+                                              {"factor", 8.0},
+                                              {"low_freq_factor", 1.0},
+                                              {"high_freq_factor", 4.0},
+                                              {"original_max_position_embeddings", 64}}}})},
+      {"YarnRope", With(TinyLlamaJson(), {{"rope_scaling",
+                                           {{"type", "yarn"},
+                                            {"factor", 8.0},
+                                            {"beta_fast", 4},
+                                            {"truncate", false},
+                                            {"original_max_position_embeddings", 64}}}})},
+      {"MlaWithYarn", With(TinyDeepseekJson(), {{"rope_scaling",
+                                                 {{"type", "yarn"},
+                                                  {"factor", 40},
+                                                  {"beta_fast", 4},
+                                                  {"beta_slow", 1},
+                                                  {"mscale", 0.7},
+                                                  {"mscale_all_dim", 1.2},
+                                                  {"original_max_position_embeddings", 64}}}})},
   };
 }
 
@@ -181,6 +212,23 @@ TEST(WeightsTest, WeightsInShardsAndInHalfPrecisionAreTheSameModel) {
       group.Add(1);
       EXPECT_LT(LargestGap(group.Step({{1, tokens}})[0].logits, expected), kTolerance) << dtype;
     }
+  }
+}
+
+TEST(WeightsTest, EqualExpertsAreTheLowestOnEveryNumberOfRanks) {
+  TinyModel model = testing::MakeTinyModel(testing::TinyMoeJson(), 11);
+  for (auto& [name, tensor] : model.tensors) {
+    if (name.find("mlp.gate.") == std::string::npos) continue;
+    std::fill(tensor.values.begin(), tensor.values.end(), 0.0F);
+  }
+  TinyDirectory directory("expert-ties");
+  testing::WriteTinyModel(model, directory);
+  const TokenIds tokens = RandomTokens(20, 12);
+  const auto expected = PlainModel(model).Logits(tokens);
+  for (const int ranks : {1, 2, 4}) {
+    EngineGroup group(Options(directory), ranks);
+    group.Add(1);
+    EXPECT_LT(LargestGap(group.Step({{1, tokens}})[0].logits, expected), kTolerance);
   }
 }
 

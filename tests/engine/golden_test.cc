@@ -8,6 +8,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "absl/strings/str_replace.h"
 #include "engine/json_file.h"
 #include "tests/engine/engine_group.h"
 #include "tests/engine/recording_shard.h"
@@ -31,9 +32,9 @@ struct GoldenModel {
 std::vector<GoldenModel> Models() {
   const std::string data = "tests/testdata/";
   std::vector<GoldenModel> models;
-  for (const std::string name : {"llama", "qwen2", "deepseek"}) {
-    models.push_back(
-        {"Random_" + name, data + "random-" + name, data + "random-" + name + "/golden.json"});
+  for (const std::string name : {"llama", "qwen2", "deepseek", "llama-llama3", "deepseek-moe"}) {
+    models.push_back({absl::StrReplaceAll("Random_" + name, {{"-", "_"}}), data + "random-" + name,
+                      data + "random-" + name + "/golden.json"});
   }
   for (const std::string name : {"llama", "deepseek"}) {
     models.push_back(
@@ -54,7 +55,7 @@ class GoldenTest : public ::testing::TestWithParam<std::tuple<GoldenModel, int>>
                                  model().golden)),
         prompt_(golden_["prompt"].get<TokenIds>()),
         group_({.model_dir = SourcePath(model().directory),
-                .cache_blocks = 8,
+                .cache_blocks = 16,
                 .cache_dtype = DType::kF32},
                std::get<1>(GetParam())) {}
 
@@ -82,6 +83,11 @@ TEST_P(GoldenTest, LogitsMatchTransformers) {
   }
 }
 
+TEST_P(GoldenTest, TheAttentionScaleMatchesTransformers) {
+  EXPECT_FLOAT_EQ(group_.engine().config().attention_scale(),
+                  golden_["attention_scale"].get<float>());
+}
+
 TEST_P(GoldenTest, HiddenStatesMatchTransformersAfterEveryLayer) {
   std::vector<RecordingShard> shards(group_.ranks());
   for (int rank = 0; rank < group_.ranks(); ++rank) {
@@ -93,6 +99,7 @@ TEST_P(GoldenTest, HiddenStatesMatchTransformersAfterEveryLayer) {
   const std::size_t width = group_.engine().config().hidden_size;
   for (const RecordingShard& shard : shards) {
     ASSERT_EQ(shard.hidden.size(), layers.size());
+    EXPECT_EQ(shard.hidden, shards[0].hidden) << "what decides differs between ranks";
     for (std::size_t layer = 0; layer < layers.size(); ++layer) {
       const auto row = shard.hidden[layer].end() - static_cast<std::ptrdiff_t>(width);
       const json& values = layers[layer]["first_values"];
@@ -118,7 +125,8 @@ TEST_P(GoldenTest, GreedyDecodingMatchesTransformers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenTest,
-                         ::testing::Combine(::testing::ValuesIn(Models()), ::testing::Values(1, 2)),
+                         ::testing::Combine(::testing::ValuesIn(Models()),
+                                            ::testing::Values(1, 2, 4)),
                          [](const auto& info) {
                            return std::get<0>(info.param).name + "_tp" +
                                   std::to_string(std::get<1>(info.param));

@@ -16,6 +16,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::TinyDeepseekJson;
 using testing::TinyLlamaJson;
+using testing::TinyMoeJson;
 using testing::TinyQwen2Json;
 
 ModelConfig Parse(const json& object) { return *ParseModelConfig(object.dump(), "C"); }
@@ -35,7 +36,7 @@ TEST(ModelConfigTest, LlamaWithDerivedAndExplicitHeadDim) {
   EXPECT_EQ(config.head_dim, 8);
   EXPECT_EQ(config.key_dim(), 8);
   EXPECT_FLOAT_EQ(config.attention_scale(), 1 / std::sqrt(8.0F));
-  EXPECT_EQ(config.rope_theta, 1000.0);
+  EXPECT_EQ(config.rope.theta, 1000.0);
   EXPECT_EQ(config.rms_norm_eps, 1e-5);
   EXPECT_THAT(config.eos_ids, ElementsAre(2));
   EXPECT_FALSE(config.qkv_bias);
@@ -48,11 +49,31 @@ TEST(ModelConfigTest, LlamaWithDerivedAndExplicitHeadDim) {
   EXPECT_THAT(config.eos_ids, ElementsAre(5, 6));
 }
 
+TEST(ModelConfigTest, GenerationConfigHasTheLastWordOnWhatEndsAText) {
+  testing::TinyDirectory directory("generation-config");
+  testing::WriteFile(directory / "config.json", TinyLlamaJson().dump());
+  EXPECT_THAT(LoadModelConfig(directory.path())->eos_ids, ElementsAre(2));
+  const auto write = [&](const std::string& text) {
+    testing::WriteFile(directory / "generation_config.json", text);
+  };
+  write("{\"do_sample\": true}");
+  EXPECT_THAT(LoadModelConfig(directory.path())->eos_ids, ElementsAre(2));
+  write("{\"eos_token_id\": []}");
+  EXPECT_THAT(LoadModelConfig(directory.path())->eos_ids, ElementsAre(2));
+  write("{\"eos_token_id\": [7, 9]}");
+  EXPECT_THAT(LoadModelConfig(directory.path())->eos_ids, ElementsAre(7, 9));
+  write("{\"eos_token_id\": 7}");
+  EXPECT_THAT(LoadModelConfig(directory.path())->eos_ids, ElementsAre(7));
+  write("[]");
+  EXPECT_THAT(std::string(LoadModelConfig(directory.path()).status().message()),
+              HasSubstr("/generation_config.json: not a JSON object"));
+}
+
 TEST(ModelConfigTest, Qwen2HasBiasAndRopeThetaInRopeParameters) {
   const ModelConfig config = Parse(TinyQwen2Json());
   EXPECT_TRUE(config.qkv_bias);
   EXPECT_TRUE(config.tie_word_embeddings);
-  EXPECT_EQ(config.rope_theta, 500.0);
+  EXPECT_EQ(config.rope.theta, 500.0);
 }
 
 TEST(ModelConfigTest, DeepseekCachesLatentAndRotary) {
@@ -70,19 +91,24 @@ TEST(ModelConfigTest, WhatIsNotSupportedIsUnimplementedByName) {
     EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr(name));
   };
-  const json llama = TinyLlamaJson(), deepseek = TinyDeepseekJson();
+  const json llama = TinyLlamaJson();
   expect(llama, {{"architectures", {"GPT2LMHeadModel"}}}, "GPT2LMHeadModel");
-  expect(llama, {{"rope_scaling", {{"rope_type", "llama3"}}}}, "rope type \"llama3\"");
-  expect(llama, {{"rope_scaling", {{"type", "linear"}}}}, "linear");
-  expect(llama, {{"rope_parameters", {{"rope_type", "yarn"}}}}, "yarn");
+  expect(llama, {{"rope_scaling", {{"rope_type", "longrope"}}}},
+         "C: rope_scaling: rope type \"longrope\"");
+  expect(llama, {{"rope_parameters", {{"type", "dynamic"}}}},
+         "C: rope_parameters: rope type \"dynamic\"");
+  expect(llama, {{"rope_parameters", {{"full_attention", {{"rope_type", "default"}}}}}},
+         "a rope for \"full_attention\"");
   expect(llama, {{"partial_rotary_factor", 0.5}}, "partial_rotary_factor");
   expect(llama, {{"hidden_act", "gelu"}}, "gelu");
   expect(llama, {{"attention_bias", true}}, "attention_bias");
   expect(llama, {{"mlp_bias", true}}, "mlp_bias");
   expect(llama, {{"quantization_config", {{"bits", 4}}}}, "quantization_config");
   expect(TinyQwen2Json(), {{"use_sliding_window", true}}, "use_sliding_window");
-  expect(deepseek, {{"n_routed_experts", 8}, {"first_k_dense_replace", 1}}, "mixture of experts");
-  EXPECT_TRUE(ErrorOf(deepseek, {{"n_routed_experts", 8}, {"first_k_dense_replace", 3}}).ok());
+  const json experts = TinyMoeJson();
+  expect(experts, {{"moe_layer_freq", 2}}, "C: moe_layer_freq 2 (known: 1)");
+  expect(experts, {{"scoring_func", "softmax"}}, "C: scoring_func \"softmax\"");
+  expect(experts, {{"topk_method", "greedy"}}, "C: topk_method \"greedy\"");
 }
 
 TEST(ModelConfigTest, AFieldThatMakesNoSenseIsNamed) {
@@ -100,6 +126,40 @@ TEST(ModelConfigTest, AFieldThatMakesNoSenseIsNamed) {
               HasSubstr("kv_lora_rank"));
   EXPECT_THAT(std::string(ParseModelConfig("{", "C").status().message()),
               HasSubstr("C: not a JSON object"));
+}
+
+TEST(ModelConfigTest, ExpertsAreReadAndADenseModelHasNone) {
+  const MoeConfig moe = Parse(TinyMoeJson()).moe;
+  EXPECT_EQ(moe.routed_experts, 12);
+  EXPECT_EQ(moe.shared_experts, 2);
+  EXPECT_EQ(moe.experts_per_token, 3);
+  EXPECT_EQ(moe.groups, 4);
+  EXPECT_EQ(moe.groups_per_token, 2);
+  EXPECT_TRUE(moe.normalised);
+  EXPECT_EQ(moe.weight_scale, 2.5);
+  EXPECT_EQ(moe.intermediate_size, 24);
+  EXPECT_FALSE(moe.HasExperts(0));
+  EXPECT_TRUE(moe.HasExperts(1));
+  json dense = TinyMoeJson();
+  dense["first_k_dense_replace"] = 3;
+  EXPECT_EQ(Parse(dense).moe.routed_experts, 0);
+  EXPECT_FALSE(Parse(dense).moe.HasExperts(2));
+  EXPECT_FALSE(Parse(TinyDeepseekJson()).moe.HasExperts(2));
+}
+
+TEST(ModelConfigTest, ExpertsThatDoNotFitAreNamed) {
+  const json experts = TinyMoeJson();
+  for (const char* name :
+       {"n_shared_experts", "num_experts_per_tok", "n_group", "topk_group", "routed_scaling_factor",
+        "moe_intermediate_size", "first_k_dense_replace"}) {
+    json incomplete = experts;
+    incomplete.erase(name);
+    EXPECT_EQ(MessageOf(incomplete, json::object()), "C: \"" + std::string(name) + "\" is missing");
+  }
+  EXPECT_THAT(MessageOf(experts, {{"n_group", 5}}), HasSubstr("12 routed experts do not make 5"));
+  EXPECT_THAT(MessageOf(experts, {{"n_group", 12}}), HasSubstr("groups of two or more"));
+  EXPECT_THAT(MessageOf(experts, {{"topk_group", 5}}), HasSubstr("\"topk_group\" is 5 of 4"));
+  EXPECT_THAT(MessageOf(experts, {{"num_experts_per_tok", 7}}), HasSubstr("have 6 experts"));
 }
 
 TEST(RankPlanTest, HeadsColumnsAndVocabularyAreShared) {
@@ -130,6 +190,16 @@ TEST(RankPlanTest, MlaKeepsTheLatentOnEveryRank) {
   EXPECT_EQ(plan.kv_heads, 1);
   EXPECT_EQ(plan.kv_replicas, 4);
   EXPECT_EQ(plan.first_head, 6);
+}
+
+TEST(RankPlanTest, EveryExpertsColumnsAreShared) {
+  const RankPlan plan = *MakeRankPlan(Parse(TinyMoeJson()), 3, 4);
+  EXPECT_EQ(plan.expert_columns, 6);
+  EXPECT_EQ(plan.first_expert_column, 18);
+  json uneven = TinyMoeJson();
+  uneven["moe_intermediate_size"] = 27;
+  EXPECT_THAT(std::string(MakeRankPlan(Parse(uneven), 0, 2).status().message()),
+              HasSubstr("27 columns of an expert"));
 }
 
 TEST(RankPlanTest, ATpThatDoesNotDivideIsNamedWithWhatItWouldHaveTo) {

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/engine/plain_moe.h"
+#include "tests/engine/plain_rope.h"
 #include "tests/engine/tiny_model.h"
 
 namespace pinboard::engine::testing {
@@ -45,15 +47,16 @@ inline double Dot(const Vector& a, const Vector& b) {
 }
 
 /// As transformers: interleaved pairs leave as halves.
-inline Vector Rotated(const Vector& x, int position, double theta, bool interleaved) {
+inline Vector Rotated(const Vector& x, int position, const RopeConfig& rope, bool interleaved) {
   const int pairs = static_cast<int>(x.size()) / 2;
+  const double scale = PlainRotationScale(rope);
   Vector y(x.size());
   for (int i = 0; i < pairs; ++i) {
-    const double angle = position * std::pow(theta, -2.0 * i / x.size());
+    const double angle = position * PlainFrequency(rope, i, pairs);
     const double first = interleaved ? x[2 * i] : x[i];
     const double second = interleaved ? x[2 * i + 1] : x[i + pairs];
-    y[i] = first * std::cos(angle) - second * std::sin(angle);
-    y[i + pairs] = second * std::cos(angle) + first * std::sin(angle);
+    y[i] = scale * (first * std::cos(angle) - second * std::sin(angle));
+    y[i + pairs] = scale * (second * std::cos(angle) + first * std::sin(angle));
   }
   return y;
 }
@@ -95,7 +98,7 @@ class PlainModel {
     std::vector<double> logits;
     for (int head = 0; head < config_.heads; ++head) {
       const Vector& query = heads.queries.back()[head];
-      logits.push_back(Dot(query, heads.keys[2][head]) / std::sqrt(1.0 * query.size()));
+      logits.push_back(Scale(query) * Dot(query, heads.keys[2][head]));
     }
     return logits;
   }
@@ -120,10 +123,15 @@ class PlainModel {
     for (std::size_t token = 0; token < stream->size(); ++token) {
       Vector& state = (*stream)[token];
       AddTo(Product(model_[prefix + "self_attn.o_proj.weight"], Attend(heads, token)), &state);
-      AddTo(Mlp(prefix + "mlp.", NormOf(model_[prefix + "post_attention_layernorm.weight"], state,
-                                        config_.rms_norm_eps)),
+      AddTo(Mlp(layer, NormOf(model_[prefix + "post_attention_layernorm.weight"], state,
+                              config_.rms_norm_eps)),
             &state);
     }
+  }
+
+  double Scale(const Vector& query) const {
+    const double plain = 1.0 / std::sqrt(static_cast<double>(query.size()));
+    return config_.is_mla() ? plain * PlainLatentScale(config_.rope) : plain;
   }
 
   static void AddTo(const Vector& x, Vector* state) {
@@ -145,8 +153,8 @@ class PlainModel {
     std::vector<Vector> queries, keys, values;
     for (int head = 0; head < config_.heads; ++head) {
       const int kv = head / repeat * dim;
-      queries.push_back(Rotated(Slice(q, head * dim, dim), position, config_.rope_theta, false));
-      keys.push_back(Rotated(Slice(k, kv, dim), position, config_.rope_theta, false));
+      queries.push_back(Rotated(Slice(q, head * dim, dim), position, config_.rope, false));
+      keys.push_back(Rotated(Slice(k, kv, dim), position, config_.rope, false));
       values.push_back(Slice(v, kv, dim));
     }
     Append(queries, keys, values, heads);
@@ -166,7 +174,7 @@ class PlainModel {
         NormOf(model_[prefix + "kv_a_layernorm.weight"], Slice(down, 0, mla.kv_lora_rank), 1e-6);
     const Vector up = Product(model_[prefix + "kv_b_proj.weight"], latent);
     const auto rotate = [&](const Vector& part) {
-      return Rotated(part, position, config_.rope_theta, mla.rope_interleave);
+      return Rotated(part, position, config_.rope, mla.rope_interleave);
     };
     const Vector shared = rotate(Slice(down, mla.kv_lora_rank, rope));
     std::vector<Vector> queries, keys, values;
@@ -193,7 +201,7 @@ class PlainModel {
     Vector out;
     for (int head = 0; head < config_.heads; ++head) {
       const Vector& query = heads.queries[token][head];
-      const double scale = 1.0 / std::sqrt(static_cast<double>(query.size()));
+      const double scale = Scale(query);
       Vector weights;
       for (std::size_t row = 0; row <= token; ++row) {
         weights.push_back(scale * Dot(query, heads.keys[row][head]));
@@ -212,7 +220,23 @@ class PlainModel {
     return out;
   }
 
-  Vector Mlp(const std::string& prefix, const Vector& x) const {
+  Vector Mlp(int layer, const Vector& x) const {
+    const std::string prefix = Prefix(layer) + "mlp.";
+    const MoeConfig& moe = config_.moe;
+    if (!moe.HasExperts(layer)) return DenseMlp(prefix, x);
+    Vector sum(x.size(), 0.0);
+    if (moe.shared_experts > 0) sum = DenseMlp(prefix + "shared_experts.", x);
+    for (const auto& [expert, weight] :
+         ChosenExperts(moe, Product(model_[prefix + "gate.weight"], x),
+                       model_[prefix + "gate.e_score_correction_bias"].values)) {
+      Vector part = DenseMlp(prefix + "experts." + std::to_string(expert) + ".", x);
+      for (double& value : part) value *= weight;
+      AddTo(part, &sum);
+    }
+    return sum;
+  }
+
+  Vector DenseMlp(const std::string& prefix, const Vector& x) const {
     Vector gate = Product(model_[prefix + "gate_proj.weight"], x);
     const Vector up = Product(model_[prefix + "up_proj.weight"], x);
     for (std::size_t i = 0; i < gate.size(); ++i) {

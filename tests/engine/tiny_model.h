@@ -71,6 +71,23 @@ inline nlohmann::json TinyDeepseekJson() {
   return json;
 }
 
+inline nlohmann::json TinyMoeJson() {
+  nlohmann::json json = TinyDeepseekJson();
+  json["n_routed_experts"] = 12;
+  json["n_shared_experts"] = 2;
+  json["num_experts_per_tok"] = 3;
+  json["n_group"] = 4;
+  json["topk_group"] = 2;
+  json["norm_topk_prob"] = true;
+  json["routed_scaling_factor"] = 2.5;
+  json["moe_intermediate_size"] = 24;
+  json["moe_layer_freq"] = 1;
+  json["first_k_dense_replace"] = 1;
+  json["scoring_func"] = "sigmoid";
+  json["topk_method"] = "noaux_tc";
+  return json;
+}
+
 /// Every value is exact in F32, BF16 and F16.
 class TinyWeights {
  public:
@@ -130,6 +147,26 @@ inline void FillAttention(const ModelConfig& config, const std::string& prefix,
   weights->Matrix(prefix + "o_proj.weight", config.hidden_size, config.heads * mla.v_head_dim);
 }
 
+inline void FillMlp(const std::string& prefix, int columns, int hidden, TinyWeights* weights) {
+  weights->Matrix(prefix + "gate_proj.weight", columns, hidden);
+  weights->Matrix(prefix + "up_proj.weight", columns, hidden);
+  weights->Matrix(prefix + "down_proj.weight", hidden, columns);
+}
+
+inline void FillExperts(const ModelConfig& config, const std::string& prefix,
+                        TinyWeights* weights) {
+  const MoeConfig& moe = config.moe;
+  weights->Matrix(prefix + "gate.weight", moe.routed_experts, config.hidden_size);
+  weights->Bias(prefix + "gate.e_score_correction_bias", moe.routed_experts);
+  for (int expert = 0; expert < moe.routed_experts; ++expert) {
+    FillMlp(prefix + "experts." + std::to_string(expert) + ".", moe.intermediate_size,
+            config.hidden_size, weights);
+  }
+  if (moe.shared_experts == 0) return;
+  FillMlp(prefix + "shared_experts.", moe.shared_experts * moe.intermediate_size,
+          config.hidden_size, weights);
+}
+
 inline TinyModel MakeTinyModel(const nlohmann::json& json, std::uint64_t seed) {
   TinyModel model{.json = json, .config = *ParseModelConfig(json.dump(), "tiny")};
   const ModelConfig& config = model.config;
@@ -144,9 +181,10 @@ inline TinyModel MakeTinyModel(const nlohmann::json& json, std::uint64_t seed) {
     weights.Norm(prefix + "input_layernorm.weight", config.hidden_size);
     weights.Norm(prefix + "post_attention_layernorm.weight", config.hidden_size);
     FillAttention(config, prefix + "self_attn.", &weights);
-    weights.Matrix(prefix + "mlp.gate_proj.weight", config.intermediate_size, config.hidden_size);
-    weights.Matrix(prefix + "mlp.up_proj.weight", config.intermediate_size, config.hidden_size);
-    weights.Matrix(prefix + "mlp.down_proj.weight", config.hidden_size, config.intermediate_size);
+    const std::string mlp = prefix + "mlp.";
+    config.moe.HasExperts(layer)
+        ? FillExperts(config, mlp, &weights)
+        : FillMlp(mlp, config.intermediate_size, config.hidden_size, &weights);
   }
   return model;
 }
