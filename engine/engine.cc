@@ -19,6 +19,22 @@
 
 namespace pinboard::engine {
 
+namespace {
+
+absl::Status CheckAtRest(std::uint64_t sequence, const SequenceState& state) {
+  if (state.in_round) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("sequence ", sequence, " is in a round: commit it first"));
+  }
+  if (state.is_swapped_out()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("sequence ", sequence, " is swapped out: swap it in first"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 struct Engine::Parts {
   Parts(const EngineOptions& options, const ModelConfig& config, const RankPlan& plan,
         ModelWeights weights, transport::Communicator* communicator)
@@ -121,7 +137,8 @@ absl::Status Engine::AddSequence(std::uint64_t sequence, const SequenceOptions& 
 
 absl::Status Engine::Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
   SequenceTable& sequences = parts_->sequences;
-  PB_RETURN_IF_ERROR(sequences.Find(from).status());
+  PB_ASSIGN_OR_RETURN(const SequenceState* origin, sequences.Find(from));
+  if (origin->is_swapped_out()) return CheckAtRest(from, *origin);
   PB_RETURN_IF_ERROR(sequences.Add(to));
   absl::Cleanup undo = [&] { sequences.Remove(to).IgnoreError(); };
   const SequenceState& source = *sequences.Peek(from);
@@ -138,8 +155,28 @@ absl::Status Engine::Fork(std::uint64_t from, std::uint64_t to, const SequenceOp
   return absl::OkStatus();
 }
 
+absl::Status Engine::SwapOut(std::uint64_t sequence) {
+  PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(sequence));
+  PB_RETURN_IF_ERROR(CheckAtRest(sequence, *state));
+  state->swapped = parts_->cache->SaveBlocks(state->blocks);
+  return parts_->sequences.Truncate(state, 0);
+}
+
+absl::Status Engine::SwapIn(std::uint64_t sequence) {
+  PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(sequence));
+  if (!state->is_swapped_out()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("sequence ", sequence, " is not swapped out"));
+  }
+  PB_RETURN_IF_ERROR(parts_->sequences.Grow(state, 0));
+  parts_->cache->RestoreBlocks(state->blocks, state->swapped);
+  state->swapped = {};
+  return absl::OkStatus();
+}
+
 absl::Status Engine::Remove(std::uint64_t sequence) {
-  PB_RETURN_IF_ERROR(parts_->sequences.Find(sequence).status());
+  PB_ASSIGN_OR_RETURN(const SequenceState* state, parts_->sequences.Find(sequence));
+  if (state->in_round) return CheckAtRest(sequence, *state);
   if (parts_->shard != nullptr) {
     PB_RETURN_IF_ERROR(ToAbslStatus(parts_->shard->RemoveSequence(sequence)));
   }
@@ -166,7 +203,8 @@ absl::Status Engine::Parts::CheckInputs(absl::Span<const StepInput> inputs) {
   std::size_t total = 0;
   absl::flat_hash_set<std::uint64_t> seen;
   for (const StepInput& input : inputs) {
-    PB_RETURN_IF_ERROR(sequences.Find(input.sequence).status());
+    PB_ASSIGN_OR_RETURN(const SequenceState* state, sequences.Find(input.sequence));
+    if (state->is_swapped_out()) return CheckAtRest(input.sequence, *state);
     if (!seen.insert(input.sequence).second || input.tokens.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "sequence ", input.sequence, " must come once in a step, with at least one token"));
@@ -278,6 +316,7 @@ absl::StatusOr<std::vector<Shard::RoundEntry>> Engine::Parts::RoundEntries(
   std::vector<Shard::RoundEntry> entries;
   for (const std::uint64_t sequence : ids) {
     PB_ASSIGN_OR_RETURN(const SequenceState* state, sequences.Find(sequence));
+    if (state->is_swapped_out()) return CheckAtRest(sequence, *state);
     entries.push_back({.sequence = sequence, .block_table = state->blocks});
   }
   return entries;
@@ -285,7 +324,12 @@ absl::StatusOr<std::vector<Shard::RoundEntry>> Engine::Parts::RoundEntries(
 
 absl::Status Engine::BeginRound(absl::Span<const std::uint64_t> sequences) {
   PB_ASSIGN_OR_RETURN(const auto entries, parts_->RoundEntries(sequences));
-  return ToAbslStatus(parts_->shard->BeginRound(entries));
+  PB_RETURN_IF_ERROR(ToAbslStatus(parts_->shard->BeginRound(entries)));
+  for (const std::uint64_t sequence : sequences) {
+    PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(sequence));
+    state->in_round = true;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<RoundOutcome>> Engine::CommitRound(
@@ -301,6 +345,7 @@ absl::StatusOr<std::vector<RoundOutcome>> Engine::CommitRound(
 
 absl::Status Engine::Parts::ApplyOutcome(const RoundOutcome& outcome) {
   PB_ASSIGN_OR_RETURN(SequenceState * state, sequences.Find(outcome.sequence));
+  state->in_round = false;
   if (!outcome.applied) return absl::OkStatus();
   if (outcome.rows > state->rows || outcome.blocks < sequences.BlocksFor(outcome.rows)) {
     return absl::InternalError(absl::StrCat("sequence ", outcome.sequence, ": a round left ",
@@ -329,6 +374,10 @@ int Engine::Length(std::uint64_t sequence) const {
 int Engine::BlocksUsed(std::uint64_t sequence) const {
   const SequenceState* state = parts_->sequences.Peek(sequence);
   return state == nullptr ? 0 : static_cast<int>(state->blocks.size());
+}
+int Engine::BlocksMissing(std::uint64_t sequence, int tokens) const {
+  const SequenceState* state = parts_->sequences.Peek(sequence);
+  return state == nullptr ? 0 : parts_->sequences.MissingBlocks(*state, tokens);
 }
 std::size_t Engine::ResidentKvBytes(std::uint64_t sequence) const {
   return BlocksUsed(sequence) * parts_->cache->BlockBytes();

@@ -91,8 +91,15 @@ class Engine {
   absl::Status AddSequence(std::uint64_t sequence, const SequenceOptions& options);
   /// `to` gets blocks of its own with a copy of every row of `from`.
   absl::Status Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options);
-  /// Frees the sequence's blocks.
+  /// Frees the sequence's blocks. FailedPrecondition: in a round.
   absl::Status Remove(std::uint64_t sequence);
+
+  /// Preemption: saves the sequence's resident rows in host memory and frees its blocks; nothing
+  /// else of it changes, so a compacted sequence resumes as it was. FailedPrecondition: in a round,
+  /// or swapped out already.
+  absl::Status SwapOut(std::uint64_t sequence);
+  /// The way back, into any blocks. ResourceExhausted: too few are free, nothing was changed.
+  absl::Status SwapIn(std::uint64_t sequence);
 
   /// [collective] One forward pass over the new tokens of distinct sequences, prefill and decode
   /// mixed; outputs in the order of `inputs`. A new token sees every resident row of its sequence
@@ -111,6 +118,9 @@ class Engine {
   int Rows(std::uint64_t sequence) const;
   int Length(std::uint64_t sequence) const;
   int BlocksUsed(std::uint64_t sequence) const;
+  /// Blocks that the sequence needs beyond its own for `tokens` more rows; of one that is swapped
+  /// out, for its rows too.
+  int BlocksMissing(std::uint64_t sequence, int tokens) const;
   /// Bytes of the sequence's blocks over all layers on this rank.
   std::size_t ResidentKvBytes(std::uint64_t sequence) const;
   /// Bytes of one row over all layers on this rank.

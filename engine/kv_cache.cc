@@ -133,6 +133,35 @@ void KvCache::ReadValues(int layer, absl::Span<const std::int32_t> block_table, 
            rows, options_.shape.value_dim, out);
 }
 
+std::vector<std::byte> KvCache::SaveBlocks(absl::Span<const std::int32_t> blocks) const {
+  std::vector<std::byte> saved;
+  saved.reserve(blocks.size() * BlockBytes());
+  for (const KvLayerView& view : layers_) {
+    for (const KvPlane& plane : {view.key, view.value}) {
+      if (plane.base == nullptr) continue;
+      for (const std::int32_t block : blocks) {
+        const std::byte* from = plane.base + block * plane.block_stride;
+        saved.insert(saved.end(), from, from + plane.block_stride);
+      }
+    }
+  }
+  return saved;
+}
+
+void KvCache::RestoreBlocks(absl::Span<const std::int32_t> blocks,
+                            absl::Span<const std::byte> saved) {
+  const std::byte* from = saved.data();
+  for (const KvLayerView& view : layers_) {
+    for (const KvPlane& plane : {view.key, view.value}) {
+      if (plane.base == nullptr) continue;
+      for (const std::int32_t block : blocks) {
+        std::memcpy(plane.base + block * plane.block_stride, from, plane.block_stride);
+        from += plane.block_stride;
+      }
+    }
+  }
+}
+
 void KvCache::CopyBlocks(absl::Span<const std::int32_t> from, absl::Span<const std::int32_t> to) {
   for (const KvLayerView& view : layers_) {
     for (const KvPlane& plane : {view.key, view.value}) {

@@ -49,6 +49,11 @@ class KvCache {
   void ReadValues(int layer, absl::Span<const std::int32_t> block_table, int rows, int head,
                   float* out) const;
 
+  /// Whole blocks of every layer, and their way back: blocks.size() * BlockBytes() bytes in an
+  /// order of the cache's own.
+  std::vector<std::byte> SaveBlocks(absl::Span<const std::int32_t> blocks) const;
+  void RestoreBlocks(absl::Span<const std::int32_t> blocks, absl::Span<const std::byte> saved);
+
   /// Copies whole blocks in every layer: from[i] -> to[i].
   void CopyBlocks(absl::Span<const std::int32_t> from, absl::Span<const std::int32_t> to);
 

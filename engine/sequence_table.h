@@ -3,6 +3,7 @@
 // The sequences of an engine and the cache blocks they own.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -18,6 +19,10 @@ struct SequenceState {
   std::vector<std::int32_t> blocks;  // the block table
   int rows = 0;
   int length = 0;
+  bool in_round = false;           // between BeginRound and CommitRound
+  std::vector<std::byte> swapped;  // its rows while it is swapped out, when it owns no block
+
+  bool is_swapped_out() const { return rows > 0 && blocks.empty(); }
 };
 
 /// Owns every block of every sequence. Thread-compatible.

@@ -14,6 +14,7 @@
 #include "scheduler/policy/policy.h"
 #include "scheduler/recall_plan.h"
 #include "scheduler/round_plan.h"
+#include "scheduler/round_trigger.h"
 #include "shard/digest_table.h"
 #include "shard/query_window.h"
 
@@ -45,12 +46,14 @@ struct LayerState {
 struct SequenceState {
   scheduler::PolicySpec policy;
   scheduler::BudgetOptions budget;
+  scheduler::RoundTrigger trigger;
   int prompt_tokens = 0;
 
-  int length = 0;         // positions so far
-  int rows = 0;           // physical rows
-  int ring_rows = 0;      // at the head of them
-  int merged_length = 0;  // tokens whose E all ranks agree on
+  int length = 0;           // positions so far
+  int rows = 0;             // physical rows
+  int ring_rows = 0;        // at the head of them
+  int length_at_round = 0;  // of its last round, applied or not
+  int merged_length = 0;    // tokens whose E all ranks agree on
   /// Entropy of the model's output after the tokens [merged_length - 1, length): the first one is
   /// that of the token before the pending ones, 0 where there is none (method.md: H_0 = 0).
   std::vector<float> entropy_after = {0.0F};

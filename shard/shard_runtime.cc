@@ -82,6 +82,8 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
                   .of_generated = options.budget_of_generated,
                   .cap = options.cap};
   PB_RETURN_IF_ERROR(scheduler::Validate(state.budget));
+  state.trigger = {options.round_every, options.round_watermark};
+  PB_RETURN_IF_ERROR(scheduler::Validate(state.trigger));
   if (state.policy.queries == AttentionQueries::kAll && !context_.options.observe_all_queries) {
     return absl::FailedPreconditionError(
         absl::StrCat("policy ", options.policy, " looks at all queries: set observe_all_queries"));
@@ -121,6 +123,7 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
   SequenceState state = parent->second;
   state.policy = fresh->policy;
   state.budget = fresh->budget;
+  state.trigger = fresh->trigger;
   state.prompt_tokens = fresh->prompt_tokens;
   const int capacity = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                       : state.policy.window;
@@ -211,6 +214,22 @@ absl::StatusOr<std::vector<StepEntryResult>> ShardRuntime::FinishStep() {
   return results;
 }
 
+std::vector<std::uint64_t> ShardRuntime::DueForRound(int used_blocks, int total_blocks) const {
+  std::vector<std::uint64_t> due;
+  for (const auto& [id, state] : context_.sequences) {
+    if (state.policy.keeps_all()) continue;
+    if (scheduler::IsDue(state.trigger, {.length = state.length,
+                                         .length_at_round = state.length_at_round,
+                                         .prompt_tokens = state.prompt_tokens,
+                                         .used_blocks = used_blocks,
+                                         .total_blocks = total_blocks})) {
+      due.push_back(id);
+    }
+  }
+  std::sort(due.begin(), due.end());
+  return due;
+}
+
 Status ShardRuntime::BeginRound(std::span<const RoundEntry> entries) {
   return ToPublicStatus(Plan(entries));
 }
@@ -279,7 +298,13 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
   std::vector<RoundOutcome> outcomes;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     SequencePlan& plan = round_->sequences[i];
-    const SequenceState& state = context_.sequences.at(plan.sequence);
+    const auto found = context_.sequences.find(plan.sequence);
+    if (found == context_.sequences.end()) {
+      return absl::NotFoundError(
+          absl::StrCat("sequence ", plan.sequence, " ended between BeginRound and CommitRound"));
+    }
+    SequenceState& state = found->second;
+    state.length_at_round = plan.length;
     RoundOutcome outcome;
     outcome.sequence = plan.sequence;
     outcome.plan_hash = round_->plan_hash;

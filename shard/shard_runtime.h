@@ -34,6 +34,7 @@ class ShardRuntime final : public Shard {
   Status ObserveLogits(int first_token, int tokens, std::span<const float> logits) override;
   Result<std::vector<StepEntryResult>> EndStep() override;
 
+  std::vector<std::uint64_t> DueForRound(int used_blocks, int total_blocks) const override;
   Status BeginRound(std::span<const RoundEntry> entries) override;
   Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> entries) override;
 

@@ -84,6 +84,7 @@ class RecordingShard final : public Shard {
     return results;
   }
 
+  std::vector<std::uint64_t> DueForRound(int, int) const override { return {}; }
   Status BeginRound(std::span<const RoundEntry> round) override {
     calls.push_back("BeginRound " + std::to_string(round.size()));
     return {};

@@ -52,7 +52,9 @@ struct SequenceOptions {
   double band = 0.4;
   double near_share = 0.9;  // of what pinboard offloads: ranked like what is kept, not by E
   int recall_pages = 16;
-  int prompt_tokens = 0;  // leading tokens that a prompt-protecting policy never evicts
+  int round_every = 0;           // tokens from round to round; 0: not by count
+  double round_watermark = 0.0;  // use of the cache from which on a round is due; 0: not by use
+  int prompt_tokens = 0;         // leading tokens that a prompt-protecting policy never evicts
 };
 
 struct ShardOptions {
@@ -158,6 +160,10 @@ class Shard {
   virtual Status ObserveLogits(int first_token, int tokens, std::span<const float> logits) = 0;
   /// [collective] merges the candidates of H and the ready and miss bits of the fetches.
   virtual Result<std::vector<StepEntryResult>> EndStep() = 0;
+
+  /// The sequences that are due for a round by round_every and round_watermark, ascending, given
+  /// how many of the engine's blocks are in use: the same on every rank. Between steps.
+  virtual std::vector<std::uint64_t> DueForRound(int used_blocks, int total_blocks) const = 0;
 
   /// [collective] Scores and plans at the present length of each sequence; block tables must stay
   /// the same for the planned rows until CommitRound. Agreed ring replacements become visible; from

@@ -1,0 +1,188 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/batcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace pinboard::engine {
+
+absl::Span<const std::int32_t> Batcher::Active::Next(int max_prompt_tokens) const {
+  if (!reading()) return {&*next, 1};
+  const auto left = absl::MakeConstSpan(request.prompt).subspan(read);
+  int chunk = std::min(static_cast<int>(left.size()), max_prompt_tokens);
+  const int every = request.options.round_every;
+  if (every > 0) chunk = std::min(chunk, std::max(1, length_at_round + every - read));
+  return left.first(chunk);
+}
+
+Batcher::Batcher(Engine* engine, const Shard* shard, const BatchOptions& options, Choose choose)
+    : engine_(engine), shard_(shard), options_(options), choose_(std::move(choose)) {}
+
+void Batcher::SetHandlers(OnToken on_token, OnEnd on_end) {
+  on_token_ = std::move(on_token);
+  on_end_ = std::move(on_end);
+}
+
+absl::Status Batcher::Submit(BatchRequest request) {
+  if (request.prompt.empty() || request.max_tokens < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("request ", request.sequence, ": a prompt of ", request.prompt.size(),
+                     " tokens and ", request.max_tokens, " to make: give it at least one of each"));
+  }
+  const auto same = [&](const BatchRequest& other) { return other.sequence == request.sequence; };
+  const bool known =
+      std::any_of(waiting_.begin(), waiting_.end(), same) ||
+      std::any_of(active_.begin(), active_.end(), [&](const auto& a) { return same(a->request); });
+  if (known) {
+    return absl::AlreadyExistsError(absl::StrCat("sequence ", request.sequence, " exists already"));
+  }
+  request.options.prompt_tokens = static_cast<int>(request.prompt.size());
+  waiting_.push_back(std::move(request));
+  return absl::OkStatus();
+}
+
+absl::Status Batcher::Step() {
+  PB_RETURN_IF_ERROR(CompressDue());
+  PB_RETURN_IF_ERROR(Resume());
+  PB_RETURN_IF_ERROR(Admit());
+  PB_ASSIGN_OR_RETURN(const std::vector<Active*> chosen, PlanStep());
+  std::vector<StepInput> inputs;
+  for (const Active* active : chosen) {
+    inputs.push_back(
+        {.sequence = active->request.sequence, .tokens = active->Next(options_.max_prompt_tokens)});
+  }
+  PB_ASSIGN_OR_RETURN(const std::vector<StepOutput> outputs, engine_->Step(inputs));
+  ++stats_.steps;
+  stats_.most_running = std::max(stats_.most_running, running());
+  stats_.most_blocks = std::max(stats_.most_blocks, used_blocks());
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    Take(*chosen[i], inputs[i].tokens.size(), outputs[i]);
+  }
+  return RemoveEnded();
+}
+
+absl::Status Batcher::CompressDue() {
+  if (shard_ == nullptr) return absl::OkStatus();
+  const std::vector<std::uint64_t> asked =
+      shard_->DueForRound(used_blocks(), engine_->total_blocks());
+  std::vector<std::uint64_t> due;
+  for (const auto& active : active_) {
+    if (!active->running()) continue;
+    if (!std::binary_search(asked.begin(), asked.end(), active->request.sequence)) continue;
+    due.push_back(active->request.sequence);
+    active->length_at_round = engine_->Length(active->request.sequence);
+  }
+  if (due.empty()) return absl::OkStatus();
+  PB_ASSIGN_OR_RETURN(const std::vector<RoundOutcome> outcomes, engine_->Compress(due));
+  for (const RoundOutcome& outcome : outcomes) stats_.rounds += outcome.applied ? 1 : 0;
+  return absl::OkStatus();
+}
+
+/// Blocks for its next tokens, and for its rows where it is swapped out.
+int Batcher::Missing(const Active& active) const {
+  const int tokens = static_cast<int>(active.Next(options_.max_prompt_tokens).size());
+  return engine_->BlocksMissing(active.request.sequence, tokens);
+}
+
+/// Whoever comes back or joins leaves a block for each that runs, so that it is not the next to go.
+absl::Status Batcher::Resume() {
+  for (const auto& active : active_) {
+    if (!active->swapped_out) continue;
+    if (running() > 0 && Missing(*active) + running() > engine_->free_blocks()) break;
+    PB_RETURN_IF_ERROR(engine_->SwapIn(active->request.sequence));
+    active->swapped_out = false;
+    ++stats_.resumes;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Batcher::Admit() {
+  while (!waiting_.empty() && running() == static_cast<int>(active_.size()) &&
+         running() < options_.max_running) {
+    auto joining = std::make_unique<Active>();
+    joining->request = waiting_.front();
+    const std::uint64_t sequence = joining->request.sequence;
+    PB_RETURN_IF_ERROR(engine_->AddSequence(sequence, joining->request.options));
+    if (running() > 0 && Missing(*joining) + running() > engine_->free_blocks()) {
+      return engine_->Remove(sequence);
+    }
+    waiting_.pop_front();
+    active_.push_back(std::move(joining));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Batcher::Active*>> Batcher::PlanStep() {
+  while (true) {
+    std::vector<Active*> chosen;
+    int free = engine_->free_blocks();
+    int prompt_tokens = options_.max_prompt_tokens;
+    bool fits = true;
+    for (const auto& active : active_) {
+      if (!active->running()) continue;
+      const int chunk = static_cast<int>(active->Next(options_.max_prompt_tokens).size());
+      if (active->reading() && chunk > prompt_tokens) continue;
+      if (Missing(*active) > free) {
+        fits = false;
+        break;
+      }
+      free -= Missing(*active);
+      if (active->reading()) prompt_tokens -= chunk;
+      chosen.push_back(active.get());
+    }
+    if (fits) return chosen;
+    PB_RETURN_IF_ERROR(PreemptLatest());
+  }
+}
+
+absl::Status Batcher::PreemptLatest() {
+  const auto latest = std::find_if(active_.rbegin(), active_.rend(),
+                                   [](const auto& active) { return active->running(); });
+  const std::uint64_t sequence = (*latest)->request.sequence;
+  if (running() == 1) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "sequence ", sequence, " needs ", Missing(**latest), " more KV cache blocks and ",
+        engine_->free_blocks(), " of ", engine_->total_blocks(),
+        " are free, with no other running: give the cache more blocks, or compress it more often"));
+  }
+  PB_RETURN_IF_ERROR(engine_->SwapOut(sequence));
+  (*latest)->swapped_out = true;
+  ++stats_.preemptions;
+  return absl::OkStatus();
+}
+
+void Batcher::Take(Active& active, std::size_t tokens, const StepOutput& output) {
+  if (active.reading()) {
+    active.read += static_cast<int>(tokens);
+    if (active.reading()) return;
+  }
+  active.next = choose_(output);
+  if (active.next.has_value()) {
+    ++active.made;
+    if (on_token_) on_token_(active.request.sequence, *active.next);
+  }
+  active.ended = !active.next.has_value() || active.made == active.request.max_tokens;
+}
+
+absl::Status Batcher::RemoveEnded() {
+  for (const auto& active : active_) {
+    if (!active->ended) continue;
+    if (on_end_) on_end_(active->request.sequence);
+    PB_RETURN_IF_ERROR(engine_->Remove(active->request.sequence));
+  }
+  active_.erase(std::remove_if(active_.begin(), active_.end(),
+                               [](const auto& active) { return active->ended; }),
+                active_.end());
+  return absl::OkStatus();
+}
+
+int Batcher::running() const {
+  return static_cast<int>(std::count_if(active_.begin(), active_.end(),
+                                        [](const auto& active) { return active->running(); }));
+}
+
+}  // namespace pinboard::engine

@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Continuous batching: requests join, are read in chunks, decode together, are preempted, and
+// leave.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/engine.h"
+#include "pinboard/shard.h"
+
+namespace pinboard::engine {
+
+struct BatchOptions {
+  int max_prompt_tokens = 512;  // of a step, beside one token of each decoding sequence
+  int max_running = 64;         // sequences that own blocks at the same time
+};
+
+struct BatchRequest {
+  std::uint64_t sequence = 0;
+  std::vector<std::int32_t> prompt;  // at least one token
+  int max_tokens = 1;                // at least one
+  SequenceOptions options;           // prompt_tokens is the prompt's size
+};
+
+struct BatchStats {
+  std::int64_t steps = 0;
+  std::int64_t rounds = 0;  // sequences compressed
+  std::int64_t preemptions = 0;
+  std::int64_t resumes = 0;
+  int most_running = 0;
+  int most_blocks = 0;
+};
+
+/// Runs requests over an engine, in the order in which they came: the earliest is never preempted.
+///
+///   waiting --blocks for its first chunk--> running --its last token--> finished
+///                                           |  ^
+///                      no blocks are left:  v  |  its rows fit again, before anyone waiting
+///                                        swapped out
+///
+/// Before each step, in this order: rounds for whoever is due (Shard::DueForRound), whose freed
+/// blocks count at once; the swapped-out come back; the waiting join; each decoding sequence gets a
+/// token and each prompt a chunk; where the step's new rows do not fit, the latest running sequence
+/// is swapped out until they do. A prompt longer than the cache streams in and is compressed on the
+/// way, where its options ask for rounds. A chunk is what is left of the prompt, up to
+/// max_prompt_tokens and to the next round by count, and is read whole or not at all: where rounds
+/// fall and what a step shows of a sequence do not depend on who runs beside it.
+///
+/// SPMD: every rank submits the same requests and steps alike, and decides from what is the same on
+/// all ranks. One thread.
+class Batcher {
+ public:
+  /// The next token, the same on every rank; nothing: the text has ended.
+  using Choose = std::function<std::optional<std::int32_t>(const StepOutput& output)>;
+  /// Told of each token, and of the end of each sequence, before its blocks are freed.
+  using OnToken = std::function<void(std::uint64_t sequence, std::int32_t token)>;
+  using OnEnd = std::function<void(std::uint64_t sequence)>;
+
+  /// `engine` and `shard` (may be null: no rounds) outlive the batcher.
+  Batcher(Engine* engine, const Shard* shard, const BatchOptions& options, Choose choose);
+
+  void SetHandlers(OnToken on_token, OnEnd on_end);
+
+  /// InvalidArgument: an empty prompt, no token to make. AlreadyExists: the sequence is known.
+  absl::Status Submit(BatchRequest request);
+
+  /// [collective] One step. ResourceExhausted: the earliest sequence alone does not fit the cache,
+  /// also after a round. Other errors: the engine's.
+  absl::Status Step();
+
+  bool idle() const { return waiting_.empty() && active_.empty(); }
+  const BatchStats& stats() const { return stats_; }
+
+ private:
+  /// A request that has joined.
+  struct Active {
+    BatchRequest request;
+    int read = 0;  // tokens of the prompt
+    std::optional<std::int32_t> next;
+    int made = 0;
+    int length_at_round = 0;
+    bool swapped_out = false;
+    bool ended = false;
+
+    bool running() const { return !swapped_out && !ended; }
+    bool reading() const { return read < static_cast<int>(request.prompt.size()); }
+    absl::Span<const std::int32_t> Next(int max_prompt_tokens) const;
+  };
+
+  absl::Status CompressDue();
+  absl::Status Resume();
+  absl::Status Admit();
+  /// The sequences of the step; fewer than could run where the blocks or the chunks do not allow
+  /// it.
+  absl::StatusOr<std::vector<Active*>> PlanStep();
+  absl::Status PreemptLatest();
+  void Take(Active& active, std::size_t tokens, const StepOutput& output);
+  absl::Status RemoveEnded();
+  int Missing(const Active& active) const;
+  int running() const;
+  int used_blocks() const { return engine_->total_blocks() - engine_->free_blocks(); }
+
+  Engine* engine_;
+  const Shard* shard_;
+  const BatchOptions options_;
+  const Choose choose_;
+  OnToken on_token_;
+  OnEnd on_end_;
+  std::deque<BatchRequest> waiting_;
+  std::vector<std::unique_ptr<Active>> active_;  // in the order in which they came
+  BatchStats stats_;
+};
+
+}  // namespace pinboard::engine

@@ -1,0 +1,214 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Continuous batching with a shard and pages beside it, ranks as threads.
+#include "engine/batcher.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "tests/app/session_group.h"
+#include "tests/engine/tiny_model.h"
+
+namespace pinboard::app {
+namespace {
+
+using engine::Batcher;
+using engine::BatchOptions;
+using engine::BatchRequest;
+using engine::BatchStats;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+using Texts = std::map<std::uint64_t, std::vector<std::int32_t>>;  // by sequence
+
+struct Outcome {
+  Texts texts;
+  BatchStats stats;
+};
+
+class Batching : public ::testing::TestWithParam<const char*> {
+ protected:
+  Batching() : directory_(std::string("batcher-") + GetParam()) {
+    const bool mla = std::string(GetParam()) == "deepseek";
+    auto json = mla ? engine::testing::TinyDeepseekJson() : engine::testing::TinyLlamaJson();
+    engine::testing::WriteTinyModel(engine::testing::MakeTinyModel(json, 11), directory_);
+  }
+
+  SessionOptions Session(int cache_blocks) const {
+    SessionOptions options;
+    options.model_dir = directory_.path();
+    options.cache_blocks = cache_blocks;
+    options.wait_for_pages = true;
+    options.census = true;
+    return options;
+  }
+
+  /// All requests at once on `tp` ranks; every rank must make the same tokens.
+  Outcome Run(int tp, int cache_blocks, const std::vector<BatchRequest>& requests,
+              const BatchOptions& options = {}) const {
+    cache_service::MemoryPages pages;
+    std::vector<Outcome> outcomes(tp);
+    OnSessions(tp, Session(cache_blocks), &pages, [&](RankSession& session) {
+      Outcome& outcome = outcomes[session.rank().rank];
+      Batcher batcher(&session.engine(), &session.shard(), options,
+                      [](const engine::StepOutput& output) -> std::optional<std::int32_t> {
+                        return output.candidates.front().id;
+                      });
+      batcher.SetHandlers(
+          [&](std::uint64_t id, std::int32_t token) { outcome.texts[id].push_back(token); },
+          nullptr);
+      for (const BatchRequest& request : requests) ASSERT_TRUE(batcher.Submit(request).ok());
+      while (!batcher.idle()) {
+        const absl::Status stepped = batcher.Step();
+        ASSERT_TRUE(stepped.ok()) << stepped;
+      }
+      EXPECT_EQ(session.engine().free_blocks(), session.engine().total_blocks());
+      EXPECT_EQ(session.shard().stats().keepset_mismatches, 0);
+      outcome.stats = batcher.stats();
+    });
+    for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.texts, outcomes[0].texts);
+    EXPECT_EQ(pages.pages(), 0) << "a sequence left pages behind";
+    return outcomes[0];
+  }
+
+  engine::testing::TinyDirectory directory_;
+};
+
+BatchRequest Request(std::uint64_t sequence, int prompt, int max_tokens) {
+  std::mt19937 random(static_cast<unsigned>(sequence));
+  std::uniform_int_distribution<std::int32_t> id(3, 95);
+  BatchRequest request;
+  request.sequence = sequence;
+  for (int i = 0; i < prompt; ++i) request.prompt.push_back(id(random));
+  request.max_tokens = max_tokens;
+  request.options.policy = "pinboard";
+  request.options.window = 16;
+  request.options.budget = 0.2;
+  request.options.recall_pages = 4;
+  request.options.round_every = 48;
+  return request;
+}
+
+/// Mixed lengths; the longest takes 25 blocks uncompressed.
+std::vector<BatchRequest> SixteenRequests() {
+  std::vector<BatchRequest> requests;
+  for (std::uint64_t i = 1; i <= 16; ++i) {
+    requests.push_back(Request(i, 20 + static_cast<int>(i * 89 % 300), 30 + i * 7 % 50));
+  }
+  return requests;
+}
+
+TEST_P(Batching, SixteenSequencesInACacheForFourAllFinishAsEachWouldAlone) {
+  const std::vector<BatchRequest> requests = SixteenRequests();
+  int most = 0;
+  for (const BatchRequest& request : requests) {
+    most = std::max(most, static_cast<int>(request.prompt.size()) + request.max_tokens);
+  }
+  const int blocks = 4 * ((most + 15) / 16);
+  for (const int tp : {1, 2}) {
+    SCOPED_TRACE(testing::Message() << "tp " << tp);
+    const Outcome together = Run(tp, blocks, requests);
+    EXPECT_THAT(together.texts, SizeIs(16));
+    EXPECT_GT(together.stats.preemptions, 0);
+    EXPECT_EQ(together.stats.resumes, together.stats.preemptions);
+    EXPECT_GT(together.stats.most_running, 4) << "freed blocks count at once";
+    EXPECT_LE(together.stats.most_blocks, blocks);
+    EXPECT_GT(together.stats.rounds, 32);
+    for (const BatchRequest& request : requests) {
+      const Outcome alone = Run(tp, blocks, {request});
+      EXPECT_EQ(together.texts.at(request.sequence), alone.texts.at(request.sequence))
+          << "sequence " << request.sequence;
+      EXPECT_EQ(alone.stats.preemptions, 0);
+    }
+  }
+}
+
+TEST_P(Batching, APromptLongerThanTheCacheStreamsInAndIsCompressedOnTheWay) {
+  BatchRequest request = Request(1, 1500, 8);
+  request.options.cap = 128;
+  const Outcome outcome = Run(2, 16, {request}, {.max_prompt_tokens = 64});
+  EXPECT_THAT(outcome.texts.at(1), SizeIs(8));
+  EXPECT_GE(outcome.stats.rounds, 25);
+  EXPECT_LE(outcome.stats.most_blocks, 16) << "1500 rows would take 94";
+}
+
+TEST_P(Batching, WhereTheEarliestAloneDoesNotFitItSaysSo) {
+  OnSessions(1, Session(8), nullptr, [&](RankSession& session) {
+    Batcher batcher(&session.engine(), &session.shard(), {},
+                    [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); });
+    BatchRequest request = Request(7, 200, 4);
+    request.options.policy = "full";
+    ASSERT_TRUE(batcher.Submit(request).ok());
+    absl::Status status;
+    for (int step = 0; status.ok() && step < 100; ++step) status = batcher.Step();
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("sequence 7 needs"));
+    EXPECT_EQ(batcher.Submit(request).code(), absl::StatusCode::kAlreadyExists);
+    EXPECT_EQ(batcher.Submit(Request(8, 0, 4)).code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(batcher.Submit(Request(8, 4, 0)).code(), absl::StatusCode::kInvalidArgument);
+  });
+}
+
+TEST_P(Batching, ByPressureOnlyAFullCacheIsCompressed) {
+  std::vector<BatchRequest> requests = {Request(1, 100, 40), Request(2, 100, 40)};
+  for (BatchRequest& request : requests) {
+    request.options.round_every = 0;
+    request.options.round_watermark = 0.8;
+  }
+  EXPECT_EQ(Run(1, 64, requests).stats.rounds, 0);
+  const Outcome tight = Run(1, 16, requests);
+  EXPECT_GT(tight.stats.rounds, 0);
+  EXPECT_THAT(tight.texts.at(2), SizeIs(40));
+}
+
+TEST_P(Batching, ATextThatEndsMakesRoomForTheNext) {
+  OnSessions(1, Session(16), nullptr, [&](RankSession& session) {
+    int made = 0;
+    std::vector<std::uint64_t> ended;
+    Batcher batcher(&session.engine(), &session.shard(), {.max_running = 1},
+                    [&](const engine::StepOutput&) -> std::optional<std::int32_t> {
+                      return ++made % 3 == 0 ? std::nullopt : std::optional<std::int32_t>(5);
+                    });
+    batcher.SetHandlers(nullptr, [&](std::uint64_t id) {
+      EXPECT_GT(session.engine().Length(id), 0) << "told before its blocks are freed";
+      ended.push_back(id);
+    });
+    for (const std::uint64_t id : {3, 1, 2}) ASSERT_TRUE(batcher.Submit(Request(id, 9, 9)).ok());
+    while (!batcher.idle()) ASSERT_TRUE(batcher.Step().ok());
+    EXPECT_EQ(ended, (std::vector<std::uint64_t>{3, 1, 2})) << "in the order in which they came";
+    EXPECT_EQ(batcher.stats().most_running, 1);
+  });
+}
+
+TEST_P(Batching, WhatIsSwappedOutIsLeftAloneUntilItIsBack) {
+  OnSessions(1, Session(32), nullptr, [&](RankSession& session) {
+    engine::Engine& engine = session.engine();
+    const BatchRequest request = Request(1, 100, 1);
+    ASSERT_TRUE(engine.AddSequence(1, request.options).ok());
+    ASSERT_TRUE(session.Prefill(1, request.prompt).ok());
+    ASSERT_TRUE(engine.BeginRound({1}).ok());
+    EXPECT_EQ(engine.SwapOut(1).code(), absl::StatusCode::kFailedPrecondition) << "in a round";
+    EXPECT_EQ(engine.Remove(1).code(), absl::StatusCode::kFailedPrecondition);
+    ASSERT_TRUE(engine.CommitRound({1}).ok());
+    const int rows = engine.Rows(1);
+    EXPECT_EQ(engine.SwapIn(1).code(), absl::StatusCode::kFailedPrecondition);
+    ASSERT_TRUE(engine.SwapOut(1).ok());
+    EXPECT_EQ(engine.free_blocks(), 32);
+    EXPECT_EQ(engine.BlocksMissing(1, 1), (rows + 1 + 15) / 16);
+    EXPECT_EQ(session.Prefill(1, {5}).status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(engine.BeginRound({1}).code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(engine.Fork(1, 2, request.options).code(), absl::StatusCode::kFailedPrecondition);
+    ASSERT_TRUE(engine.SwapIn(1).ok());
+    EXPECT_EQ(engine.Rows(1), rows);
+    EXPECT_TRUE(session.Prefill(1, {5}).ok());
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Batching, ::testing::Values("llama", "deepseek"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace pinboard::app
