@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -15,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tests/app/program.h"
+#include "tests/app/refusal.h"
 #include "tests/engine/tiny_model.h"
 #include "tests/support/free_port.h"
 #include "tests/support/listening_socket.h"
@@ -98,17 +98,6 @@ class PinboardProgram : public ::testing::Test {
     return arguments;
   }
 
-  /// Expects the exit code and one line on standard error, which is returned without its prefix.
-  static std::string Refusal(const std::vector<std::string>& arguments, int code) {
-    Program program(arguments);
-    EXPECT_EQ(program.Wait(), code) << absl::StrJoin(arguments, " ") << ": " << program.Err();
-    EXPECT_THAT(program.Out(), IsEmpty());
-    const std::string error = program.Err();
-    EXPECT_TRUE(IsOneLine(error)) << error;
-    EXPECT_THAT(error, StartsWith("pinboard: "));
-    return error.substr(std::min<std::size_t>(error.size(), 10));
-  }
-
   /// A copy of the model with one file changed.
   static std::string BrokenModel(const std::string& name, const std::string& file,
                                  std::uintmax_t size) {
@@ -132,8 +121,10 @@ class PinboardProgram : public ::testing::Test {
 engine::testing::TinyDirectory* PinboardProgram::directory_ = nullptr;
 
 TEST_F(PinboardProgram, HelpTeachesAndVersionAnswers) {
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"--help"}, {"eval", "--help"}, {"generate", "--help"}}) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--help"},
+                                                    {"eval", "--help"},
+                                                    {"generate", "--help"},
+                                                    {"size", "--help"}}) {
     std::vector<std::string> command = {BuiltProgram("pinboard")};
     command.insert(command.end(), arguments.begin(), arguments.end());
     Program program(command);
