@@ -15,5 +15,6 @@ namespace pinboard::app {
 int EvalCommand(absl::Span<const std::string> arguments, char** argv);
 int GenerateCommand(absl::Span<const std::string> arguments, char** argv);
 int SizeCommand(absl::Span<const std::string> arguments);
+int StatCommand(absl::Span<const std::string> arguments);
 
 }  // namespace pinboard::app

@@ -121,16 +121,20 @@ class PinboardProgram : public ::testing::Test {
 engine::testing::TinyDirectory* PinboardProgram::directory_ = nullptr;
 
 TEST_F(PinboardProgram, HelpTeachesAndVersionAnswers) {
-  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--help"},
-                                                    {"eval", "--help"},
-                                                    {"generate", "--help"},
-                                                    {"size", "--help"}}) {
+  const std::string model = "--model models/tiny-llama";
+  const std::vector<std::pair<std::vector<std::string>, std::string>> examples = {
+      {{"--help"}, model},
+      {{"eval", "--help"}, model},
+      {{"generate", "--help"}, model},
+      {{"size", "--help"}, model},
+      {{"stat", "--help"}, "--service 127.0.0.1:7700"}};
+  for (const auto& [arguments, example] : examples) {
     std::vector<std::string> command = {BuiltProgram("pinboard")};
     command.insert(command.end(), arguments.begin(), arguments.end());
     Program program(command);
     EXPECT_EQ(program.Wait(), 0);
     EXPECT_THAT(program.Out(), HasSubstr("  pinboard "));
-    EXPECT_THAT(program.Out(), HasSubstr("--model models/tiny-llama"));
+    EXPECT_THAT(program.Out(), HasSubstr(example));
     EXPECT_THAT(program.Err(), IsEmpty());
     for (const auto& line : std::vector<std::string>(absl::StrSplit(program.Out(), '\n'))) {
       EXPECT_LE(line.size(), 100U) << line;
