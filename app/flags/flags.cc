@@ -78,8 +78,9 @@ void FlagTable::Texts(std::string name, std::string value, std::string help,
 
 void FlagTable::Int(std::string name, std::string value, std::string help, int low, int high,
                     int* target) {
-  Add({std::move(name), std::move(value), std::move(help), absl::StrCat(*target), "",
-       [low, high, target](const std::string& text) {
+  const bool has_default = low <= *target && *target <= high;
+  Add({std::move(name), std::move(value), std::move(help), has_default ? absl::StrCat(*target) : "",
+       "", [low, high, target](const std::string& text) {
          int number = 0;
          if (!absl::SimpleAtoi(text, &number) || number < low || number > high) {
            return absl::InvalidArgumentError(

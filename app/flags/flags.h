@@ -32,6 +32,7 @@ class FlagTable {
   /// May be given more than once; each adds to `target`.
   void Texts(std::string name, std::string value, std::string help,
              std::vector<std::string>* target);
+  /// A target outside [low, high] is no default, and --help shows none.
   void Int(std::string name, std::string value, std::string help, int low, int high, int* target);
   /// Bounds are checked where the value is used: the ranges of the method are the scheduler's.
   void Real(std::string name, std::string value, std::string help, double* target);

@@ -18,6 +18,11 @@ absl::Status InFlag(const char* flag, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(flag, ": ", status.message()));
 }
 
+int Fail(const absl::Status& status, int code) {
+  std::fprintf(stderr, "pinboard: %s\n", std::string(status.message()).c_str());
+  return code;
+}
+
 absl::Status CheckService(const std::string& service) {
   if (service == "auto" || service == "none") return absl::OkStatus();
   if (ParseSocketAddress(service).ok()) return absl::OkStatus();
@@ -92,9 +97,8 @@ SessionOptions ToSessionOptions(const CommonFlags& common) {
   return session;
 }
 
-int UsageError(const absl::Status& status) {
-  std::fprintf(stderr, "pinboard: %s\n", std::string(status.message()).c_str());
-  return 2;
-}
+int UsageError(const absl::Status& status) { return Fail(status, 2); }
+
+int RunError(const absl::Status& status) { return Fail(status, 1); }
 
 }  // namespace pinboard::app

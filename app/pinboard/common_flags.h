@@ -39,4 +39,7 @@ SessionOptions ToSessionOptions(const CommonFlags& common);
 /// Writes one line, "pinboard: ...", and returns the exit code of a usage error.
 int UsageError(const absl::Status& status);
 
+/// The same after a run-time failure.
+int RunError(const absl::Status& status);
+
 }  // namespace pinboard::app

@@ -2,19 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/report/results_table.h"
 
-#include <algorithm>
-#include <cstddef>
 #include <functional>
 #include <set>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "app/report/text_table.h"
 
 namespace pinboard::app {
 namespace {
-
-using Row = std::vector<std::string>;
 
 std::string Real(double sum, std::int64_t count, int digits) {
   return count > 0 ? absl::StrFormat("%.*f", digits, sum / static_cast<double>(count)) : "-";
@@ -40,7 +37,7 @@ std::string AnsweredOf(const ArmResult& r, int rounds_ago) {
                  static_cast<double>(group->second.questions));
 }
 
-Row RowOf(const EvalResults& run, const Arm& arm, const ArmResult& r) {
+TextRow RowOf(const EvalResults& run, const Arm& arm, const ArmResult& r) {
   const double gpu_bytes = static_cast<double>(r.resident_kv_bytes + r.digest_bytes);
   const double full_bytes = static_cast<double>(r.context_tokens) * run.row_bytes;
   const bool recalls = r.ring_pages_seen > 0;
@@ -63,22 +60,6 @@ Row RowOf(const EvalResults& run, const Arm& arm, const ArmResult& r) {
           absl::StrFormat("%.1f", r.seconds)};
 }
 
-std::string Aligned(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const Row& row : rows) {
-    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    absl::StrAppend(&text, row[0], std::string(widths[0] - row[0].size(), ' '));
-    for (std::size_t c = 1; c < row.size(); ++c) {
-      absl::StrAppend(&text, "  ", std::string(widths[c] - row[c].size(), ' '), row[c]);
-    }
-    absl::StrAppend(&text, "\n");
-  }
-  return text;
-}
-
 /// What must not be overlooked.
 std::string Warnings(const EvalResults& results) {
   std::int64_t kept_all = 0;
@@ -95,8 +76,8 @@ std::string Warnings(const EvalResults& results) {
 }  // namespace
 
 std::string ResultsTable(const EvalResults& results) {
-  std::vector<Row> rows = {{"policy", "budget", "band", "pages", "GPU KiB", "share", "answered",
-                            "KL", "NLL", "recalled", "churn", "lag", "misses", "waits", "s"}};
+  std::vector<TextRow> rows = {{"policy", "budget", "band", "pages", "GPU KiB", "share", "answered",
+                                "KL", "NLL", "recalled", "churn", "lag", "misses", "waits", "s"}};
   for (std::size_t i = 0; i < results.arms.size(); ++i) {
     rows.push_back(RowOf(results, results.arms[i], results.results[i]));
   }
@@ -114,7 +95,7 @@ std::string ResultsTable(const EvalResults& results) {
                       results.round_every > 0 ? absl::StrCat("; decoded, a round every ",
                                                              results.round_every, " tokens")
                                               : ""),
-      Aligned(rows), Warnings(results),
+      AlignedTable(rows), Warnings(results),
       "GPU KiB: kept rows, ring and digests of one context, all layers and ranks; share: of the "
       "full cache.\n"
       "answered: questions with every token right. KL(full || compressed) and NLL: nats per "

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "cache_service/client/connect.h"
 #include "cache_service/protocol/process_identity.h"
 #include "cache_service/protocol/send_message.h"
 
@@ -91,12 +92,7 @@ bool ServiceLink::IsPartner(PeerId peer) const {
 bool ServiceLink::Congested() const { return sends_in_flight_ + after_puts_.size() > kMaxWaiting; }
 
 absl::Status ServiceLink::Connect(absl::Time deadline) {
-  const absl::StatusOr<PeerId> connected = fabric_->Connect(address_, deadline);
-  if (absl::IsUnavailable(connected.status())) {
-    return absl::UnavailableError(
-        absl::StrCat(connected.status().message(), ": start pinboardd there first"));
-  }
-  PB_ASSIGN_OR_RETURN(const PeerId peer, connected);
+  PB_ASSIGN_OR_RETURN(const PeerId peer, ConnectToService(*fabric_, address_, deadline));
   greeting_.emplace(Greeting{.peer = peer});
   Hello hello;
   hello.group = options_.group;
@@ -104,8 +100,7 @@ absl::Status ServiceLink::Connect(absl::Time deadline) {
   hello.name = options_.name;
   SendMessage(*fabric_, peer, 0, hello);
   while (!greeting_->outcome.has_value() && absl::Now() < deadline) fabric_->WaitUntil(deadline);
-  const absl::Status outcome = greeting_->outcome.value_or(absl::DeadlineExceededError(absl::StrCat(
-      "the cache service at ", address_, " accepted the connection but does not answer")));
+  const absl::Status outcome = greeting_->outcome.value_or(DoesNotAnswer(address_));
   greeting_.reset();
   if (!outcome.ok()) fabric_->Close(peer);
   return outcome;

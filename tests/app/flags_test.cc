@@ -93,6 +93,13 @@ TEST_F(Flags, HelpShowsEveryOptionWithItsDefaultAsItWasMade) {
             "  --stats                 Say more.\n");
 }
 
+TEST(FlagHelp, ANumberOutsideItsRangeIsNoDefault) {
+  FlagTable table("x");
+  int tokens = 0;
+  table.Int("tokens", "N", "Length.", 1, 9, &tokens);
+  EXPECT_EQ(table.Help(), "  --tokens N              Length.\n");
+}
+
 TEST(FlagHelp, LongTextsAreWrappedAndIndented) {
   FlagTable table("x");
   std::string target;

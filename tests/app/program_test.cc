@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -15,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tests/app/program.h"
+#include "tests/app/refusal.h"
 #include "tests/engine/tiny_model.h"
 #include "tests/support/free_port.h"
 #include "tests/support/listening_socket.h"
@@ -72,6 +72,16 @@ std::string Scrape(const std::string& address) {
   return text;
 }
 
+/// Waits until the program's metrics count steps; false where it ends before that.
+bool HasMadeSteps(Program& program, const std::string& metrics) {
+  bool found = false;
+  WaitUntil([&] {
+    found = Scrape(metrics).find("\npinboard_rank_steps_total ") != std::string::npos;
+    return found || !program.Running();
+  });
+  return found;
+}
+
 class PinboardProgram : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -98,17 +108,6 @@ class PinboardProgram : public ::testing::Test {
     return arguments;
   }
 
-  /// Expects the exit code and one line on standard error, which is returned without its prefix.
-  static std::string Refusal(const std::vector<std::string>& arguments, int code) {
-    Program program(arguments);
-    EXPECT_EQ(program.Wait(), code) << absl::StrJoin(arguments, " ") << ": " << program.Err();
-    EXPECT_THAT(program.Out(), IsEmpty());
-    const std::string error = program.Err();
-    EXPECT_TRUE(IsOneLine(error)) << error;
-    EXPECT_THAT(error, StartsWith("pinboard: "));
-    return error.substr(std::min<std::size_t>(error.size(), 10));
-  }
-
   /// A copy of the model with one file changed.
   static std::string BrokenModel(const std::string& name, const std::string& file,
                                  std::uintmax_t size) {
@@ -132,14 +131,20 @@ class PinboardProgram : public ::testing::Test {
 engine::testing::TinyDirectory* PinboardProgram::directory_ = nullptr;
 
 TEST_F(PinboardProgram, HelpTeachesAndVersionAnswers) {
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"--help"}, {"eval", "--help"}, {"generate", "--help"}}) {
+  const std::string model = "--model models/tiny-llama";
+  const std::vector<std::pair<std::vector<std::string>, std::string>> examples = {
+      {{"--help"}, model},
+      {{"eval", "--help"}, model},
+      {{"generate", "--help"}, model},
+      {{"size", "--help"}, model},
+      {{"stat", "--help"}, "--service 127.0.0.1:7700"}};
+  for (const auto& [arguments, example] : examples) {
     std::vector<std::string> command = {BuiltProgram("pinboard")};
     command.insert(command.end(), arguments.begin(), arguments.end());
     Program program(command);
     EXPECT_EQ(program.Wait(), 0);
     EXPECT_THAT(program.Out(), HasSubstr("  pinboard "));
-    EXPECT_THAT(program.Out(), HasSubstr("--model models/tiny-llama"));
+    EXPECT_THAT(program.Out(), HasSubstr(example));
     EXPECT_THAT(program.Err(), IsEmpty());
     for (const auto& line : std::vector<std::string>(absl::StrSplit(program.Out(), '\n'))) {
       EXPECT_LE(line.size(), 100U) << line;
@@ -344,12 +349,11 @@ TEST_F(PinboardProgram, AMetricsPortInUseIsOneLine) {
 }
 
 TEST_F(PinboardProgram, ARankKilledInTheMiddleIsNamedInOneLine) {
-  const std::string metrics = FreeLoopbackAddress();
+  const std::string metrics = FreeLoopbackRange(2);
   Program program(Eval({"--policy", "pinboard:recall-pages=4", "--tp", "2", "--service-arena",
                         "16MiB", "--metrics", metrics},
                        "long.jsonl"));
-  WaitUntil(
-      [&] { return Scrape(metrics).find("\npinboard_rank_steps_total ") != std::string::npos; });
+  ASSERT_TRUE(HasMadeSteps(program, metrics)) << program.Err();
   const std::vector<pid_t> children = program.Children();  // the service, rank 0, rank 1
   ASSERT_THAT(children, SizeIs(3)) << program.Err();
   kill(children.back(), SIGKILL);
@@ -360,13 +364,12 @@ TEST_F(PinboardProgram, ARankKilledInTheMiddleIsNamedInOneLine) {
 }
 
 TEST_F(PinboardProgram, AServiceKilledInTheMiddleCostsMissesAndTheRunFinishes) {
-  const std::string metrics = FreeLoopbackAddress();
+  const std::string metrics = FreeLoopbackRange(2);
   engine::testing::WriteFile(*directory_ / "some.jsonl", SuiteText(40));
   Program program(Eval({"--policy", "pinboard:recall-pages=4", "--tp", "2", "--service-arena",
                         "16MiB", "--metrics", metrics, "--json", "-"},
                        "some.jsonl"));
-  WaitUntil(
-      [&] { return Scrape(metrics).find("\npinboard_rank_steps_total ") != std::string::npos; });
+  ASSERT_TRUE(HasMadeSteps(program, metrics)) << program.Err();
   ASSERT_THAT(program.Children(), SizeIs(3)) << program.Err();
   kill(program.Children().front(), SIGKILL);
   ASSERT_EQ(program.Wait(), 0) << program.Err();

@@ -14,6 +14,7 @@
 #include "app/report/output_file.h"
 #include "app/report/results_json.h"
 #include "app/report/results_table.h"
+#include "app/report/text_table.h"
 
 namespace pinboard::app {
 namespace {
@@ -113,6 +114,10 @@ TEST(ResultsJson, WhatTheSuiteDoesNotAskIsNull) {
   EXPECT_TRUE(object["recall"].is_null());
   EXPECT_TRUE(object["kl"].is_null());
   EXPECT_TRUE(object["nll"].is_null());
+}
+
+TEST(TextTable, AlignsTheFirstColumnLeftAndTheOthersRight) {
+  EXPECT_EQ(AlignedTable({{"a", "12", ""}, {"long", "3", "x"}}), "a     12\nlong   3  x\n");
 }
 
 TEST(ResultsTable, IsAlignedWithQualityBesideBytes) {

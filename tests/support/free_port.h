@@ -1,12 +1,13 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// An address on which nobody listens at the moment.
+// Addresses on which nobody listens at the moment.
 #pragma once
 
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <string>
 
 namespace pinboard {
@@ -23,6 +24,27 @@ inline std::string FreeLoopbackAddress() {
   getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
   close(fd);
   return "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+}
+
+/// The first of `count` ports in a row, as for ranks that listen at PORT + rank. They lie below the
+/// ports that Linux gives to connections: it takes even ones for those, which are the neighbours of
+/// the odd ones that FreeLoopbackAddress gets, and a run opens dozens of connections.
+inline std::string FreeLoopbackRange(int count) {
+  const auto is_free = [](int port) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    const bool bound = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    close(fd);
+    return bound;
+  };
+  int first = 20000 + getpid() % 8000;
+  for (int port = first; port < first + count; ++port) {
+    if (!is_free(port)) first = port + 1;
+  }
+  return "127.0.0.1:" + std::to_string(first);
 }
 
 }  // namespace pinboard

@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/stat/stat_table.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "app/report/text_table.h"
+#include "base/byte_size.h"
+
+namespace pinboard::app {
+namespace {
+
+constexpr char kArena[] = "pinboard_service_arena_bytes";
+constexpr char kUsed[] = "pinboard_service_arena_used_bytes";
+
+enum class Unit : std::uint8_t { kCount, kBytes };
+
+struct Line {
+  const char* label;
+  const char* name;
+  Unit unit = Unit::kCount;
+};
+
+constexpr Line kNow[] = {
+    {"pages", "pinboard_service_pages"},
+    {"leased slabs", "pinboard_service_slabs{state=\"leased\"}"},
+    {"quarantined slabs", "pinboard_service_slabs{state=\"quarantined\"}"},
+    {"pins", "pinboard_service_pins"},
+    {"fetches that wait", "pinboard_service_parked_fetches"},
+    {"clients, this one too", "pinboard_service_clients"},
+};
+
+constexpr Line kTotals[] = {
+    {"pages published", "pinboard_service_pages_published_total"},
+    {"  bytes", "pinboard_service_published_bytes_total", Unit::kBytes},
+    {"  refused as stale", "pinboard_service_stale_publishes_total"},
+    {"hits", "pinboard_service_pages_fetched_total"},
+    {"  bytes", "pinboard_service_fetched_bytes_total", Unit::kBytes},
+    {"misses: unknown", "pinboard_service_misses_total{cause=\"unknown\"}"},
+    {"  evicted", "pinboard_service_misses_total{cause=\"evicted\"}"},
+    {"  dropped", "pinboard_service_misses_total{cause=\"dropped\"}"},
+    {"  generation", "pinboard_service_misses_total{cause=\"generation\"}"},
+    {"evictions, same size", "pinboard_service_evictions_total{room_for=\"same_size\"}"},
+    {"reclaims, other size", "pinboard_service_evictions_total{room_for=\"other_size\"}"},
+    {"refused leases", "pinboard_service_refused_leases_total"},
+    {"connections", "pinboard_service_connections_total"},
+    {"  refused", "pinboard_service_refused_connections_total"},
+};
+
+std::string Text(std::optional<std::uint64_t> value, Unit unit) {
+  if (!value) return "-";
+  return unit == Unit::kBytes ? FormatByteSize(*value) : absl::StrCat(*value);
+}
+
+std::string RateText(std::optional<double> rate, Unit unit) {
+  if (!rate) return "-";
+  return unit == Unit::kBytes ? FormatByteSize(static_cast<std::uint64_t>(std::max(0.0, *rate)))
+                              : absl::StrFormat("%.1f", *rate);
+}
+
+TextRow ShareOfArena(const char* label, std::optional<std::uint64_t> bytes,
+                     std::optional<std::uint64_t> arena) {
+  if (!bytes || !arena || *arena == 0) return {label, Text(bytes, Unit::kBytes), "-"};
+  return {label, Text(bytes, Unit::kBytes),
+          absl::StrFormat("%.1f %%",
+                          100.0 * static_cast<double>(*bytes) / static_cast<double>(*arena))};
+}
+
+void AddArena(const ServiceSample& now, std::vector<TextRow>* rows) {
+  const auto arena = ValueOf(now, kArena);
+  const auto used = ValueOf(now, kUsed);
+  std::optional<std::uint64_t> free;
+  if (arena && used) free = *arena - std::min(*arena, *used);
+  rows->push_back({"arena", Text(arena, Unit::kBytes), ""});
+  rows->push_back(ShareOfArena("  used", used, arena));
+  rows->push_back(ShareOfArena("  free", free, arena));
+  rows->push_back(ShareOfArena("    for one page size only",
+                               ValueOf(now, "pinboard_service_arena_fragmented_bytes"), arena));
+}
+
+}  // namespace
+
+std::string StatTable(const ServiceSample* before, const ServiceSample& now) {
+  std::vector<TextRow> rows = {{now.service, "now", ""}};
+  AddArena(now, &rows);
+  for (const Line& line : kNow) {
+    rows.push_back({line.label, Text(ValueOf(now, line.name), line.unit), ""});
+  }
+  rows.push_back({"", "total", "a second"});
+  for (const Line& line : kTotals) {
+    rows.push_back({line.label, Text(ValueOf(now, line.name), line.unit),
+                    RateText(RateOf(before, now, line.name), line.unit)});
+  }
+  return AlignedTable(rows);
+}
+
+}  // namespace pinboard::app

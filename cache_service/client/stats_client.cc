@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cache_service/client/stats_client.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "cache_service/client/connect.h"
+#include "cache_service/protocol/process_identity.h"
+#include "cache_service/protocol/send_message.h"
+#include "cache_service/remote_page_store.h"
+
+namespace pinboard::cache_service {
+
+using transport::PeerId;
+
+StatsClient::StatsClient(std::unique_ptr<transport::Fabric> fabric, std::string address)
+    : address_(std::move(address)), fabric_(std::move(fabric)) {
+  Register(&StatsClient::OnWelcome);
+  Register(&StatsClient::OnStatsReply);
+  Register(&StatsClient::OnError);
+  fabric_->OnClosed([this](PeerId peer, const absl::Status& reason) {
+    if (peer != peer_) return;
+    EndWith(absl::UnavailableError(absl::StrCat("the cache service at ", address_,
+                                                " is gone: ", std::string(reason.message()))));
+  });
+}
+
+template <typename Message>
+void StatsClient::Register(absl::Status (StatsClient::*handler)(const Envelope<Message>&)) {
+  fabric_->OnMessage(
+      static_cast<std::uint8_t>(Message::kType),
+      [this, handler](PeerId /*from*/, absl::Span<const std::byte> payload) {
+        const absl::StatusOr<Envelope<Message>> envelope = DecodeMessage<Message>(payload);
+        const absl::Status status = envelope.ok() ? (this->*handler)(*envelope) : envelope.status();
+        if (status.ok()) return;
+        EndWith(absl::UnavailableError(
+            absl::StrCat("the cache service at ", address_,
+                         " broke the protocol: ", std::string(status.message()))));
+      });
+}
+
+absl::StatusOr<std::unique_ptr<StatsClient>> StatsClient::Connect(
+    std::unique_ptr<transport::Fabric> fabric, const std::string& address, const std::string& name,
+    absl::Time deadline) {
+  auto client = std::unique_ptr<StatsClient>(new StatsClient(std::move(fabric), address));
+  PB_RETURN_IF_ERROR(client->Greet(name, deadline));
+  return client;
+}
+
+absl::Status StatsClient::Greet(const std::string& name, absl::Time deadline) {
+  PB_ASSIGN_OR_RETURN(peer_, ConnectToService(*fabric_, address_, deadline));
+  Hello hello;
+  hello.group = NewGroupId();
+  hello.process = CurrentProcess();
+  hello.name = name;
+  SendMessage(*fabric_, peer_, 0, hello);
+  while (!client_ && !ended_ && absl::Now() < deadline) fabric_->WaitUntil(deadline);
+  if (ended_) return *ended_;
+  return client_ ? absl::OkStatus() : DoesNotAnswer(address_);
+}
+
+absl::StatusOr<std::vector<StatsEntry>> StatsClient::Ask(absl::Time deadline) {
+  reply_.reset();
+  if (!ended_) SendMessage(*fabric_, peer_, ++last_request_, StatsRequest{});
+  while (!reply_ && !ended_ && absl::Now() < deadline) fabric_->WaitUntil(deadline);
+  if (reply_) return *std::exchange(reply_, std::nullopt);
+  return ended_.value_or(DoesNotAnswer(address_));
+}
+
+absl::Status StatsClient::OnWelcome(const Envelope<Welcome>& envelope) {
+  client_ = envelope.message.client;
+  return absl::OkStatus();
+}
+
+absl::Status StatsClient::OnStatsReply(const Envelope<StatsReply>& envelope) {
+  if (envelope.request == last_request_)
+    reply_ = envelope.message.entries;  // else it came too late
+  return absl::OkStatus();
+}
+
+absl::Status StatsClient::OnError(const Envelope<Error>& envelope) {
+  EndWith(
+      absl::Status(static_cast<absl::StatusCode>(envelope.message.code), envelope.message.text));
+  return absl::OkStatus();
+}
+
+void StatsClient::EndWith(const absl::Status& status) {
+  if (!ended_) ended_ = status;
+}
+
+void StatsClient::Close(absl::Time deadline) {
+  if (ended_) return;
+  SendMessage(*fabric_, peer_, 0, Goodbye{*client_});
+  fabric_->Close(peer_);
+  while (!ended_ && absl::Now() < deadline) fabric_->WaitUntil(deadline);
+}
+
+}  // namespace pinboard::cache_service

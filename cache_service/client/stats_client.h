@@ -1,0 +1,60 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Asks a service what it counts, and nothing else.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cache_service/protocol/messages.h"
+#include "transport/fabric/fabric.h"
+
+namespace pinboard::cache_service {
+
+/// A client in a group of its own that maps no memory and leases, fetches and publishes nothing;
+/// the service counts it among its clients. Thread-compatible; calls block until their deadline.
+class StatsClient {
+ public:
+  /// `name` is for the service's log. Unavailable: nobody listens at `address`; DeadlineExceeded:
+  /// who listens does not answer; FailedPrecondition: the service is of another version.
+  static absl::StatusOr<std::unique_ptr<StatsClient>> Connect(
+      std::unique_ptr<transport::Fabric> fabric, const std::string& address,
+      const std::string& name, absl::Time deadline);
+  StatsClient(const StatsClient&) = delete;
+  StatsClient& operator=(const StatsClient&) = delete;
+
+  /// The counts, as docs/metrics.md names them. Unavailable: the service is gone; DeadlineExceeded:
+  /// it does not answer (a later call may).
+  absl::StatusOr<std::vector<StatsEntry>> Ask(absl::Time deadline);
+
+  /// Says goodbye and closes; returns by the deadline. No call may follow.
+  void Close(absl::Time deadline);
+
+ private:
+  StatsClient(std::unique_ptr<transport::Fabric> fabric, std::string address);
+
+  template <typename Message>
+  void Register(absl::Status (StatsClient::*handler)(const Envelope<Message>&));
+  absl::Status Greet(const std::string& name, absl::Time deadline);
+  absl::Status OnWelcome(const Envelope<Welcome>& envelope);
+  absl::Status OnStatsReply(const Envelope<StatsReply>& envelope);
+  absl::Status OnError(const Envelope<Error>& envelope);
+  void EndWith(const absl::Status& status);
+
+  const std::string address_;
+  transport::PeerId peer_;
+  std::optional<std::uint64_t> client_;  // once welcomed
+  std::optional<absl::Status> ended_;    // why the connection is of no use any more
+  std::uint64_t last_request_ = 0;
+  std::optional<std::vector<StatsEntry>> reply_;
+  // Last, so that it ends first: its handlers look at the others.
+  const std::unique_ptr<transport::Fabric> fabric_;
+};
+
+}  // namespace pinboard::cache_service
