@@ -62,6 +62,8 @@ class ChildProcess {
     while (read(output_, &c, 1) == 1 && c != '\n') line.push_back(c);
     return line;
   }
+  /// Returns once it has stopped (SIGSTOP) or ended.
+  void WaitUntilStopped() const { waitpid(pid_, nullptr, WUNTRACED); }
   /// The exit status, or -signal.
   int Wait() {
     int status = 0;

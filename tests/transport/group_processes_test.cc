@@ -44,6 +44,10 @@ void ExpectSurvivorsNameTheKilled(const std::string& mode) {
   ranks[1]->Signal(SIGKILL);
   for (const int survivor : {0, 2}) {
     EXPECT_THAT(ranks[survivor]->ReadLine(), ::testing::StartsWith("UNAVAILABLE: rank 1 is lost"));
+  }
+  for (const int survivor : {0, 2}) {
+    ranks[survivor]->WaitUntilStopped();
+    ranks[survivor]->Signal(SIGCONT);
     EXPECT_EQ(ranks[survivor]->ReadLine(), "done");
     EXPECT_EQ(ranks[survivor]->Wait(), 0);
   }

@@ -42,7 +42,8 @@ void SumALot(Communicator& communicator) {
   for (int i = 0; i < 100; ++i) MustSum(communicator, i % 10 == 0 ? 300'000 : 100 * i);
 }
 
-// Until a rank is lost; the driver kills one.
+// Until a rank is lost; the driver kills one. A survivor that has said so stands still until the
+// driver continues it: one that left would be a second lost rank to a slower one.
 void SumUntilLost(Communicator& communicator, std::size_t length) {
   for (int i = 0;; ++i) {
     std::vector<float> data(length);
@@ -51,6 +52,7 @@ void SumUntilLost(Communicator& communicator, std::size_t length) {
     if (i == 5) Say("running");
     if (status.ok()) continue;
     Say(status.ToString());
+    raise(SIGSTOP);
     return;
   }
 }
