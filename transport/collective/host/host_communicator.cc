@@ -38,6 +38,10 @@ class HostCommunicator : public Communicator {
   HostCommunicator(std::unique_ptr<Fabric> fabric, int rank, int size)
       : members_(rank, size), arrivals_(size), unread_bytes_(size), fabric_(std::move(fabric)) {}
 
+  /// Closes the connections in order: the others read what this rank has sent them before they see
+  /// it gone.
+  ~HostCommunicator() override;
+
   absl::Status Start(const std::string& rendezvous, absl::Time deadline);
 
   int rank() const override { return members_.rank(); }
@@ -95,6 +99,23 @@ class HostCommunicator : public Communicator {
 
 absl::Span<const std::byte> AsBytes(const void* data, std::size_t bytes) {
   return {static_cast<const std::byte*>(data), bytes};
+}
+
+HostCommunicator::~HostCommunicator() {
+  const auto open = [this](int other) {
+    return other != rank() && members_.Known(other) && !members_.Lost(other);
+  };
+  for (int other = 0; other < size(); ++other) {
+    if (open(other)) fabric_->Close(members_.peer(other));
+  }
+  const auto any_open = [&] {
+    for (int other = 0; other < size(); ++other) {
+      if (open(other)) return true;
+    }
+    return false;
+  };
+  const absl::Time limit = absl::Now() + kFarewellPatience;
+  while (any_open() && absl::Now() < limit) fabric_->WaitUntil(limit);
 }
 
 absl::Status HostCommunicator::Start(const std::string& rendezvous, absl::Time deadline) {

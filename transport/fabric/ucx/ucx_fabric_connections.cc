@@ -160,6 +160,7 @@ void UcxFabric::Close(PeerId id) {
   UcxPeer* peer = FindOpen(id);
   if (peer == nullptr) return;
   peer->closed_here = true;
+  StartFlush(*peer, [](const absl::Status&) {});  // what was sent has left before the goodbye
   StartClosing(*peer, absl::CancelledError("the connection was closed on this side"));
 }
 
