@@ -10,15 +10,32 @@
 namespace pinboard::scheduler {
 namespace {
 
-std::vector<NewPage> Pack(absl::Span<const BorderlineRow> borderline) {
-  std::vector<NewPage> pages(borderline.size() / kPageRows);
-  for (std::size_t p = 0; p < pages.size(); ++p) {
-    std::int64_t sum = 0;
-    for (int i = 0; i < kPageRows; ++i) {
-      pages[p].rows[i] = borderline[p * kPageRows + i];
-      sum += pages[p].rows[i].information;
+NewPage MakePage(absl::Span<const BorderlineRow> rows) {
+  NewPage page;
+  std::copy(rows.begin(), rows.end(), page.rows.begin());
+  std::sort(page.rows.begin(), page.rows.end(),
+            [](const BorderlineRow& a, const BorderlineRow& b) { return a.position < b.position; });
+  std::int64_t sum = 0;
+  for (const BorderlineRow& row : page.rows) sum += row.information;
+  page.mean_information = sum / kPageRows;
+  return page;
+}
+
+std::vector<NewPage> Pack(absl::Span<const BorderlineRow> borderline, bool by_information) {
+  std::vector<NewPage> pages;
+  std::vector<BorderlineRow> rows(borderline.begin(), borderline.end());
+  const auto size = static_cast<std::ptrdiff_t>(rows.size());
+  for (std::ptrdiff_t first = 0; first < size; first += kPackingStretch) {
+    const std::ptrdiff_t end = std::min<std::ptrdiff_t>(size, first + kPackingStretch);
+    if (by_information) {
+      std::stable_sort(rows.begin() + first, rows.begin() + end,
+                       [](const BorderlineRow& a, const BorderlineRow& b) {
+                         return a.information > b.information;
+                       });
     }
-    pages[p].mean_information = sum / kPageRows;
+    for (std::ptrdiff_t at = first; at + kPageRows <= end; at += kPageRows) {
+      pages.push_back(MakePage(absl::MakeConstSpan(rows).subspan(at, kPageRows)));
+    }
   }
   return pages;
 }
@@ -27,7 +44,7 @@ std::vector<NewPage> Pack(absl::Span<const BorderlineRow> borderline) {
 struct Candidate {
   std::int64_t mean_information;
   bool is_new;
-  std::uint32_t number;  // of a new page: its index in position order
+  std::uint32_t number;  // of a new page: its index in packing order
   friend bool operator<(const Candidate& a, const Candidate& b) {
     return std::tie(a.mean_information, a.is_new, a.number) <
            std::tie(b.mean_information, b.is_new, b.number);
@@ -48,9 +65,15 @@ std::vector<bool> MostInformative(absl::Span<const NewPage> pages, int count) {
 
 }  // namespace
 
+int NewPages(int capacity_pages, int existing_pages, int loose_rows, int fill_pages) {
+  const int room = std::max(0, capacity_pages - existing_pages);
+  const int wanted = existing_pages > 0 ? std::min(room + 1, capacity_pages) : room;
+  return std::max(fill_pages, std::min(wanted, loose_rows / kPageRows));
+}
+
 BandPlan PlanBand(absl::Span<const BandPage> existing, absl::Span<const BorderlineRow> borderline,
                   int capacity_pages, int fill_pages) {
-  std::vector<NewPage> packed = Pack(borderline);
+  std::vector<NewPage> packed = Pack(borderline, /*by_information=*/!existing.empty());
   const std::vector<bool> fills = MostInformative(packed, fill_pages);
   std::vector<Candidate> candidates;
   for (const BandPage& page : existing) {

@@ -132,8 +132,10 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
   // At least a page for each slot: a retired page leaves 16 rows, of which some are kept, and for
   // each of those another row is not; the ring grows by no more than is evicted besides.
   const int slots = static_cast<int>(plan->ring_slots.size());
-  const int loose_pages = static_cast<int>(loose.size()) / kPageRows;
-  const int band = std::max(slots, std::min(counts.band_pages, loose_pages)) * kPageRows;
+  const std::vector<scheduler::BandPage> existing = ExistingPages(layer, retired);
+  const int band = scheduler::NewPages(counts.band_pages, static_cast<int>(existing.size()),
+                                       static_cast<int>(loose.size()), slots) *
+                   kPageRows;
   const int near = scheduler::WholeShare(state.policy.near_share, band);
   std::vector<kernels::RowClass> classes(loose.size());
   PB_RETURN_IF_ERROR(
@@ -146,8 +148,7 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
     borderline.push_back(
         {signals.order[loose[i]], rows.positions[loose[i]], BandValue(band_score[loose[i]])});
   }
-  plan->band =
-      scheduler::PlanBand(ExistingPages(layer, retired), borderline, counts.band_pages, slots);
+  plan->band = scheduler::PlanBand(existing, borderline, counts.band_pages, slots);
   plan->dropped = static_cast<std::int64_t>(loose.size()) -
                   static_cast<std::int64_t>(plan->band.publish.size()) * kPageRows;
   return absl::OkStatus();

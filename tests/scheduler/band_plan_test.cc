@@ -34,16 +34,45 @@ std::vector<std::int64_t> Means(const BandPlan& plan) {
   return means;
 }
 
-TEST(BandPlan, PacksConsecutiveRowsInOrder) {
-  const auto rows = RowsOfPages({10, 20});
+TEST(BandPlan, PacksConsecutiveRowsWhereTheBandIsEmpty) {
+  auto rows = RowsOfPages({10, 20});
+  rows.back().information = 500;
   const BandPlan plan = PlanBand({}, rows, 2);
   ASSERT_EQ(plan.publish.size(), 2U);
   for (int i = 0; i < kPageRows; ++i) {
     EXPECT_EQ(plan.publish[0].rows[i].position, 3 * i);
     EXPECT_EQ(plan.publish[1].rows[i].row, 116 + i);
   }
-  EXPECT_THAT(Means(plan), ElementsAre(10, 20));
+  EXPECT_THAT(Means(plan), ElementsAre(10, 50));
   EXPECT_THAT(plan.drop, IsEmpty());
+}
+
+TEST(BandPlan, PacksTheMostInformativeOfAStretchTogetherInLaterRounds) {
+  std::vector<BorderlineRow> rows;
+  for (int i = 0; i < kPackingStretch + kPageRows; ++i) rows.push_back({100 + i, 3 * i, 0});
+  for (int i = 1; i < 2 * kPageRows; i += 2) rows[i].information = 20;  // every other of 32 rows
+  rows.back().information = 90;                                         // of the next stretch
+  const BandPlan plan = PlanBand(std::vector<BandPage>{{9, 3, false}}, rows, 6);
+  ASSERT_EQ(plan.publish.size(), 5U);
+  for (int i = 0; i < kPageRows; ++i) {
+    EXPECT_EQ(plan.publish[0].rows[i].row, 101 + 2 * i) << "ascending in the page";
+    EXPECT_EQ(plan.publish[1].rows[i].row, 100 + 2 * i) << "ties to the earlier row";
+    EXPECT_EQ(plan.publish[2].rows[i].position, 3 * (32 + i));
+    EXPECT_EQ(plan.publish[4].rows[i].row, 100 + kPackingStretch + i);
+  }
+  EXPECT_THAT(Means(plan), ElementsAre(20, 0, 0, 0, 5));
+  EXPECT_THAT(plan.drop, IsEmpty());
+}
+
+TEST(BandPlan, ARoundMakesThePagesThatHaveRoomAndOneThatCompetes) {
+  EXPECT_EQ(NewPages(90, 0, 3000, 0), 90) << "the first round fills the band";
+  EXPECT_EQ(NewPages(90, 0, 100, 0), 6) << "as far as there are rows";
+  EXPECT_EQ(NewPages(92, 90, 100, 0), 3);
+  EXPECT_EQ(NewPages(90, 90, 100, 0), 1);
+  EXPECT_EQ(NewPages(90, 95, 100, 0), 1) << "a band that has shrunk since";
+  EXPECT_EQ(NewPages(90, 90, 15, 0), 0);
+  EXPECT_EQ(NewPages(90, 90, 100, 4), 4) << "slots of the ring are filled whatever the room";
+  EXPECT_EQ(NewPages(0, 3, 100, 0), 0) << "no band, no competition";
 }
 
 TEST(BandPlan, TheMeanIsTheIntegerMeanOfSixteenRows) {
@@ -90,9 +119,9 @@ TEST(BandPlan, TheMostInformativeNewPagesFillTheRingWhateverTheCapacity) {
   EXPECT_THAT(Means(plan), ElementsAre(7, 7));
   EXPECT_THAT(plan.fill, ElementsAre(0U, 1U));
   EXPECT_THAT(plan.drop, ElementsAre(0U)) << "a page for a slot is pinned as those in the ring are";
-  const BandPlan roomy = PlanBand(existing, RowsOfPages({5, 7, 1, 7}), 9, 2);
-  EXPECT_THAT(Means(roomy), ElementsAre(5, 7, 1, 7));
-  EXPECT_THAT(roomy.fill, ElementsAre(1U, 3U));
+  const BandPlan roomy = PlanBand(existing, RowsOfPages({5, 7, 1, 7, 9}), 9, 2);
+  EXPECT_THAT(Means(roomy), ElementsAre(7, 7, 5, 1, 9));
+  EXPECT_THAT(roomy.fill, ElementsAre(0U, 4U));
   EXPECT_THAT(PlanBand(existing, RowsOfPages({5, 7}), 9, 3).fill, ElementsAre(0U, 1U))
       << "not more than there are";
 }
