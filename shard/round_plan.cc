@@ -136,7 +136,7 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
   const int band = scheduler::NewPages(counts.band_pages, static_cast<int>(existing.size()),
                                        static_cast<int>(loose.size()), slots) *
                    kPageRows;
-  const int near = scheduler::WholeShare(state.policy.near_share, band);
+  const int near = existing.empty() ? scheduler::WholeShare(state.policy.near_share, band) : 0;
   std::vector<kernels::RowClass> classes(loose.size());
   PB_RETURN_IF_ERROR(
       kernels::Select({Picked(keep_score, loose), Picked(band_score, loose),

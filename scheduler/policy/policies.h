@@ -30,7 +30,8 @@ PolicySpec EntropyOnly(const MethodOptions& method);
 PolicySpec ShiftOnly(const MethodOptions& method);
 /// Attention and information fused (method.md section 2); the band by the same score.
 PolicySpec InfoKv(const MethodOptions& method);
-/// Two horizons: keep by the fusion; of the band, near_share by it too, the rest by information.
+/// Two horizons: keep by the fusion; of the first band near_share by it too, the rest by
+/// information.
 PolicySpec Pinboard(const MethodOptions& method);
 
 }  // namespace pinboard::scheduler

@@ -24,8 +24,9 @@ struct MethodOptions {
   int sinks = 4;              // first rows protected
   bool align_at = false;      // H of the token's own output instead of the one that predicts it
   bool entropy_over_log_k = false;
-  /// Of what a round of pinboard offloads, [0, 1]: the share ranked like what is kept, for the near
-  /// future; the rest is ranked by information, for the far one (docs/adr/0005).
+  /// Of what the first round of pinboard offloads, [0, 1]: the share ranked like what is kept, for
+  /// the near future; the rest, and all of later rounds, is ranked by information, for the far one
+  /// (docs/adr/0005).
   double near_share = 0.9;
   std::uint64_t seed = 0;  // of random
 };
@@ -37,7 +38,7 @@ struct PolicySpec {
   int pool = 1;    // average-pooling kernel of the attention signal
   InformationSignal information = InformationSignal::kProduct;
   ScoreRule keep = ScoreRule::kKeepAll;
-  double near_share = 0.0;               // of the rows a round offloads: those next best by `keep`
+  double near_share = 0.0;  // of the rows the first round offloads: those next best by `keep`
   ScoreRule band = ScoreRule::kKeepAll;  // ranks the rest of them, and a full band's pages
   bool protect_prompt = false;
   /// The names of the method's options that it reads, besides window and sinks, which all read.

@@ -50,7 +50,8 @@ struct SequenceOptions {
   bool budget_of_generated = false;  // a share of what follows the prompt, which stays beside it
   int cap = 0;                       // kept rows, whatever the length; 0: the budget decides
   double band = 0.4;
-  double near_share = 0.9;  // of what pinboard offloads: ranked like what is kept, not by E
+  /// Of what pinboard's first round offloads: ranked like what is kept, not by E.
+  double near_share = 0.9;
   int recall_pages = 16;
   int round_every = 0;           // tokens from round to round; 0: not by count
   double round_watermark = 0.0;  // use of the cache from which on a round is due; 0: not by use
