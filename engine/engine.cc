@@ -26,7 +26,7 @@ absl::Status CheckAtRest(std::uint64_t sequence, const SequenceState& state) {
     return absl::FailedPreconditionError(
         absl::StrCat("sequence ", sequence, " is in a round: commit it first"));
   }
-  if (state.is_swapped_out()) {
+  if (state.swapped_out) {
     return absl::FailedPreconditionError(
         absl::StrCat("sequence ", sequence, " is swapped out: swap it in first"));
   }
@@ -138,7 +138,7 @@ absl::Status Engine::AddSequence(std::uint64_t sequence, const SequenceOptions& 
 absl::Status Engine::Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
   SequenceTable& sequences = parts_->sequences;
   PB_ASSIGN_OR_RETURN(const SequenceState* origin, sequences.Find(from));
-  if (origin->is_swapped_out()) return CheckAtRest(from, *origin);
+  if (origin->swapped_out) return CheckAtRest(from, *origin);
   PB_RETURN_IF_ERROR(sequences.Add(to));
   absl::Cleanup undo = [&] { sequences.Remove(to).IgnoreError(); };
   const SequenceState& source = *sequences.Peek(from);
@@ -159,18 +159,20 @@ absl::Status Engine::SwapOut(std::uint64_t sequence) {
   PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(sequence));
   PB_RETURN_IF_ERROR(CheckAtRest(sequence, *state));
   state->swapped = parts_->cache->SaveBlocks(state->blocks);
+  state->swapped_out = true;
   return parts_->sequences.Truncate(state, 0);
 }
 
 absl::Status Engine::SwapIn(std::uint64_t sequence) {
   PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(sequence));
-  if (!state->is_swapped_out()) {
+  if (!state->swapped_out) {
     return absl::FailedPreconditionError(
         absl::StrCat("sequence ", sequence, " is not swapped out"));
   }
   PB_RETURN_IF_ERROR(parts_->sequences.Grow(state, 0));
   parts_->cache->RestoreBlocks(state->blocks, state->swapped);
   state->swapped = {};
+  state->swapped_out = false;
   return absl::OkStatus();
 }
 
@@ -204,7 +206,7 @@ absl::Status Engine::Parts::CheckInputs(absl::Span<const StepInput> inputs) {
   absl::flat_hash_set<std::uint64_t> seen;
   for (const StepInput& input : inputs) {
     PB_ASSIGN_OR_RETURN(const SequenceState* state, sequences.Find(input.sequence));
-    if (state->is_swapped_out()) return CheckAtRest(input.sequence, *state);
+    if (state->swapped_out) return CheckAtRest(input.sequence, *state);
     if (!seen.insert(input.sequence).second || input.tokens.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "sequence ", input.sequence, " must come once in a step, with at least one token"));
@@ -316,7 +318,7 @@ absl::StatusOr<std::vector<Shard::RoundEntry>> Engine::Parts::RoundEntries(
   std::vector<Shard::RoundEntry> entries;
   for (const std::uint64_t sequence : ids) {
     PB_ASSIGN_OR_RETURN(const SequenceState* state, sequences.Find(sequence));
-    if (state->is_swapped_out()) return CheckAtRest(sequence, *state);
+    if (state->swapped_out) return CheckAtRest(sequence, *state);
     entries.push_back({.sequence = sequence, .block_table = state->blocks});
   }
   return entries;

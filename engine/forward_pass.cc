@@ -58,7 +58,12 @@ absl::Status ForwardPass::Embed(const StepBatch& batch) {
     std::copy_n(weights_.embedding.data() + Values(row, width), width,
                 hidden_.data() + Values(token, width));
   }
-  return communicator_->SumFloat(absl::MakeSpan(hidden_), absl::Now() + deadline_);
+  return SumOverRanks(hidden_);
+}
+
+absl::Status ForwardPass::SumOverRanks(std::vector<float>& values) {
+  if (plan_.ranks == 1) return absl::OkStatus();
+  return communicator_->SumFloat(absl::MakeSpan(values), absl::Now() + deadline_);
 }
 
 void ForwardPass::Normalise(const std::vector<float>& weight, int tokens) {
@@ -95,7 +100,7 @@ absl::Status ForwardPass::RunMlp(int layer, int tokens) {
 }
 
 absl::Status ForwardPass::AddPartialSums() {
-  PB_RETURN_IF_ERROR(communicator_->SumFloat(absl::MakeSpan(partial_), absl::Now() + deadline_));
+  PB_RETURN_IF_ERROR(SumOverRanks(partial_));
   Add(partial_.data(), partial_.size(), hidden_.data());
   return absl::OkStatus();
 }

@@ -41,6 +41,8 @@ class ForwardPass {
   absl::Status RunAttention(int layer, const StepBatch& batch, KvCache* cache, Shard* shard);
   absl::Status RunMlp(int layer, int tokens);
   /// hidden_ += sum over ranks of partial_
+  /// [collective] A group of one has nothing to sum.
+  absl::Status SumOverRanks(std::vector<float>& values);
   absl::Status AddPartialSums();
   void Normalise(const std::vector<float>& weight, int tokens);
 

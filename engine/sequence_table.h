@@ -19,10 +19,9 @@ struct SequenceState {
   std::vector<std::int32_t> blocks;  // the block table
   int rows = 0;
   int length = 0;
+  bool swapped_out = false;
   bool in_round = false;           // between BeginRound and CommitRound
   std::vector<std::byte> swapped;  // its rows while it is swapped out, when it owns no block
-
-  bool is_swapped_out() const { return rows > 0 && blocks.empty(); }
 };
 
 /// Owns every block of every sequence. Thread-compatible.

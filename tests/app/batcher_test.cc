@@ -27,6 +27,7 @@ using Texts = std::map<std::uint64_t, std::vector<std::int32_t>>;  // by sequenc
 struct Outcome {
   Texts texts;
   BatchStats stats;
+  std::vector<std::uint64_t> collectives;  // issued before each step and at the end
 };
 
 class Batching : public ::testing::TestWithParam<const char*> {
@@ -62,14 +63,19 @@ class Batching : public ::testing::TestWithParam<const char*> {
           nullptr);
       for (const BatchRequest& request : requests) ASSERT_TRUE(batcher.Submit(request).ok());
       while (!batcher.idle()) {
+        outcome.collectives.push_back(session.shard().stats().collectives);
         const absl::Status stepped = batcher.Step();
         ASSERT_TRUE(stepped.ok()) << stepped;
       }
       EXPECT_EQ(session.engine().free_blocks(), session.engine().total_blocks());
       EXPECT_EQ(session.shard().stats().keepset_mismatches, 0);
       outcome.stats = batcher.stats();
+      outcome.collectives.push_back(session.shard().stats().collectives);
     });
-    for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.texts, outcomes[0].texts);
+    for (const Outcome& outcome : outcomes) {
+      EXPECT_EQ(outcome.texts, outcomes[0].texts);
+      EXPECT_EQ(outcome.collectives, outcomes[0].collectives);
+    }
     EXPECT_EQ(pages.pages(), 0) << "a sequence left pages behind";
     return outcomes[0];
   }
@@ -123,6 +129,17 @@ TEST_P(Batching, SixteenSequencesInACacheForFourAllFinishAsEachWouldAlone) {
           << "sequence " << request.sequence;
       EXPECT_EQ(alone.stats.preemptions, 0);
     }
+  }
+}
+
+// sglang#30760: ranks that issue unequal numbers of collectives hang each other.
+TEST_P(Batching, UnequalCollectiveCounts_EveryRankIssuesTheSameInEveryStepAndRound) {
+  const Outcome alone = Run(1, 64, SixteenRequests());
+  EXPECT_EQ(alone.collectives.back(), 0) << "a group of one needs none";
+  const Outcome together = Run(4, 64, SixteenRequests());  // Run compares the ranks
+  EXPECT_GT(together.stats.rounds, 0);
+  for (std::size_t step = 1; step < together.collectives.size(); ++step) {
+    EXPECT_GT(together.collectives[step], together.collectives[step - 1]);
   }
 }
 
