@@ -14,13 +14,24 @@ absl::Span<const std::int32_t> Batcher::Active::Next(int max_prompt_tokens) cons
   if (!reading()) return {&*next, 1};
   const auto left = absl::MakeConstSpan(request.prompt).subspan(read);
   int chunk = std::min(static_cast<int>(left.size()), max_prompt_tokens);
-  const int every = request.options.round_every;
-  if (every > 0) chunk = std::min(chunk, std::max(1, length_at_round + every - read));
+  const int until_round = length_at_round + request.options.round_every - read;
+  if (until_round > 0) chunk = std::min(chunk, until_round);
   return left.first(chunk);
 }
 
 Batcher::Batcher(Engine* engine, const Shard* shard, const BatchOptions& options, Choose choose)
     : engine_(engine), shard_(shard), options_(options), choose_(std::move(choose)) {}
+
+absl::StatusOr<std::unique_ptr<Batcher>> Batcher::Create(Engine* engine, const Shard* shard,
+                                                         const BatchOptions& options,
+                                                         Choose choose) {
+  if (options.max_prompt_tokens < 1 || options.max_running < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_prompt_tokens is ", options.max_prompt_tokens, " and max_running ",
+                     options.max_running, ": each must be at least 1"));
+  }
+  return std::unique_ptr<Batcher>(new Batcher(engine, shard, options, std::move(choose)));
+}
 
 void Batcher::SetHandlers(OnToken on_token, OnEnd on_end) {
   on_token_ = std::move(on_token);
@@ -33,22 +44,37 @@ absl::Status Batcher::Submit(BatchRequest request) {
         absl::StrCat("request ", request.sequence, ": a prompt of ", request.prompt.size(),
                      " tokens and ", request.max_tokens, " to make: give it at least one of each"));
   }
-  const auto same = [&](const BatchRequest& other) { return other.sequence == request.sequence; };
-  const bool known =
-      std::any_of(waiting_.begin(), waiting_.end(), same) ||
-      std::any_of(active_.begin(), active_.end(), [&](const auto& a) { return same(a->request); });
-  if (known) {
-    return absl::AlreadyExistsError(absl::StrCat("sequence ", request.sequence, " exists already"));
+  for (const std::int32_t token : request.prompt) {
+    if (token >= 0 && token < engine_->config().vocab_size) continue;
+    return absl::InvalidArgumentError(absl::StrCat("request ", request.sequence, ": token id ",
+                                                   token, " is outside the vocabulary of ",
+                                                   engine_->config().vocab_size, " tokens"));
   }
   request.options.prompt_tokens = static_cast<int>(request.prompt.size());
-  waiting_.push_back(std::move(request));
+  PB_RETURN_IF_ERROR(engine_->AddSequence(request.sequence, request.options));
+  waiting_.push_back(std::make_unique<Active>());
+  waiting_.back()->request = std::move(request);
+  return absl::OkStatus();
+}
+
+absl::Status Batcher::Cancel(std::uint64_t sequence) {
+  const auto is_it = [&](const auto& one) { return one->request.sequence == sequence; };
+  const auto waits = std::find_if(waiting_.begin(), waiting_.end(), is_it);
+  const auto acts = std::find_if(active_.begin(), active_.end(), is_it);
+  if (waits == waiting_.end() && acts == active_.end()) {
+    return absl::NotFoundError(absl::StrCat("no request ", sequence));
+  }
+  PB_RETURN_IF_ERROR(engine_->Remove(sequence));
+  if (waits != waiting_.end()) waiting_.erase(waits);
+  if (acts != active_.end()) active_.erase(acts);
   return absl::OkStatus();
 }
 
 absl::Status Batcher::Step() {
-  PB_RETURN_IF_ERROR(CompressDue());
+  if (idle()) return absl::OkStatus();
+  PB_RETURN_IF_ERROR(Compress(used_blocks()));
   PB_RETURN_IF_ERROR(Resume());
-  PB_RETURN_IF_ERROR(Admit());
+  Admit();
   PB_ASSIGN_OR_RETURN(const std::vector<Active*> chosen, PlanStep());
   std::vector<StepInput> inputs;
   for (const Active* active : chosen) {
@@ -65,10 +91,10 @@ absl::Status Batcher::Step() {
   return RemoveEnded();
 }
 
-absl::Status Batcher::CompressDue() {
+absl::Status Batcher::Compress(int used_blocks) {
   if (shard_ == nullptr) return absl::OkStatus();
   const std::vector<std::uint64_t> asked =
-      shard_->DueForRound(used_blocks(), engine_->total_blocks());
+      shard_->DueForRound(used_blocks, engine_->total_blocks());
   std::vector<std::uint64_t> due;
   for (const auto& active : active_) {
     if (!active->running()) continue;
@@ -82,17 +108,23 @@ absl::Status Batcher::CompressDue() {
   return absl::OkStatus();
 }
 
-/// Blocks for its next tokens, and for its rows where it is swapped out.
 int Batcher::Missing(const Active& active) const {
   const int tokens = static_cast<int>(active.Next(options_.max_prompt_tokens).size());
   return engine_->BlocksMissing(active.request.sequence, tokens);
 }
 
-/// Whoever comes back or joins leaves a block for each that runs, so that it is not the next to go.
+int Batcher::Promised() const {
+  int blocks = 0;
+  for (const auto& active : active_) blocks += active->running() ? Missing(*active) : 0;
+  return blocks;
+}
+
+/// Whoever comes back or joins leaves what those that run need next, so that it is not the next to
+/// go.
 absl::Status Batcher::Resume() {
   for (const auto& active : active_) {
     if (!active->swapped_out) continue;
-    if (running() > 0 && Missing(*active) + running() > engine_->free_blocks()) break;
+    if (running() > 0 && Missing(*active) + Promised() > engine_->free_blocks()) break;
     PB_RETURN_IF_ERROR(engine_->SwapIn(active->request.sequence));
     active->swapped_out = false;
     ++stats_.resumes;
@@ -100,24 +132,17 @@ absl::Status Batcher::Resume() {
   return absl::OkStatus();
 }
 
-absl::Status Batcher::Admit() {
+void Batcher::Admit() {
   while (!waiting_.empty() && running() == static_cast<int>(active_.size()) &&
          running() < options_.max_running) {
-    auto joining = std::make_unique<Active>();
-    joining->request = waiting_.front();
-    const std::uint64_t sequence = joining->request.sequence;
-    PB_RETURN_IF_ERROR(engine_->AddSequence(sequence, joining->request.options));
-    if (running() > 0 && Missing(*joining) + running() > engine_->free_blocks()) {
-      return engine_->Remove(sequence);
-    }
+    if (running() > 0 && Missing(*waiting_.front()) + Promised() > engine_->free_blocks()) break;
+    active_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
-    active_.push_back(std::move(joining));
   }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<Batcher::Active*>> Batcher::PlanStep() {
-  while (true) {
+  for (bool compressed = false;; compressed = true) {
     std::vector<Active*> chosen;
     int free = engine_->free_blocks();
     int prompt_tokens = options_.max_prompt_tokens;
@@ -135,7 +160,12 @@ absl::StatusOr<std::vector<Batcher::Active*>> Batcher::PlanStep() {
       chosen.push_back(active.get());
     }
     if (fits) return chosen;
-    PB_RETURN_IF_ERROR(PreemptLatest());
+    // No block is free for what comes next: for those that go by use, the cache is full.
+    if (!compressed) {
+      PB_RETURN_IF_ERROR(Compress(engine_->total_blocks()));
+    } else {
+      PB_RETURN_IF_ERROR(PreemptLatest());
+    }
   }
 }
 

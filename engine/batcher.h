@@ -48,11 +48,12 @@ struct BatchStats {
 ///
 /// Before each step, in this order: rounds for whoever is due (Shard::DueForRound), whose freed
 /// blocks count at once; the swapped-out come back; the waiting join; each decoding sequence gets a
-/// token and each prompt a chunk; where the step's new rows do not fit, the latest running sequence
-/// is swapped out until they do. A prompt longer than the cache streams in and is compressed on the
-/// way, where its options ask for rounds. A chunk is what is left of the prompt, up to
-/// max_prompt_tokens and to the next round by count, and is read whole or not at all: where rounds
-/// fall and what a step shows of a sequence do not depend on who runs beside it.
+/// token and each prompt a chunk; where the step's new rows do not fit, those that go by the use of
+/// the cache are compressed, then the latest running sequence is swapped out until they do. A
+/// prompt longer than the cache streams in and is compressed on the way, where its options ask for
+/// rounds. A chunk is what is left of the prompt, up to max_prompt_tokens and to the next round by
+/// count, and is read whole or not at all: where rounds fall and what a step shows of a sequence do
+/// not depend on who runs beside it.
 ///
 /// SPMD: every rank submits the same requests and steps alike, and decides from what is the same on
 /// all ranks. One thread.
@@ -64,16 +65,22 @@ class Batcher {
   using OnToken = std::function<void(std::uint64_t sequence, std::int32_t token)>;
   using OnEnd = std::function<void(std::uint64_t sequence)>;
 
-  /// `engine` and `shard` (may be null: no rounds) outlive the batcher.
-  Batcher(Engine* engine, const Shard* shard, const BatchOptions& options, Choose choose);
+  /// `engine` and `shard` (may be null: no rounds) outlive the batcher. InvalidArgument: an option
+  /// below one.
+  static absl::StatusOr<std::unique_ptr<Batcher>> Create(Engine* engine, const Shard* shard,
+                                                         const BatchOptions& options,
+                                                         Choose choose);
 
   void SetHandlers(OnToken on_token, OnEnd on_end);
 
-  /// InvalidArgument: an empty prompt, no token to make. AlreadyExists: the sequence is known.
+  /// InvalidArgument: an empty prompt, a token outside the vocabulary, no token to make, options
+  /// that the shard refuses. AlreadyExists: the engine has the sequence.
   absl::Status Submit(BatchRequest request);
+  /// Ends a request, wherever it is; its handlers are not told. NotFound.
+  absl::Status Cancel(std::uint64_t sequence);
 
-  /// [collective] One step. ResourceExhausted: the earliest sequence alone does not fit the cache,
-  /// also after a round. Other errors: the engine's.
+  /// [collective] One step; nothing where it is idle. ResourceExhausted, naming it: the only
+  /// running sequence does not fit the cache; Cancel it to go on. Other errors: the engine's.
   absl::Status Step();
 
   bool idle() const { return waiting_.empty() && active_.empty(); }
@@ -95,16 +102,21 @@ class Batcher {
     absl::Span<const std::int32_t> Next(int max_prompt_tokens) const;
   };
 
-  absl::Status CompressDue();
+  Batcher(Engine* engine, const Shard* shard, const BatchOptions& options, Choose choose);
+  /// Of those that run; `used_blocks` of the cache count as in use.
+  absl::Status Compress(int used_blocks);
   absl::Status Resume();
-  absl::Status Admit();
+  void Admit();
   /// The sequences of the step; fewer than could run where the blocks or the chunks do not allow
   /// it.
   absl::StatusOr<std::vector<Active*>> PlanStep();
   absl::Status PreemptLatest();
   void Take(Active& active, std::size_t tokens, const StepOutput& output);
   absl::Status RemoveEnded();
+  /// Blocks for its next tokens, and for its rows where it is swapped out.
   int Missing(const Active& active) const;
+  /// Blocks for the next tokens of all that run.
+  int Promised() const;
   int running() const;
   int used_blocks() const { return engine_->total_blocks() - engine_->free_blocks(); }
 
@@ -114,7 +126,7 @@ class Batcher {
   const Choose choose_;
   OnToken on_token_;
   OnEnd on_end_;
-  std::deque<BatchRequest> waiting_;
+  std::deque<std::unique_ptr<Active>> waiting_;  // known to the engine, without blocks
   std::vector<std::unique_ptr<Active>> active_;  // in the order in which they came
   BatchStats stats_;
 };

@@ -42,7 +42,10 @@ class Applier {
       outcome->borderline += static_cast<std::int64_t>(layer.band.publish.size()) * kPageRows;
       outcome->dropped += layer.dropped;
     }
-    if (!headers_.empty()) context_.store->Publish(std::move(published_), headers_);
+    if (!headers_.empty()) {
+      context_.store->Publish(std::move(published_), headers_);
+      state_.has_published = true;
+    }
     const int pending = plan_.length - state_.merged_length;
     state_.entropy_after.erase(state_.entropy_after.begin(),
                                state_.entropy_after.begin() + pending);
@@ -91,6 +94,7 @@ class Applier {
     auto& header = sealed.header;
     header.key = {plan_.sequence, layer.next_page++, static_cast<std::uint16_t>(l),
                   static_cast<std::uint16_t>(context_.kv_shard())};
+    header.generation = state_.generation;
     header.bytes = static_cast<std::uint32_t>(kernels::PageBytes(model.kv));
     header.mean_information = static_cast<std::int32_t>(page.mean_information);
     std::array<std::int32_t, kPageRows> rows{};

@@ -150,7 +150,8 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
   }
   plan->band = scheduler::PlanBand(existing, borderline, counts.band_pages, slots);
   plan->dropped = static_cast<std::int64_t>(loose.size()) -
-                  static_cast<std::int64_t>(plan->band.publish.size()) * kPageRows;
+                  static_cast<std::int64_t>(plan->band.publish.size()) * kPageRows +
+                  static_cast<std::int64_t>(plan->band.drop.size()) * kPageRows;
   return absl::OkStatus();
 }
 

@@ -58,6 +58,9 @@ struct SequenceState {
   /// that of the token before the pending ones, 0 where there is none (method.md: H_0 = 0).
   std::vector<float> entropy_after = {0.0F};
   std::uint64_t steps = 0;
+  std::uint32_t generation =
+      0;  // of the pages it makes: no other sequence had it, the id before too
+  bool has_published = false;
   bool in_round = false;  // between BeginRound and CommitRound: the ring stands still
   std::vector<LayerState> layers;
 

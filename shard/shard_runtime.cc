@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/public_status.h"
 #include "base/status_macros.h"
@@ -105,6 +107,7 @@ Status ShardRuntime::AddSequence(std::uint64_t sequence, const SequenceOptions& 
   }
   auto state = NewState(options);
   if (!state.ok()) return ToPublicStatus(state.status());
+  state->generation = ++generations_;
   context_.sequences[sequence] = *std::move(state);
   return {};
 }
@@ -129,6 +132,8 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
                                                                       : state.policy.window;
   for (LayerState& layer : state.layers) layer.queries = layer.queries.WithCapacity(capacity);
   state.in_round = false;
+  state.generation = ++generations_;
+  state.has_published = false;
   recall_.Fork(from, to, state);
   context_.sequences[to] = std::move(state);
   return {};
@@ -139,11 +144,11 @@ Status ShardRuntime::RemoveSequence(std::uint64_t sequence) {
   if (found == context_.sequences.end()) {
     return {StatusCode::kNotFound, absl::StrCat("sequence ", sequence, " was never added")};
   }
-  bool has_pages = false;
-  for (const LayerState& layer : found->second.layers) {
-    for (const auto& [page, info] : layer.pages) has_pages |= info.ref.key.sequence == sequence;
+  if (found->second.in_round) {
+    return {StatusCode::kFailedPrecondition,
+            absl::StrCat("sequence ", sequence, " is in a round: commit it first")};
   }
-  if (has_pages) context_.store->DropSequence(sequence);
+  if (found->second.has_published) context_.store->DropSequence(sequence);
   if (context_.store != nullptr) recall_.Forget(sequence);
   context_.sequences.erase(found);
   return {};
@@ -217,7 +222,7 @@ absl::StatusOr<std::vector<StepEntryResult>> ShardRuntime::FinishStep() {
 std::vector<std::uint64_t> ShardRuntime::DueForRound(int used_blocks, int total_blocks) const {
   std::vector<std::uint64_t> due;
   for (const auto& [id, state] : context_.sequences) {
-    if (state.policy.keeps_all()) continue;
+    if (state.policy.keeps_all() || state.in_round) continue;
     if (scheduler::IsDue(state.trigger, {.length = state.length,
                                          .length_at_round = state.length_at_round,
                                          .prompt_tokens = state.prompt_tokens,
@@ -235,14 +240,22 @@ Status ShardRuntime::BeginRound(std::span<const RoundEntry> entries) {
 }
 
 absl::Status ShardRuntime::Plan(std::span<const RoundEntry> entries) {
-  EndRound();
+  if (round_.has_value()) {
+    return absl::FailedPreconditionError("a round is under way: commit it first");
+  }
+  absl::flat_hash_set<std::uint64_t> named;
   for (const RoundEntry& entry : entries) {
-    const auto found = context_.sequences.find(entry.sequence);
-    if (found == context_.sequences.end()) {
+    if (!context_.sequences.contains(entry.sequence)) {
       return absl::NotFoundError("a round names a sequence that was never added");
     }
-    PB_RETURN_IF_ERROR(
-        recall_.MakeVisible(entry.sequence, found->second, AsSpan(entry.block_table)));
+    if (!named.insert(entry.sequence).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a round names sequence ", entry.sequence, " twice"));
+    }
+  }
+  for (const RoundEntry& entry : entries) {
+    PB_RETURN_IF_ERROR(recall_.MakeVisible(entry.sequence, context_.sequences.at(entry.sequence),
+                                           AsSpan(entry.block_table)));
   }
   PB_ASSIGN_OR_RETURN(round_, PlanRound(context_, ++round_number_, entries));
   for (const RoundEntry& entry : entries) context_.sequences.at(entry.sequence).in_round = true;
@@ -251,10 +264,8 @@ absl::Status ShardRuntime::Plan(std::span<const RoundEntry> entries) {
 
 /// Rings move again.
 void ShardRuntime::EndRound() {
-  if (!round_.has_value()) return;
   for (const SequencePlan& plan : round_->sequences) {
-    const auto found = context_.sequences.find(plan.sequence);
-    if (found != context_.sequences.end()) found->second.in_round = false;
+    context_.sequences.at(plan.sequence).in_round = false;
   }
   round_.reset();
 }
@@ -288,9 +299,15 @@ absl::Status ShardRuntime::AgreeOnRound(std::string* kept_all_because) {
 
 absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
     std::span<const RoundEntry> entries) {
-  if (!round_.has_value() || round_->sequences.size() != entries.size()) {
-    return absl::FailedPreconditionError("CommitRound without a BeginRound of the same sequences");
+  const auto same = [](const SequencePlan& plan, const RoundEntry& entry) {
+    return plan.sequence == entry.sequence;
+  };
+  if (!round_.has_value() || !std::equal(round_->sequences.begin(), round_->sequences.end(),
+                                         entries.begin(), entries.end(), same)) {
+    return absl::FailedPreconditionError(
+        "CommitRound without a BeginRound of the same sequences in the same order");
   }
+  const absl::Cleanup end = [this] { EndRound(); };
   std::string kept_all_because;
   PB_RETURN_IF_ERROR(AgreeOnRound(&kept_all_because));
   ++context_.stats.rounds;
@@ -298,12 +315,7 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
   std::vector<RoundOutcome> outcomes;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     SequencePlan& plan = round_->sequences[i];
-    const auto found = context_.sequences.find(plan.sequence);
-    if (found == context_.sequences.end()) {
-      return absl::NotFoundError(
-          absl::StrCat("sequence ", plan.sequence, " ended between BeginRound and CommitRound"));
-    }
-    SequenceState& state = found->second;
+    SequenceState& state = context_.sequences.at(plan.sequence);
     state.length_at_round = plan.length;
     RoundOutcome outcome;
     outcome.sequence = plan.sequence;
@@ -319,7 +331,6 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
     outcome.blocks = (state.rows + block_size - 1) / block_size;
     outcomes.push_back(std::move(outcome));
   }
-  EndRound();
   return outcomes;
 }
 

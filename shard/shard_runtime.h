@@ -53,6 +53,7 @@ class ShardRuntime final : public Shard {
   StepRecorder recorder_;
   Recall recall_;
   std::uint64_t round_number_ = 0;
+  std::uint32_t generations_ = 0;
   std::optional<RoundInProgress> round_;
 };
 

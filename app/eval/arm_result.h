@@ -28,8 +28,8 @@ struct ArmResult {
   double nll_sum = 0.0;
   std::int64_t nll_tokens = 0;
 
-  /// Right after the last compression; decoding: borderline and dropped rows of all rounds. Rows
-  /// are summed over the layers; bytes over layers and ranks.
+  /// Right after compression; decoding: at the end of the context, and borderline and dropped rows
+  /// of all rounds. Rows are summed over the layers; bytes over layers and ranks.
   std::int64_t kept = 0;
   std::int64_t borderline = 0;
   std::int64_t dropped = 0;

@@ -105,8 +105,8 @@ absl::Status ContextMeter::Ask(std::uint64_t sequence, const SuiteItem& item, co
     const int correct = scripts[q].generated == item.questions[q].answer ? 1 : 0;
     ++result->questions;
     result->correct += correct;
-    if (asking.rounds_ago.empty()) continue;
-    RoundsAgo& group = result->by_rounds_ago[asking.rounds_ago[q]];
+    if (asking.rounds_ago.empty() || !asking.rounds_ago[q].has_value()) continue;
+    RoundsAgo& group = result->by_rounds_ago[*asking.rounds_ago[q]];
     ++group.questions;
     group.correct += correct;
   }

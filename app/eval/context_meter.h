@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -31,7 +32,7 @@ struct Asking {
   Feeding feeding = Feeding::kWhole;
   bool keeps_all = false;  // the sequence is its own reference
   absl::Span<const float> reference;
-  std::vector<int> rounds_ago;  // of each question, or none
+  std::vector<std::optional<int>> rounds_ago;  // of each question; empty: of none
 };
 
 /// SPMD, one thread.

@@ -74,8 +74,8 @@ absl::Status DecodeEvaluation::MeasureArm(absl::Span<const SuiteItem> items, con
   };
   for (Decoding& one : decoded) open.push_back(&one);
   for (close_done(); !open.empty(); close_done()) {
-    PB_RETURN_IF_ERROR(Step(open));
-    PB_RETURN_IF_ERROR(Compress(open, result));
+    PB_ASSIGN_OR_RETURN(const std::vector<Decoding*> fed, Step(open));
+    PB_RETURN_IF_ERROR(Compress(fed, result));
   }
   PB_RETURN_IF_ERROR(Finish(decoded, references_, arm, before, result));
   for (const Decoding& one : decoded) {
@@ -102,24 +102,32 @@ absl::StatusOr<std::vector<DecodeEvaluation::Decoding>> DecodeEvaluation::Start(
   return decoding;
 }
 
-absl::Status DecodeEvaluation::Step(absl::Span<Decoding* const> open) {
+absl::StatusOr<std::vector<DecodeEvaluation::Decoding*>> DecodeEvaluation::Step(
+    absl::Span<Decoding* const> open) {
+  std::vector<Decoding*> fed;
   std::vector<engine::StepInput> inputs;
+  auto room = static_cast<std::size_t>(session_->max_step_tokens());
   for (Decoding* one : open) {
     const std::size_t until_round = every_ - one->generated() % every_;
     const std::size_t left = one->item->context.size() - one->fed;
-    const std::size_t tokens = one->ring_rows > 0 ? 1 : std::min(until_round, left);
+    const std::size_t tokens =
+        std::min(room, one->ring_rows > 0 ? std::size_t{1} : std::min(until_round, left));
+    if (tokens == 0) break;
+    room -= tokens;
+    fed.push_back(one);
     inputs.push_back({.sequence = one->sequence,
                       .tokens = absl::MakeConstSpan(one->item->context).subspan(one->fed, tokens)});
     one->fed += tokens;
   }
-  return session_->Step(inputs).status();
+  PB_RETURN_IF_ERROR(session_->Step(inputs).status());
+  return fed;
 }
 
-absl::Status DecodeEvaluation::Compress(absl::Span<Decoding* const> open, ArmResult* result) {
+absl::Status DecodeEvaluation::Compress(absl::Span<Decoding* const> fed, ArmResult* result) {
   engine::Engine& engine = session_->engine();
   std::vector<Decoding*> due;
   std::vector<std::uint64_t> sequences;
-  for (Decoding* one : open) {
+  for (Decoding* one : fed) {
     if (one->generated() % every_ != 0) continue;
     due.push_back(one);
     sequences.push_back(one->sequence);
@@ -164,13 +172,14 @@ absl::Status DecodeEvaluation::Finish(absl::Span<const Decoding> decoded,
 }
 
 /// Rounds fall after every `every_` tokens behind the prompt.
-std::vector<int> DecodeEvaluation::RoundsAgoOf(const SuiteItem& item) const {
+std::vector<std::optional<int>> DecodeEvaluation::RoundsAgoOf(const SuiteItem& item) const {
   const auto rounds = [&](int tokens) { return std::max(0, tokens - item.prompt_tokens) / every_; };
   const int length = static_cast<int>(item.context.size());
-  std::vector<int> ago;
+  std::vector<std::optional<int>> ago;
   for (const Question& question : item.questions) {
-    if (question.tokens_ago == 0) return {};
-    ago.push_back(rounds(length) - rounds(length - question.tokens_ago));
+    std::optional<int>& one = ago.emplace_back();
+    if (question.tokens_ago == 0) continue;
+    one = rounds(length) - rounds(length - question.tokens_ago);
   }
   return ago;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -45,13 +46,15 @@ class DecodeEvaluation final : public Evaluation {
   absl::Status MeasureFull(const SuiteItem& item, std::vector<float>* reference);
   absl::Status MeasureArm(absl::Span<const SuiteItem> items, const Arm& arm, ArmResult* result);
   absl::StatusOr<std::vector<Decoding>> Start(absl::Span<const SuiteItem> items, const Arm& arm);
-  absl::Status Step(absl::Span<Decoding* const> open);
-  /// Compresses those that have come to a round.
-  absl::Status Compress(absl::Span<Decoding* const> open, ArmResult* result);
+  /// As many as have room in a step; returns those.
+  absl::StatusOr<std::vector<Decoding*>> Step(absl::Span<Decoding* const> open);
+  /// Compresses those of `fed` that have come to a round.
+  absl::Status Compress(absl::Span<Decoding* const> fed, ArmResult* result);
   absl::Status Finish(absl::Span<const Decoding> decoded,
                       absl::Span<const std::vector<float>> references, const Arm& arm,
                       const ShardStats& before, ArmResult* result);
-  std::vector<int> RoundsAgoOf(const SuiteItem& item) const;
+  /// Of each question; nothing for one that does not say.
+  std::vector<std::optional<int>> RoundsAgoOf(const SuiteItem& item) const;
 
   RankSession* session_;
   ContextMeter meter_;

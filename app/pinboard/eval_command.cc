@@ -43,8 +43,8 @@ random-prompt, recency-prompt, snapkv, h2o, tova, rpc, entropy-only, shift-only,
 
 A line of a suite: {"context": T, "continuation": T, "questions": [{"prompt": T, "answer": T,
 "tokens_ago": N}]}, T a list of token ids or a string; "prompt": T beside them comes before the
-context, and is what random-prompt and recency-prompt never evict; tokens_ago (may be left out) is
-how far from the context's end the answer was said. Pinboard brings builtin:said-once,
+context, and is what random-prompt, recency-prompt and rpc never evict; tokens_ago (may be left out)
+is how far from the context's end the answer was said. Pinboard brings builtin:said-once,
 builtin:decode, and for tuning builtin:said-once-dev and builtin:decode-dev.
 
 )";

@@ -54,10 +54,13 @@ class Batching : public ::testing::TestWithParam<const char*> {
     std::vector<Outcome> outcomes(tp);
     OnSessions(tp, Session(cache_blocks), &pages, [&](RankSession& session) {
       Outcome& outcome = outcomes[session.rank().rank];
-      Batcher batcher(&session.engine(), &session.shard(), options,
-                      [](const engine::StepOutput& output) -> std::optional<std::int32_t> {
-                        return output.candidates.front().id;
-                      });
+      const auto made =
+          Batcher::Create(&session.engine(), &session.shard(), options,
+                          [](const engine::StepOutput& output) -> std::optional<std::int32_t> {
+                            return output.candidates.front().id;
+                          });
+      ASSERT_TRUE(made.ok()) << made.status();
+      Batcher& batcher = **made;
       batcher.SetHandlers(
           [&](std::uint64_t id, std::int32_t token) { outcome.texts[id].push_back(token); },
           nullptr);
@@ -154,19 +157,58 @@ TEST_P(Batching, APromptLongerThanTheCacheStreamsInAndIsCompressedOnTheWay) {
 
 TEST_P(Batching, WhereTheEarliestAloneDoesNotFitItSaysSo) {
   OnSessions(1, Session(8), nullptr, [&](RankSession& session) {
-    Batcher batcher(&session.engine(), &session.shard(), {},
-                    [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); });
+    const auto made =
+        Batcher::Create(&session.engine(), &session.shard(), {},
+                        [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); });
+    Batcher& batcher = **made;
     BatchRequest request = Request(7, 200, 4);
     request.options.policy = "full";
     ASSERT_TRUE(batcher.Submit(request).ok());
+    ASSERT_TRUE(batcher.Submit(Request(8, 20, 4)).ok());
     absl::Status status;
     for (int step = 0; status.ok() && step < 100; ++step) status = batcher.Step();
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
     EXPECT_THAT(std::string(status.message()), HasSubstr("sequence 7 needs"));
-    EXPECT_EQ(batcher.Submit(request).code(), absl::StatusCode::kAlreadyExists);
+    ASSERT_TRUE(batcher.Cancel(7).ok());
+    EXPECT_EQ(batcher.Cancel(7).code(), absl::StatusCode::kNotFound);
+    while (!batcher.idle()) ASSERT_TRUE(batcher.Step().ok()) << "the others go on";
+    EXPECT_TRUE(batcher.Step().ok()) << "idle";
+    EXPECT_EQ(session.engine().free_blocks(), 8);
+  });
+}
+
+TEST_P(Batching, ARequestThatCannotBeServedIsRefusedAtOnce) {
+  OnSessions(1, Session(8), nullptr, [&](RankSession& session) {
+    const auto choose = [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); };
+    for (const BatchOptions& options :
+         {BatchOptions{.max_prompt_tokens = 0}, BatchOptions{.max_running = 0}}) {
+      EXPECT_EQ(
+          Batcher::Create(&session.engine(), &session.shard(), options, choose).status().code(),
+          absl::StatusCode::kInvalidArgument);
+    }
+    const auto made = Batcher::Create(&session.engine(), &session.shard(), {}, choose);
+    Batcher& batcher = **made;
     EXPECT_EQ(batcher.Submit(Request(8, 0, 4)).code(), absl::StatusCode::kInvalidArgument);
     EXPECT_EQ(batcher.Submit(Request(8, 4, 0)).code(), absl::StatusCode::kInvalidArgument);
+    BatchRequest request = Request(8, 4, 4);
+    request.prompt[2] = 100000;
+    EXPECT_THAT(std::string(batcher.Submit(request).message()), HasSubstr("token id 100000"));
+    request = Request(8, 4, 4);
+    request.options.policy = "magic";
+    EXPECT_THAT(std::string(batcher.Submit(request).message()), HasSubstr("unknown policy"));
+    request.options.policy = "snapkv";
+    EXPECT_TRUE(batcher.Submit(request).ok());
+    EXPECT_EQ(batcher.Submit(request).code(), absl::StatusCode::kAlreadyExists);
+    EXPECT_TRUE(batcher.Cancel(8).ok()) << "while it waits";
+    EXPECT_TRUE(batcher.idle());
   });
+}
+
+TEST_P(Batching, APromptWithoutRoundsIsReadInWholeChunks) {
+  std::vector<BatchRequest> requests = {Request(1, 400, 1)};
+  requests[0].options.policy = "full";
+  // 48 tokens to where a round would be, then 100, 100, 100 and 52.
+  EXPECT_EQ(Run(1, 32, requests, {.max_prompt_tokens = 100}).stats.steps, 5);
 }
 
 TEST_P(Batching, ByPressureOnlyAFullCacheIsCompressed) {
@@ -176,6 +218,10 @@ TEST_P(Batching, ByPressureOnlyAFullCacheIsCompressed) {
     request.options.round_watermark = 0.8;
   }
   EXPECT_EQ(Run(1, 64, requests).stats.rounds, 0);
+  requests[1].prompt = Request(2, 300, 1).prompt;
+  const Outcome late = Run(1, 30, requests, {.max_prompt_tokens = 150});
+  EXPECT_GT(late.stats.rounds, 0) << "what comes next does not fit, below the watermark";
+  requests[1].prompt.resize(100);
   const Outcome tight = Run(1, 16, requests);
   EXPECT_GT(tight.stats.rounds, 0);
   EXPECT_THAT(tight.texts.at(2), SizeIs(40));
@@ -185,10 +231,12 @@ TEST_P(Batching, ATextThatEndsMakesRoomForTheNext) {
   OnSessions(1, Session(16), nullptr, [&](RankSession& session) {
     int made = 0;
     std::vector<std::uint64_t> ended;
-    Batcher batcher(&session.engine(), &session.shard(), {.max_running = 1},
-                    [&](const engine::StepOutput&) -> std::optional<std::int32_t> {
-                      return ++made % 3 == 0 ? std::nullopt : std::optional<std::int32_t>(5);
-                    });
+    const auto created =
+        Batcher::Create(&session.engine(), &session.shard(), {.max_running = 1},
+                        [&](const engine::StepOutput&) -> std::optional<std::int32_t> {
+                          return ++made % 3 == 0 ? std::nullopt : std::optional<std::int32_t>(5);
+                        });
+    Batcher& batcher = **created;
     batcher.SetHandlers(nullptr, [&](std::uint64_t id) {
       EXPECT_GT(session.engine().Length(id), 0) << "told before its blocks are freed";
       ended.push_back(id);

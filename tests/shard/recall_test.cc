@@ -263,6 +263,21 @@ TEST(Recall, AForkFetchesWhatIsUnderWay) {
   });
 }
 
+TEST(Recall, AForkThatOutlivesItsOriginIsNotServedThePagesOfItsNamesake) {
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    Prefill(rank);
+    ASSERT_PB_OK(rank.Fork(kSequence, 8, ToyPolicy()));
+    ASSERT_PB_OK(rank.Remove(kSequence));
+    Prefill(rank, ToyPolicy("random"));  // other rows under the same names
+    for (int wanted = 10; wanted < 280; wanted += 15) {
+      ASSERT_PB_OK(rank.Step({8}, 1, wanted));
+      ASSERT_EQ(rank.FirstWrongRow(8), "");
+    }
+    EXPECT_GT(rank.shard().stats().misses, 0U);
+  });
+}
+
 TEST(Recall, OfForksSharesThePagesOfTheirOrigin) {
   const int wanted = FindRecallable({});
   ToyGroup group({}, 2, ToyOptions());

@@ -192,6 +192,26 @@ TEST(Round, LetsRowsAppendedSinceBeginMoveAlong) {
   });
 }
 
+TEST(Round, IsCommittedOnceForTheSequencesItWasBegunWith) {
+  ToyGroup group({}, 1, ToyOptions());
+  ToyRank& rank = group.rank(0);
+  for (const std::uint64_t sequence : {1, 2}) {
+    ASSERT_PB_OK(rank.Add(sequence, ToyPolicy()));
+    ASSERT_PB_OK(rank.Step({sequence}, 300));
+  }
+  EXPECT_EQ(rank.Begin({1, 1}).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(rank.Begin({1, 3}).code(), StatusCode::kNotFound);
+  ASSERT_PB_OK(rank.Begin({1, 2}));
+  EXPECT_EQ(rank.Begin({1}).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(rank.Commit({2, 1}).status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(rank.Commit({1}).status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(rank.shard().RemoveSequence(2).code(), StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(rank.Commit({1, 2}).ok());
+  EXPECT_EQ(rank.Commit({1, 2}).status().code(), StatusCode::kFailedPrecondition);
+  for (const std::uint64_t sequence : {1, 2}) EXPECT_EQ(rank.FirstWrongRow(sequence), "");
+  ASSERT_PB_OK(rank.Remove(2));
+}
+
 TEST(Round, FreesTheBlocksItEmpties) {
   ToyGroup group({}, 1, ToyOptions());
   ToyRank& rank = group.rank(0);

@@ -47,7 +47,7 @@ struct SequenceOptions {
   bool align_at = false;  // H of the token's own output instead of the one that predicts it
   bool entropy_over_log_k = false;  // H divided by log k
   double budget = 0.1;
-  bool budget_of_generated = false;  // a share of what follows the prompt, which stays beside it
+  bool budget_of_generated = false;  // a share of what follows the prompt, whose rows come on top
   int cap = 0;                       // kept rows, whatever the length; 0: the budget decides
   double band = 0.4;
   /// Of what pinboard's first round offloads: ranked like what is kept, not by E.
@@ -99,7 +99,9 @@ struct RoundOutcome {
                                  // late", ...
   int rows = 0;                  // physical rows now
   int blocks = 0;  // the block table's first `blocks` entries stay; the engine frees the rest
-  std::int64_t kept = 0, borderline = 0, dropped = 0;  // rows, summed over layers
+  /// Rows, summed over layers: kept; offloaded by this round; lost in it, with pages that the band
+  /// let go.
+  std::int64_t kept = 0, borderline = 0, dropped = 0;
   std::uint64_t plan_hash = 0;
 };
 
@@ -133,11 +135,11 @@ class Shard {
 
   virtual Status AddSequence(std::uint64_t sequence, const SequenceOptions& options) = 0;
   /// `to` continues from `from`'s state under options of its own; the engine copies the rows. The
-  /// fork reads the pages of `from` and never writes or drops them; it must end before `from` is
-  /// compressed again.
+  /// fork reads the pages of `from` and never writes or drops them; those that `from` lets go in a
+  /// later round are misses.
   virtual Status ForkSequence(std::uint64_t from, std::uint64_t to,
                               const SequenceOptions& options) = 0;
-  /// Ends a sequence; its own pages leave the service.
+  /// Ends a sequence; its own pages leave the service. FailedPrecondition: in a round.
   virtual Status RemoveSequence(std::uint64_t sequence) = 0;
 
   /// Physical rows (slots) and positions so far.
@@ -169,13 +171,15 @@ class Shard {
   /// [collective] Scores and plans at the present length of each sequence; block tables must stay
   /// the same for the planned rows until CommitRound. Agreed ring replacements become visible; from
   /// here to CommitRound the rings of these sequences stand still, and nothing attended changes.
+  /// FailedPrecondition: a round is under way.
   struct RoundEntry {
     std::uint64_t sequence = 0;
     std::span<const std::int32_t> block_table;  // valid during the call
   };
   virtual Status BeginRound(std::span<const RoundEntry> entries) = 0;
-  /// [collective] Applies the plan on every rank or on none. `entries` as in BeginRound, with the
-  /// block tables as they are now.
+  /// [collective] Applies the plan on every rank or on none, and ends the round, whatever becomes
+  /// of it. `entries`: the sequences of BeginRound in its order, with the block tables as they are
+  /// now.
   virtual Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> entries) = 0;
 
   virtual ShardStats stats() const = 0;
