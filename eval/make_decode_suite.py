@@ -10,9 +10,6 @@ make_suite, and each question says how many tokens ago its note ended.
 
 from __future__ import annotations
 
-import argparse
-import json
-import pathlib
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +17,8 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from eval import corpus, facts
-from eval.make_suite import PASSES, Plan, check
-from eval.tokenizer import encode, line_starts, load_tokenizer
+from eval.make_suite import PASSES, Plan, check, write_suites
+from eval.tokenizer import encode, line_starts
 
 ROUND_TOKENS = 64
 ROUNDS = 58
@@ -165,22 +162,7 @@ def build(tokenizer: Tokenizer, split: str, seed: int, contexts: int) -> list[di
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Builds the suites of decoding questions.")
-    parser.add_argument("--tokenizer", type=pathlib.Path, default=pathlib.Path("models/tiny-llama"))
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("eval/suites"))
-    parser.add_argument("--contexts", type=int, default=40)
-    parser.add_argument("--test-seed", type=int, default=2026)
-    parser.add_argument("--dev-seed", type=int, default=7)
-    options = parser.parse_args()
-    tokenizer = load_tokenizer(options.tokenizer)
-    options.out.mkdir(parents=True, exist_ok=True)
-    suites = {"decode": ("test", options.test_seed), "decode-dev": ("dev", options.dev_seed)}
-    for name, (split, seed) in suites.items():
-        entries = build(tokenizer, split, seed, options.contexts)
-        lines = [json.dumps(entry, ensure_ascii=False) for entry in entries]
-        (options.out / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-        questions = sum(len(entry["questions"]) for entry in entries)
-        print(f"{name}: {len(entries)} contexts, {questions} questions, seed {seed}")
+    write_suites("Builds the suites of decoding questions.", "decode", build)
 
 
 if __name__ == "__main__":

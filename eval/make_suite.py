@@ -17,6 +17,7 @@ import argparse
 import json
 import pathlib
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,8 +167,13 @@ def build(tokenizer: Tokenizer, split: str, seed: int, contexts: int) -> list[di
     return entries
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Builds the suites of said-once questions.")
+def write_suites(
+    description: str,
+    stem: str,
+    build_split: Callable[[Tokenizer, str, int, int], list[dict[str, Any]]],
+) -> None:
+    """The command line of a suite's builder: writes STEM.jsonl and STEM-dev.jsonl."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--tokenizer", type=pathlib.Path, default=pathlib.Path("models/tiny-llama"))
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("eval/suites"))
     parser.add_argument("--contexts", type=int, default=40)
@@ -176,13 +182,17 @@ def main() -> None:
     options = parser.parse_args()
     tokenizer = load_tokenizer(options.tokenizer)
     options.out.mkdir(parents=True, exist_ok=True)
-    suites = {"said-once": ("test", options.test_seed), "said-once-dev": ("dev", options.dev_seed)}
+    suites = {stem: ("test", options.test_seed), f"{stem}-dev": ("dev", options.dev_seed)}
     for name, (split, seed) in suites.items():
-        entries = build(tokenizer, split, seed, options.contexts)
+        entries = build_split(tokenizer, split, seed, options.contexts)
         lines = [json.dumps(entry, ensure_ascii=False) for entry in entries]
         (options.out / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
         questions = sum(len(entry["questions"]) for entry in entries)
         print(f"{name}: {len(entries)} contexts, {questions} questions, seed {seed}")
+
+
+def main() -> None:
+    write_suites("Builds the suites of said-once questions.", "said-once", build)
 
 
 if __name__ == "__main__":
