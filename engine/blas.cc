@@ -3,14 +3,15 @@
 #include "engine/blas.h"
 
 #include <cblas.h>
+#include <sched.h>
 
 #include <algorithm>
-#include <thread>
 
 namespace pinboard::engine {
 
 void SetProductThreads(int ranks) {
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  cpu_set_t allowed;
+  const int cores = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
   openblas_set_num_threads(std::max(1, cores / ranks));
 }
 

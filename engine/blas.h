@@ -7,8 +7,8 @@
 
 namespace pinboard::engine {
 
-/// Threads of all later products of this process: max(1, cores / ranks), so that the ranks of one
-/// machine do not fight for its cores.
+/// Threads of all later products of this process: max(1, cores it may use / ranks), so that the
+/// ranks of one machine do not fight for its cores.
 void SetProductThreads(int ranks);
 
 /// A matrix inside a larger one: row i begins at data + i * stride.

@@ -3,7 +3,9 @@
 #include "app/eval/context_meter.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
+#include <utility>
 
 #include "app/eval/rank_totals.h"
 #include "base/status_macros.h"
@@ -28,19 +30,28 @@ void AddGroupCounters(const ShardStats& before, const ShardStats& after, ArmResu
       Grown(after.tokens_without_information, before.tokens_without_information);
 }
 
-}  // namespace
-
 int Blocks(std::size_t rows, int block_size) {
   return static_cast<int>((rows + block_size - 1) / block_size);
 }
 
-int ForkBlocks(const SuiteItem& item, int block_size) {
-  int blocks = Blocks(item.context.size() + item.continuation.size(), block_size);
+int ItemBlocks(const SuiteItem& item, int copies, int block_size) {
+  int blocks = copies * Blocks(item.context.size(), block_size) +
+               Blocks(item.context.size() + item.continuation.size(), block_size);
   for (const Question& question : item.questions) {
     blocks +=
         Blocks(item.context.size() + question.prompt.size() + question.answer.size(), block_size);
   }
   return blocks;
+}
+
+}  // namespace
+
+int BlocksTogether(absl::Span<const SuiteItem> items, int together, int copies, int block_size) {
+  std::vector<int> blocks;
+  for (const SuiteItem& item : items) blocks.push_back(ItemBlocks(item, copies, block_size));
+  std::sort(blocks.rbegin(), blocks.rend());
+  blocks.resize(std::min(blocks.size(), static_cast<std::size_t>(together)));
+  return std::accumulate(blocks.begin(), blocks.end(), 0);
 }
 
 SequenceOptions NeverCompressed(int window) {
@@ -73,62 +84,81 @@ absl::StatusOr<std::vector<float>> ContextMeter::Reference(std::uint64_t root,
   return std::move(script.logits);
 }
 
-absl::StatusOr<std::vector<TokenScript>> ContextMeter::ForkScripts(std::uint64_t from,
-                                                                   const SuiteItem& item) {
+/// Its questions, then its continuation.
+absl::StatusOr<std::vector<TokenScript>> ContextMeter::ForkScripts(const Asked& asked) {
   std::vector<TokenScript> scripts;
-  for (const Question& question : item.questions) {
+  for (const Question& question : asked.item->questions) {
     TokenScript& script = scripts.emplace_back();
     script.forced = question.prompt;
     script.generate = static_cast<int>(question.answer.size());
   }
-  if (!item.continuation.empty()) {
+  if (!asked.item->continuation.empty()) {
     TokenScript& script = scripts.emplace_back();
-    script.forced = item.continuation;
+    script.forced = asked.item->continuation;
     script.keep_logits = true;
   }
   for (TokenScript& script : scripts) {
     script.sequence = session_->NewSequence();
-    PB_RETURN_IF_ERROR(session_->engine().Fork(from, script.sequence, NeverCompressed(1)));
+    PB_RETURN_IF_ERROR(
+        session_->engine().Fork(asked.sequence, script.sequence, NeverCompressed(1)));
   }
   return scripts;
 }
 
-absl::Status ContextMeter::Ask(std::uint64_t sequence, const SuiteItem& item, const Asking& asking,
-                               ArmResult* result) {
-  PB_ASSIGN_OR_RETURN(std::vector<TokenScript> scripts, ForkScripts(sequence, item));
+absl::Status ContextMeter::Ask(absl::Span<const Asked> asked, ArmResult* result) {
+  std::vector<TokenScript> scripts;
+  std::vector<std::size_t> ends;
+  Feeding feeding = Feeding::kWhole;
+  for (const Asked& one : asked) {
+    PB_ASSIGN_OR_RETURN(auto own, ForkScripts(one));
+    std::move(own.begin(), own.end(), std::back_inserter(scripts));
+    ends.push_back(scripts.size());
+    if (one.ring_rows > 0) feeding = Feeding::kOneTokenAStep;
+  }
   const std::int64_t steps = session_->steps();
   const std::uint64_t collectives = session_->shard().stats().collectives;
-  PB_RETURN_IF_ERROR(RunScripts(*session_, absl::MakeSpan(scripts), asking.feeding));
+  PB_RETURN_IF_ERROR(RunScripts(*session_, absl::MakeSpan(scripts), feeding));
   result->steps += session_->steps() - steps;
   result->step_collectives += Grown(session_->shard().stats().collectives, collectives);
-  for (std::size_t q = 0; q < item.questions.size(); ++q) {
-    const int correct = scripts[q].generated == item.questions[q].answer ? 1 : 0;
-    ++result->questions;
-    result->correct += correct;
-    if (asking.rounds_ago.empty() || !asking.rounds_ago[q].has_value()) continue;
-    RoundsAgo& group = result->by_rounds_ago[*asking.rounds_ago[q]];
-    ++group.questions;
-    group.correct += correct;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const auto own = absl::MakeConstSpan(scripts).subspan(begin, ends[i] - begin);
+    PB_RETURN_IF_ERROR(Score(asked[i], own, result));
+    begin = ends[i];
   }
   for (const TokenScript& script : scripts) {
     PB_RETURN_IF_ERROR(session_->engine().Remove(script.sequence));
   }
-  if (item.continuation.empty()) return absl::OkStatus();
-  const absl::Span<const float> own = scripts.back().logits;
-  return ScoreContinuation(item, asking.reference, asking.keeps_all ? asking.reference : own,
-                           result);
+  return absl::OkStatus();
 }
 
-absl::Status ContextMeter::ScoreContinuation(const SuiteItem& item,
-                                             absl::Span<const float> reference,
-                                             absl::Span<const float> logits, ArmResult* result) {
+absl::Status ContextMeter::Score(const Asked& asked, absl::Span<const TokenScript> scripts,
+                                 ArmResult* result) {
+  const std::vector<Question>& questions = asked.item->questions;
+  for (std::size_t q = 0; q < questions.size(); ++q) {
+    const int correct = scripts[q].generated == questions[q].answer ? 1 : 0;
+    ++result->questions;
+    result->correct += correct;
+    if (asked.rounds_ago.empty() || !asked.rounds_ago[q].has_value()) continue;
+    RoundsAgo& group = result->by_rounds_ago[*asked.rounds_ago[q]];
+    ++group.questions;
+    group.correct += correct;
+  }
+  if (asked.item->continuation.empty()) return absl::OkStatus();
+  const absl::Span<const float> own = scripts.back().logits;
+  return ScoreContinuation(asked, asked.keeps_all ? asked.reference : own, result);
+}
+
+absl::Status ContextMeter::ScoreContinuation(const Asked& asked, absl::Span<const float> logits,
+                                             ArmResult* result) {
   const engine::VocabularyShard shard{session_->engine().vocab_begin(),
                                       session_->engine().vocab_local(),
                                       session_->rank().communicator, session_->Deadline()};
-  PB_ASSIGN_OR_RETURN(const std::vector<double> kl, engine::TokenKl(shard, reference, logits));
+  PB_ASSIGN_OR_RETURN(const std::vector<double> kl,
+                      engine::TokenKl(shard, asked.reference, logits));
   result->kl_sum += std::accumulate(kl.begin(), kl.end(), 0.0);
   result->kl_tokens += static_cast<std::int64_t>(kl.size());
-  const auto targets = absl::MakeConstSpan(item.continuation).subspan(1);
+  const auto targets = absl::MakeConstSpan(asked.item->continuation).subspan(1);
   if (targets.empty()) return absl::OkStatus();
   const auto predicting = logits.first(targets.size() * shard.local);
   PB_ASSIGN_OR_RETURN(const std::vector<double> nll, engine::TokenNll(shard, predicting, targets));

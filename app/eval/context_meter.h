@@ -18,18 +18,19 @@
 
 namespace pinboard::app {
 
-/// Blocks of `rows` rows.
-int Blocks(std::size_t rows, int block_size);
-/// Blocks that the item's questions and its continuation need side by side, the context included.
-int ForkBlocks(const SuiteItem& item, int block_size);
+/// Blocks that `together` of the items, the largest, need at most: their contexts `copies` times,
+/// and beside them the forks that are asked.
+int BlocksTogether(absl::Span<const SuiteItem> items, int together, int copies, int block_size);
 
 /// For a sequence that is never compressed: `window` recent queries are remembered for its forks.
 SequenceOptions NeverCompressed(int window);
 int WidestWindow(absl::Span<const Arm> arms);
 
-/// How a sequence is asked.
-struct Asking {
-  Feeding feeding = Feeding::kWhole;
+/// A context in the cache, to be asked.
+struct Asked {
+  std::uint64_t sequence = 0;
+  const SuiteItem* item = nullptr;
+  int ring_rows = 0;
   bool keeps_all = false;  // the sequence is its own reference
   absl::Span<const float> reference;
   std::vector<std::optional<int>> rounds_ago;  // of each question; empty: of none
@@ -45,10 +46,9 @@ class ContextMeter {
   /// each continuation token; empty where the item has none.
   absl::StatusOr<std::vector<float>> Reference(std::uint64_t root, const SuiteItem& item);
 
-  /// [collective] Runs forks of `sequence` side by side: each question by greedy decoding, the
-  /// continuation teacher-forced against the reference.
-  absl::Status Ask(std::uint64_t sequence, const SuiteItem& item, const Asking& asking,
-                   ArmResult* result);
+  /// [collective] Runs forks of all `asked` side by side: each question by greedy decoding, the
+  /// continuation teacher-forced against the reference. One token a step where any has a ring.
+  absl::Status Ask(absl::Span<const Asked> asked, ArmResult* result);
 
   /// [collective] Adds what happened since `before`. `compressed`: right after the compression that
   /// is measured, when `resident_bytes` lay in this rank's blocks.
@@ -56,9 +56,10 @@ class ContextMeter {
                            std::size_t resident_bytes, ArmResult* result);
 
  private:
-  absl::StatusOr<std::vector<TokenScript>> ForkScripts(std::uint64_t from, const SuiteItem& item);
-  absl::Status ScoreContinuation(const SuiteItem& item, absl::Span<const float> reference,
-                                 absl::Span<const float> logits, ArmResult* result);
+  absl::StatusOr<std::vector<TokenScript>> ForkScripts(const Asked& asked);
+  absl::Status Score(const Asked& asked, absl::Span<const TokenScript> scripts, ArmResult* result);
+  absl::Status ScoreContinuation(const Asked& asked, absl::Span<const float> logits,
+                                 ArmResult* result);
 
   RankSession* session_;
   const int kv_shards_;  // ranks that offload different bytes

@@ -12,16 +12,7 @@
 namespace pinboard::app {
 
 int DecodeEvaluation::CacheBlocksNeeded(absl::Span<const SuiteItem> items, int block_size) {
-  std::vector<int> contexts;
-  int forks = 0;
-  for (const SuiteItem& item : items) {
-    contexts.push_back(Blocks(item.context.size(), block_size));
-    forks = std::max(forks, ForkBlocks(item, block_size));
-  }
-  std::sort(contexts.rbegin(), contexts.rend());
-  contexts.resize(std::min(contexts.size(), std::size_t{kContextsTogether}));
-  for (const int blocks : contexts) forks += blocks;  // a round may always keep everything
-  return forks;
+  return BlocksTogether(items, kContextsTogether, /*copies=*/1, block_size);
 }
 
 DecodeEvaluation::DecodeEvaluation(RankSession* session, std::vector<Arm> arms, int every,
@@ -151,7 +142,15 @@ absl::Status DecodeEvaluation::Finish(absl::Span<const Decoding> decoded,
   const engine::Engine& engine = session_->engine();
   const ShardStats compressed = session_->shard().stats();
   std::size_t resident_bytes = 0;
-  for (const Decoding& one : decoded) {
+  std::vector<Asked> asked;
+  for (std::size_t i = 0; i < decoded.size(); ++i) {
+    const Decoding& one = decoded[i];
+    asked.push_back({.sequence = one.sequence,
+                     .item = one.item,
+                     .ring_rows = one.ring_rows,
+                     .keeps_all = arm.keeps_all,
+                     .reference = references[i],
+                     .rounds_ago = RoundsAgoOf(*one.item)});
     resident_bytes += engine.ResidentKvBytes(one.sequence);
     result->kept +=
         std::int64_t{engine.Rows(one.sequence) - one.ring_rows} * engine.config().layers;
@@ -159,15 +158,7 @@ absl::Status DecodeEvaluation::Finish(absl::Span<const Decoding> decoded,
     result->context_tokens += static_cast<std::int64_t>(one.item->context.size());
     ++result->contexts;
   }
-  for (std::size_t i = 0; i < decoded.size(); ++i) {
-    const Decoding& one = decoded[i];
-    Asking asking;
-    asking.feeding = one.ring_rows > 0 ? Feeding::kOneTokenAStep : Feeding::kWhole;
-    asking.keeps_all = arm.keeps_all;
-    asking.reference = references[i];
-    asking.rounds_ago = RoundsAgoOf(*one.item);
-    PB_RETURN_IF_ERROR(meter_.Ask(one.sequence, *one.item, asking, result));
-  }
+  PB_RETURN_IF_ERROR(meter_.Ask(asked, result));
   return meter_.AddCounters(before, compressed, resident_bytes, result);
 }
 

@@ -18,7 +18,7 @@ namespace pinboard::app {
 /// Per arm: the prompt is prefilled, the rest of the context is fed as if it had been generated,
 /// with a round after every `every` tokens of it, then the sequence is asked. One token a step from
 /// the first round on that gave it a ring; until then a round's tokens in one step, which is the
-/// same (tests/app/session_test.cc). Several contexts run side by side, for speed alone.
+/// same (tests/app/session_test.cc).
 class DecodeEvaluation final : public Evaluation {
  public:
   static int CacheBlocksNeeded(absl::Span<const SuiteItem> items, int block_size);
@@ -27,11 +27,8 @@ class DecodeEvaluation final : public Evaluation {
   DecodeEvaluation(RankSession* session, std::vector<Arm> arms, int every, Progress progress);
 
   absl::Status Measure(absl::Span<const SuiteItem> items) override;
-  int contexts_together() const override { return kContextsTogether; }
 
  private:
-  static constexpr int kContextsTogether = 8;
-
   /// A context under way.
   struct Decoding {
     const SuiteItem* item = nullptr;

@@ -24,10 +24,12 @@ class Evaluation {
 
   virtual ~Evaluation() = default;
 
-  /// [collective] Adds contexts, at most contexts_together() of them, to the results. An error
+  /// Contexts that run side by side, for speed alone: a step of many tokens reads the weights once.
+  static constexpr int kContextsTogether = 8;
+
+  /// [collective] Adds contexts, at most kContextsTogether of them, to the results. An error
   /// leaves the session unusable.
   virtual absl::Status Measure(absl::Span<const SuiteItem> items) = 0;
-  virtual int contexts_together() const = 0;
 
   const std::vector<Arm>& arms() const { return arms_; }
   const std::vector<ArmResult>& results() const { return results_; }  // parallel to arms()

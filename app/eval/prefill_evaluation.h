@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
@@ -17,8 +18,6 @@ namespace pinboard::app {
 /// seen, and ask it. One token a step where pages are recalled.
 class PrefillEvaluation final : public Evaluation {
  public:
-  /// Blocks that the largest context needs with its arm, its questions and its continuation beside
-  /// it.
   static int CacheBlocksNeeded(absl::Span<const SuiteItem> items, int block_size);
 
   /// `session` outlives the evaluation and was opened with observe_all_queries where an arm needs
@@ -26,17 +25,23 @@ class PrefillEvaluation final : public Evaluation {
   PrefillEvaluation(RankSession* session, std::vector<Arm> arms, Progress progress);
 
   absl::Status Measure(absl::Span<const SuiteItem> items) override;
-  int contexts_together() const override { return 1; }
 
  private:
-  absl::Status MeasureContext(const SuiteItem& item);
-  absl::Status MeasureArm(std::uint64_t root, const SuiteItem& item, const Arm& arm,
-                          ArmResult* result);
-  absl::StatusOr<RoundOutcome> Compress(std::uint64_t sequence, const Arm& arm);
+  /// A context: uncompressed, and as the present arm keeps it.
+  struct Context {
+    const SuiteItem* item = nullptr;
+    std::uint64_t root = 0;
+    std::vector<float> reference;
+    std::uint64_t kept = 0;
+  };
+
+  absl::StatusOr<Context> Prefill(const SuiteItem& item);
+  absl::Status MeasureArm(absl::Span<Context> contexts, const Arm& arm, ArmResult* result);
+  absl::StatusOr<std::vector<RoundOutcome>> Compress(absl::Span<const Context> contexts,
+                                                     const Arm& arm);
 
   RankSession* session_;
   ContextMeter meter_;
-  std::vector<float> reference_;  // of the present context
 };
 
 }  // namespace pinboard::app

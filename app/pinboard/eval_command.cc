@@ -181,8 +181,7 @@ absl::Status RunEval(const EvalFlags& flags, const RankContext& rank) {
   const std::unique_ptr<Evaluation> evaluation = MakeEvaluation(flags, session.get(), arms, show);
   auto left = absl::MakeConstSpan(items);
   while (!left.empty()) {
-    const auto now =
-        left.first(std::min<std::size_t>(left.size(), evaluation->contexts_together()));
+    const auto now = left.first(std::min<std::size_t>(left.size(), Evaluation::kContextsTogether));
     PB_RETURN_IF_ERROR(evaluation->Measure(now));
     left.remove_prefix(now.size());
   }
