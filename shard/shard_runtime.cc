@@ -363,6 +363,11 @@ absl::StatusOr<std::unique_ptr<Shard>> CreateShard(const ShardOptions& options,
   if (options.top_k < 2 || options.top_k > 512) {
     return absl::InvalidArgumentError(absl::StrCat("top_k is ", options.top_k, ": use 2 to 512"));
   }
+  if (options.sketch_dim < 0 || options.sketch_dim > options.model.hidden_dim) {
+    return absl::InvalidArgumentError(absl::StrCat("sketch_dim is ", options.sketch_dim,
+                                                   ": use 0 (none) to ", options.model.hidden_dim,
+                                                   ", the hidden states' dimension"));
+  }
   ShardContext context;
   context.options = options;
   context.communicator = communicator;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "kernels/entropy/entropy.h"
+#include "kernels/projection_sketch/projection_sketch.h"
 #include "kernels/representation_shift/representation_shift.h"
 
 namespace pinboard {
@@ -30,6 +31,17 @@ absl::Status CheckEntry(const ShardContext& context, const StepEntry& entry) {
 }
 
 }  // namespace
+
+StepRecorder::StepRecorder(ShardContext* context) : context_(context) {
+  const ShardOptions& options = context->options;
+  if (options.sketch_dim == 0) return;
+  sketch_matrix_ = kernels::SketchMatrix(options.model.hidden_dim, options.sketch_dim);
+}
+
+int StepRecorder::state_dim() const {
+  const ShardOptions& options = context_->options;
+  return options.sketch_dim > 0 ? options.sketch_dim : options.model.hidden_dim;
+}
 
 absl::Status StepRecorder::Begin(std::span<const StepEntry> entries) {
   for (const StepEntry& entry : entries) PB_RETURN_IF_ERROR(CheckEntry(*context_, entry));
@@ -80,7 +92,13 @@ absl::Status StepRecorder::Hidden(int layer, absl::Span<const float> hidden) {
                                                    " hidden values for ", tokens_, " tokens of ",
                                                    model.hidden_dim));
   }
-  hidden_[layer].assign(hidden.begin(), hidden.end());
+  if (sketch_matrix_.empty()) {
+    hidden_[layer].assign(hidden.begin(), hidden.end());
+  } else {
+    hidden_[layer].resize(static_cast<std::size_t>(tokens_) * state_dim());
+    PB_RETURN_IF_ERROR(kernels::ProjectionSketch(hidden, sketch_matrix_, tokens_, model.hidden_dim,
+                                                 state_dim(), absl::MakeSpan(hidden_[layer])));
+  }
   return layer + 1 == model.layers ? Shift() : absl::OkStatus();
 }
 
@@ -89,7 +107,7 @@ absl::Status StepRecorder::Shift() {
   std::vector<float> shift(tokens_);
   for (int layer = 0; layer < model.layers; ++layer) {
     PB_RETURN_IF_ERROR(kernels::RepresentationShift(hidden_[layer], hidden_.back(), tokens_,
-                                                    model.hidden_dim, absl::MakeSpan(shift)));
+                                                    state_dim(), absl::MakeSpan(shift)));
     for (const StepSlice& slice : slices_) {
       auto& pending = slice.state->layers[layer].pending_shift;
       const auto first = shift.begin() + slice.first_token;

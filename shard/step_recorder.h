@@ -24,7 +24,7 @@ struct StepSlice {
 /// Buffers of the open step, reused from step to step. One thread.
 class StepRecorder {
  public:
-  explicit StepRecorder(ShardContext* context) : context_(context) {}
+  explicit StepRecorder(ShardContext* context);
 
   absl::Status Begin(std::span<const StepEntry> entries);
   absl::Status Queries(int layer, absl::Span<const float> queries);
@@ -45,13 +45,16 @@ class StepRecorder {
   std::size_t workspace_bytes() const;
 
  private:
+  /// Values that stay of a hidden state until the last layer's is seen.
+  int state_dim() const;
   absl::Status Shift();
 
   ShardContext* context_;
   std::vector<StepSlice> slices_;
   int tokens_ = 0;
   int logits_seen_ = 0;
-  std::vector<std::vector<float>> hidden_;  // [layers][tokens, hidden_dim]
+  std::vector<float> sketch_matrix_;        // empty: states are kept whole
+  std::vector<std::vector<float>> hidden_;  // [layers][tokens, state_dim()]
   std::vector<float> values_;
   std::vector<std::int32_t> ids_;
 };

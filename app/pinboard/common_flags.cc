@@ -63,6 +63,10 @@ void AddRunFlags(FlagTable* flags, CommonFlags* common) {
   flags->Text("service-arena", "SIZE", "Memory of --service auto.", &common->service_arena);
   flags->Int("block-size", "N", "Tokens in a block of the KV cache: 16, 32 or 64.", 16, 64,
              &common->block_size);
+  flags->Int("sketch", "N",
+             "Take the shift of hidden states from N random projections of them, to save memory "
+             "in long prompts; 0: from the states.",
+             0, 1024, &common->sketch_dim);
   flags->Text("metrics", "HOST:PORT", "Serve Prometheus metrics: rank 0 there, rank r at PORT + r.",
               &common->metrics);
   flags->Switch("help", "Show this.", &common->help);
@@ -93,6 +97,7 @@ SessionOptions ToSessionOptions(const CommonFlags& common) {
   SessionOptions session;
   session.model_dir = common.model;
   session.block_size = common.block_size;
+  session.sketch_dim = common.sketch_dim;
   session.metrics = common.metrics;
   return session;
 }

@@ -20,6 +20,7 @@ struct CommonFlags {
   std::string service = "auto";
   std::string service_arena = "512MiB";
   int block_size = 16;
+  int sketch_dim = 0;
   std::string metrics;
   bool help = false;
 };

@@ -23,6 +23,7 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
 
   ShardOptions shard_options;
   shard_options.model = session->engine_->MakeShardModel();
+  shard_options.sketch_dim = options.sketch_dim;
   shard_options.observe_all_queries = options.observe_all_queries;
   shard_options.wait_for_pages = options.wait_for_pages;
   shard_options.census = options.census;

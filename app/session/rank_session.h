@@ -22,6 +22,7 @@ struct SessionOptions {
   std::string model_dir;
   int block_size = 16;
   int cache_blocks = 0;  // capacity
+  int sketch_dim = 0;
   bool observe_all_queries = false;
   bool wait_for_pages = false;
   bool census = false;

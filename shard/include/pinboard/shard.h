@@ -60,7 +60,8 @@ struct SequenceOptions {
 
 struct ShardOptions {
   ShardModel model;
-  int top_k = 256;  // of H
+  int top_k = 256;     // of H
+  int sketch_dim = 0;  // D from so many random projections of a hidden state; 0: from it whole
   bool observe_all_queries =
       false;  // keep every query of a step, for policies that look at all (h2o)
   bool wait_for_pages =
