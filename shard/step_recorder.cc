@@ -152,7 +152,8 @@ void StepRecorder::Finish(absl::Span<const float> entropy_after) {
 }
 
 std::size_t StepRecorder::workspace_bytes() const {
-  std::size_t bytes = values_.capacity() * sizeof(float) + ids_.capacity() * sizeof(std::int32_t);
+  std::size_t bytes = (values_.capacity() + sketch_matrix_.capacity()) * sizeof(float) +
+                      ids_.capacity() * sizeof(std::int32_t);
   for (const auto& hidden : hidden_) bytes += hidden.capacity() * sizeof(float);
   return bytes;
 }
