@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "kernels/host_device.h"
+#include "base/host_device.h"
 #include "pinboard/kv_layout.h"
 
 namespace pinboard::kernels {

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "base/fixed_point.h"
-#include "kernels/host_device.h"
+#include "base/host_device.h"
 #include "kernels/portable_math.h"
 #include "kernels/splitmix64.h"
 
