@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "base/score_rule.h"
+#include "kernels/influence/exp_sum.h"
 
 namespace pinboard::kernels {
 
@@ -16,9 +17,10 @@ absl::Status Information(absl::Span<const float> shift, absl::Span<const float> 
                          absl::Span<std::int32_t> out);
 
 /// What the fusion needs of ALL tokens seen so far in one layer, dropped ones included. Tokens are
-/// added once each, in position order, from merged fixed-point values: identical on every rank.
+/// added once each, in any order, from merged fixed-point values: identical on every rank and
+/// device.
 struct InformationTotals {
-  double exp_sum = 0.0;  // sum of exp(E), the softmax's denominator; E < 64, so it cannot overflow
+  ExpSum exp_sum;  // of exp(E), the softmax's denominator
   std::int32_t max = 0;
 
   void Add(absl::Span<const std::int32_t> information);

@@ -7,14 +7,34 @@
 
 #include "base/fixed_point.h"
 #include "base/host_device.h"
+#include "base/score_rule.h"
 #include "kernels/portable_math.h"
 #include "kernels/splitmix64.h"
 
 namespace pinboard::kernels {
 
+/// Which signals a rule reads.
+constexpr bool NeedsAttention(ScoreRule rule) {
+  return rule == ScoreRule::kAttention || rule == ScoreRule::kPublished ||
+         rule == ScoreRule::kMaxNormalised;
+}
+constexpr bool NeedsInformation(ScoreRule rule) {
+  return rule == ScoreRule::kInformation || rule == ScoreRule::kPublished ||
+         rule == ScoreRule::kMaxNormalised;
+}
+constexpr bool NeedsPositions(ScoreRule rule) {
+  return rule == ScoreRule::kRandom || rule == ScoreRule::kRecency;
+}
+
 /// (D + tau) * H, not yet rounded.
 PB_HOST_DEVICE inline double InformationOf(float shift, float entropy, double tau) {
   return (static_cast<double>(shift) + tau) * static_cast<double>(entropy);
+}
+
+/// False for what an int32 with kInformationFractionBits does not hold, NaN included.
+PB_HOST_DEVICE inline bool FitsInformation(double information) {
+  constexpr double kLargest = 64.0 - 0x1p-25;
+  return information >= -kLargest && information <= kLargest;
 }
 
 /// exp(E), a term of the softmax over E.
@@ -41,6 +61,12 @@ PB_HOST_DEVICE inline double MaxNormalisedScore(double alpha, std::int32_t atten
                                                 std::int32_t max_information) {
   return alpha * ShareOfMaximum(attention, max_attention) +
          (1.0 - alpha) * ShareOfMaximum(information, max_information);
+}
+
+/// A signal of `fraction_bits` as a score, without loss.
+PB_HOST_DEVICE inline std::int64_t WidenedScore(std::int32_t signal, int fraction_bits) {
+  return static_cast<std::int64_t>(signal) *
+         (std::int64_t{1} << (kScoreFractionBits - fraction_bits));
 }
 
 /// The key that RandomScore hashes positions with.

@@ -1,19 +1,12 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
-#include "base/dtype.h"
 #include "kernels/entropy/entropy_cuda.cuh"
+
+#include "tests/kernels/bfloat16s.h"
 #include "tests/kernels/on_device.cuh"
 #include "tests/kernels/under_test/under_test.h"
 
 namespace pinboard::kernels::under_test {
-namespace {
-
-bool IsBFloat16(float value) { return value == BFloat16ToFloat(FloatToBFloat16(value)); }
-
-}  // namespace
-
 absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
                         int vocab_begin, int k, absl::Span<float> values,
                         absl::Span<std::int32_t> ids) {
@@ -23,11 +16,8 @@ absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_lo
   }
   OnDevice device;
   TopKLogitsBatch batch{device.In(logits), DType::kF32, tokens, vocab_local, vocab_begin, k};
-  if (std::all_of(logits.begin(), logits.end(),
-                  IsBFloat16)) {  // both element types have their turn
-    std::vector<std::uint16_t> bits(logits.size());
-    std::transform(logits.begin(), logits.end(), bits.begin(), FloatToBFloat16);
-    batch.logits = device.In(bits);
+  if (AreBFloat16s(logits)) {  // both element types have their turn
+    batch.logits = device.In(ToBFloat16s(logits));
     batch.dtype = DType::kBF16;
   }
   batch.values = device.Out<float>(values.size());

@@ -5,21 +5,41 @@
 // device alone adds (batches of many problems, other element types) its adapters put in.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "kernels/compact/compact.h"
 #include "kernels/entropy/entropy.h"
+#include "kernels/influence/influence.h"
+#include "kernels/page_digest/page_digest.h"
+#include "kernels/representation_shift/representation_shift.h"
 #include "kernels/select/select.h"
 
 namespace pinboard::kernels::under_test {
 
-absl::Status Select(const SelectArgs& args, absl::Span<RowClass> classes);
+absl::Status Compact(const CompactArgs& args);
 
 absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
                         int vocab_begin, int k, absl::Span<float> values,
                         absl::Span<std::int32_t> ids);
 absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens, int k,
                            EntropyUnit unit, absl::Span<float> entropy);
+
+absl::Status Information(absl::Span<const float> shift, absl::Span<const float> entropy, double tau,
+                         absl::Span<std::int32_t> out);
+void AddInformation(absl::Span<const std::int32_t> information, InformationTotals& totals);
+absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score);
+
+absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
+                         const DigestSlot& digest);
+absl::Status ScorePages(const PageScoreArgs& args, absl::Span<std::int32_t> out);
+
+absl::Status RepresentationShift(absl::Span<const float> hidden,
+                                 absl::Span<const float> final_hidden, int tokens, int dim,
+                                 absl::Span<float> shift);
+
+absl::Status Select(const SelectArgs& args, absl::Span<RowClass> classes);
 
 }  // namespace pinboard::kernels::under_test
