@@ -192,6 +192,23 @@ void LeaseSlabs(ShardContext& context, SequencePlan& plan) {
   if (leases.ok()) plan.leases = *std::move(leases);
 }
 
+/// Scores and selects for the sequences `compressed` of the round.
+absl::Status PlanLayers(ShardContext& context, absl::Span<const SignalRequest> requests,
+                        absl::Span<const std::size_t> compressed, RoundInProgress* round) {
+  std::vector<std::vector<LayerSignals>> signals;
+  PB_RETURN_IF_ERROR(MergeSignals(context, requests, context.RoundDeadline(), &signals));
+  for (std::size_t i = 0; i < compressed.size(); ++i) {
+    SequencePlan& plan = round->sequences[compressed[i]];
+    plan.layers.resize(context.options.model.layers);
+    for (std::size_t l = 0; l < plan.layers.size(); ++l) {
+      PB_RETURN_IF_ERROR(PlanLayer(*requests[i].state, static_cast<int>(l), plan.counts,
+                                   signals[i][l], &plan.layers[l]));
+    }
+    LeaseSlabs(context, plan);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t number,
@@ -227,22 +244,11 @@ absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t n
     round.sequences.push_back(std::move(plan));
   }
   if (!compressed.empty()) {
-    std::vector<std::vector<LayerSignals>> signals;
-    const absl::Status merged = MergeSignals(context, requests, context.RoundDeadline(), &signals);
-    if (absl::IsDeadlineExceeded(merged)) {
-      round.ready = false;
-      round.not_ready_because = std::string(merged.message());
+    const absl::Status planned = PlanLayers(context, requests, compressed, &round);
+    if (absl::IsUnavailable(planned)) return planned;
+    if (!planned.ok()) {
+      round.NotReady(planned);
       return round;
-    }
-    PB_RETURN_IF_ERROR(merged);
-    for (std::size_t i = 0; i < compressed.size(); ++i) {
-      SequencePlan& plan = round.sequences[compressed[i]];
-      plan.layers.resize(context.options.model.layers);
-      for (std::size_t l = 0; l < plan.layers.size(); ++l) {
-        PB_RETURN_IF_ERROR(PlanLayer(*requests[i].state, static_cast<int>(l), plan.counts,
-                                     signals[i][l], &plan.layers[l]));
-      }
-      LeaseSlabs(context, plan);
     }
   }
   round.plan_hash = HashPlan(round);

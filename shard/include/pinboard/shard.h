@@ -179,8 +179,9 @@ class Shard {
   };
   virtual Status BeginRound(std::span<const RoundEntry> entries) = 0;
   /// [collective] Applies the plan on every rank or on none, and ends the round, whatever becomes
-  /// of it. `entries`: the sequences of BeginRound in its order, with the block tables as they are
-  /// now.
+  /// of it. What fails on one rank before the ranks have voted, BeginRound included, is the reason
+  /// why everything was kept, not an error. `entries`: the sequences of BeginRound in its order,
+  /// with the block tables as they are now.
   virtual Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> entries) = 0;
 
   virtual ShardStats stats() const = 0;
