@@ -50,6 +50,9 @@ class RankSession {
   /// [collective] Engine::Step, counted for the metrics.
   absl::StatusOr<std::vector<engine::StepOutput>> Step(absl::Span<const engine::StepInput> inputs);
 
+  /// Tells the metrics of a step that was made on engine() itself.
+  void CountStep(int tokens);
+
   /// [collective] Feeds a whole prompt in as few steps as the engine allows; the last one's output.
   absl::StatusOr<engine::StepOutput> Prefill(std::uint64_t sequence,
                                              absl::Span<const std::int32_t> prompt);

@@ -61,9 +61,10 @@ class Batching : public ::testing::TestWithParam<const char*> {
                           });
       ASSERT_TRUE(made.ok()) << made.status();
       Batcher& batcher = **made;
-      batcher.SetHandlers(
-          [&](std::uint64_t id, std::int32_t token) { outcome.texts[id].push_back(token); },
-          nullptr);
+      batcher.SetHandlers({.on_token = [&](std::uint64_t id, std::int32_t token) {
+        outcome.texts[id].push_back(token);
+        return true;
+      }});
       for (const BatchRequest& request : requests) ASSERT_TRUE(batcher.Submit(request).ok());
       while (!batcher.idle()) {
         outcome.collectives.push_back(session.shard().stats().collectives);
@@ -133,6 +134,43 @@ TEST_P(Batching, SixteenSequencesInACacheForFourAllFinishAsEachWouldAlone) {
       EXPECT_EQ(alone.stats.preemptions, 0);
     }
   }
+}
+
+TEST_P(Batching, BlocksThatARoundFreesAdmitTheNextInTheSameStep) {
+  OnSessions(1, Session(7), nullptr, [&](RankSession& session) {
+    const auto made =
+        Batcher::Create(&session.engine(), &session.shard(), {},
+                        [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); });
+    Batcher& batcher = **made;
+    BatchRequest first = Request(1, 96, 20);
+    first.options.round_every = 96;
+    ASSERT_TRUE(batcher.Submit(first).ok());
+    ASSERT_TRUE(batcher.Submit(Request(2, 40, 20)).ok());
+    ASSERT_TRUE(batcher.Step().ok());
+    EXPECT_EQ(session.engine().free_blocks(), 1) << "six blocks are read, the second needs three";
+    EXPECT_EQ(batcher.stats().most_running, 1);
+    ASSERT_TRUE(batcher.Step().ok());
+    EXPECT_EQ(batcher.stats().rounds, 1);
+    EXPECT_EQ(batcher.stats().most_running, 2);
+  });
+}
+
+TEST_P(Batching, ATextEndsWhereItsListenerSaysSo) {
+  OnSessions(1, Session(16), nullptr, [&](RankSession& session) {
+    const auto made =
+        Batcher::Create(&session.engine(), &session.shard(), {},
+                        [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); });
+    Batcher& batcher = **made;
+    std::map<std::uint64_t, int> tokens;
+    batcher.SetHandlers({.on_token = [&](std::uint64_t id, std::int32_t) {
+      return ++tokens[id] < static_cast<int>(2 * id);
+    }});
+    for (const std::uint64_t id : {1, 2}) ASSERT_TRUE(batcher.Submit(Request(id, 9, 9)).ok());
+    while (!batcher.idle()) ASSERT_TRUE(batcher.Step().ok());
+    EXPECT_EQ(tokens, (std::map<std::uint64_t, int>{{1, 2}, {2, 4}}));
+    EXPECT_EQ(batcher.stats().tokens, 9 + 9 + 1 + 3) << "the last of each is not fed";
+    EXPECT_EQ(session.engine().free_blocks(), 16);
+  });
 }
 
 // sglang#30760: ranks that issue unequal numbers of collectives hang each other.
@@ -237,10 +275,10 @@ TEST_P(Batching, ATextThatEndsMakesRoomForTheNext) {
                           return ++made % 3 == 0 ? std::nullopt : std::optional<std::int32_t>(5);
                         });
     Batcher& batcher = **created;
-    batcher.SetHandlers(nullptr, [&](std::uint64_t id) {
+    batcher.SetHandlers({.on_end = [&](std::uint64_t id) {
       EXPECT_GT(session.engine().Length(id), 0) << "told before its blocks are freed";
       ended.push_back(id);
-    });
+    }});
     for (const std::uint64_t id : {3, 1, 2}) ASSERT_TRUE(batcher.Submit(Request(id, 9, 9)).ok());
     while (!batcher.idle()) ASSERT_TRUE(batcher.Step().ok());
     EXPECT_EQ(ended, (std::vector<std::uint64_t>{3, 1, 2})) << "in the order in which they came";
