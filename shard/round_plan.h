@@ -27,6 +27,8 @@ struct LayerPlan {
   /// dropped like any.
   std::vector<int> ring_slots;
   std::int64_t dropped = 0;
+  ScoreSummary kept_scores;
+  ScoreSummary other_scores;
 };
 
 /// One sequence, as of the snapshot [rows, length).

@@ -15,6 +15,7 @@
 #include "scheduler/policy/policy.h"
 #include "scheduler/round_plan.h"
 #include "shard/round_apply.h"
+#include "shard/round_export.h"
 #include "shard/round_prepare.h"
 #include "shard/round_vote.h"
 #include "shard/shard_factory.h"
@@ -75,7 +76,7 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
   state.budget = {.budget = options.budget,
                   .band = options.band,
                   .recall_pages = options.recall_pages,
-                  .offload = context_.store != nullptr,
+                  .offload = context_.store != nullptr || options.observe,
                   .of_generated = options.budget_of_generated,
                   .cap = options.cap};
   PB_RETURN_IF_ERROR(scheduler::Validate(state.budget));
@@ -86,6 +87,7 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
         absl::StrCat("policy ", options.policy, " looks at all queries: set observe_all_queries"));
   }
   state.prompt_tokens = options.prompt_tokens;
+  state.observe = options.observe;
   const ShardModel& model = context_.options.model;
   const int capacity =
       context_.options.observe_all_queries ? QueryWindow::kUnlimited : state.policy.window;
@@ -123,6 +125,7 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
   state.budget = fresh->budget;
   state.trigger = fresh->trigger;
   state.prompt_tokens = fresh->prompt_tokens;
+  state.observe = fresh->observe;
   const int capacity = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                       : state.policy.window;
   for (LayerState& layer : state.layers) layer.queries = layer.queries.WithCapacity(capacity);
@@ -272,7 +275,12 @@ Result<std::vector<RoundOutcome>> ShardRuntime::CommitRound(std::span<const Roun
 std::vector<PreparedSequence> ShardRuntime::Prepare(std::span<const RoundEntry> entries) {
   std::vector<PreparedSequence> prepared;
   for (std::size_t i = 0; round_->ready && i < entries.size(); ++i) {
-    auto one = PrepareSequence(context_, round_->sequences[i], AsSpan(entries[i].block_table));
+    SequencePlan& plan = round_->sequences[i];
+    if (context_.sequences.at(plan.sequence).observe) {
+      prepared.emplace_back();
+      continue;
+    }
+    auto one = PrepareSequence(context_, plan, AsSpan(entries[i].block_table));
     if (!one.ok()) {
       round_->NotReady(one.status());
     } else {
@@ -319,6 +327,10 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
     if (kept_all_because.empty() && plan.layers.empty()) {
       outcome.kept_all_because = "nothing to gain";
     } else if (kept_all_because.empty()) {
+      if (context_.options.export_plans) outcome.plan = ExportPlan(state, plan);
+      if (state.observe) outcome.kept_all_because = "only observed";
+    }
+    if (outcome.kept_all_because.empty()) {
       PB_RETURN_IF_ERROR(ApplyRound(context_, plan, std::move(prepared[i]),
                                     AsSpan(entries[i].block_table), &outcome));
     }

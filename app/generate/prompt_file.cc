@@ -30,8 +30,9 @@ absl::Status ReadNumber(const Json& value, const std::string& key, Int low, Int 
 /// Turns one line into a request; errors do not name the line yet.
 class LineReader {
  public:
-  LineReader(const TokenVocabulary& vocabulary, const GenerationRequest& defaults, bool has_service)
-      : vocabulary_(vocabulary), defaults_(defaults), has_service_(has_service) {}
+  LineReader(const TokenVocabulary& vocabulary, const GenerationRequest& defaults,
+             const SequenceOptions& method, bool has_service)
+      : vocabulary_(vocabulary), defaults_(defaults), method_(method), has_service_(has_service) {}
 
   absl::StatusOr<GenerationRequest> Read(const std::string& line, std::size_t index) const {
     const Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
@@ -71,9 +72,9 @@ class LineReader {
 
   absl::Status ReadPolicy(const Json& value, GenerationRequest* request) const {
     if (!value.is_string()) return absl::InvalidArgumentError("policy is not a string");
-    PB_ASSIGN_OR_RETURN(const auto arms,
-                        ParseArms(value.get<std::string>(), absl::StrCat(defaults_.method.budget),
-                                  defaults_.method, has_service_));
+    PB_ASSIGN_OR_RETURN(
+        const auto arms,
+        ParseArms(value.get<std::string>(), absl::StrCat(method_.budget), method_, has_service_));
     if (arms.size() != 1) {
       return absl::InvalidArgumentError("policy names several: a prompt is continued under one");
     }
@@ -83,17 +84,16 @@ class LineReader {
 
   const TokenVocabulary& vocabulary_;
   const GenerationRequest& defaults_;
+  const SequenceOptions& method_;
   const bool has_service_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::vector<GenerationRequest>> ParsePrompts(std::istream& lines,
-                                                            const std::string& name,
-                                                            const TokenVocabulary& vocabulary,
-                                                            const GenerationRequest& defaults,
-                                                            bool has_service) {
-  const LineReader reader(vocabulary, defaults, has_service);
+absl::StatusOr<std::vector<GenerationRequest>> ParsePrompts(
+    std::istream& lines, const std::string& name, const TokenVocabulary& vocabulary,
+    const GenerationRequest& defaults, const SequenceOptions& method, bool has_service) {
+  const LineReader reader(vocabulary, defaults, method, has_service);
   std::vector<GenerationRequest> requests;
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {
@@ -112,10 +112,11 @@ absl::StatusOr<std::vector<GenerationRequest>> ParsePrompts(std::istream& lines,
 absl::StatusOr<std::vector<GenerationRequest>> ReadPrompts(const std::string& path,
                                                            const TokenVocabulary& vocabulary,
                                                            const GenerationRequest& defaults,
+                                                           const SequenceOptions& method,
                                                            bool has_service) {
   std::ifstream file(path);
   if (!file) return absl::NotFoundError(absl::StrCat("--prompts: cannot read ", path));
-  return ParsePrompts(file, path, vocabulary, defaults, has_service);
+  return ParsePrompts(file, path, vocabulary, defaults, method, has_service);
 }
 
 }  // namespace pinboard::app

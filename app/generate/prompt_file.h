@@ -22,16 +22,15 @@ namespace pinboard::app {
 ///
 /// InvalidArgument, one line that begins "name:line: ": not JSON, a key that is not known, a value
 /// of another type or out of range; or no prompt at all.
-absl::StatusOr<std::vector<GenerationRequest>> ParsePrompts(std::istream& lines,
-                                                            const std::string& name,
-                                                            const TokenVocabulary& vocabulary,
-                                                            const GenerationRequest& defaults,
-                                                            bool has_service);
+absl::StatusOr<std::vector<GenerationRequest>> ParsePrompts(
+    std::istream& lines, const std::string& name, const TokenVocabulary& vocabulary,
+    const GenerationRequest& defaults, const SequenceOptions& method, bool has_service);
 
 /// The same from a file. NotFound: it cannot be read.
 absl::StatusOr<std::vector<GenerationRequest>> ReadPrompts(const std::string& path,
                                                            const TokenVocabulary& vocabulary,
                                                            const GenerationRequest& defaults,
+                                                           const SequenceOptions& method,
                                                            bool has_service);
 
 }  // namespace pinboard::app

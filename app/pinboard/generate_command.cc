@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <utility>
 
 #include "app/generate/generated_text.h"
 #include "app/generate/generation.h"
+#include "app/generate/plan_log.h"
 #include "app/pinboard/commands.h"
 #include "app/pinboard/generate_flags.h"
 #include "app/pinboard/generate_report.h"
@@ -37,6 +39,8 @@ The prompts of a file, one JSON object a line such as {"prompt": "Dear", "max_to
 continued side by side in one cache: they wait for free blocks, and the latest is swapped out where
 there are none. A line may have its own max_tokens, policy ("snapkv:budget=0.2") and seed.
 
+To see what would be evicted before anything is: --mode observe --plans plans.jsonl.
+
 )";
 
 /// Null for a model without one, where ids come out as JSON.
@@ -46,6 +50,11 @@ absl::StatusOr<const engine::Tokenizer*> OutputTokenizer(const GenerateFlags& fl
   const bool ids_only = !flags.json.empty() && flags.stop.empty();
   if (ids_only && absl::IsNotFound(tokenizer.status())) return nullptr;
   return tokenizer;
+}
+
+/// A dry run plans as if there were one, unless it was told to go without.
+bool HasService(const GenerateFlags& flags, const RankContext& rank) {
+  return Observes(flags) ? flags.common.service != "none" : rank.store != nullptr;
 }
 
 bool LooksAtAllQueries(absl::Span<const GenerationRequest> requests) {
@@ -59,7 +68,7 @@ absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
   PB_ASSIGN_OR_RETURN(const auto config, CheckModel(flags.common.model, flags.common.tp));
   LazyTokenizer lazy(flags.common.model);
   PB_ASSIGN_OR_RETURN(const auto requests, MakeRequests(flags, lazy.Vocabulary(config.vocab_size),
-                                                        rank.store != nullptr));
+                                                        HasService(flags, rank)));
   PB_ASSIGN_OR_RETURN(const engine::Tokenizer* tokenizer, OutputTokenizer(flags, lazy));
   const engine::BatchOptions batch;
   SessionOptions session_options = ToSessionOptions(flags.common);
@@ -67,6 +76,7 @@ absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
       flags.cache_blocks > 0
           ? flags.cache_blocks
           : CacheBlocksNeeded(requests, batch.max_running, flags.common.block_size);
+  session_options.export_plans = !flags.plans.empty();
   session_options.observe_all_queries = LooksAtAllQueries(requests);
   PB_ASSIGN_OR_RETURN(auto session, RankSession::Open(session_options, rank));
 
@@ -80,6 +90,13 @@ absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
     if (streams) PB_RETURN_IF_ERROR(WriteOutput("-", piece));
     return !texts[request].stopped();
   };
+  std::unique_ptr<PlanLog> plans;
+  if (session->is_first() && !flags.plans.empty()) {
+    PB_ASSIGN_OR_RETURN(plans, PlanLog::Open(flags.plans));
+    handlers.on_round = [&](std::size_t request, const RoundOutcome& outcome) {
+      return plans->Write(request, outcome);
+    };
+  }
   PB_ASSIGN_OR_RETURN(Generations made, Generate(*session, requests, batch, handlers));
   if (!session->is_first()) return absl::OkStatus();
   GenerateReport report{.generations = std::move(made),
@@ -102,7 +119,10 @@ absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
 
 GroupOptions MakeGroupOptions(const GenerateFlags& flags) {
   GroupOptions options = ToGroupOptions(flags.common);
-  const bool offloads = flags.method.policy != "full" && flags.method.band > 0;
+  // A line of a file may have a policy of its own.
+  const bool may_offload =
+      !flags.prompts.empty() || (flags.method.policy != "full" && flags.method.band > 0);
+  const bool offloads = may_offload && !Observes(flags);
   if (options.service == "auto" && !offloads) options.service = "none";
   return options;
 }

@@ -55,9 +55,8 @@ absl::Status CheckStops(const GenerateFlags& flags, LazyTokenizer& tokenizer) {
   return tokenizer.Get().status();
 }
 
-/// What the flags say of each text, but its prompt.
-absl::StatusOr<GenerationRequest> Defaults(const GenerateFlags& flags, bool has_service) {
-  GenerationRequest request;
+/// How each text is compressed, and when.
+absl::StatusOr<SequenceOptions> Method(const GenerateFlags& flags) {
   const auto trigger = scheduler::ParseRoundTrigger(flags.when);
   if (!trigger.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--when: ", trigger.status().message()));
@@ -65,6 +64,14 @@ absl::StatusOr<GenerationRequest> Defaults(const GenerateFlags& flags, bool has_
   SequenceOptions method = flags.method;
   method.round_every = trigger->every;
   method.round_watermark = trigger->watermark;
+  method.observe = Observes(flags);
+  return method;
+}
+
+/// What the flags say of each text, but its prompt.
+absl::StatusOr<GenerationRequest> Defaults(const GenerateFlags& flags,
+                                           const SequenceOptions& method, bool has_service) {
+  GenerationRequest request;
   PB_ASSIGN_OR_RETURN(const auto arms,
                       ParseArms(method.policy, absl::StrCat(method.budget), method, has_service));
   if (arms.size() != 1) {
@@ -122,6 +129,12 @@ FlagTable MakeGenerateTable(GenerateFlags* flags) {
       "When a sequence is compressed: every:N, after its prompt and every N tokens, also of a "
       "long prompt; or pressure:W, once the share W of the cache's blocks is in use.",
       &flags->when);
+  table.Text("mode", "MODE",
+             "compress, or observe: rounds score and plan, and evict nothing; the text is that of "
+             "the full cache.",
+             &flags->mode);
+  table.Text("plans", "FILE", "Write what each round decided there, a line of JSON for each layer.",
+             &flags->plans);
   table.Int(
       "cache-blocks", "N",
       "Blocks of the KV cache for all sequences; left out, as many as they need uncompressed.", 1,
@@ -133,8 +146,11 @@ FlagTable MakeGenerateTable(GenerateFlags* flags) {
 absl::StatusOr<std::vector<GenerationRequest>> MakeRequests(const GenerateFlags& flags,
                                                             const TokenVocabulary& vocabulary,
                                                             bool has_service) {
-  PB_ASSIGN_OR_RETURN(GenerationRequest request, Defaults(flags, has_service));
-  if (!flags.prompts.empty()) return ReadPrompts(flags.prompts, vocabulary, request, has_service);
+  PB_ASSIGN_OR_RETURN(const SequenceOptions method, Method(flags));
+  PB_ASSIGN_OR_RETURN(GenerationRequest request, Defaults(flags, method, has_service));
+  if (!flags.prompts.empty()) {
+    return ReadPrompts(flags.prompts, vocabulary, request, method, has_service);
+  }
   PB_ASSIGN_OR_RETURN(request.prompt, PromptIds(flags, vocabulary));
   return std::vector<GenerationRequest>{std::move(request)};
 }
@@ -149,7 +165,16 @@ absl::Status CheckGenerateFlags(const GenerateFlags& flags) {
   if (given != 1) {
     return absl::InvalidArgumentError("give one of --prompt, --prompt-file, --ids and --prompts");
   }
-  if (!flags.json.empty()) PB_RETURN_IF_ERROR(CheckWritable(flags.json));
+  if (flags.mode != "compress" && flags.mode != "observe") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--mode: '", flags.mode, "' is neither compress nor observe"));
+  }
+  if (flags.plans == "-") {
+    return absl::InvalidArgumentError("--plans: give it a file, standard output has the text");
+  }
+  for (const std::string* path : {&flags.json, &flags.plans}) {
+    if (!path->empty()) PB_RETURN_IF_ERROR(CheckWritable(*path));
+  }
   PB_ASSIGN_OR_RETURN(const auto config, CheckModel(flags.common.model, flags.common.tp));
   LazyTokenizer tokenizer(flags.common.model);
   PB_RETURN_IF_ERROR(CheckStops(flags, tokenizer));

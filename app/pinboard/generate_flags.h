@@ -28,10 +28,15 @@ struct GenerateFlags {
   std::vector<std::string> stop;
   int max_tokens = 256;
   std::string when = "every:256";
+  std::string mode = "compress";
+  std::string plans;
   int cache_blocks = 0;
   std::string json;
   bool stats = false;
 };
+
+/// A dry run: nothing is evicted, and no service is needed.
+inline bool Observes(const GenerateFlags& flags) { return flags.mode == "observe"; }
 
 FlagTable MakeGenerateTable(GenerateFlags* flags);
 

@@ -27,6 +27,7 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
   shard_options.observe_all_queries = options.observe_all_queries;
   shard_options.wait_for_pages = options.wait_for_pages;
   shard_options.census = options.census;
+  shard_options.export_plans = options.export_plans;
   shard_options.rank_deadline_ms = absl::ToInt64Milliseconds(options.deadline);
   shard_options.round_deadline_ms = shard_options.rank_deadline_ms;
   PB_ASSIGN_OR_RETURN(session->shard_, CreateShard(shard_options, rank.communicator, rank.store));

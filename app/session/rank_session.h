@@ -26,6 +26,7 @@ struct SessionOptions {
   bool observe_all_queries = false;
   bool wait_for_pages = false;
   bool census = false;
+  bool export_plans = false;
   absl::Duration deadline = absl::Seconds(10);  // a rank later than this is lost
   std::string metrics;                          // HOST:PORT of rank 0; empty: none
 };

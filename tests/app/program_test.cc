@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -296,7 +297,7 @@ TEST_F(PinboardProgram, EveryPromptOfAFileDrawsFromASeedOfItsOwn) {
   const nlohmann::json prompt = {{"prompt", {3, 14, 15, 92}}};
   nlohmann::json seeded = prompt;
   seeded["seed"] = 8;
-  seeded["policy"] = "snapkv:budget=0.5";
+  seeded["policy"] = "full";
   engine::testing::WriteFile(*directory_ / "same.jsonl", Lines({prompt, prompt, seeded}));
   const auto run = [&](const std::vector<std::string>& source) {
     std::vector<std::string> arguments = {"--temperature", "1.5",  "--max-tokens", "20",
@@ -313,6 +314,21 @@ TEST_F(PinboardProgram, EveryPromptOfAFileDrawsFromASeedOfItsOwn) {
   EXPECT_EQ(run({"--ids", "3,14,15,92", "--seed", "8"})["ids"], many[1]["ids"]);
 }
 
+TEST_F(PinboardProgram, APromptOfAFileMayHaveAPolicyOfItsOwn) {
+  std::vector<nlohmann::json> prompts = Prompts(3);
+  prompts[2]["policy"] = "pinboard:budget=0.2:recall-pages=2";
+  engine::testing::WriteFile(*directory_ / "own.jsonl", Lines(prompts));
+  Program program(GenerateFrom({"--prompts", Path("own.jsonl"), "--policy", "full", "--window",
+                                "16", "--when", "every:32", "--service-arena", "16MiB"}));
+  ASSERT_EQ(program.Wait(), 0) << program.Err();
+  const auto made = nlohmann::json::parse(program.Out());
+  for (const int i : {0, 1}) {
+    EXPECT_EQ(made["sequences"][i]["rows"], made["sequences"][i]["length"]);
+  }
+  EXPECT_LT(made["sequences"][2]["rows"], made["sequences"][2]["length"]);
+  EXPECT_GT(made["pages_offloaded"], 0);
+}
+
 TEST_F(PinboardProgram, ByPressureOnlyAFullCacheIsCompressed) {
   engine::testing::WriteFile(*directory_ / "pressure.jsonl", Lines(Prompts(4)));
   const auto rounds = [&](const std::string& when) {
@@ -327,6 +343,47 @@ TEST_F(PinboardProgram, ByPressureOnlyAFullCacheIsCompressed) {
   };
   EXPECT_EQ(rounds("pressure:1"), 0) << "the four need 30 blocks";
   EXPECT_GT(rounds("pressure:0.5"), 0);
+}
+
+TEST_F(PinboardProgram, ADryRunMakesTheTextOfTheFullCacheAndWritesItsPlans) {
+  engine::testing::WriteFile(*directory_ / "dry.jsonl", Lines(Prompts(4)));
+  const std::string plans = Path("plans.jsonl");
+  const auto run = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {
+        "--prompts", Path("dry.jsonl"), "--tp", "2", "--window", "16", "--when", "every:32"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    Program program(GenerateFrom(arguments));
+    EXPECT_EQ(program.Wait(), 0) << program.Err();
+    return nlohmann::json::parse(program.Out());
+  };
+  const auto observed = run({"--mode", "observe", "--plans", plans});
+  const auto full = run({"--policy", "full"});
+  const auto compressed = run({"--budget", "0.3", "--service", "none"});
+  bool differs = false;
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(observed["sequences"][i]["ids"], full["sequences"][i]["ids"]) << "prompt " << i;
+    EXPECT_EQ(observed["sequences"][i]["rows"], observed["sequences"][i]["length"]);
+    differs |= compressed["sequences"][i]["ids"] != full["sequences"][i]["ids"];
+  }
+  EXPECT_TRUE(differs) << "eviction is not seen in these texts: the test would prove nothing";
+  std::set<std::string> seen;
+  bool evicts = false;
+  for (const absl::string_view line : absl::StrSplit(FileText(plans), '\n', absl::SkipEmpty())) {
+    const auto plan = nlohmann::json::parse(line);
+    if (plan.contains("kept_all_because")) continue;
+    EXPECT_EQ(plan["applied"], false);
+    EXPECT_GT(plan["kept"].size(), 0U);
+    evicts |= plan["offloaded"].size() + plan["dropped"].get<std::size_t>() > 0;
+    EXPECT_TRUE(seen.insert(absl::StrCat(plan["sequence"].dump(), " ", plan["round"].dump(), " ",
+                                         plan["layer"].dump()))
+                    .second);
+  }
+  EXPECT_TRUE(evicts);
+  EXPECT_THAT(seen, ::testing::IsSupersetOf({"2 2 0", "2 2 1", "2 2 2", "2 3 0"}));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--mode", "watch"}), 2),
+              HasSubstr("--mode: 'watch' is neither compress nor observe"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--plans", "/nowhere/x"}), 2),
+              HasSubstr("cannot write /nowhere/x"));
 }
 
 TEST_F(PinboardProgram, APromptFileThatIsWrongIsNamedWithFileAndLine) {
