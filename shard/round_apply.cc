@@ -15,21 +15,13 @@
 namespace pinboard {
 namespace {
 
-/// A new page in hand: gathered once, into the service's memory where this rank offloads it.
-struct SealedPage {
-  cache_service::PageHeader header;
-  cache_service::PageLease lease;    // empty: this rank does not offload the page
-  std::vector<std::byte> own_bytes;  // where there is no lease
-  absl::Span<const std::byte> bytes() const {
-    return own_bytes.empty() ? absl::Span<const std::byte>(lease.memory()) : own_bytes;
-  }
-};
-
 class Applier {
  public:
-  Applier(ShardContext& context, SequencePlan& plan, absl::Span<const std::int32_t> block_table)
+  Applier(ShardContext& context, const SequencePlan& plan, PreparedSequence prepared,
+          absl::Span<const std::int32_t> block_table)
       : context_(context),
         plan_(plan),
+        prepared_(std::move(prepared)),
         block_table_(block_table),
         state_(context.sequences.at(plan.sequence)),
         ring_rows_(plan.counts.ring_pages * kPageRows) {}
@@ -62,22 +54,17 @@ class Applier {
  private:
   absl::Status ApplyLayer(int l) {
     LayerState& layer = state_.layers[l];
-    LayerPlan& plan = plan_.layers[l];
+    const LayerPlan& plan = plan_.layers[l];
+    PreparedLayer& prepared = prepared_[l];
     layer.recall.GrowRing(plan_.counts.ring_pages);
-    std::vector<SealedPage> sealed;
-    for (const auto& page : plan.band.publish) {
-      PB_ASSIGN_OR_RETURN(auto one, Seal(l, page));
-      sealed.push_back(std::move(one));
-    }
-    std::vector<std::int32_t> moved = plan.kept_rows;
-    for (int row = plan_.rows; row < state_.rows; ++row) moved.push_back(row);
-    PB_RETURN_IF_ERROR(Move(l, moved));
-    PB_RETURN_IF_ERROR(FillRing(l, sealed));
+    for (const SealedPage& page : prepared.pages) Enter(layer, page);
+    PB_RETURN_IF_ERROR(Move(l, prepared.moved));
+    PB_RETURN_IF_ERROR(FillRing(l, prepared.pages));
     layer.totals = plan.totals;
     layer.pending_shift.erase(layer.pending_shift.begin(),
                               layer.pending_shift.begin() + (plan_.length - state_.merged_length));
     DropPages(l);
-    for (SealedPage& page : sealed) {
+    for (SealedPage& page : prepared.pages) {
       if (page.lease.memory().empty()) continue;
       ++context_.stats.pages_offloaded;
       context_.stats.bytes_offloaded += page.header.bytes;
@@ -87,40 +74,16 @@ class Applier {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<SealedPage> Seal(int l, const scheduler::NewPage& page) {
-    LayerState& layer = state_.layers[l];
-    const ShardModel& model = context_.options.model;
-    SealedPage sealed;
-    auto& header = sealed.header;
-    header.key = {plan_.sequence, layer.next_page++, static_cast<std::uint16_t>(l),
-                  static_cast<std::uint16_t>(context_.kv_shard())};
-    header.generation = state_.generation;
-    header.bytes = static_cast<std::uint32_t>(kernels::PageBytes(model.kv));
-    header.mean_information = static_cast<std::int32_t>(page.mean_information);
-    std::array<std::int32_t, kPageRows> rows{};
-    for (int i = 0; i < kPageRows; ++i) {
-      rows[i] = page.rows[i].row;
-      header.positions[i] = page.rows[i].position;
-      header.information[i] = plan_.layers[l].information[rows[i]];
-    }
-    if (context_.OwnsPage(header.key.page) && !plan_.leases.empty()) {
-      sealed.lease = std::move(plan_.leases.back());
-      plan_.leases.pop_back();
-    } else {
-      sealed.own_bytes.resize(header.bytes);
-    }
-    const absl::Span<std::byte> target =
-        sealed.own_bytes.empty() ? sealed.lease.memory() : absl::MakeSpan(sealed.own_bytes);
-    PB_ASSIGN_OR_RETURN(
-        header.tag, kernels::PageGather({model.cache[l], model.kv, model.block_size, block_table_},
-                                        rows, {header.key, header.generation}, target));
-    PB_RETURN_IF_ERROR(layer.digests.Add(model.kv, header.key.page, sealed.bytes()));
+  /// Into the band.
+  static void Enter(LayerState& layer, const SealedPage& page) {
+    const auto& header = page.header;
+    layer.next_page = header.key.page + 1;
+    layer.digests.Add(header.key.page, page.digest);
     layer.pages[header.key.page] = {{header.key, header.generation},
-                                    page.mean_information,
+                                    header.mean_information,
                                     header.positions,
                                     header.information};
     layer.recall.Add(header.key.page);
-    return sealed;
   }
 
   /// Compacts the cache and the row tables alike.
@@ -168,7 +131,7 @@ class Applier {
       const int first_row = slot * kPageRows;
       PB_RETURN_IF_ERROR(kernels::PageScatter(
           {model.cache[l], model.kv, model.block_size, block_table_}, first_row,
-          {page.header.key, page.header.generation}, page.header.tag, page.bytes()));
+          {page.header.key, page.header.generation}, page.header.tag, page.bytes));
       std::copy(page.header.positions.begin(), page.header.positions.end(),
                 layer.positions.begin() + first_row);
       std::copy(page.header.information.begin(), page.header.information.end(),
@@ -202,7 +165,8 @@ class Applier {
   }
 
   ShardContext& context_;
-  SequencePlan& plan_;
+  const SequencePlan& plan_;
+  PreparedSequence prepared_;
   absl::Span<const std::int32_t> block_table_;
   SequenceState& state_;
   const int ring_rows_;
@@ -212,9 +176,9 @@ class Applier {
 
 }  // namespace
 
-absl::Status ApplyRound(ShardContext& context, SequencePlan& plan,
+absl::Status ApplyRound(ShardContext& context, const SequencePlan& plan, PreparedSequence prepared,
                         absl::Span<const std::int32_t> block_table, RoundOutcome* outcome) {
-  return Applier(context, plan, block_table).Run(outcome);
+  return Applier(context, plan, std::move(prepared), block_table).Run(outcome);
 }
 
 }  // namespace pinboard

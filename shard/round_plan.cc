@@ -103,6 +103,34 @@ std::vector<T> Picked(const std::vector<T>& values, absl::Span<const std::size_t
   return picked;
 }
 
+double Real(std::int64_t score) { return FromFixed(score, kScoreFractionBits); }
+
+ScoreSummary Summary(absl::Span<const std::int64_t> scores) {
+  if (scores.empty()) return {};
+  const auto [lowest, highest] = std::minmax_element(scores.begin(), scores.end());
+  double sum = 0.0;
+  for (const std::int64_t score : scores) sum += Real(score);
+  return {static_cast<int>(scores.size()), Real(*lowest), sum / static_cast<double>(scores.size()),
+          Real(*highest)};
+}
+
+void SummariseScores(absl::Span<const std::int32_t> order, absl::Span<const std::int64_t> score,
+                     absl::Span<const std::uint8_t> is_protected, LayerPlan* plan) {
+  std::vector<bool> is_kept(order.size(), false);
+  for (const std::int32_t row : plan->kept_rows) is_kept[row] = true;
+  std::vector<std::int64_t> kept;
+  std::vector<std::int64_t> other;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (!is_kept[order[i]]) {
+      other.push_back(score[i]);
+    } else if (is_protected[i] == 0) {
+      kept.push_back(score[i]);
+    }
+  }
+  plan->kept_scores = Summary(kept);
+  plan->other_scores = Summary(other);
+}
+
 absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::RoundPlan& counts,
                        const LayerSignals& signals, LayerPlan* plan) {
   const LayerState& layer = state.layers[l];
@@ -125,6 +153,7 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
   PB_ASSIGN_OR_RETURN(
       const std::vector<std::size_t> loose,
       SelectKept(state, signals.order, keep_score, rows.is_protected, counts.keep_rows, plan));
+  SummariseScores(signals.order, keep_score, rows.is_protected, plan);
   const std::vector<int> retired = plan->ring_slots;
   for (int slot = state.ring_rows / kPageRows; slot < counts.ring_pages; ++slot) {
     plan->ring_slots.push_back(slot);
@@ -177,9 +206,9 @@ std::uint64_t HashPlan(const RoundInProgress& round) {
 }
 
 /// Slabs for the pages this rank will offload. Without them the pages become misses later.
-void LeaseSlabs(ShardContext& context, SequencePlan& plan) {
-  if (context.store == nullptr) return;
-  const auto& layers = context.sequences.at(plan.sequence).layers;
+void LeaseSlabs(ShardContext& context, const SequenceState& state, SequencePlan& plan) {
+  if (context.store == nullptr || state.observe) return;
+  const auto& layers = state.layers;
   int owned = 0;
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     for (std::size_t i = 0; i < plan.layers[l].band.publish.size(); ++i) {
@@ -190,6 +219,23 @@ void LeaseSlabs(ShardContext& context, SequencePlan& plan) {
   auto leases = context.store->Lease(owned, kernels::PageBytes(context.options.model.kv),
                                      context.FetchDeadline());
   if (leases.ok()) plan.leases = *std::move(leases);
+}
+
+/// Scores and selects for the sequences `compressed` of the round.
+absl::Status PlanLayers(ShardContext& context, absl::Span<const SignalRequest> requests,
+                        absl::Span<const std::size_t> compressed, RoundInProgress* round) {
+  std::vector<std::vector<LayerSignals>> signals;
+  PB_RETURN_IF_ERROR(MergeSignals(context, requests, context.RoundDeadline(), &signals));
+  for (std::size_t i = 0; i < compressed.size(); ++i) {
+    SequencePlan& plan = round->sequences[compressed[i]];
+    plan.layers.resize(context.options.model.layers);
+    for (std::size_t l = 0; l < plan.layers.size(); ++l) {
+      PB_RETURN_IF_ERROR(PlanLayer(*requests[i].state, static_cast<int>(l), plan.counts,
+                                   signals[i][l], &plan.layers[l]));
+    }
+    LeaseSlabs(context, *requests[i].state, plan);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -227,22 +273,11 @@ absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t n
     round.sequences.push_back(std::move(plan));
   }
   if (!compressed.empty()) {
-    std::vector<std::vector<LayerSignals>> signals;
-    const absl::Status merged = MergeSignals(context, requests, context.RoundDeadline(), &signals);
-    if (absl::IsDeadlineExceeded(merged)) {
-      round.ready = false;
-      round.not_ready_because = std::string(merged.message());
+    const absl::Status planned = PlanLayers(context, requests, compressed, &round);
+    if (absl::IsUnavailable(planned)) return planned;
+    if (!planned.ok()) {
+      round.NotReady(planned);
       return round;
-    }
-    PB_RETURN_IF_ERROR(merged);
-    for (std::size_t i = 0; i < compressed.size(); ++i) {
-      SequencePlan& plan = round.sequences[compressed[i]];
-      plan.layers.resize(context.options.model.layers);
-      for (std::size_t l = 0; l < plan.layers.size(); ++l) {
-        PB_RETURN_IF_ERROR(PlanLayer(*requests[i].state, static_cast<int>(l), plan.counts,
-                                     signals[i][l], &plan.layers[l]));
-      }
-      LeaseSlabs(context, plan);
     }
   }
   round.plan_hash = HashPlan(round);

@@ -27,6 +27,8 @@ struct LayerPlan {
   /// dropped like any.
   std::vector<int> ring_slots;
   std::int64_t dropped = 0;
+  ScoreSummary kept_scores;
+  ScoreSummary other_scores;
 };
 
 /// One sequence, as of the snapshot [rows, length).
@@ -46,11 +48,16 @@ struct RoundInProgress {
   std::string not_ready_because;
   std::uint64_t plan_hash = 0;
   std::vector<SequencePlan> sequences;
+
+  void NotReady(const absl::Status& because) {
+    ready = false;
+    not_ready_because = std::string(because.message());
+  }
 };
 
 /// [one collective where tp > 1 and a sequence is compressed] A of every row and E of the new
-/// tokens are merged as integers; what follows is the same arithmetic on every rank. A late rank
-/// makes the round not ready; Unavailable: a rank is lost.
+/// tokens are merged as integers; what follows is the same arithmetic on every rank. A late rank,
+/// or one on which something fails, has a round that is not ready. Unavailable: a rank is lost.
 absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t number,
                                           std::span<const Shard::RoundEntry> entries);
 

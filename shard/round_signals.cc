@@ -75,18 +75,19 @@ absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest>
                           absl::Time deadline, std::vector<std::vector<LayerSignals>>* merged) {
   merged->assign(requests.size(), std::vector<LayerSignals>(context.options.model.layers));
   std::vector<std::int32_t> buffer;
+  absl::Status own;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     for (std::size_t l = 0; l < (*merged)[i].size(); ++l) {
       LayerSignals& signals = (*merged)[i][l];
       signals.order = RowsByPosition(requests[i].state->layers[l].positions);
-      PB_RETURN_IF_ERROR(Attention(context, requests[i], static_cast<int>(l), &signals));
-      PB_RETURN_IF_ERROR(
+      own.Update(Attention(context, requests[i], static_cast<int>(l), &signals));
+      own.Update(
           Information(context, *requests[i].state, static_cast<int>(l), &signals.information));
       buffer.insert(buffer.end(), signals.attention.begin(), signals.attention.end());
       buffer.insert(buffer.end(), signals.information.begin(), signals.information.end());
     }
   }
-  if (context.tp() == 1) return absl::OkStatus();
+  if (context.tp() == 1) return own;
   PB_RETURN_IF_ERROR(context.communicator->SumInt32(absl::MakeSpan(buffer), deadline));
   auto from = buffer.begin();
   for (auto& layers : *merged) {
@@ -97,7 +98,7 @@ absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest>
       }
     }
   }
-  return absl::OkStatus();
+  return own;
 }
 
 }  // namespace pinboard

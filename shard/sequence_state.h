@@ -47,6 +47,7 @@ struct SequenceState {
   scheduler::PolicySpec policy;
   scheduler::BudgetOptions budget;
   scheduler::RoundTrigger trigger;
+  bool observe = false;  // rounds change nothing
   int prompt_tokens = 0;
 
   int length = 0;           // positions so far

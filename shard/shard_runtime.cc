@@ -15,6 +15,9 @@
 #include "scheduler/policy/policy.h"
 #include "scheduler/round_plan.h"
 #include "shard/round_apply.h"
+#include "shard/round_export.h"
+#include "shard/round_prepare.h"
+#include "shard/round_vote.h"
 #include "shard/shard_factory.h"
 #include "shard/token_exchange.h"
 
@@ -32,13 +35,6 @@ absl::StatusOr<ScoreRule> ParseFusion(const std::string& fusion) {
   return absl::InvalidArgumentError(
       absl::StrCat("unknown fusion '", fusion, "': use published or max"));
 }
-
-/// What every rank must agree on before anything changes.
-struct Vote {
-  std::uint64_t round = 0;
-  std::uint64_t plan_hash = 0;
-  std::uint64_t ready = 0;
-};
 
 absl::Status CheckModel(const ShardModel& model, int tp) {
   if (model.layers < 1 || model.query_heads < 1 || model.kv.kv_heads < 1 || model.kv.key_dim < 1 ||
@@ -80,7 +76,7 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
   state.budget = {.budget = options.budget,
                   .band = options.band,
                   .recall_pages = options.recall_pages,
-                  .offload = context_.store != nullptr,
+                  .offload = context_.store != nullptr || options.observe,
                   .of_generated = options.budget_of_generated,
                   .cap = options.cap};
   PB_RETURN_IF_ERROR(scheduler::Validate(state.budget));
@@ -91,6 +87,7 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
         absl::StrCat("policy ", options.policy, " looks at all queries: set observe_all_queries"));
   }
   state.prompt_tokens = options.prompt_tokens;
+  state.observe = options.observe;
   const ShardModel& model = context_.options.model;
   const int capacity =
       context_.options.observe_all_queries ? QueryWindow::kUnlimited : state.policy.window;
@@ -128,6 +125,7 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
   state.budget = fresh->budget;
   state.trigger = fresh->trigger;
   state.prompt_tokens = fresh->prompt_tokens;
+  state.observe = fresh->observe;
   const int capacity = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                       : state.policy.window;
   for (LayerState& layer : state.layers) layer.queries = layer.queries.WithCapacity(capacity);
@@ -274,27 +272,34 @@ Result<std::vector<RoundOutcome>> ShardRuntime::CommitRound(std::span<const Roun
   return ToPublicResult(Commit(entries));
 }
 
-absl::Status ShardRuntime::AgreeOnRound(std::string* kept_all_because) {
-  *kept_all_because = round_->not_ready_because;
-  if (context_.tp() == 1) return absl::OkStatus();
-  const Vote own{round_->number, round_->plan_hash, round_->ready ? 1U : 0U};
-  std::vector<Vote> votes(context_.tp());
-  PB_RETURN_IF_ERROR(AsLostRank(context_.communicator->AllGather(
-      {reinterpret_cast<const std::byte*>(&own), sizeof(own)},
-      {reinterpret_cast<std::byte*>(votes.data()), votes.size() * sizeof(Vote)},
-      context_.RankDeadline())));
-  const bool ready =
-      std::all_of(votes.begin(), votes.end(), [](const Vote& v) { return v.ready == 1; });
-  const bool equal = std::all_of(votes.begin(), votes.end(), [&](const Vote& v) {
-    return v.round == own.round && v.plan_hash == votes.front().plan_hash;
-  });
-  if (!ready) {
-    if (kept_all_because->empty()) *kept_all_because = "another rank was not ready";
-  } else if (!equal) {
-    *kept_all_because = "the ranks' plans differ";
-    ++context_.stats.keepset_mismatches;
+std::vector<PreparedSequence> ShardRuntime::Prepare(std::span<const RoundEntry> entries) {
+  std::vector<PreparedSequence> prepared;
+  for (std::size_t i = 0; round_->ready && i < entries.size(); ++i) {
+    SequencePlan& plan = round_->sequences[i];
+    if (context_.sequences.at(plan.sequence).observe) {
+      prepared.emplace_back();
+      continue;
+    }
+    auto one = PrepareSequence(context_, plan, AsSpan(entries[i].block_table));
+    if (!one.ok()) {
+      round_->NotReady(one.status());
+    } else {
+      prepared.push_back(*std::move(one));
+    }
   }
-  return absl::OkStatus();
+  return prepared;
+}
+
+absl::StatusOr<std::string> ShardRuntime::AgreeOnRound() {
+  PB_ASSIGN_OR_RETURN(const Verdict verdict,
+                      VoteOnRound(context_, round_->ready, round_->plan_hash));
+  ++context_.stats.rounds;
+  if (verdict.all_ready && verdict.plans_equal) return std::string();
+  ++context_.stats.rounds_kept_all;
+  if (!round_->ready) return round_->not_ready_because;
+  if (!verdict.all_ready) return std::string("another rank was not ready");
+  ++context_.stats.keepset_mismatches;
+  return std::string("the ranks' plans differ");
 }
 
 absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
@@ -308,13 +313,11 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
         "CommitRound without a BeginRound of the same sequences in the same order");
   }
   const absl::Cleanup end = [this] { EndRound(); };
-  std::string kept_all_because;
-  PB_RETURN_IF_ERROR(AgreeOnRound(&kept_all_because));
-  ++context_.stats.rounds;
-  if (!kept_all_because.empty()) ++context_.stats.rounds_kept_all;
+  std::vector<PreparedSequence> prepared = Prepare(entries);
+  PB_ASSIGN_OR_RETURN(const std::string kept_all_because, AgreeOnRound());
   std::vector<RoundOutcome> outcomes;
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    SequencePlan& plan = round_->sequences[i];
+    const SequencePlan& plan = round_->sequences[i];
     SequenceState& state = context_.sequences.at(plan.sequence);
     state.length_at_round = plan.length;
     RoundOutcome outcome;
@@ -324,7 +327,12 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
     if (kept_all_because.empty() && plan.layers.empty()) {
       outcome.kept_all_because = "nothing to gain";
     } else if (kept_all_because.empty()) {
-      PB_RETURN_IF_ERROR(ApplyRound(context_, plan, AsSpan(entries[i].block_table), &outcome));
+      if (context_.options.export_plans) outcome.plan = ExportPlan(state, plan);
+      if (state.observe) outcome.kept_all_because = "only observed";
+    }
+    if (outcome.kept_all_because.empty()) {
+      PB_RETURN_IF_ERROR(ApplyRound(context_, plan, std::move(prepared[i]),
+                                    AsSpan(entries[i].block_table), &outcome));
     }
     outcome.rows = state.rows;
     const int block_size = context_.options.model.block_size;

@@ -11,6 +11,7 @@
 #include "shard/context.h"
 #include "shard/recall.h"
 #include "shard/round_plan.h"
+#include "shard/round_prepare.h"
 #include "shard/step_recorder.h"
 
 namespace pinboard {
@@ -46,7 +47,10 @@ class ShardRuntime final : public Shard {
   absl::Status Plan(std::span<const RoundEntry> entries);
   void EndRound();
   absl::StatusOr<std::vector<RoundOutcome>> Commit(std::span<const RoundEntry> entries);
-  absl::Status AgreeOnRound(std::string* kept_all_because);
+  /// Of each entry; where one fails, the round is not ready.
+  std::vector<PreparedSequence> Prepare(std::span<const RoundEntry> entries);
+  /// Empty, or why everything is kept.
+  absl::StatusOr<std::string> AgreeOnRound();
   void NoteWorkspace();
 
   ShardContext context_;

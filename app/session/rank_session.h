@@ -26,6 +26,7 @@ struct SessionOptions {
   bool observe_all_queries = false;
   bool wait_for_pages = false;
   bool census = false;
+  bool export_plans = false;
   absl::Duration deadline = absl::Seconds(10);  // a rank later than this is lost
   std::string metrics;                          // HOST:PORT of rank 0; empty: none
 };
@@ -49,6 +50,9 @@ class RankSession {
 
   /// [collective] Engine::Step, counted for the metrics.
   absl::StatusOr<std::vector<engine::StepOutput>> Step(absl::Span<const engine::StepInput> inputs);
+
+  /// Tells the metrics of a step that was made on engine() itself.
+  void CountStep(int tokens);
 
   /// [collective] Feeds a whole prompt in as few steps as the engine allows; the last one's output.
   absl::StatusOr<engine::StepOutput> Prefill(std::uint64_t sequence,

@@ -174,6 +174,17 @@ class ToyRank {
     return Commit(sequences);
   }
 
+  /// A fault of this rank's memory: the keys of one layer of a sequence that was never compressed
+  /// are no numbers.
+  void SpoilKeys(std::uint64_t sequence, int l) {
+    for (int row = 0; row < shard_->Rows(sequence); ++row) {
+      std::memset(KeyAt(sequence, l, row), 0xFF, shape_.kv.KeyBytes());
+    }
+  }
+  void RestoreKeys(std::uint64_t sequence, int l) {
+    for (int row = 0; row < shard_->Rows(sequence); ++row) WriteRow(sequence, l, row, row);
+  }
+
   /// Every attended row holds the bytes of its position: the first wrong one, or "".
   std::string FirstWrongRow(std::uint64_t sequence) {
     for (int l = 0; l < model_.layers; ++l) {

@@ -56,6 +56,9 @@ struct SequenceOptions {
   int round_every = 0;           // tokens from round to round; 0: not by count
   double round_watermark = 0.0;  // use of the cache from which on a round is due; 0: not by use
   int prompt_tokens = 0;         // leading tokens that a prompt-protecting policy never evicts
+  /// A dry run: rounds are scored, planned, as if there were a service, voted on and reported, and
+  /// change nothing.
+  bool observe = false;
 };
 
 struct ShardOptions {
@@ -67,6 +70,7 @@ struct ShardOptions {
   bool wait_for_pages =
       false;            // eval: a step ends when its pages are here; never set it when serving
   bool census = false;  // check every row and slot after each compaction
+  bool export_plans = false;              // RoundOutcome::plan
   std::int64_t round_deadline_ms = 2000;  // a round later than this keeps everything
   std::int64_t rank_deadline_ms = 10000;  // a rank later than this is lost
   std::int64_t fetch_deadline_ms = 2000;
@@ -92,18 +96,41 @@ struct StepEntryResult {
   float next_entropy = 0.0F;               // H of the token to come, nats
 };
 
+/// Scores of some rows, as the policy ranks what is kept.
+struct ScoreSummary {
+  int rows = 0;  // 0: the others are 0 too
+  double lowest = 0.0, mean = 0.0, highest = 0.0;
+
+  bool operator==(const ScoreSummary&) const = default;
+};
+
+/// What a round decided of one layer. Positions ascend.
+struct PlannedLayer {
+  std::vector<std::int32_t> kept;       // in rows of their own; resident pages are not among them
+  std::vector<std::int32_t> offloaded;  // in new pages
+  std::int64_t dropped = 0;             // rows, as in RoundOutcome
+  ScoreSummary kept_scores;             // of the kept rows that nothing protects
+  ScoreSummary other_scores;            // of all other rows
+
+  bool operator==(const PlannedLayer&) const = default;
+};
+
 /// What a round did to one sequence, the same on every rank.
 struct RoundOutcome {
   std::uint64_t sequence = 0;
-  bool applied = false;          // false: everything was kept
-  std::string kept_all_because;  // "", "nothing to gain", "plans differ between ranks", "a rank was
-                                 // late", ...
-  int rows = 0;                  // physical rows now
+  bool applied = false;  // false: everything was kept
+  /// "", "nothing to gain", "the ranks' plans differ", "another rank was not ready", "only
+  /// observed", ...
+  std::string kept_all_because;
+  int rows = 0;    // physical rows now
   int blocks = 0;  // the block table's first `blocks` entries stay; the engine frees the rest
   /// Rows, summed over layers: kept; offloaded by this round; lost in it, with pages that the band
-  /// let go.
+  /// let go. 0 where it was not applied.
   std::int64_t kept = 0, borderline = 0, dropped = 0;
   std::uint64_t plan_hash = 0;
+  /// [layers], of a round that was applied or only observed, where ShardOptions::export_plans asks
+  /// for it.
+  std::vector<PlannedLayer> plan;
 };
 
 /// Monotone counters and current sizes of this rank.
@@ -179,8 +206,9 @@ class Shard {
   };
   virtual Status BeginRound(std::span<const RoundEntry> entries) = 0;
   /// [collective] Applies the plan on every rank or on none, and ends the round, whatever becomes
-  /// of it. `entries`: the sequences of BeginRound in its order, with the block tables as they are
-  /// now.
+  /// of it. What fails on one rank before the ranks have voted, BeginRound included, is the reason
+  /// why everything was kept, not an error. `entries`: the sequences of BeginRound in its order,
+  /// with the block tables as they are now.
   virtual Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> entries) = 0;
 
   virtual ShardStats stats() const = 0;
