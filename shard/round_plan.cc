@@ -114,8 +114,9 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
 
   const OrderedRows rows(state, layer, signals.order, plan->information);
   kernels::FuseArgs fuse{
-      state.policy.keep, state.policy.method.alpha, state.policy.method.seed, l,
-      signals.attention, rows.information,          rows.positions,           plan->totals};
+      state.policy.keep, state.policy.alpha, state.policy.method.seed, l,
+      signals.attention, rows.information,   rows.positions,           plan->totals,
+      signals.redundancy};
   std::vector<std::int64_t> keep_score(signals.order.size());
   std::vector<std::int64_t> band_score(signals.order.size());
   PB_RETURN_IF_ERROR(kernels::Fuse(fuse, absl::MakeSpan(keep_score)));

@@ -90,6 +90,11 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
     return absl::FailedPreconditionError(
         absl::StrCat("policy ", options.policy, " looks at all queries: set observe_all_queries"));
   }
+  if (state.policy.queries == AttentionQueries::kExpected &&
+      context_.options.model.rotary.frequencies.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "policy ", options.policy, " turns queries ahead: the shard's model must name its rotary"));
+  }
   state.prompt_tokens = options.prompt_tokens;
   const ShardModel& model = context_.options.model;
   const int capacity =

@@ -84,7 +84,7 @@ FlagTable MakeTable(GenerateFlags* flags) {
   table.Section("Cache");
   table.Text("policy", "P",
              "full, random, recency, random-prompt, recency-prompt, snapkv, h2o, "
-             "infokv or pinboard.",
+             "tova, rpc, rkv, expected-attention, entropy-only, shift-only, infokv or pinboard.",
              &flags->method.policy);
   table.Real("budget", "SHARE", "Rows kept, as a share of the length, in (0, 1].",
              &flags->method.budget);

@@ -43,6 +43,16 @@ PB_HOST_DEVICE inline double MaxNormalisedScore(double alpha, std::int32_t atten
          (1.0 - alpha) * ShareOfMaximum(information, max_information);
 }
 
+/// Rows around one, itself among them, whose largest attention counts for it under kDistinct.
+inline constexpr int kPeakRows = 7;
+
+/// alpha * peak of A - (1 - alpha) * R, not yet rounded.
+PB_HOST_DEVICE inline double DistinctScore(double alpha, std::int32_t peak_attention,
+                                           std::int32_t redundancy) {
+  return alpha * FromFixed(peak_attention, kAttentionFractionBits) -
+         (1.0 - alpha) * FromFixed(redundancy, kAttentionFractionBits);
+}
+
 /// The key that RandomScore hashes positions with.
 PB_HOST_DEVICE inline std::uint64_t RandomKey(std::uint64_t seed, int layer) {
   return SplitMix64(SplitMix64(seed) + static_cast<std::uint64_t>(layer));

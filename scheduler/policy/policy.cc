@@ -27,6 +27,8 @@ constexpr std::array kPolicies = {
     Entry{"h2o", H2o},
     Entry{"tova", Tova},
     Entry{"rpc", Rpc},
+    Entry{"rkv", Rkv},
+    Entry{"expected-attention", ExpectedAttention},
     Entry{"entropy-only", EntropyOnly},
     Entry{"shift-only", ShiftOnly},
     Entry{"infokv", InfoKv},

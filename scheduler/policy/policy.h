@@ -34,10 +34,11 @@ struct MethodOptions {
 struct PolicySpec {
   std::string name;
   AttentionQueries queries = AttentionQueries::kNone;
-  int window = 0;  // queries of the attention signal, kWindow; 0: the method's window
+  int window = 0;  // queries of the attention signal, unless kAll; 0: the method's window
   int pool = 1;    // average-pooling kernel of the attention signal
   InformationSignal information = InformationSignal::kProduct;
   ScoreRule keep = ScoreRule::kKeepAll;
+  double alpha = 0.0;       // of both rules: the weight of attention against the other signal
   double near_share = 0.0;  // of the rows the first round offloads: those next best by `keep`
   ScoreRule band = ScoreRule::kKeepAll;  // ranks the rest of them, and a full band's pages
   bool protect_prompt = false;

@@ -147,7 +147,8 @@ TEST_P(Sessions, EveryPolicyKeepsItsBudgetAndTheRing) {
   cache_service::MemoryPages pages;
   const auto items = Suite();
   const auto arms = Arms(
-      "random,recency,random-prompt,recency-prompt,snapkv,h2o,tova,rpc,entropy-only,shift-only,"
+      "random,recency,random-prompt,recency-prompt,snapkv,h2o,tova,rpc,rkv,expected-attention,"
+      "entropy-only,shift-only,"
       "infokv,"
       "pinboard");
   const auto results = Evaluate(1, items, arms, &pages);

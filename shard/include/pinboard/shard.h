@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pinboard/kv_layout.h"
+#include "pinboard/rotary.h"
 #include "pinboard/status.h"
 
 namespace pinboard {
@@ -28,6 +29,7 @@ struct ShardModel {
   /// them.
   int kv_replicas = 1;
   float attention_scale = 1.0F;
+  RotaryShape rotary;  // of queries and keys; policy expected-attention needs it
   int hidden_dim = 0;
   int vocab_begin = 0;  // this rank's vocabulary shard
   int vocab_local = 0;
