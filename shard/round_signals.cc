@@ -10,6 +10,7 @@
 #include "kernels/attention_score/attention_score.h"
 #include "kernels/expected_attention/expected_attention.h"
 #include "kernels/key_redundancy/key_redundancy.h"
+#include "shard/head_round.h"
 
 namespace pinboard {
 namespace {
@@ -29,6 +30,7 @@ absl::Status Attention(const ShardContext& context, const SignalRequest& request
   const ShardModel& model = context.options.model;
   const LayerState& layer = state.layers[l];
   if (state.policy.queries == AttentionQueries::kNone) return absl::OkStatus();
+  if (state.policy.per_head) return HeadAttention(context, request, l, &signals->attention);
   const int window = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                     : state.policy.window;
   signals->attention.resize(state.rows);
@@ -54,10 +56,9 @@ absl::Status Redundancy(const ShardContext& context, const SignalRequest& reques
   signals->redundancy.assign(request.state->rows, 0);
   if (context.kv_replica() != 0) return absl::OkStatus();
   const ShardModel& model = context.options.model;
-  return kernels::KeyRedundancy(
-      {model.cache[l], model.kv, model.block_size, request.block_table, signals->order,
-       model.kv.kv_heads * context.tp() / model.kv_replicas},
-      absl::MakeSpan(signals->redundancy));
+  return kernels::KeyRedundancy({model.cache[l], model.kv, model.block_size, request.block_table,
+                                 signals->order, context.total_kv_heads()},
+                                absl::MakeSpan(signals->redundancy));
 }
 
 /// H of the pending tokens, aligned as the policy asks.

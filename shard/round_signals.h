@@ -14,9 +14,10 @@ namespace pinboard {
 
 /// One layer's merged signals.
 struct LayerSignals {
-  std::vector<std::int32_t> order;       // [rows]: the physical rows by ascending position
-  std::vector<std::int32_t> attention;   // [rows], in that order; empty where the policy takes none
-  std::vector<std::int32_t> redundancy;  // likewise
+  std::vector<std::int32_t> order;        // [rows]: the physical rows by ascending position
+  std::vector<std::int32_t> attention;    // [rows], in that order; [total_kv_heads, rows] where
+                                          // heads keep rows apart; empty where none is taken
+  std::vector<std::int32_t> redundancy;   // likewise
   std::vector<std::int32_t> information;  // [new tokens]: positions merged_length ... length - 1
 };
 

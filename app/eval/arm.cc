@@ -129,6 +129,7 @@ absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& def
     arm.options.band = 0.0;
     arm.options.recall_pages = 0;
   }
+  PB_RETURN_IF_ERROR(scheduler::CheckPages(spec, arm.options.band, arm.options.recall_pages));
   return arm;
 }
 

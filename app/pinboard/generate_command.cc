@@ -83,7 +83,7 @@ FlagTable MakeTable(GenerateFlags* flags) {
             &flags->seed);
   table.Section("Cache");
   table.Text("policy", "P",
-             "full, random, recency, random-prompt, recency-prompt, snapkv, h2o, "
+             "full, random, recency, random-prompt, recency-prompt, snapkv, snapkv-heads, h2o, "
              "tova, rpc, rkv, expected-attention, entropy-only, shift-only, infokv or pinboard.",
              &flags->method.policy);
   table.Real("budget", "SHARE", "Rows kept, as a share of the length, in (0, 1].",

@@ -17,6 +17,9 @@ PolicySpec Recency(const MethodOptions& method);
 PolicySpec RecencyPrompt(const MethodOptions& method);
 /// Attention of the last window of queries, pooled over 5 rows, mean over all heads.
 PolicySpec SnapKv(const MethodOptions& method);
+/// The same for each KV head by itself, which keeps rows of its own (arXiv:2404.14469): for
+/// comparison, since no block table and no page can be shared beyond the head.
+PolicySpec SnapKvHeads(const MethodOptions& method);
 /// Attention summed over every query so far.
 PolicySpec H2o(const MethodOptions& method);
 /// Attention of the last query alone, mean over all heads (arXiv:2401.06104).

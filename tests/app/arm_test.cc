@@ -80,6 +80,14 @@ TEST(Arms, WithoutAServiceThereIsNeitherBandNorRecall) {
   EXPECT_EQ(arms[0].options.recall_pages, 0);
 }
 
+TEST(Arms, APolicyWithoutPagesIsNamedWhereItIsToRecall) {
+  EXPECT_THAT(Refusal("snapkv-heads", "0.1"),
+              StartsWith("--policy snapkv-heads: snapkv-heads keeps other rows in each KV head"));
+  EXPECT_THAT(Refusal("snapkv-heads:band=0", "0.1"), HasSubstr("band and recall-pages to 0"));
+  EXPECT_THAT(Parse("snapkv-heads:band=0:recall-pages=0", "0.1"), SizeIs(1));
+  EXPECT_THAT(Parse("snapkv-heads", "0.1", /*has_service=*/false), SizeIs(1));
+}
+
 TEST(Arms, OnlyH2oLooksAtAllQueries) {
   const auto arms = Parse("snapkv,h2o", "0.1");
   EXPECT_FALSE(arms[0].looks_at_all_queries);

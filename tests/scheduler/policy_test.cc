@@ -22,8 +22,8 @@ PolicySpec Make(const char* name, const MethodOptions& method = {}) {
 TEST(Policy, EveryKnownNameMakesAPolicyOfThatName) {
   EXPECT_THAT(PolicyNames(),
               ElementsAre("full", "random", "recency", "random-prompt", "recency-prompt", "snapkv",
-                          "h2o", "tova", "rpc", "rkv", "expected-attention", "entropy-only",
-                          "shift-only", "infokv", "pinboard"));
+                          "snapkv-heads", "h2o", "tova", "rpc", "rkv", "expected-attention",
+                          "entropy-only", "shift-only", "infokv", "pinboard"));
   for (const auto& name : PolicyNames()) EXPECT_EQ(Make(name.c_str()).name, name);
 }
 
@@ -49,6 +49,17 @@ TEST(Policy, SnapKvPoolsFiveOverTheWindowAndTakesNoInformation) {
   EXPECT_EQ(spec.pool, 5);
   EXPECT_EQ(spec.keep, ScoreRule::kAttention);
   EXPECT_EQ(spec.band, ScoreRule::kAttention);
+}
+
+TEST(Policy, SnapKvHeadsIsSnapKvForEachHeadAndHasNoPages) {
+  const PolicySpec spec = Make("snapkv-heads");
+  EXPECT_TRUE(spec.per_head);
+  EXPECT_EQ(spec.window, Make("snapkv").window);
+  EXPECT_EQ(spec.pool, Make("snapkv").pool);
+  EXPECT_TRUE(CheckPages(spec, 0.0, 0).ok());
+  EXPECT_TRUE(CheckPages(Make("snapkv"), 0.4, 16).ok());
+  EXPECT_THAT(std::string(CheckPages(spec, 0.4, 0).message()), HasSubstr("snapkv-heads keeps"));
+  EXPECT_EQ(CheckPages(spec, 0.0, 16).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(Policy, H2oLooksAtAllQueriesUnpooled) {

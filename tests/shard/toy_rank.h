@@ -196,6 +196,19 @@ class ToyRank {
     return "";
   }
 
+  /// The position whose key one of this rank's KV heads holds in a row; -1: none.
+  int HeadPosition(std::uint64_t sequence, int l, int head, int row) {
+    const std::size_t bytes = shape_.kv.KeyBytes() / shape_.kv.kv_heads;
+    for (int position = 0; position < shard_->Length(sequence); ++position) {
+      const auto expected = RowBytes(l, position);
+      if (std::memcmp(KeyAt(sequence, l, row) + head * bytes, expected.data() + head * bytes,
+                      bytes) == 0) {
+        return position;
+      }
+    }
+    return -1;
+  }
+
  private:
   void Reserve(std::uint64_t sequence, int rows) {
     auto& table = tables_[sequence];

@@ -148,7 +148,8 @@ class Shard {
   /// Physical rows (slots) and positions so far.
   virtual int Rows(std::uint64_t sequence) const = 0;
   virtual int Length(std::uint64_t sequence) const = 0;
-  /// Position of the token in each physical row of a layer; ring rows included.
+  /// Position of the token in each physical row of a layer; ring rows included. Under snapkv-heads,
+  /// whose KV heads keep rows of their own, in the model's first KV head.
   virtual std::vector<std::int32_t> RowPositions(std::uint64_t sequence, int layer) const = 0;
 
   /// Makes agreed ring replacements visible and opens the step. Sequences are distinct; order is
