@@ -14,6 +14,7 @@
 #include "engine/kv_cache.h"
 #include "engine/logits_pass.h"
 #include "engine/rank_plan.h"
+#include "engine/rope.h"
 #include "engine/sequence_table.h"
 #include "transport/collective/local/local_communicator.h"
 
@@ -31,6 +32,13 @@ absl::Status CheckAtRest(std::uint64_t sequence, const SequenceState& state) {
         absl::StrCat("sequence ", sequence, " is swapped out: swap it in first"));
   }
   return absl::OkStatus();
+}
+
+RotaryShape MakeRotaryShape(const ModelConfig& config) {
+  if (!config.is_mla()) return {.frequencies = RopeFrequencies(config.rope, config.head_dim)};
+  return {.first_dim = config.mla.kv_lora_rank,
+          .interleaved = config.mla.rope_interleave,
+          .frequencies = RopeFrequencies(config.rope, config.mla.qk_rope_head_dim)};
 }
 
 }  // namespace
@@ -109,6 +117,7 @@ ShardModel Engine::MakeShardModel() const {
   model.kv = parts_->cache->shape();
   model.kv_replicas = parts_->plan.kv_replicas;
   model.attention_scale = parts_->config.attention_scale();
+  model.rotary = MakeRotaryShape(parts_->config);
   model.hidden_dim = parts_->config.hidden_size;
   model.vocab_begin = parts_->plan.vocab_begin;
   model.vocab_local = parts_->plan.vocab_local;

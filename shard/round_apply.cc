@@ -11,6 +11,7 @@
 #include "kernels/compact/compact.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "shard/census.h"
+#include "shard/head_round.h"
 
 namespace pinboard {
 namespace {
@@ -42,6 +43,7 @@ class Applier {
     state_.entropy_after.erase(state_.entropy_after.begin(),
                                state_.entropy_after.begin() + pending);
     state_.merged_length = plan_.length;
+    state_.heads_apart |= state_.policy.per_head;
     state_.ring_rows = ring_rows_;
     state_.rows = static_cast<int>(state_.layers.front().positions.size());
     outcome->applied = true;
@@ -88,14 +90,11 @@ class Applier {
 
   /// Compacts the cache and the row tables alike.
   absl::Status Move(int l, absl::Span<const std::int32_t> moved) {
-    const ShardModel& model = context_.options.model;
     LayerState& layer = state_.layers[l];
-    std::vector<std::uint64_t> before;
-    if (context_.options.census) before = HashRows(model, l, block_table_, moved);
-    PB_RETURN_IF_ERROR(kernels::Compact({model.cache[l], model.kv, model.block_size, block_table_,
-                                         moved, ring_rows_, state_.ring_rows}));
-    if (context_.options.census) PB_RETURN_IF_ERROR(CheckMoved(l, before));
-
+    const auto& head_rows = plan_.layers[l].head_rows;
+    PB_RETURN_IF_ERROR(head_rows.empty() ? MoveRows(l, moved)
+                                         : CompactHeads(context_, l, block_table_, head_rows,
+                                                        plan_.rows, state_.rows));
     std::vector<std::int32_t> positions(ring_rows_);
     std::vector<std::int32_t> information(ring_rows_);
     std::copy_n(layer.positions.begin(), state_.ring_rows, positions.begin());
@@ -108,6 +107,15 @@ class Applier {
     layer.positions = std::move(positions);
     layer.information = std::move(information);
     return absl::OkStatus();
+  }
+
+  absl::Status MoveRows(int l, absl::Span<const std::int32_t> moved) const {
+    const ShardModel& model = context_.options.model;
+    std::vector<std::uint64_t> before;
+    if (context_.options.census) before = HashRows(model, l, block_table_, moved);
+    PB_RETURN_IF_ERROR(kernels::Compact({model.cache[l], model.kv, model.block_size, block_table_,
+                                         moved, ring_rows_, state_.ring_rows}));
+    return context_.options.census ? CheckMoved(l, before) : absl::OkStatus();
   }
 
   absl::Status CheckMoved(int l, absl::Span<const std::uint64_t> before) const {

@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "kernels/select/select.h"
+#include "shard/head_round.h"
 #include "shard/round_signals.h"
 
 namespace pinboard {
@@ -141,9 +142,17 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
             plan->information.end() - static_cast<std::ptrdiff_t>(signals.information.size()));
 
   const OrderedRows rows(state, layer, signals.order, plan->information);
+  if (state.policy.per_head) {
+    PB_ASSIGN_OR_RETURN(plan->head_rows,
+                        SelectHeadRows(signals.attention, rows.is_protected, counts.keep_rows));
+    plan->kept_rows = plan->head_rows.front();
+    plan->dropped = state.rows - counts.keep_rows;
+    return absl::OkStatus();
+  }
   kernels::FuseArgs fuse{
-      state.policy.keep, state.policy.method.alpha, state.policy.method.seed, l,
-      signals.attention, rows.information,          rows.positions,           plan->totals};
+      state.policy.keep, state.policy.alpha, state.policy.method.seed, l,
+      signals.attention, rows.information,   rows.positions,           plan->totals,
+      signals.redundancy};
   std::vector<std::int64_t> keep_score(signals.order.size());
   std::vector<std::int64_t> band_score(signals.order.size());
   PB_RETURN_IF_ERROR(kernels::Fuse(fuse, absl::MakeSpan(keep_score)));
@@ -192,6 +201,7 @@ std::uint64_t HashPlan(const RoundInProgress& round) {
                   sequence.counts.keep_rows, sequence.counts.ring_pages});
     for (const LayerPlan& layer : sequence.layers) {
       words.insert(words.end(), layer.kept_rows.begin(), layer.kept_rows.end());
+      for (const auto& rows : layer.head_rows) words.insert(words.end(), rows.begin(), rows.end());
       words.insert(words.end(), layer.information.begin(), layer.information.end());
       for (const auto& page : layer.band.publish) {
         for (const auto& row : page.rows) words.push_back(row.row);

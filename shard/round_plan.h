@@ -18,7 +18,10 @@ namespace pinboard {
 
 /// What the round will do to one layer of one sequence.
 struct LayerPlan {
-  std::vector<std::int32_t> kept_rows;    // physical, by ascending position; the ring's too
+  std::vector<std::int32_t> kept_rows;  // physical, by ascending position; the ring's too
+  /// [total_kv_heads][keep] where KV heads keep rows apart (head_round.h); kept_rows are the
+  /// first's.
+  std::vector<std::vector<std::int32_t>> head_rows;
   std::vector<std::int32_t> information;  // [rows], merged E of every physical row
   kernels::InformationTotals totals;
   scheduler::BandPlan band;

@@ -8,6 +8,9 @@
 
 #include "base/status_macros.h"
 #include "kernels/attention_score/attention_score.h"
+#include "kernels/expected_attention/expected_attention.h"
+#include "kernels/key_redundancy/key_redundancy.h"
+#include "shard/head_round.h"
 
 namespace pinboard {
 namespace {
@@ -27,15 +30,35 @@ absl::Status Attention(const ShardContext& context, const SignalRequest& request
   const ShardModel& model = context.options.model;
   const LayerState& layer = state.layers[l];
   if (state.policy.queries == AttentionQueries::kNone) return absl::OkStatus();
+  if (state.policy.per_head) return HeadAttention(context, request, l, &signals->attention);
   const int window = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                     : state.policy.window;
   signals->attention.resize(state.rows);
+  if (state.policy.queries == AttentionQueries::kExpected) {
+    return kernels::ExpectedAttention(
+        {model.cache[l], model.kv, model.block_size, request.block_table, signals->order,
+         layer.queries.Last(window), layer.queries.LastPositions(window), model.query_heads,
+         model.total_query_heads, model.attention_scale, model.rotary, state.length},
+        absl::MakeSpan(signals->attention));
+  }
   return kernels::AttentionScore(
       {model.cache[l], model.kv, model.block_size, request.block_table, layer.positions,
        state.ring_rows, signals->order, layer.queries.Last(window),
        layer.queries.LastPositions(window), model.query_heads, model.total_query_heads,
        model.attention_scale, state.policy.pool},
       absl::MakeSpan(signals->attention));
+}
+
+/// Of the ranks that hold the same keys the first one contributes.
+absl::Status Redundancy(const ShardContext& context, const SignalRequest& request, int l,
+                        LayerSignals* signals) {
+  if (request.state->policy.keep != ScoreRule::kDistinct) return absl::OkStatus();
+  signals->redundancy.assign(request.state->rows, 0);
+  if (context.kv_replica() != 0) return absl::OkStatus();
+  const ShardModel& model = context.options.model;
+  return kernels::KeyRedundancy({model.cache[l], model.kv, model.block_size, request.block_table,
+                                 signals->order, context.total_kv_heads()},
+                                absl::MakeSpan(signals->redundancy));
 }
 
 /// H of the pending tokens, aligned as the policy asks.
@@ -81,10 +104,12 @@ absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest>
       LayerSignals& signals = (*merged)[i][l];
       signals.order = RowsByPosition(requests[i].state->layers[l].positions);
       own.Update(Attention(context, requests[i], static_cast<int>(l), &signals));
+      own.Update(Redundancy(context, requests[i], static_cast<int>(l), &signals));
       own.Update(
           Information(context, *requests[i].state, static_cast<int>(l), &signals.information));
-      buffer.insert(buffer.end(), signals.attention.begin(), signals.attention.end());
-      buffer.insert(buffer.end(), signals.information.begin(), signals.information.end());
+      for (const auto* part : {&signals.attention, &signals.redundancy, &signals.information}) {
+        buffer.insert(buffer.end(), part->begin(), part->end());
+      }
     }
   }
   if (context.tp() == 1) return own;
@@ -92,7 +117,7 @@ absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest>
   auto from = buffer.begin();
   for (auto& layers : *merged) {
     for (LayerSignals& signals : layers) {
-      for (auto* part : {&signals.attention, &signals.information}) {
+      for (auto* part : {&signals.attention, &signals.redundancy, &signals.information}) {
         std::copy(from, from + static_cast<std::ptrdiff_t>(part->size()), part->begin());
         from += static_cast<std::ptrdiff_t>(part->size());
       }

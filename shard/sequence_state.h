@@ -62,7 +62,8 @@ struct SequenceState {
   std::uint32_t generation =
       0;  // of the pages it makes: no other sequence had it, the id before too
   bool has_published = false;
-  bool in_round = false;  // between BeginRound and CommitRound: the ring stands still
+  bool heads_apart = false;  // its KV heads hold other tokens in the same row: head_round.h
+  bool in_round = false;     // between BeginRound and CommitRound: the ring stands still
   std::vector<LayerState> layers;
 
   bool recalls() const { return ring_rows > 0; }

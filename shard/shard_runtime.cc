@@ -80,11 +80,20 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
                   .of_generated = options.budget_of_generated,
                   .cap = options.cap};
   PB_RETURN_IF_ERROR(scheduler::Validate(state.budget));
+  if (state.budget.offload) {
+    PB_RETURN_IF_ERROR(
+        scheduler::CheckPages(state.policy, state.budget.band, state.budget.recall_pages));
+  }
   state.trigger = {options.round_every, options.round_watermark};
   PB_RETURN_IF_ERROR(scheduler::Validate(state.trigger));
   if (state.policy.queries == AttentionQueries::kAll && !context_.options.observe_all_queries) {
     return absl::FailedPreconditionError(
         absl::StrCat("policy ", options.policy, " looks at all queries: set observe_all_queries"));
+  }
+  if (state.policy.queries == AttentionQueries::kExpected &&
+      context_.options.model.rotary.frequencies.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "policy ", options.policy, " turns queries ahead: the shard's model must name its rotary"));
   }
   state.prompt_tokens = options.prompt_tokens;
   state.observe = options.observe;
@@ -121,6 +130,13 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
   auto fresh = NewState(options);
   if (!fresh.ok()) return ToPublicStatus(fresh.status());
   SequenceState state = parent->second;
+  const scheduler::PolicySpec& policy = fresh->policy;
+  const bool apart = state.heads_apart && !policy.per_head && !policy.keeps_all();
+  if (apart || (policy.per_head && state.recalls())) {
+    return {StatusCode::kFailedPrecondition,
+            absl::StrCat("policy ", policy.name, " cannot go on from sequence ", from,
+                         ", as its rounds left it: fork it before the first one")};
+  }
   state.policy = fresh->policy;
   state.budget = fresh->budget;
   state.trigger = fresh->trigger;

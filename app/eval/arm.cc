@@ -39,33 +39,37 @@ struct ArmOption {
   const char* name;
   bool in_label;   // false: the results have a field for it
   bool of_policy;  // only policies that say so read it
+  bool is_budget;  // an arm has one of them, or the run's
   absl::Status (*set)(const std::string& value, SequenceOptions* options);
 };
 
 using Options = SequenceOptions;
 using Text = const std::string&;
 constexpr std::array kOptions = {
-    ArmOption{"fusion", true, true, [](Text v, Options* o) { return SetFusion(v, &o->fusion); }},
-    ArmOption{"alpha", true, true, [](Text v, Options* o) { return SetReal(v, &o->alpha); }},
-    ArmOption{"tau", true, true, [](Text v, Options* o) { return SetReal(v, &o->tau); }},
-    ArmOption{"near-share", true, true,
+    ArmOption{"fusion", true, true, false,
+              [](Text v, Options* o) { return SetFusion(v, &o->fusion); }},
+    ArmOption{"alpha", true, true, false, [](Text v, Options* o) { return SetReal(v, &o->alpha); }},
+    ArmOption{"tau", true, true, false, [](Text v, Options* o) { return SetReal(v, &o->tau); }},
+    ArmOption{"near-share", true, true, false,
               [](Text v, Options* o) { return SetReal(v, &o->near_share); }},
-    ArmOption{"window", true, false, [](Text v, Options* o) { return SetInt(v, &o->window); }},
-    ArmOption{"seed", true, true, [](Text v, Options* o) { return SetInt(v, &o->seed); }},
-    ArmOption{"ratio", true, false,
+    ArmOption{"window", true, false, false,
+              [](Text v, Options* o) { return SetInt(v, &o->window); }},
+    ArmOption{"seed", true, true, false, [](Text v, Options* o) { return SetInt(v, &o->seed); }},
+    ArmOption{"ratio", true, false, true,
               [](Text v, Options* o) {
                 o->budget_of_generated = true;
                 return SetReal(v, &o->budget);
               }},
-    ArmOption{"cap", true, false, [](Text v, Options* o) { return SetInt(v, &o->cap); }},
-    ArmOption{"budget", false, false, [](Text v, Options* o) { return SetReal(v, &o->budget); }},
-    ArmOption{"band", false, false, [](Text v, Options* o) { return SetReal(v, &o->band); }},
-    ArmOption{"recall-pages", false, false,
+    ArmOption{"cap", true, false, true, [](Text v, Options* o) { return SetInt(v, &o->cap); }},
+    ArmOption{"budget", false, false, true,
+              [](Text v, Options* o) { return SetReal(v, &o->budget); }},
+    ArmOption{"band", false, false, false, [](Text v, Options* o) { return SetReal(v, &o->band); }},
+    ArmOption{"recall-pages", false, false, false,
               [](Text v, Options* o) { return SetInt(v, &o->recall_pages); }},
 };
 
 absl::Status ApplyOption(const std::string& text, const std::vector<std::string>& reads, Arm* arm,
-                         bool* own_budget) {
+                         std::string* own_budget) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
   std::vector<std::string> known;
   for (const ArmOption& option : kOptions) {
@@ -74,9 +78,15 @@ absl::Status ApplyOption(const std::string& text, const std::vector<std::string>
     }
     known.emplace_back(option.name);
     if (parts.first != option.name) continue;
+    if (option.is_budget) {
+      if (!own_budget->empty()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(*own_budget, " and ", parts.first, ": an arm has one of them"));
+      }
+      *own_budget = parts.first;
+    }
     PB_RETURN_IF_ERROR(option.set(parts.second, &arm->options));
     if (option.in_label) absl::StrAppend(&arm->policy, ":", text);
-    *own_budget |= parts.first == "budget" || parts.first == "ratio" || parts.first == "cap";
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat("'", parts.first, "' is no option of ",
@@ -95,7 +105,7 @@ absl::StatusOr<scheduler::PolicySpec> MakeSpec(const SequenceOptions& options) {
 }
 
 absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& defaults,
-                             bool has_service, bool* own_budget) {
+                             bool has_service, std::string* own_budget) {
   const std::vector<std::string> pieces = absl::StrSplit(text, ':');
   Arm arm;
   arm.options = defaults;
@@ -119,6 +129,7 @@ absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& def
     arm.options.band = 0.0;
     arm.options.recall_pages = 0;
   }
+  PB_RETURN_IF_ERROR(scheduler::CheckPages(spec, arm.options.band, arm.options.recall_pages));
   return arm;
 }
 
@@ -138,7 +149,7 @@ absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const st
   std::vector<Arm> arms;
   const std::vector<std::string> texts = absl::StrSplit(policies, ',');
   for (const std::string& text : texts) {
-    bool own_budget = false;
+    std::string own_budget;
     auto parsed = ParseArm(text, defaults, has_service, &own_budget);
     if (!parsed.ok()) {
       return absl::InvalidArgumentError(
@@ -151,7 +162,7 @@ absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const st
       continue;
     }
     const std::vector<double> own = {parsed->options.budget};
-    for (const double share : own_budget ? own : shares) {
+    for (const double share : own_budget.empty() ? shares : own) {
       Arm arm = *parsed;
       arm.options.budget = share;
       arm.budgets = {share};

@@ -30,6 +30,9 @@ absl::Status CheckArgs(const FuseArgs& args, std::size_t rows) {
   if (NeedsInformation(args.rule)) {
     PB_RETURN_IF_ERROR(CheckSignal("information", args.information.size(), rows));
   }
+  if (args.rule == ScoreRule::kDistinct) {
+    PB_RETURN_IF_ERROR(CheckSignal("redundancy", args.redundancy.size(), rows));
+  }
   if (NeedsPositions(args.rule)) {
     PB_RETURN_IF_ERROR(CheckSignal("positions", args.positions.size(), rows));
   }
@@ -63,6 +66,16 @@ void FuseMaxNormalised(const FuseArgs& args, absl::Span<std::int64_t> score) {
     return ToFixed64(MaxNormalisedScore(args.alpha, args.attention[r], max_attention,
                                         args.information[r], args.totals.max),
                      kScoreFractionBits);
+  });
+}
+
+void FuseDistinct(const FuseArgs& args, absl::Span<std::int64_t> score) {
+  constexpr std::size_t kReach = kPeakRows / 2;
+  ForEachRow(score, [&](std::size_t r) {
+    const auto begin = args.attention.begin();
+    const std::int32_t peak = *std::max_element(begin + (r - std::min(r, kReach)),
+                                                begin + std::min(r + kReach + 1, score.size()));
+    return ToFixed64(DistinctScore(args.alpha, peak, args.redundancy[r]), kScoreFractionBits);
   });
 }
 
@@ -115,6 +128,9 @@ absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score) {
       break;
     case ScoreRule::kMaxNormalised:
       FuseMaxNormalised(args, score);
+      break;
+    case ScoreRule::kDistinct:
+      FuseDistinct(args, score);
       break;
     case ScoreRule::kRandom:
       ForEachRow(score, [&, key = RandomKey(args.seed, args.layer)](std::size_t r) {

@@ -80,6 +80,14 @@ TEST(Arms, WithoutAServiceThereIsNeitherBandNorRecall) {
   EXPECT_EQ(arms[0].options.recall_pages, 0);
 }
 
+TEST(Arms, APolicyWithoutPagesIsNamedWhereItIsToRecall) {
+  EXPECT_THAT(Refusal("snapkv-heads", "0.1"),
+              StartsWith("--policy snapkv-heads: snapkv-heads keeps other rows in each KV head"));
+  EXPECT_THAT(Refusal("snapkv-heads:band=0", "0.1"), HasSubstr("band and recall-pages to 0"));
+  EXPECT_THAT(Parse("snapkv-heads:band=0:recall-pages=0", "0.1"), SizeIs(1));
+  EXPECT_THAT(Parse("snapkv-heads", "0.1", /*has_service=*/false), SizeIs(1));
+}
+
 TEST(Arms, OnlyH2oLooksAtAllQueries) {
   const auto arms = Parse("snapkv,h2o", "0.1");
   EXPECT_FALSE(arms[0].looks_at_all_queries);
@@ -103,6 +111,10 @@ TEST(Arms, MistakesAreNamed) {
               HasSubstr("'1.5' is not a whole number"));
   EXPECT_THAT(Refusal("pinboard:recall-pages=2000", "0.1"), HasSubstr("[0, 1024]"));
   EXPECT_THAT(Refusal("snapkv:budget=0", "0.1"), HasSubstr("budget is 0"));
+  EXPECT_THAT(Refusal("snapkv:budget=0.1:cap=100", "0.1"),
+              HasSubstr("budget and cap: an arm has one of them"));
+  EXPECT_THAT(Refusal("rpc:cap=100:ratio=0.25", "0.1"), HasSubstr("cap and ratio: an arm has"));
+  EXPECT_THAT(Refusal("rpc:ratio=0.5:ratio=0.25", "0.1"), HasSubstr("ratio and ratio"));
   EXPECT_THAT(Refusal("snapkv", "0.1,1.5"), StartsWith("--budget: budget is 1.5"));
   EXPECT_THAT(Refusal("snapkv", "0"), HasSubstr("(0, 1]"));
   EXPECT_THAT(Refusal("snapkv", "a"), HasSubstr("'a' is not a number"));

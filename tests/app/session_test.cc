@@ -164,7 +164,8 @@ TEST_P(Sessions, EveryPolicyKeepsItsBudgetAndTheRing) {
   cache_service::MemoryPages pages;
   const auto items = Suite();
   const auto arms = Arms(
-      "random,recency,random-prompt,recency-prompt,snapkv,h2o,tova,rpc,entropy-only,shift-only,"
+      "random,recency,random-prompt,recency-prompt,snapkv,h2o,tova,rpc,rkv,expected-attention,"
+      "entropy-only,shift-only,"
       "infokv,"
       "pinboard");
   const auto results = Evaluate(1, items, arms, &pages);
@@ -184,6 +185,22 @@ TEST_P(Sessions, EveryPolicyKeepsItsBudgetAndTheRing) {
     EXPECT_GT(results[a].kl_sum, 0.0);
   }
   EXPECT_EQ(pages.pages(), 0) << "an arm left pages behind";
+}
+
+TEST_P(Sessions, HeadsThatKeepRowsOfTheirOwnKeepTheSameBudgetWithoutPages) {
+  cache_service::MemoryPages pages;
+  const auto arms = Arms("snapkv-heads:band=0:recall-pages=0");
+  const auto one = Evaluate(1, Suite(), arms, &pages);
+  EXPECT_EQ(one[0].kept, (100 + 101) * kLayers);
+  EXPECT_EQ(one[0].kept + one[0].dropped, (500 + 507) * kLayers);
+  EXPECT_EQ(one[0].pages_offloaded, 0);
+  EXPECT_GT(one[0].kl_sum, 0.0);
+  for (const int tp : {2, 4}) {
+    const auto many = Evaluate(tp, Suite(), arms, &pages);
+    EXPECT_EQ(many[0].kept, one[0].kept);
+    EXPECT_EQ(many[0].keepset_mismatches, 0);
+    EXPECT_NEAR(many[0].kl_sum, one[0].kl_sum, 1e-3);
+  }
 }
 
 TEST_P(Sessions, ResidentBytesAreWithinOneBlockPerLayerOfBudgetAndRing) {

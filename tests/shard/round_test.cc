@@ -86,7 +86,8 @@ TEST_P(RoundOverPolicies, SelectsTheSameRowsForEveryGroupSize) {
 
 INSTANTIATE_TEST_SUITE_P(All, RoundOverPolicies,
                          ::testing::Values("random", "recency", "snapkv", "h2o", "tova", "rpc",
-                                           "entropy-only", "shift-only", "infokv", "pinboard"));
+                                           "rkv", "expected-attention", "entropy-only",
+                                           "shift-only", "infokv", "pinboard"));
 
 /// Of the toy's positions, the `count` of highest `score` besides the sinks and the recent ones.
 std::set<std::int32_t> Highest(const std::function<double(int)>& score, int count) {

@@ -60,6 +60,7 @@ class ToyRank {
     const int kv_heads = model.mla ? 1 : std::max(1, model.kv_heads / tp_);
     m.kv = {kv_heads, model.key_dim, model.value_dim, model.mla, DType::kBF16};
     m.attention_scale = 2.0F;
+    m.rotary = {.first_dim = model.key_dim / 2, .frequencies = {1.0, 0.3, 0.1, 0.03}};
     m.hidden_dim = model.hidden;
     m.vocab_local = model.vocab / tp_;
     m.vocab_begin = rank_ * m.vocab_local;
@@ -204,6 +205,19 @@ class ToyRank {
       }
     }
     return "";
+  }
+
+  /// The position whose key one of this rank's KV heads holds in a row; -1: none.
+  int HeadPosition(std::uint64_t sequence, int l, int head, int row) {
+    const std::size_t bytes = shape_.kv.KeyBytes() / shape_.kv.kv_heads;
+    for (int position = 0; position < shard_->Length(sequence); ++position) {
+      const auto expected = RowBytes(l, position);
+      if (std::memcmp(KeyAt(sequence, l, row) + head * bytes, expected.data() + head * bytes,
+                      bytes) == 0) {
+        return position;
+      }
+    }
+    return -1;
   }
 
  private:

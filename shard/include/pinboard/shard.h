@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pinboard/kv_layout.h"
+#include "pinboard/rotary.h"
 #include "pinboard/status.h"
 
 namespace pinboard {
@@ -28,6 +29,7 @@ struct ShardModel {
   /// them.
   int kv_replicas = 1;
   float attention_scale = 1.0F;
+  RotaryShape rotary;  // of queries and keys; policy expected-attention needs it
   int hidden_dim = 0;
   int vocab_begin = 0;  // this rank's vocabulary shard
   int vocab_local = 0;
@@ -173,7 +175,8 @@ class Shard {
   /// Physical rows (slots) and positions so far.
   virtual int Rows(std::uint64_t sequence) const = 0;
   virtual int Length(std::uint64_t sequence) const = 0;
-  /// Position of the token in each physical row of a layer; ring rows included.
+  /// Position of the token in each physical row of a layer; ring rows included. Under snapkv-heads,
+  /// whose KV heads keep rows of their own, in the model's first KV head.
   virtual std::vector<std::int32_t> RowPositions(std::uint64_t sequence, int layer) const = 0;
 
   /// Makes agreed ring replacements visible and opens the step. Sequences are distinct; order is
