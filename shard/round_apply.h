@@ -5,7 +5,6 @@
 #pragma once
 
 #include "absl/status/status.h"
-#include "absl/types/span.h"
 #include "pinboard/shard.h"
 #include "shard/context.h"
 #include "shard/round_plan.h"
@@ -14,7 +13,7 @@ namespace pinboard {
 
 /// Applies `plan` to its sequence, whose rows since the snapshot move along untouched. The cache
 /// and the sequence's state change; new pages go to the store in one message.
-absl::Status ApplyRound(ShardContext& context, SequencePlan& plan,
-                        absl::Span<const std::int32_t> block_table, RoundOutcome* outcome);
+absl::Status ApplyRound(ShardContext& context, SequencePlan& plan, const BlockTables& tables,
+                        RoundOutcome* outcome);
 
 }  // namespace pinboard

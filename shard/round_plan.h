@@ -18,6 +18,8 @@ namespace pinboard {
 
 /// What the round will do to one layer of one sequence.
 struct LayerPlan {
+  scheduler::RoundPlan counts;
+  int rows = 0;                           // physical, as of the snapshot
   std::vector<std::int32_t> kept_rows;    // physical, by ascending position; the ring's too
   std::vector<std::int32_t> information;  // [rows], merged E of every physical row
   kernels::InformationTotals totals;
@@ -29,11 +31,9 @@ struct LayerPlan {
   std::int64_t dropped = 0;
 };
 
-/// One sequence, as of the snapshot [rows, length).
+/// One sequence, as of the snapshot: `length` positions.
 struct SequencePlan {
   std::uint64_t sequence = 0;
-  scheduler::RoundPlan counts;
-  int rows = 0;
   int length = 0;
   std::vector<LayerPlan> layers;                 // empty where nothing is compressed
   std::vector<cache_service::PageLease> leases;  // for the new pages this rank offloads

@@ -8,6 +8,7 @@
 
 #include "base/status_macros.h"
 #include "kernels/attention_score/attention_score.h"
+#include "shard/block_tables.h"
 
 namespace pinboard {
 namespace {
@@ -29,10 +30,10 @@ absl::Status Attention(const ShardContext& context, const SignalRequest& request
   if (state.policy.queries == AttentionQueries::kNone) return absl::OkStatus();
   const int window = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                     : state.policy.window;
-  signals->attention.resize(state.rows);
+  signals->attention.resize(layer.rows());
   return kernels::AttentionScore(
-      {model.cache[l], model.kv, model.block_size, request.block_table, layer.positions,
-       state.ring_rows, signals->order, layer.queries.Last(window),
+      {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
+       layer.positions, layer.ring_rows(), signals->order, layer.queries.Last(window),
        layer.queries.LastPositions(window), model.query_heads, model.total_query_heads,
        model.attention_scale, state.policy.pool},
       absl::MakeSpan(signals->attention));

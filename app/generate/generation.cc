@@ -41,7 +41,7 @@ class Generator {
   absl::Status Finish(Generation* generation) {
     const engine::Engine& engine = session_.engine();
     generation->length = engine.Length(sequence_);
-    generation->rows = engine.Rows(sequence_);
+    generation->rows = static_cast<int>(engine.TotalRows(sequence_) / engine.config().layers);
     generation->kv_bytes = engine.ResidentKvBytes(sequence_);
     generation->rounds = rounds_;
     return session_.engine().Remove(sequence_);

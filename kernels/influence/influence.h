@@ -20,6 +20,7 @@ absl::Status Information(absl::Span<const float> shift, absl::Span<const float> 
 struct InformationTotals {
   double exp_sum = 0.0;  // sum of exp(E), the softmax's denominator; E < 64, so it cannot overflow
   std::int32_t max = 0;
+  std::int64_t sum = 0;  // of E
 
   void Add(absl::Span<const std::int32_t> information);
 };

@@ -17,6 +17,8 @@ PolicySpec Recency(const MethodOptions& method);
 PolicySpec RecencyPrompt(const MethodOptions& method);
 /// Attention of the last window of queries, pooled over 5 rows, mean over all heads.
 PolicySpec SnapKv(const MethodOptions& method);
+/// The same scores under a pyramid of layer budgets (arXiv:2406.02069).
+PolicySpec PyramidKv(const MethodOptions& method);
 /// Attention summed over every query so far.
 PolicySpec H2o(const MethodOptions& method);
 /// Attention of the last query alone, mean over all heads (arXiv:2401.06104).

@@ -24,6 +24,7 @@ constexpr std::array kPolicies = {
     Entry{"random-prompt", RandomPrompt},
     Entry{"recency-prompt", RecencyPrompt},
     Entry{"snapkv", SnapKv},
+    Entry{"pyramidkv", PyramidKv},
     Entry{"h2o", H2o},
     Entry{"tova", Tova},
     Entry{"rpc", Rpc},

@@ -30,7 +30,7 @@ TEST(Liveness, APlantedMismatchIsSeenAndEveryRankKeepsEverything) {
     ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
     EXPECT_FALSE(outcomes.value()[0].applied);
     EXPECT_EQ(outcomes.value()[0].kept_all_because, "the ranks' plans differ");
-    EXPECT_EQ(rank.shard().Rows(kSequence), 300);
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), 300);
     EXPECT_EQ(rank.shard().stats().keepset_mismatches, 1U);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   });
@@ -65,7 +65,7 @@ TEST(Liveness, ALateRankMakesEveryRankKeepEverythingAndGoOn) {
     auto late = rank.Compress({kSequence});
     ASSERT_TRUE(late.ok()) << late.status().message();
     EXPECT_FALSE(late.value()[0].applied);
-    EXPECT_EQ(rank.shard().Rows(kSequence), 300);
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), 300);
     ASSERT_PB_OK(rank.Step({kSequence}, 1));
     auto next = rank.Compress({kSequence});
     ASSERT_TRUE(next.ok()) << next.status().message();
@@ -89,7 +89,7 @@ TEST(Liveness, ALostRankGivesEverySurvivorUnavailableNamingItWithEverythingKept)
     EXPECT_EQ(outcomes.status().code(), StatusCode::kUnavailable);
     EXPECT_NE(outcomes.status().message().find("rank 3"), std::string::npos)
         << outcomes.status().message();
-    EXPECT_EQ(rank.shard().Rows(kSequence), 300);
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), 300);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   });
 }

@@ -173,7 +173,7 @@ TEST(Round, OfAPolicyThatKeepsAllGainsNothing) {
   ASSERT_TRUE(outcomes.ok());
   EXPECT_FALSE(outcomes.value()[0].applied);
   EXPECT_EQ(outcomes.value()[0].kept_all_because, "nothing to gain");
-  EXPECT_EQ(rank.shard().Rows(kSequence), 300);
+  EXPECT_EQ(rank.shard().Rows(kSequence, 0), 300);
 }
 
 TEST(Round, LetsRowsAppendedSinceBeginMoveAlong) {
@@ -186,7 +186,7 @@ TEST(Round, LetsRowsAppendedSinceBeginMoveAlong) {
     auto outcomes = rank.Commit({kSequence});
     ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
     ASSERT_TRUE(outcomes.value()[0].applied);
-    EXPECT_EQ(rank.shard().Rows(kSequence), 64 + 45 + 5);
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), 64 + 45 + 5);
     EXPECT_EQ(rank.shard().Length(kSequence), 305);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   });
@@ -240,7 +240,7 @@ TEST(Round, RepeatedOverALongDecodeStaysWithinItsBudget) {
       }
       const int length = rank.shard().Length(kSequence);
       EXPECT_EQ(length, 440);
-      EXPECT_EQ(rank.shard().Rows(kSequence), 64 + 66) << "the ring and 15 % of 440";
+      EXPECT_EQ(rank.shard().Rows(kSequence, 0), 64 + 66) << "the ring and 15 % of 440";
     });
     EXPECT_GT(group.pages().pages(), 0);
   }
@@ -275,7 +275,7 @@ TEST(Round, WithoutAStoreKeepsTheBudgetAndNoRing) {
     ASSERT_PB_OK(rank.Step({kSequence}, 300));
     auto outcomes = rank.Compress({kSequence});
     ASSERT_TRUE(outcomes.ok());
-    EXPECT_EQ(outcomes.value()[0].rows, 45);
+    EXPECT_EQ(outcomes.value()[0].rows.front(), 45);
     EXPECT_EQ(outcomes.value()[0].borderline, 0);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   });
