@@ -83,7 +83,7 @@ FlagTable MakeTable(GenerateFlags* flags) {
             &flags->seed);
   table.Section("Cache");
   table.Text("policy", "P",
-             "full, random, recency, random-prompt, recency-prompt, snapkv, h2o, "
+             "full, random, recency, random-prompt, recency-prompt, snapkv, pyramidkv, h2o, "
              "infokv or pinboard.",
              &flags->method.policy);
   table.Real("budget", "SHARE", "Rows kept, as a share of the length, in (0, 1].",
@@ -143,9 +143,10 @@ absl::Status Validate(const GenerateFlags& flags) {
   if (given != 1) {
     return absl::InvalidArgumentError("give one of --prompt, --prompt-file and --ids");
   }
-  PB_RETURN_IF_ERROR(
-      ParseArms(flags.method.policy, absl::StrCat(flags.method.budget), flags.method, true)
-          .status());
+  PB_ASSIGN_OR_RETURN(
+      const std::vector<Arm> arms,
+      ParseArms(flags.method.policy, absl::StrCat(flags.method.budget), flags.method, true));
+  PB_RETURN_IF_ERROR(CheckTables(arms, flags.common.tables == "layer"));
   PB_RETURN_IF_ERROR(CheckSampling(Sampling(flags)));
   if (!flags.json.empty()) PB_RETURN_IF_ERROR(CheckWritable(flags.json));
   PB_ASSIGN_OR_RETURN(const auto config, CheckModel(flags.common.model, flags.common.tp));

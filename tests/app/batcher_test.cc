@@ -44,6 +44,7 @@ class Batching : public ::testing::TestWithParam<const char*> {
     options.cache_blocks = cache_blocks;
     options.wait_for_pages = true;
     options.census = true;
+    options.layer_tables = layer_tables_;
     return options;
   }
 
@@ -84,6 +85,7 @@ class Batching : public ::testing::TestWithParam<const char*> {
   }
 
   engine::testing::TinyDirectory directory_;
+  bool layer_tables_ = false;
 };
 
 BatchRequest Request(std::uint64_t sequence, int prompt, int max_tokens) {
@@ -131,6 +133,30 @@ TEST_P(Batching, SixteenSequencesInACacheForFourAllFinishAsEachWouldAlone) {
       EXPECT_EQ(together.texts.at(request.sequence), alone.texts.at(request.sequence))
           << "sequence " << request.sequence;
       EXPECT_EQ(alone.stats.preemptions, 0);
+    }
+  }
+}
+
+TEST_P(Batching, SequencesOfAnyPolicyAndAnyLayersShareOnePool) {
+  layer_tables_ = true;
+  std::vector<BatchRequest> requests = SixteenRequests();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    SequenceOptions& options = requests[i].options;
+    options.policy = std::vector{"pinboard", "pyramidkv", "snapkv", "recency"}[i % 4];
+    if (i % 4 == 2) options.layers = "adaptive";
+    if (i % 4 == 3) options.scope = "global";
+    options.budget = 0.15 + 0.05 * static_cast<double>(i % 3);
+  }
+  for (const int tp : {1, 2}) {
+    SCOPED_TRACE(testing::Message() << "tp " << tp);
+    const Outcome together = Run(tp, 84, requests);
+    EXPECT_GT(together.stats.preemptions, 0);
+    EXPECT_EQ(together.stats.resumes, together.stats.preemptions);
+    EXPECT_GT(together.stats.most_running, 4) << "freed blocks count at once";
+    for (const BatchRequest& request : requests) {
+      EXPECT_EQ(together.texts.at(request.sequence),
+                Run(tp, 84, {request}).texts.at(request.sequence))
+          << "sequence " << request.sequence;
     }
   }
 }

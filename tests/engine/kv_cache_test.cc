@@ -143,6 +143,28 @@ TEST(KvCacheTest, TheViewsStridesDescribeTheMemory) {
   EXPECT_EQ(cache->BlockBytes(), 2U * 16 * 2 * (6 + 6) * 2);
 }
 
+TEST(KvCacheTest, LayerBlocksAreOnePoolForAllLayers) {
+  KvCacheOptions options = Options(DType::kF32, false, 16);
+  options.layer_blocks = true;
+  const auto cache = *KvCache::Create(options);
+  EXPECT_EQ(cache->blocks(), 2 * 5);
+  EXPECT_EQ(cache->BlockBytes(), 16U * 2 * (6 + 6) * 4);
+  EXPECT_EQ(cache->TokenBytes(), 2 * cache->BlockBytes() / 16);
+  EXPECT_EQ(cache->layer(0).key.base, cache->layer(1).key.base);
+  const std::vector<std::int32_t> first = {9}, second = {0};
+  cache->WriteRows(0, first, 0, 1, Counting(12, 1), Counting(12, 20));
+  cache->WriteRows(1, second, 0, 1, Counting(12, 40), Counting(12, 60));
+  const auto saved = cache->SaveBlocks(first);
+  EXPECT_EQ(saved.size(), cache->BlockBytes());
+  cache->WriteRows(0, first, 0, 1, Counting(12, 80), Counting(12, 80));
+  cache->RestoreBlocks(first, saved);
+  std::vector<float> out(6);
+  cache->ReadKeys(0, first, 1, 0, out.data());
+  EXPECT_EQ(out[0], 1.0F);
+  cache->ReadKeys(1, second, 1, 0, out.data());
+  EXPECT_EQ(out[0], 40.0F);
+}
+
 TEST(KvCacheTest, MlaRowsHoldTheLatentOnce) {
   const auto cache = *KvCache::Create(Options(DType::kBF16, true, 16));
   EXPECT_EQ(cache->layer(0).value.base, nullptr);
