@@ -9,6 +9,7 @@
 #include "kernels/attention_score/attention_score.h"
 #include "kernels/compact/compact.h"
 #include "kernels/select/select.h"
+#include "shard/block_tables.h"
 #include "shard/census.h"
 
 namespace pinboard {
@@ -66,7 +67,8 @@ absl::Status HeadAttention(const ShardContext& context, const SignalRequest& req
     const std::vector<float> queries =
         GroupQueries(layer.queries.Last(state.policy.window), model, head);
     PB_RETURN_IF_ERROR(kernels::AttentionScore(
-        {one.cache.front(), one.kv, one.block_size, request.block_table, layer.positions,
+        {one.cache.front(), one.kv, one.block_size, TableOf(*request.block_tables, l),
+         layer.positions,
          /*ring_rows=*/0, order, queries, layer.queries.LastPositions(state.policy.window),
          model.query_heads / model.kv.kv_heads, model.total_query_heads / heads,
          model.attention_scale, state.policy.pool},

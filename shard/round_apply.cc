@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "kernels/compact/compact.h"
 #include "kernels/page_transfer/page_transfer.h"
+#include "shard/block_tables.h"
 #include "shard/census.h"
 #include "shard/head_round.h"
 
@@ -19,19 +20,19 @@ namespace {
 class Applier {
  public:
   Applier(ShardContext& context, const SequencePlan& plan, PreparedSequence prepared,
-          absl::Span<const std::int32_t> block_table)
+          const BlockTables& tables)
       : context_(context),
         plan_(plan),
         prepared_(std::move(prepared)),
-        block_table_(block_table),
-        state_(context.sequences.at(plan.sequence)),
-        ring_rows_(plan.counts.ring_pages * kPageRows) {}
+        tables_(tables),
+        state_(context.sequences.at(plan.sequence)) {}
 
   absl::Status Run(RoundOutcome* outcome) {
     for (std::size_t l = 0; l < plan_.layers.size(); ++l) {
       PB_RETURN_IF_ERROR(ApplyLayer(static_cast<int>(l)));
       const LayerPlan& layer = plan_.layers[l];
       outcome->kept += static_cast<std::int64_t>(layer.kept_rows.size());
+      outcome->ring += state_.layers[l].ring_rows();
       outcome->borderline += static_cast<std::int64_t>(layer.band.publish.size()) * kPageRows;
       outcome->dropped += layer.dropped;
     }
@@ -44,11 +45,9 @@ class Applier {
                                state_.entropy_after.begin() + pending);
     state_.merged_length = plan_.length;
     state_.heads_apart |= state_.policy.per_head;
-    state_.ring_rows = ring_rows_;
-    state_.rows = static_cast<int>(state_.layers.front().positions.size());
     outcome->applied = true;
     if (context_.options.census) {
-      PB_RETURN_IF_ERROR(CheckSequence(context_.options.model, state_, block_table_));
+      PB_RETURN_IF_ERROR(CheckSequence(context_.options.model, state_, tables_));
     }
     return absl::OkStatus();
   }
@@ -58,9 +57,10 @@ class Applier {
     LayerState& layer = state_.layers[l];
     const LayerPlan& plan = plan_.layers[l];
     PreparedLayer& prepared = prepared_[l];
-    layer.recall.GrowRing(plan_.counts.ring_pages);
+    const int ring_rows = layer.ring_rows();
+    layer.recall.GrowRing(plan.counts.ring_pages);
     for (const SealedPage& page : prepared.pages) Enter(layer, page);
-    PB_RETURN_IF_ERROR(Move(l, prepared.moved));
+    PB_RETURN_IF_ERROR(Move(l, ring_rows, prepared.moved));
     PB_RETURN_IF_ERROR(FillRing(l, prepared.pages));
     layer.totals = plan.totals;
     layer.pending_shift.erase(layer.pending_shift.begin(),
@@ -88,44 +88,44 @@ class Applier {
     layer.recall.Add(header.key.page);
   }
 
-  /// Compacts the cache and the row tables alike.
-  absl::Status Move(int l, absl::Span<const std::int32_t> moved) {
+  /// Compacts the cache and the row tables alike; the ring had `old_ring_rows` until now.
+  absl::Status Move(int l, int old_ring_rows, absl::Span<const std::int32_t> moved) {
     LayerState& layer = state_.layers[l];
-    const auto& head_rows = plan_.layers[l].head_rows;
-    PB_RETURN_IF_ERROR(head_rows.empty() ? MoveRows(l, moved)
-                                         : CompactHeads(context_, l, block_table_, head_rows,
-                                                        plan_.rows, state_.rows));
-    std::vector<std::int32_t> positions(ring_rows_);
-    std::vector<std::int32_t> information(ring_rows_);
-    std::copy_n(layer.positions.begin(), state_.ring_rows, positions.begin());
-    std::copy_n(layer.information.begin(), state_.ring_rows, information.begin());
-    const std::vector<std::int32_t>& merged = plan_.layers[l].information;
+    const LayerPlan& plan = plan_.layers[l];
+    PB_RETURN_IF_ERROR(plan.head_rows.empty() ? MoveRows(l, old_ring_rows, moved)
+                                              : CompactHeads(context_, l, Table(l), plan.head_rows,
+                                                             plan.rows, layer.rows()));
+    std::vector<std::int32_t> positions(layer.ring_rows());
+    std::vector<std::int32_t> information(layer.ring_rows());
+    std::copy_n(layer.positions.begin(), old_ring_rows, positions.begin());
+    std::copy_n(layer.information.begin(), old_ring_rows, information.begin());
     for (const std::int32_t row : moved) {
       positions.push_back(layer.positions[row]);
-      information.push_back(row < plan_.rows ? merged[row] : 0);
+      information.push_back(row < plan.rows ? plan.information[row] : 0);
     }
     layer.positions = std::move(positions);
     layer.information = std::move(information);
     return absl::OkStatus();
   }
 
-  absl::Status MoveRows(int l, absl::Span<const std::int32_t> moved) const {
+  absl::Status MoveRows(int l, int old_ring_rows, absl::Span<const std::int32_t> moved) const {
     const ShardModel& model = context_.options.model;
     std::vector<std::uint64_t> before;
-    if (context_.options.census) before = HashRows(model, l, block_table_, moved);
-    PB_RETURN_IF_ERROR(kernels::Compact({model.cache[l], model.kv, model.block_size, block_table_,
-                                         moved, ring_rows_, state_.ring_rows}));
+    if (context_.options.census) before = HashRows(model, l, Table(l), moved);
+    PB_RETURN_IF_ERROR(kernels::Compact({model.cache[l], model.kv, model.block_size, Table(l),
+                                         moved, state_.layers[l].ring_rows(), old_ring_rows}));
     return context_.options.census ? CheckMoved(l, before) : absl::OkStatus();
   }
 
   absl::Status CheckMoved(int l, absl::Span<const std::uint64_t> before) const {
     std::vector<std::int32_t> targets(before.size());
-    std::iota(targets.begin(), targets.end(), ring_rows_);
-    const auto after = HashRows(context_.options.model, l, block_table_, targets);
+    const int ring_rows = state_.layers[l].ring_rows();
+    std::iota(targets.begin(), targets.end(), ring_rows);
+    const auto after = HashRows(context_.options.model, l, Table(l), targets);
     const auto differs = std::mismatch(after.begin(), after.end(), before.begin()).first;
     if (differs == after.end()) return absl::OkStatus();
     return absl::InternalError(absl::StrCat("census: layer ", l, " row ",
-                                            ring_rows_ + (differs - after.begin()),
+                                            ring_rows + (differs - after.begin()),
                                             " does not hold the bytes that were kept"));
   }
 
@@ -138,7 +138,7 @@ class Applier {
       const int slot = plan.ring_slots[i];
       const int first_row = slot * kPageRows;
       PB_RETURN_IF_ERROR(kernels::PageScatter(
-          {model.cache[l], model.kv, model.block_size, block_table_}, first_row,
+          {model.cache[l], model.kv, model.block_size, Table(l)}, first_row,
           {page.header.key, page.header.generation}, page.header.tag, page.bytes));
       std::copy(page.header.positions.begin(), page.header.positions.end(),
                 layer.positions.begin() + first_row);
@@ -172,12 +172,13 @@ class Applier {
     layer.pages.erase(info);
   }
 
+  absl::Span<const std::int32_t> Table(int l) const { return TableOf(tables_, l); }
+
   ShardContext& context_;
   const SequencePlan& plan_;
   PreparedSequence prepared_;
-  absl::Span<const std::int32_t> block_table_;
+  const BlockTables& tables_;
   SequenceState& state_;
-  const int ring_rows_;
   std::vector<cache_service::PageHeader> headers_;
   std::vector<cache_service::PageLease> published_;
 };
@@ -185,8 +186,8 @@ class Applier {
 }  // namespace
 
 absl::Status ApplyRound(ShardContext& context, const SequencePlan& plan, PreparedSequence prepared,
-                        absl::Span<const std::int32_t> block_table, RoundOutcome* outcome) {
-  return Applier(context, plan, std::move(prepared), block_table).Run(outcome);
+                        const BlockTables& tables, RoundOutcome* outcome) {
+  return Applier(context, plan, std::move(prepared), tables).Run(outcome);
 }
 
 }  // namespace pinboard

@@ -5,7 +5,6 @@
 #pragma once
 
 #include "absl/status/status.h"
-#include "absl/types/span.h"
 #include "pinboard/shard.h"
 #include "shard/context.h"
 #include "shard/round_plan.h"
@@ -18,6 +17,6 @@ namespace pinboard {
 /// tried in `prepared`: an error here is a fault of this rank (memory that changed, a census that
 /// does not agree), which cannot go on.
 absl::Status ApplyRound(ShardContext& context, const SequencePlan& plan, PreparedSequence prepared,
-                        absl::Span<const std::int32_t> block_table, RoundOutcome* outcome);
+                        const BlockTables& tables, RoundOutcome* outcome);
 
 }  // namespace pinboard

@@ -18,6 +18,8 @@ namespace pinboard {
 
 /// What the round will do to one layer of one sequence.
 struct LayerPlan {
+  scheduler::RoundPlan counts;
+  int rows = 0;                         // physical, as of the snapshot
   std::vector<std::int32_t> kept_rows;  // physical, by ascending position; the ring's too
   /// [total_kv_heads][keep] where KV heads keep rows apart (head_round.h); kept_rows are the
   /// first's.
@@ -34,11 +36,9 @@ struct LayerPlan {
   ScoreSummary other_scores;
 };
 
-/// One sequence, as of the snapshot [rows, length).
+/// One sequence, as of the snapshot: `length` positions.
 struct SequencePlan {
   std::uint64_t sequence = 0;
-  scheduler::RoundPlan counts;
-  int rows = 0;
   int length = 0;
   std::vector<LayerPlan> layers;                 // empty where nothing is compressed
   std::vector<cache_service::PageLease> leases;  // for the new pages this rank offloads

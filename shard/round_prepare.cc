@@ -9,18 +9,18 @@
 #include "base/status_macros.h"
 #include "kernels/compact/compact.h"
 #include "kernels/page_transfer/page_transfer.h"
+#include "shard/block_tables.h"
 
 namespace pinboard {
 namespace {
 
 class Preparer {
  public:
-  Preparer(const ShardContext& context, SequencePlan& plan,
-           absl::Span<const std::int32_t> block_table)
+  Preparer(const ShardContext& context, SequencePlan& plan, const BlockTables& tables)
       : context_(context),
         model_(context.options.model),
         plan_(plan),
-        block_table_(block_table),
+        tables_(tables),
         state_(context.sequences.at(plan.sequence)) {}
 
   absl::StatusOr<PreparedLayer> Layer(int l) {
@@ -31,10 +31,11 @@ class Preparer {
       layer.pages.push_back(std::move(page));
     }
     layer.moved = plan.kept_rows;
-    for (int row = plan_.rows; row < state_.rows; ++row) layer.moved.push_back(row);
+    const LayerState& now = state_.layers[l];
+    for (int row = plan.rows; row < now.rows(); ++row) layer.moved.push_back(row);
     PB_RETURN_IF_ERROR(kernels::CheckCompact(
-        {model_.cache[l], model_.kv, model_.block_size, block_table_, layer.moved,
-         plan_.counts.ring_pages * kPageRows, state_.ring_rows}));
+        {model_.cache[l], model_.kv, model_.block_size, TableOf(tables_, l), layer.moved,
+         std::max(plan.counts.ring_pages * kPageRows, now.ring_rows()), now.ring_rows()}));
     return layer;
   }
 
@@ -58,8 +59,8 @@ class Preparer {
     std::vector<std::byte> bytes(header.bytes);
     PB_ASSIGN_OR_RETURN(
         header.tag,
-        kernels::PageGather({model_.cache[l], model_.kv, model_.block_size, block_table_}, rows,
-                            {header.key, header.generation}, absl::MakeSpan(bytes)));
+        kernels::PageGather({model_.cache[l], model_.kv, model_.block_size, TableOf(tables_, l)},
+                            rows, {header.key, header.generation}, absl::MakeSpan(bytes)));
     PB_ASSIGN_OR_RETURN(sealed.digest, MakeDigest(model_.kv, bytes));
     if (context_.OwnsPage(header.key.page) && !plan_.leases.empty()) {
       sealed.lease = std::move(plan_.leases.back());
@@ -76,15 +77,15 @@ class Preparer {
   const ShardContext& context_;
   const ShardModel& model_;
   SequencePlan& plan_;
-  const absl::Span<const std::int32_t> block_table_;
+  const BlockTables& tables_;
   const SequenceState& state_;
 };
 
 }  // namespace
 
 absl::StatusOr<PreparedSequence> PrepareSequence(const ShardContext& context, SequencePlan& plan,
-                                                 absl::Span<const std::int32_t> block_table) {
-  Preparer preparer(context, plan, block_table);
+                                                 const BlockTables& tables) {
+  Preparer preparer(context, plan, tables);
   PreparedSequence layers;
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     PB_ASSIGN_OR_RETURN(PreparedLayer layer, preparer.Layer(static_cast<int>(l)));

@@ -35,9 +35,9 @@ struct PreparedLayer {
 /// Layers of one sequence.
 using PreparedSequence = std::vector<PreparedLayer>;
 
-/// Takes the leases of `plan`, which is compressed. `block_table` is the present one.
+/// Takes the leases of `plan`, which is compressed. `tables` are the present ones.
 /// InvalidArgument: a key that is not finite, or rows outside the block table.
 absl::StatusOr<PreparedSequence> PrepareSequence(const ShardContext& context, SequencePlan& plan,
-                                                 absl::Span<const std::int32_t> block_table);
+                                                 const BlockTables& tables);
 
 }  // namespace pinboard

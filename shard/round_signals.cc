@@ -10,6 +10,7 @@
 #include "kernels/attention_score/attention_score.h"
 #include "kernels/expected_attention/expected_attention.h"
 #include "kernels/key_redundancy/key_redundancy.h"
+#include "shard/block_tables.h"
 #include "shard/head_round.h"
 
 namespace pinboard {
@@ -33,17 +34,18 @@ absl::Status Attention(const ShardContext& context, const SignalRequest& request
   if (state.policy.per_head) return HeadAttention(context, request, l, &signals->attention);
   const int window = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                     : state.policy.window;
-  signals->attention.resize(state.rows);
+  signals->attention.resize(layer.rows());
   if (state.policy.queries == AttentionQueries::kExpected) {
     return kernels::ExpectedAttention(
-        {model.cache[l], model.kv, model.block_size, request.block_table, signals->order,
-         layer.queries.Last(window), layer.queries.LastPositions(window), model.query_heads,
-         model.total_query_heads, model.attention_scale, model.rotary, state.length},
+        {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
+         signals->order, layer.queries.Last(window), layer.queries.LastPositions(window),
+         model.query_heads, model.total_query_heads, model.attention_scale, model.rotary,
+         state.length},
         absl::MakeSpan(signals->attention));
   }
   return kernels::AttentionScore(
-      {model.cache[l], model.kv, model.block_size, request.block_table, layer.positions,
-       state.ring_rows, signals->order, layer.queries.Last(window),
+      {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
+       layer.positions, layer.ring_rows(), signals->order, layer.queries.Last(window),
        layer.queries.LastPositions(window), model.query_heads, model.total_query_heads,
        model.attention_scale, state.policy.pool},
       absl::MakeSpan(signals->attention));
@@ -53,12 +55,13 @@ absl::Status Attention(const ShardContext& context, const SignalRequest& request
 absl::Status Redundancy(const ShardContext& context, const SignalRequest& request, int l,
                         LayerSignals* signals) {
   if (request.state->policy.keep != ScoreRule::kDistinct) return absl::OkStatus();
-  signals->redundancy.assign(request.state->rows, 0);
+  signals->redundancy.assign(request.state->layers[l].rows(), 0);
   if (context.kv_replica() != 0) return absl::OkStatus();
   const ShardModel& model = context.options.model;
-  return kernels::KeyRedundancy({model.cache[l], model.kv, model.block_size, request.block_table,
-                                 signals->order, context.total_kv_heads()},
-                                absl::MakeSpan(signals->redundancy));
+  return kernels::KeyRedundancy(
+      {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
+       signals->order, context.total_kv_heads()},
+      absl::MakeSpan(signals->redundancy));
 }
 
 /// H of the pending tokens, aligned as the policy asks.

@@ -24,7 +24,7 @@ struct LayerSignals {
 /// A sequence that takes part in the merge.
 struct SignalRequest {
   const SequenceState* state = nullptr;
-  absl::Span<const std::int32_t> block_table;
+  const BlockTables* block_tables = nullptr;
 };
 
 /// [collective where tp > 1] One integer sum for all layers of all sequences: [sequence][layer] A,

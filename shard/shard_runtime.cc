@@ -14,6 +14,7 @@
 #include "kernels/page_digest/page_digest.h"
 #include "scheduler/policy/policy.h"
 #include "scheduler/round_plan.h"
+#include "shard/block_tables.h"
 #include "shard/round_apply.h"
 #include "shard/round_export.h"
 #include "shard/round_prepare.h"
@@ -84,6 +85,17 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
     PB_RETURN_IF_ERROR(
         scheduler::CheckPages(state.policy, state.budget.band, state.budget.recall_pages));
   }
+  state.layer_share = state.policy.layers;
+  if (!options.layers.empty()) {
+    PB_ASSIGN_OR_RETURN(state.layer_share, scheduler::ParseLayerShare(options.layers));
+  }
+  PB_ASSIGN_OR_RETURN(state.scope, scheduler::ParseKeepScope(options.scope));
+  if (state.policy.per_head && state.scope == scheduler::KeepScope::kGlobal) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "policy ", state.policy.name, " keeps rows by KV head: one set for all layers is none"));
+  }
+  PB_RETURN_IF_ERROR(scheduler::CheckLayerShare(state.layer_share, state.scope,
+                                                context_.options.model.layer_tables));
   state.trigger = {options.round_every, options.round_watermark};
   PB_RETURN_IF_ERROR(scheduler::Validate(state.trigger));
   if (state.policy.queries == AttentionQueries::kAll && !context_.options.observe_all_queries) {
@@ -139,6 +151,8 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
   }
   state.policy = fresh->policy;
   state.budget = fresh->budget;
+  state.layer_share = fresh->layer_share;
+  state.scope = fresh->scope;
   state.trigger = fresh->trigger;
   state.prompt_tokens = fresh->prompt_tokens;
   state.observe = fresh->observe;
@@ -168,9 +182,9 @@ Status ShardRuntime::RemoveSequence(std::uint64_t sequence) {
   return {};
 }
 
-int ShardRuntime::Rows(std::uint64_t sequence) const {
+int ShardRuntime::Rows(std::uint64_t sequence, int layer) const {
   const auto found = context_.sequences.find(sequence);
-  return found == context_.sequences.end() ? 0 : found->second.rows;
+  return found == context_.sequences.end() ? 0 : found->second.layers[layer].rows();
 }
 
 int ShardRuntime::Length(std::uint64_t sequence) const {
@@ -189,7 +203,7 @@ Status ShardRuntime::BeginStep(std::span<const StepEntry> entries) {
   recall_.BeginStep(entries.size());
   for (const StepSlice& slice : recorder_.slices()) {
     const absl::Status visible =
-        recall_.MakeVisible(slice.entry.sequence, *slice.state, AsSpan(slice.entry.block_table));
+        recall_.MakeVisible(slice.entry.sequence, *slice.state, slice.entry.block_tables);
     if (!visible.ok()) return ToPublicStatus(visible);
   }
   return {};
@@ -266,10 +280,11 @@ absl::Status ShardRuntime::Plan(std::span<const RoundEntry> entries) {
       return absl::InvalidArgumentError(
           absl::StrCat("a round names sequence ", entry.sequence, " twice"));
     }
+    PB_RETURN_IF_ERROR(CheckTables(context_.options.model, entry.sequence, entry.block_tables));
   }
   for (const RoundEntry& entry : entries) {
     PB_RETURN_IF_ERROR(recall_.MakeVisible(entry.sequence, context_.sequences.at(entry.sequence),
-                                           AsSpan(entry.block_table)));
+                                           entry.block_tables));
   }
   PB_ASSIGN_OR_RETURN(round_, PlanRound(context_, ++round_number_, entries));
   for (const RoundEntry& entry : entries) context_.sequences.at(entry.sequence).in_round = true;
@@ -296,7 +311,7 @@ std::vector<PreparedSequence> ShardRuntime::Prepare(std::span<const RoundEntry> 
       prepared.emplace_back();
       continue;
     }
-    auto one = PrepareSequence(context_, plan, AsSpan(entries[i].block_table));
+    auto one = PrepareSequence(context_, plan, entries[i].block_tables);
     if (!one.ok()) {
       round_->NotReady(one.status());
     } else {
@@ -328,6 +343,9 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
     return absl::FailedPreconditionError(
         "CommitRound without a BeginRound of the same sequences in the same order");
   }
+  for (const RoundEntry& entry : entries) {
+    PB_RETURN_IF_ERROR(CheckTables(context_.options.model, entry.sequence, entry.block_tables));
+  }
   const absl::Cleanup end = [this] { EndRound(); };
   std::vector<PreparedSequence> prepared = Prepare(entries);
   PB_ASSIGN_OR_RETURN(const std::string kept_all_because, AgreeOnRound());
@@ -347,12 +365,15 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
       if (state.observe) outcome.kept_all_because = "only observed";
     }
     if (outcome.kept_all_because.empty()) {
-      PB_RETURN_IF_ERROR(ApplyRound(context_, plan, std::move(prepared[i]),
-                                    AsSpan(entries[i].block_table), &outcome));
+      PB_RETURN_IF_ERROR(
+          ApplyRound(context_, plan, std::move(prepared[i]), entries[i].block_tables, &outcome));
     }
-    outcome.rows = state.rows;
     const int block_size = context_.options.model.block_size;
-    outcome.blocks = (state.rows + block_size - 1) / block_size;
+    for (std::size_t table = 0; table < entries[i].block_tables.size(); ++table) {
+      const int rows = state.layers[table].rows();
+      outcome.rows.push_back(rows);
+      outcome.blocks.push_back((rows + block_size - 1) / block_size);
+    }
     outcomes.push_back(std::move(outcome));
   }
   return outcomes;

@@ -24,7 +24,7 @@ class ShardRuntime final : public Shard {
   Status ForkSequence(std::uint64_t from, std::uint64_t to,
                       const SequenceOptions& options) override;
   Status RemoveSequence(std::uint64_t sequence) override;
-  int Rows(std::uint64_t sequence) const override;
+  int Rows(std::uint64_t sequence, int layer) const override;
   int Length(std::uint64_t sequence) const override;
   std::vector<std::int32_t> RowPositions(std::uint64_t sequence, int layer) const override;
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "app/flags/flags.h"
 #include "base/status_macros.h"
+#include "scheduler/layer_budget.h"
 #include "scheduler/policy/policy.h"
 #include "scheduler/round_plan.h"
 
@@ -66,6 +67,16 @@ constexpr std::array kOptions = {
     ArmOption{"band", false, false, false, [](Text v, Options* o) { return SetReal(v, &o->band); }},
     ArmOption{"recall-pages", false, false, false,
               [](Text v, Options* o) { return SetInt(v, &o->recall_pages); }},
+    ArmOption{"layers", true, false, false,
+              [](Text v, Options* o) {
+                o->layers = v;
+                return scheduler::ParseLayerShare(v).status();
+              }},
+    ArmOption{"scope", true, false, false,
+              [](Text v, Options* o) {
+                o->scope = v;
+                return scheduler::ParseKeepScope(v).status();
+              }},
 };
 
 absl::Status ApplyOption(const std::string& text, const std::vector<std::string>& reads, Arm* arm,
@@ -104,6 +115,17 @@ absl::StatusOr<scheduler::PolicySpec> MakeSpec(const SequenceOptions& options) {
   return scheduler::MakePolicy(options.policy, method);
 }
 
+/// Of an arm whose options are set: how its budget is shared out over the layers.
+absl::Status SettleLayers(const scheduler::PolicySpec& spec, SequenceOptions* options) {
+  scheduler::LayerShare share = spec.layers;
+  if (!options->layers.empty()) {
+    PB_ASSIGN_OR_RETURN(share, scheduler::ParseLayerShare(options->layers));
+  }
+  options->layers = scheduler::LayerShareName(share);
+  PB_ASSIGN_OR_RETURN(const scheduler::KeepScope scope, scheduler::ParseKeepScope(options->scope));
+  return scheduler::CheckLayerShare(share, scope, /*layer_tables=*/true);
+}
+
 absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& defaults,
                              bool has_service, std::string* own_budget) {
   const std::vector<std::string> pieces = absl::StrSplit(text, ':');
@@ -120,6 +142,7 @@ absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& def
                                           .band = arm.options.band,
                                           .recall_pages = arm.options.recall_pages,
                                           .cap = arm.options.cap}));
+  PB_RETURN_IF_ERROR(SettleLayers(spec, &arm.options));
   arm.options.near_share = spec.near_share;
   arm.keeps_all = spec.keeps_all();
   arm.protects_prompt = spec.protect_prompt;
@@ -170,6 +193,17 @@ absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const st
     }
   }
   return arms;
+}
+
+absl::Status CheckTables(absl::Span<const Arm> arms, bool layer_tables) {
+  for (const Arm& arm : arms) {
+    if (layer_tables || arm.keeps_all || arm.options.layers == "uniform") continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--policy ", arm.policy, ": ", arm.options.layers,
+                     " budgets keep unequal counts, which a block table that all layers share "
+                     "cannot hold: add --tables layer, or layers=uniform"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace pinboard::app

@@ -32,7 +32,7 @@ struct Generation {
   std::vector<std::int32_t> ids;  // without the end-of-text token that ended it
   StopReason stop_reason = StopReason::kMaxTokens;
   int length = 0;                // positions in the cache at the end
-  int rows = 0;                  // physical rows at the end
+  int rows = 0;                  // physical rows at the end; the layers' mean
   std::size_t kv_bytes = 0;      // this rank's, at the end
   int rounds = 0;                // that were applied
   double prefill_seconds = 0.0;  // from the start of all to the first token

@@ -77,6 +77,7 @@ absl::StatusOr<GenerationRequest> Defaults(const GenerateFlags& flags,
   if (arms.size() != 1) {
     return absl::InvalidArgumentError("--policy names several: a text is continued under one");
   }
+  PB_RETURN_IF_ERROR(CheckTables(arms, flags.common.tables == "layer"));
   request.method = arms.front().options;
   request.max_tokens = flags.max_tokens;
   request.sampling = flags.sampling;

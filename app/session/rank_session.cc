@@ -17,6 +17,7 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
   engine_options.model_dir = options.model_dir;
   engine_options.block_size = options.block_size;
   engine_options.cache_blocks = options.cache_blocks;
+  engine_options.layer_tables = options.layer_tables;
   engine_options.collective_deadline = options.deadline;
   PB_ASSIGN_OR_RETURN(session->engine_, engine::Engine::Load(engine_options, rank.communicator));
   session->max_step_tokens_ = engine_options.max_step_tokens;
@@ -54,7 +55,7 @@ void RankSession::CountStep(int tokens) {
   ++steps_;
   if (metrics_ == nullptr) return;
   const auto blocks = static_cast<std::size_t>(engine_->total_blocks() - engine_->free_blocks());
-  metrics_->Update(shard_->stats(), tokens, blocks * block_size_ * engine_->RowBytes());
+  metrics_->Update(shard_->stats(), tokens, blocks * engine_->BlockBytes());
 }
 
 absl::StatusOr<engine::StepOutput> RankSession::Prefill(std::uint64_t sequence,

@@ -22,6 +22,7 @@ struct SessionOptions {
   std::string model_dir;
   int block_size = 16;
   int cache_blocks = 0;  // capacity
+  bool layer_tables = false;
   int sketch_dim = 0;
   bool observe_all_queries = false;
   bool wait_for_pages = false;
@@ -64,10 +65,9 @@ class RankSession {
 
  private:
   RankSession(const SessionOptions& options, const RankContext& rank)
-      : rank_(rank), block_size_(options.block_size), deadline_(options.deadline) {}
+      : rank_(rank), deadline_(options.deadline) {}
 
   const RankContext rank_;
-  const int block_size_;
   const absl::Duration deadline_;
   int max_step_tokens_ = 0;
   std::uint64_t last_sequence_ = 0;

@@ -22,6 +22,7 @@ absl::Status Information(absl::Span<const float> shift, absl::Span<const float> 
 struct InformationTotals {
   ExpSum exp_sum;  // of exp(E), the softmax's denominator
   std::int32_t max = 0;
+  std::int64_t sum = 0;  // of E
 
   void Add(absl::Span<const std::int32_t> information);
 };

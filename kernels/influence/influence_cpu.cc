@@ -104,6 +104,7 @@ void InformationTotals::Add(absl::Span<const std::int32_t> information) {
   for (const std::int32_t value : information) {
     exp_sum.Add(ExpInformation(value));
     max = std::max(max, value);
+    sum += value;
   }
 }
 

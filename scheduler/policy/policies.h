@@ -20,6 +20,8 @@ PolicySpec SnapKv(const MethodOptions& method);
 /// The same for each KV head by itself, which keeps rows of its own (arXiv:2404.14469): for
 /// comparison, since no block table and no page can be shared beyond the head.
 PolicySpec SnapKvHeads(const MethodOptions& method);
+/// The same scores under a pyramid of layer budgets (arXiv:2406.02069).
+PolicySpec PyramidKv(const MethodOptions& method);
 /// Attention summed over every query so far.
 PolicySpec H2o(const MethodOptions& method);
 /// Attention of the last query alone, mean over all heads (arXiv:2401.06104).

@@ -25,6 +25,7 @@ constexpr std::array kPolicies = {
     Entry{"recency-prompt", RecencyPrompt},
     Entry{"snapkv", SnapKv},
     Entry{"snapkv-heads", SnapKvHeads},
+    Entry{"pyramidkv", PyramidKv},
     Entry{"h2o", H2o},
     Entry{"tova", Tova},
     Entry{"rpc", Rpc},

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/score_rule.h"
+#include "scheduler/layer_budget.h"
 
 namespace pinboard::scheduler {
 
@@ -42,7 +43,8 @@ struct PolicySpec {
   double near_share = 0.0;  // of the rows the first round offloads: those next best by `keep`
   ScoreRule band = ScoreRule::kKeepAll;  // ranks the rest of them, and a full band's pages
   bool protect_prompt = false;
-  bool per_head = false;  // each KV head keeps rows of its own
+  bool per_head = false;                     // each KV head keeps rows of its own
+  LayerShare layers = LayerShare::kUniform;  // unless the sequence's options say otherwise
   /// The names of the method's options that it reads, besides window and sinks, which all read.
   std::vector<std::string> reads = {};
   MethodOptions method;

@@ -74,6 +74,30 @@ TEST(Arms, ABudgetOfItsOwnTakesTheArmOutOfTheList) {
   EXPECT_EQ(arms[0].policy, "snapkv");
 }
 
+TEST(Arms, LayersAndScopeAreNamedAndPyramidKvBringsItsOwn) {
+  SequenceOptions defaults;
+  defaults.scope = "global";
+  const auto arms = Parse("snapkv,pyramidkv:scope=layer,infokv:layers=adaptive:scope=layer", "0.1",
+                          true, defaults);
+  EXPECT_EQ(arms[0].options.layers, "uniform");
+  EXPECT_EQ(arms[0].options.scope, "global");
+  EXPECT_EQ(arms[1].options.layers, "pyramid");
+  EXPECT_EQ(arms[1].options.scope, "layer");
+  EXPECT_EQ(arms[2].policy, "infokv:layers=adaptive:scope=layer");
+  EXPECT_THAT(Refusal("snapkv:layers=cone", "0.1"), HasSubstr("uniform, pyramid or adaptive"));
+  EXPECT_THAT(Refusal("snapkv:scope=head", "0.1"), HasSubstr("use layer or global"));
+  EXPECT_THAT(Refusal("pyramidkv:scope=global", "0.1"), HasSubstr("one set for all layers"));
+}
+
+TEST(Arms, UnequalCountsNeedTablesOfLayers) {
+  const auto arms = Parse("full,snapkv,infokv:layers=adaptive", "0.1");
+  EXPECT_TRUE(CheckTables(arms, /*layer_tables=*/true).ok());
+  EXPECT_TRUE(CheckTables({arms.data(), 2}, /*layer_tables=*/false).ok());
+  EXPECT_EQ(std::string(CheckTables(arms, /*layer_tables=*/false).message()),
+            "--policy infokv:layers=adaptive: adaptive budgets keep unequal counts, which a block "
+            "table that all layers share cannot hold: add --tables layer, or layers=uniform");
+}
+
 TEST(Arms, WithoutAServiceThereIsNeitherBandNorRecall) {
   const auto arms = Parse("pinboard:band=0.6:recall-pages=32", "0.1", /*has_service=*/false);
   EXPECT_EQ(arms[0].options.band, 0.0);

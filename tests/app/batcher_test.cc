@@ -47,6 +47,7 @@ class Batching : public ::testing::TestWithParam<const char*> {
     options.wait_for_pages = true;
     options.census = true;
     options.export_plans = true;
+    options.layer_tables = layer_tables_;
     return options;
   }
 
@@ -94,6 +95,7 @@ class Batching : public ::testing::TestWithParam<const char*> {
   }
 
   engine::testing::TinyDirectory directory_;
+  bool layer_tables_ = false;
 };
 
 BatchRequest Request(std::uint64_t sequence, int prompt, int max_tokens) {
@@ -213,6 +215,30 @@ TEST_P(Batching, ATextEndsWhereItsListenerSaysSo) {
     EXPECT_EQ(batcher.stats().tokens, 9 + 9 + 1 + 3) << "the last of each is not fed";
     EXPECT_EQ(session.engine().free_blocks(), 16);
   });
+}
+
+TEST_P(Batching, SequencesOfAnyPolicyAndAnyLayersShareOnePool) {
+  layer_tables_ = true;
+  std::vector<BatchRequest> requests = SixteenRequests();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    SequenceOptions& options = requests[i].options;
+    options.policy = std::vector{"pinboard", "pyramidkv", "snapkv", "recency"}[i % 4];
+    if (i % 4 == 2) options.layers = "adaptive";
+    if (i % 4 == 3) options.scope = "global";
+    options.budget = 0.15 + 0.05 * static_cast<double>(i % 3);
+  }
+  for (const int tp : {1, 2}) {
+    SCOPED_TRACE(testing::Message() << "tp " << tp);
+    const Outcome together = Run(tp, 84, requests);
+    EXPECT_GT(together.stats.preemptions, 0);
+    EXPECT_EQ(together.stats.resumes, together.stats.preemptions);
+    EXPECT_GT(together.stats.most_running, 4) << "freed blocks count at once";
+    for (const BatchRequest& request : requests) {
+      EXPECT_EQ(together.texts.at(request.sequence),
+                Run(tp, 84, {request}).texts.at(request.sequence))
+          << "sequence " << request.sequence;
+    }
+  }
 }
 
 // sglang#30760: ranks that issue unequal numbers of collectives hang each other.

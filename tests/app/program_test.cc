@@ -449,6 +449,12 @@ TEST_F(PinboardProgram, WrongUsageIsOneLineAndExitCodeTwo) {
   EXPECT_THAT(Refusal(Eval({"--budget", "0"}), 2), HasSubstr("(0, 1]"));
   EXPECT_THAT(Refusal(Eval({"--tp", "3"}), 2), HasSubstr("tp 3 does not divide"));
   EXPECT_THAT(Refusal(Eval({"--block-size", "17"}), 2), HasSubstr("use 16, 32 or 64"));
+  EXPECT_THAT(Refusal(Eval({"--policy", "pyramidkv"}), 2), HasSubstr("add --tables layer"));
+  EXPECT_THAT(Refusal(Eval({"--layers", "adaptive", "--scope", "global"}), 2),
+              HasSubstr("scope global one set for all layers"));
+  EXPECT_THAT(Refusal(Eval({"--tables", "own"}), 2), HasSubstr("use shared or layer"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--layers", "pyramid"}), 2),
+              HasSubstr("add --tables layer"));
   EXPECT_THAT(Refusal(Eval({"--service", "somewhere"}), 2), HasSubstr("neither auto, none nor"));
   EXPECT_THAT(Refusal(Eval({"--service-arena", "much"}), 2), StartsWith("--service-arena: "));
   EXPECT_THAT(Refusal(Eval({"--json", "/nowhere/x"}), 2), HasSubstr("cannot write /nowhere/x"));
@@ -469,6 +475,21 @@ TEST_F(PinboardProgram, WrongUsageIsOneLineAndExitCodeTwo) {
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--stop", ""}), 2), StartsWith("--stop: give"));
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--json", "-", "--stop", "x"}), 2),
               HasSubstr("tokenizer.json"));
+}
+
+TEST_F(PinboardProgram, LayersTablesAndScopeAreRunAsAskedAndNamedInTheResults) {
+  Program run(Eval({"--policy", "pyramidkv:window=8,snapkv:window=8:scope=global", "--tables",
+                    "layer", "--tp", "2", "--service", "none", "--json", "-"}));
+  ASSERT_EQ(run.Wait(), 0) << run.Err();
+  const auto list = nlohmann::json::parse(run.Out());
+  EXPECT_EQ(list[0]["layers"], "pyramid");
+  EXPECT_EQ(list[1]["layers"], "uniform");
+  EXPECT_EQ(list[1]["scope"], "global");
+  for (const auto& arm : list) EXPECT_EQ(arm["tables"], "layer");
+  EXPECT_EQ(list[0]["kept"], list[1]["kept"]) << "the same total";
+  Program text(GenerateFrom({"--ids", "5,6,7", "--policy", "pyramidkv", "--tables", "layer",
+                             "--max-tokens", "4", "--json", "-"}));
+  EXPECT_EQ(text.Wait(), 0) << text.Err();
 }
 
 TEST_F(PinboardProgram, ASuiteThatIsWrongIsNamedWithFileAndLine) {

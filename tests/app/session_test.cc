@@ -203,6 +203,35 @@ TEST_P(Sessions, HeadsThatKeepRowsOfTheirOwnKeepTheSameBudgetWithoutPages) {
   }
 }
 
+TEST_P(Sessions, UnequalLayersAndOneSetForAllKeepTheSameTotal) {
+  const auto items = Suite();
+  const auto arms = Arms(
+      "snapkv,pyramidkv,snapkv:layers=adaptive,infokv:scope=global,pinboard:layers=pyramid,full");
+  std::vector<std::vector<ArmResult>> measured;
+  for (const int tp : {1, 2}) {
+    cache_service::MemoryPages pages;
+    SessionOptions options = Options(PrefillEvaluation::CacheBlocksNeeded(items, 16));
+    options.layer_tables = true;
+    measured.push_back(MeasureOn(tp, options, &pages, arms, items, [&](RankSession* session) {
+      return std::make_unique<PrefillEvaluation>(session, arms, Quiet);
+    }));
+    EXPECT_EQ(pages.pages(), 0) << "an arm left pages behind";
+  }
+  for (std::size_t a = 0; a + 1 < arms.size(); ++a) {
+    SCOPED_TRACE(arms[a].policy);
+    EXPECT_EQ(measured[0][a].kept, (100 + 101) * kLayers);
+    EXPECT_EQ(measured[0][a].ring_rows, 2 * 4 * 16);
+    EXPECT_GT(measured[0][a].pages_recalled, 0);
+    EXPECT_NEAR(static_cast<double>(measured[0][a].resident_kv_bytes),
+                static_cast<double>(measured[0][0].resident_kv_bytes),
+                0.1 * static_cast<double>(measured[0][0].resident_kv_bytes));
+    EXPECT_EQ(measured[1][a].kept, measured[0][a].kept);
+    EXPECT_NEAR(measured[1][a].kl_sum, measured[0][a].kl_sum, 0.02 * measured[0][a].kl_sum + 1e-6);
+  }
+  EXPECT_NE(measured[0][0].kl_sum, measured[0][1].kl_sum);
+  EXPECT_EQ(measured[0].back().correct, 4) << "the full cache";
+}
+
 TEST_P(Sessions, ResidentBytesAreWithinOneBlockPerLayerOfBudgetAndRing) {
   cache_service::MemoryPages pages;
   SuiteItem item{.context = RandomIds(777, 3), .continuation = {}, .questions = {}};

@@ -20,11 +20,21 @@ PolicySpec Make(const char* name, const MethodOptions& method = {}) {
 }
 
 TEST(Policy, EveryKnownNameMakesAPolicyOfThatName) {
-  EXPECT_THAT(PolicyNames(),
-              ElementsAre("full", "random", "recency", "random-prompt", "recency-prompt", "snapkv",
-                          "snapkv-heads", "h2o", "tova", "rpc", "rkv", "expected-attention",
-                          "entropy-only", "shift-only", "infokv", "pinboard"));
+  EXPECT_THAT(PolicyNames(), ElementsAre("full", "random", "recency", "random-prompt",
+                                         "recency-prompt", "snapkv", "snapkv-heads", "pyramidkv",
+                                         "h2o", "tova", "rpc", "rkv", "expected-attention",
+                                         "entropy-only", "shift-only", "infokv", "pinboard"));
   for (const auto& name : PolicyNames()) EXPECT_EQ(Make(name.c_str()).name, name);
+}
+
+TEST(Policy, PyramidKvIsSnapKvUnderAPyramid) {
+  const PolicySpec pyramid = Make("pyramidkv");
+  const PolicySpec snapkv = Make("snapkv");
+  EXPECT_EQ(pyramid.layers, LayerShare::kPyramid);
+  EXPECT_EQ(snapkv.layers, LayerShare::kUniform);
+  EXPECT_EQ(pyramid.queries, snapkv.queries);
+  EXPECT_EQ(pyramid.pool, snapkv.pool);
+  EXPECT_EQ(pyramid.keep, snapkv.keep);
 }
 
 TEST(Policy, OnlyFullKeepsAll) {

@@ -70,7 +70,7 @@ TEST_P(HeadKeepSets, EachHeadKeepsTheRowsOfTheIndependentProgram) {
   method.sinks = values.at("sinks");
   state.policy = *scheduler::MakePolicy("snapkv-heads", method);
   state.budget = {.offload = false, .cap = values.at("keep")};
-  state.length = state.rows = rows;
+  state.length = rows;
   state.entropy_after.assign(rows + 1, 0.0F);
   state.layers.resize(1);
   LayerState& layer = state.layers[0];
@@ -81,7 +81,8 @@ TEST_P(HeadKeepSets, EachHeadKeepsTheRowsOfTheIndependentProgram) {
   layer.queries = QueryWindow(window, model.query_heads * shape.key_dim);
   layer.queries.Append(Real(values, "queries"), 0);
 
-  const Shard::RoundEntry entry{1, cache.block_table()};
+  const std::vector<std::int32_t> table = cache.block_table();
+  const Shard::RoundEntry entry{1, {table}};
   const auto round = PlanRound(context, 1, {&entry, 1});
   ASSERT_TRUE(round.ok()) << round.status();
   EXPECT_EQ(round->sequences[0].layers[0].head_rows,

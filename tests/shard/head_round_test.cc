@@ -40,7 +40,7 @@ HeadRows Compress(const ToyModel& model, int tp, int rounds) {
     if (index % shape.kv_replicas != 0) return;
     for (int head = 0; head < shape.kv.kv_heads; ++head) {
       auto& held = rows[index / shape.kv_replicas * shape.kv.kv_heads + head];
-      for (int row = 0; row < rank.shard().Rows(kSequence); ++row) {
+      for (int row = 0; row < rank.shard().Rows(kSequence, 1); ++row) {
         held.push_back(rank.HeadPosition(kSequence, 1, head, row));
       }
     }

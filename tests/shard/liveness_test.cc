@@ -30,7 +30,7 @@ TEST(Liveness, APlantedMismatchIsSeenAndEveryRankKeepsEverything) {
     ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
     EXPECT_FALSE(outcomes.value()[0].applied);
     EXPECT_EQ(outcomes.value()[0].kept_all_because, "the ranks' plans differ");
-    EXPECT_EQ(rank.shard().Rows(kSequence), 300);
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), 300);
     EXPECT_EQ(rank.shard().stats().keepset_mismatches, 1U);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   });
@@ -65,7 +65,7 @@ TEST(Liveness, ALateRankMakesEveryRankKeepEverythingAndGoOn) {
     auto late = rank.Compress({kSequence});
     ASSERT_TRUE(late.ok()) << late.status().message();
     EXPECT_FALSE(late.value()[0].applied);
-    EXPECT_EQ(rank.shard().Rows(kSequence), 300);
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), 300);
     ASSERT_PB_OK(rank.Step({kSequence}, 1));
     auto next = rank.Compress({kSequence});
     ASSERT_TRUE(next.ok()) << next.status().message();
@@ -89,7 +89,7 @@ TEST(Liveness, ALostRankGivesEverySurvivorUnavailableNamingItWithEverythingKept)
     EXPECT_EQ(outcomes.status().code(), StatusCode::kUnavailable);
     EXPECT_NE(outcomes.status().message().find("rank 3"), std::string::npos)
         << outcomes.status().message();
-    EXPECT_EQ(rank.shard().Rows(kSequence), 300);
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), 300);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   });
 }
@@ -121,7 +121,7 @@ void RunFailingRound(int tp, int troubled,
                   index == troubled ? because : "another rank was not ready"),
               std::string::npos)
         << outcomes.value()[0].kept_all_because;
-    EXPECT_EQ(rank.shard().Rows(kSequence), 300);
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), 300);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
     const ShardStats stats = rank.shard().stats();
     EXPECT_EQ(stats.rounds_kept_all, 1U);
@@ -147,7 +147,7 @@ TEST(Liveness, ARankThatCannotScoreTakesPartInTheSumAndEveryRankKeepsEverything)
   const auto fail = [](ToyRank& rank) -> Result<std::vector<RoundOutcome>> {
     std::vector<std::int32_t> table = rank.table(kSequence);
     table.pop_back();
-    const Shard::RoundEntry entry{kSequence, table};
+    const Shard::RoundEntry entry{kSequence, {table}};
     const Status begun = rank.shard().BeginRound({&entry, 1});
     if (!begun.ok()) return begun;
     return rank.Commit({kSequence});
@@ -171,7 +171,7 @@ TEST(Liveness, ABlockTableTooShortForWhatStaysIsSeenBeforeAnythingMoves) {
     if (const Status begun = rank.Begin({kSequence}); !begun.ok()) return begun;
     std::vector<std::int32_t> table = rank.table(kSequence);
     table.pop_back();
-    const Shard::RoundEntry entry{kSequence, table};
+    const Shard::RoundEntry entry{kSequence, {table}};
     return rank.shard().CommitRound({&entry, 1});
   };
   for (const int tp : {1, 2}) RunFailingRound(tp, 0, fail, "Compact: ");

@@ -174,7 +174,7 @@ TEST(Round, OfAPolicyThatKeepsAllGainsNothing) {
   ASSERT_TRUE(outcomes.ok());
   EXPECT_FALSE(outcomes.value()[0].applied);
   EXPECT_EQ(outcomes.value()[0].kept_all_because, "nothing to gain");
-  EXPECT_EQ(rank.shard().Rows(kSequence), 300);
+  EXPECT_EQ(rank.shard().Rows(kSequence, 0), 300);
 }
 
 /// A prefill of 300 tokens and one round of two ranks; the outcome of rank 0.
@@ -191,7 +191,7 @@ RoundOutcome Planned(const SequenceOptions& policy) {
     made[index] = outcomes.value()[0];
     ASSERT_PB_OK(rank.Step({kSequence}, 1));
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
-    EXPECT_EQ(rank.shard().Rows(kSequence), made[0].rows + 1);
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), made[0].rows[0] + 1);
   });
   EXPECT_EQ(made[0].plan, made[1].plan);
   EXPECT_EQ(group.pages().pages() > 0, made[0].applied);
@@ -229,7 +229,7 @@ TEST(Round, OnlyObservedPlansTheSameAndChangesNothing) {
   EXPECT_TRUE(applied.applied);
   EXPECT_FALSE(observed.applied);
   EXPECT_EQ(observed.kept_all_because, "only observed");
-  EXPECT_EQ(observed.rows, 300);
+  EXPECT_EQ(observed.rows[0], 300);
   EXPECT_EQ(observed.plan, applied.plan);
   EXPECT_EQ(observed.plan_hash, applied.plan_hash);
 }
@@ -246,7 +246,7 @@ TEST(Round, WithoutAStoreAnObservedOnePlansAsIfThereWereOne) {
     ASSERT_PB_OK(rank.Step({kSequence}, 300));
     const auto outcomes = rank.Compress({kSequence});
     ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
-    EXPECT_EQ(outcomes.value()[0].rows, 300 * (round + 1));
+    EXPECT_EQ(outcomes.value()[0].rows[0], 300 * (round + 1));
     ASSERT_EQ(outcomes.value()[0].plan.size(), 3U);
     EXPECT_GT(outcomes.value()[0].plan[0].offloaded.size(), 64U);
   }
@@ -264,7 +264,7 @@ TEST(Round, LetsRowsAppendedSinceBeginMoveAlong) {
     auto outcomes = rank.Commit({kSequence});
     ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
     ASSERT_TRUE(outcomes.value()[0].applied);
-    EXPECT_EQ(rank.shard().Rows(kSequence), 64 + 45 + 5);
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), 64 + 45 + 5);
     EXPECT_EQ(rank.shard().Length(kSequence), 305);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   });
@@ -318,7 +318,7 @@ TEST(Round, RepeatedOverALongDecodeStaysWithinItsBudget) {
       }
       const int length = rank.shard().Length(kSequence);
       EXPECT_EQ(length, 440);
-      EXPECT_EQ(rank.shard().Rows(kSequence), 64 + 66) << "the ring and 15 % of 440";
+      EXPECT_EQ(rank.shard().Rows(kSequence, 0), 64 + 66) << "the ring and 15 % of 440";
     });
     EXPECT_GT(group.pages().pages(), 0);
   }
@@ -353,7 +353,7 @@ TEST(Round, WithoutAStoreKeepsTheBudgetAndNoRing) {
     ASSERT_PB_OK(rank.Step({kSequence}, 300));
     auto outcomes = rank.Compress({kSequence});
     ASSERT_TRUE(outcomes.ok());
-    EXPECT_EQ(outcomes.value()[0].rows, 45);
+    EXPECT_EQ(outcomes.value()[0].rows.front(), 45);
     EXPECT_EQ(outcomes.value()[0].borderline, 0);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   });

@@ -18,7 +18,7 @@
 namespace pinboard {
 
 /// The model and its paged cache as this rank holds them. The engine owns the cache's memory, the
-/// block allocator and the block tables; one block table serves all layers.
+/// block allocator and the block tables.
 struct ShardModel {
   int layers = 0;
   int query_heads = 0;        // on this rank
@@ -35,12 +35,21 @@ struct ShardModel {
   int vocab_local = 0;
   int block_size = 16;             // tokens
   std::vector<KvLayerView> cache;  // [layers]
+  /// Each layer of a sequence has a block table of its own, so that layers may keep unequal counts
+  /// of rows. False: one table serves all layers.
+  bool layer_tables = false;
 };
+
+/// The block tables of one sequence: [layers], or [1] where all layers share it. Physical row r of
+/// a layer lies in slot r % block_size of block table[r / block_size].
+using BlockTables = std::vector<std::span<const std::int32_t>>;
 
 /// How much is kept of a sequence, and how (scheduler/policy/policy.h, scheduler/round_plan.h name
 /// and check the options; defaults are method.md's).
 struct SequenceOptions {
   std::string policy = "pinboard";
+  std::string layers;                // uniform | pyramid | adaptive; empty: the policy's own
+  std::string scope = "layer";       // layer | global: one set of kept rows for all layers
   std::string fusion = "published";  // published | max
   double alpha = 0.9;
   double tau = 1.0;
@@ -80,11 +89,11 @@ struct ShardOptions {
 };
 
 /// One sequence of a step: `tokens` new tokens whose rows the engine writes at physical rows
-/// [Rows(sequence), Rows(sequence) + tokens) during the step.
+/// [Rows(sequence, layer), Rows(sequence, layer) + tokens) of each layer during the step.
 struct StepEntry {
   std::uint64_t sequence = 0;
   int tokens = 0;
-  std::span<const std::int32_t> block_table;  // covers the new rows; valid until EndStep
+  BlockTables block_tables;  // cover the new rows; valid until EndStep
 };
 
 /// A candidate for the next token: the merged top of all ranks' vocabulary shards.
@@ -124,11 +133,12 @@ struct RoundOutcome {
   /// "", "nothing to gain", "the ranks' plans differ", "another rank was not ready", "only
   /// observed", ...
   std::string kept_all_because;
-  int rows = 0;    // physical rows now
-  int blocks = 0;  // the block table's first `blocks` entries stay; the engine frees the rest
-  /// Rows, summed over layers: kept; offloaded by this round; lost in it, with pages that the band
-  /// let go. 0 where it was not applied.
-  std::int64_t kept = 0, borderline = 0, dropped = 0;
+  /// [block tables]: physical rows now, and how many of the table's first entries stay; the engine
+  /// frees the rest.
+  std::vector<int> rows, blocks;
+  /// Rows, summed over layers: kept; in the rings; offloaded by this round; lost in it, with pages
+  /// that the band let go. 0 where it was not applied.
+  std::int64_t kept = 0, ring = 0, borderline = 0, dropped = 0;
   std::uint64_t plan_hash = 0;
   /// [layers], of a round that was applied or only observed, where ShardOptions::export_plans asks
   /// for it.
@@ -172,8 +182,8 @@ class Shard {
   /// Ends a sequence; its own pages leave the service. FailedPrecondition: in a round.
   virtual Status RemoveSequence(std::uint64_t sequence) = 0;
 
-  /// Physical rows (slots) and positions so far.
-  virtual int Rows(std::uint64_t sequence) const = 0;
+  /// Physical rows (slots) of a layer, and positions so far.
+  virtual int Rows(std::uint64_t sequence, int layer) const = 0;
   virtual int Length(std::uint64_t sequence) const = 0;
   /// Position of the token in each physical row of a layer; ring rows included. Under snapkv-heads,
   /// whose KV heads keep rows of their own, in the model's first KV head.
@@ -205,7 +215,7 @@ class Shard {
   /// FailedPrecondition: a round is under way.
   struct RoundEntry {
     std::uint64_t sequence = 0;
-    std::span<const std::int32_t> block_table;  // valid during the call
+    BlockTables block_tables;  // valid during the call
   };
   virtual Status BeginRound(std::span<const RoundEntry> entries) = 0;
   /// [collective] Applies the plan on every rank or on none, and ends the round, whatever becomes
