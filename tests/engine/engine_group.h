@@ -42,8 +42,9 @@ class EngineGroup {
     });
   }
 
-  /// Runs `body` on every rank at once.
+  /// Runs `body` on every rank at once; on the caller's thread where there is one.
   void OnRanks(const std::function<void(int)>& body) {
+    if (ranks() == 1) return body(0);
     std::vector<std::thread> threads;
     for (int rank = 0; rank < ranks(); ++rank) threads.emplace_back(body, rank);
     for (std::thread& thread : threads) thread.join();
@@ -66,6 +67,9 @@ class EngineGroup {
       outputs[rank] = *std::move(result);
     });
     std::vector<GroupOutput> joined(inputs.size());
+    for (const auto& made : outputs) {
+      if (made.size() != inputs.size()) return joined;  // the failure is on record
+    }
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       joined[i].candidates = outputs[0][i].candidates;
       joined[i].logits.resize(inputs[i].tokens.size());

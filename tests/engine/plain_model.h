@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// The oracle: the same models written down plainly, in double, token by token, without a cache,
+// The oracle: the same models written down plainly, in double, token by token, without blocks,
 // tensor parallelism or absorption. K and V of MLA are expanded as the paper defines them.
 #pragma once
 
@@ -66,18 +66,33 @@ struct PlainHeads {
   std::vector<std::vector<Vector>> queries, keys, values;
 };
 
+/// [layers]: every token of a text, whatever is attended of them.
+using PlainText = std::vector<PlainHeads>;
+/// [layers]: positions of a text.
+using PlainMask = std::vector<std::vector<std::int32_t>>;
+
 class PlainModel {
  public:
   explicit PlainModel(const TinyModel& model) : model_(model), config_(model.config) {}
 
   /// logits [tokens][vocab] of a whole text.
   std::vector<Vector> Logits(const std::vector<std::int32_t>& tokens) const {
+    PlainText text(config_.layers);
+    return Extend(tokens, PlainMask(config_.layers), &text);
+  }
+
+  /// logits [tokens][vocab] of the tokens that follow `text`, and adds them to it. In each layer
+  /// they see its positions in `mask` and the new ones up to themselves.
+  std::vector<Vector> Extend(const std::vector<std::int32_t>& tokens, const PlainMask& mask,
+                             PlainText* text) const {
     std::vector<Vector> stream;
     for (const std::int32_t token : tokens) {
       const float* row = model_["model.embed_tokens.weight"].row(token);
       stream.emplace_back(row, row + config_.hidden_size);
     }
-    for (int layer = 0; layer < config_.layers; ++layer) RunLayer(layer, &stream);
+    for (int layer = 0; layer < config_.layers; ++layer) {
+      RunLayer(layer, mask[layer], &(*text)[layer], &stream);
+    }
     const TinyTensor& head =
         model_[config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
     std::vector<Vector> logits;
@@ -114,15 +129,18 @@ class PlainModel {
                      : AddGroupedHeads(attention, position, normed, heads);
   }
 
-  void RunLayer(int layer, std::vector<Vector>* stream) const {
+  void RunLayer(int layer, std::vector<std::int32_t> visible, PlainHeads* heads,
+                std::vector<Vector>* stream) const {
     const std::string prefix = Prefix(layer);
-    PlainHeads heads;
-    for (std::size_t token = 0; token < stream->size(); ++token) {
-      AddHeads(layer, static_cast<int>(token), (*stream)[token], &heads);
+    const std::size_t first = heads->keys.size();
+    for (const Vector& state : *stream) {
+      AddHeads(layer, static_cast<int>(heads->keys.size()), state, heads);
     }
-    for (std::size_t token = 0; token < stream->size(); ++token) {
-      Vector& state = (*stream)[token];
-      AddTo(Product(model_[prefix + "self_attn.o_proj.weight"], Attend(heads, token)), &state);
+    for (std::size_t i = 0; i < stream->size(); ++i) {
+      Vector& state = (*stream)[i];
+      visible.push_back(static_cast<std::int32_t>(first + i));
+      AddTo(Product(model_[prefix + "self_attn.o_proj.weight"], Attend(*heads, first + i, visible)),
+            &state);
       AddTo(Mlp(layer, NormOf(model_[prefix + "post_attention_layernorm.weight"], state,
                               config_.rms_norm_eps)),
             &state);
@@ -197,23 +215,23 @@ class PlainModel {
     heads->values.push_back(values);
   }
 
-  Vector Attend(const PlainHeads& heads, std::size_t token) const {
+  Vector Attend(const PlainHeads& heads, std::size_t token,
+                const std::vector<std::int32_t>& visible) const {
     Vector out;
     for (int head = 0; head < config_.heads; ++head) {
       const Vector& query = heads.queries[token][head];
       const double scale = Scale(query);
       Vector weights;
-      for (std::size_t row = 0; row <= token; ++row) {
+      for (const std::int32_t row : visible) {
         weights.push_back(scale * Dot(query, heads.keys[row][head]));
       }
       const double highest = *std::max_element(weights.begin(), weights.end());
       double sum = 0;
       for (double& weight : weights) sum += weight = std::exp(weight - highest);
       Vector mixed(heads.values[0][head].size(), 0.0);
-      for (std::size_t row = 0; row <= token; ++row) {
-        for (std::size_t i = 0; i < mixed.size(); ++i) {
-          mixed[i] += weights[row] / sum * heads.values[row][head][i];
-        }
+      for (std::size_t i = 0; i < visible.size(); ++i) {
+        const Vector& value = heads.values[visible[i]][head];
+        for (std::size_t d = 0; d < mixed.size(); ++d) mixed[d] += weights[i] / sum * value[d];
       }
       out.insert(out.end(), mixed.begin(), mixed.end());
     }
