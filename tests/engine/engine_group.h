@@ -33,8 +33,17 @@ struct GroupOutput {
 
 class EngineGroup {
  public:
-  EngineGroup(const EngineOptions& options, int ranks) : group_(ranks), engines_(ranks) {
-    for (int rank = 0; rank < ranks; ++rank) communicators_.push_back(group_.Join(rank));
+  /// Puts itself between a rank and its group.
+  using Decorate = std::function<std::unique_ptr<transport::Communicator>(
+      int rank, std::unique_ptr<transport::Communicator>)>;
+
+  EngineGroup(const EngineOptions& options, int ranks, const Decorate& decorate = nullptr)
+      : group_(ranks), engines_(ranks) {
+    for (int rank = 0; rank < ranks; ++rank) {
+      auto communicator = group_.Join(rank);
+      communicators_.push_back(decorate ? decorate(rank, std::move(communicator))
+                                        : std::move(communicator));
+    }
     OnRanks([&](int rank) {
       auto engine = Engine::Load(options, communicators_[rank].get());
       ASSERT_TRUE(engine.ok()) << engine.status();

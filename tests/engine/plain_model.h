@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/dtype.h"
 #include "tests/engine/plain_moe.h"
 #include "tests/engine/plain_rope.h"
 #include "tests/engine/tiny_model.h"
@@ -73,7 +74,9 @@ using PlainMask = std::vector<std::vector<std::int32_t>>;
 
 class PlainModel {
  public:
-  explicit PlainModel(const TinyModel& model) : model_(model), config_(model.config) {}
+  /// What a cache would hold is rounded to `cache`: kF32 (nothing is) or kBF16.
+  explicit PlainModel(const TinyModel& model, DType cache = DType::kF32)
+      : model_(model), config_(model.config), cache_(cache) {}
 
   /// logits [tokens][vocab] of a whole text.
   std::vector<Vector> Logits(const std::vector<std::int32_t>& tokens) const {
@@ -152,6 +155,14 @@ class PlainModel {
     return config_.is_mla() ? plain * PlainLatentScale(config_.rope) : plain;
   }
 
+  Vector Stored(Vector row) const {
+    if (cache_ == DType::kF32) return row;
+    for (double& value : row) {
+      value = BFloat16ToFloat(FloatToBFloat16(static_cast<float>(value)));
+    }
+    return row;
+  }
+
   static void AddTo(const Vector& x, Vector* state) {
     for (std::size_t i = 0; i < x.size(); ++i) (*state)[i] += x[i];
   }
@@ -172,8 +183,8 @@ class PlainModel {
     for (int head = 0; head < config_.heads; ++head) {
       const int kv = head / repeat * dim;
       queries.push_back(Rotated(Slice(q, head * dim, dim), position, config_.rope, false));
-      keys.push_back(Rotated(Slice(k, kv, dim), position, config_.rope, false));
-      values.push_back(Slice(v, kv, dim));
+      keys.push_back(Stored(Rotated(Slice(k, kv, dim), position, config_.rope, false)));
+      values.push_back(Stored(Slice(v, kv, dim)));
     }
     Append(queries, keys, values, heads);
   }
@@ -188,13 +199,13 @@ class PlainModel {
                                    NormOf(model_[prefix + "q_a_layernorm.weight"],
                                           Product(model_[prefix + "q_a_proj.weight"], x), 1e-6));
     const Vector down = Product(model_[prefix + "kv_a_proj_with_mqa.weight"], x);
-    const Vector latent =
-        NormOf(model_[prefix + "kv_a_layernorm.weight"], Slice(down, 0, mla.kv_lora_rank), 1e-6);
+    const Vector latent = Stored(
+        NormOf(model_[prefix + "kv_a_layernorm.weight"], Slice(down, 0, mla.kv_lora_rank), 1e-6));
     const Vector up = Product(model_[prefix + "kv_b_proj.weight"], latent);
     const auto rotate = [&](const Vector& part) {
       return Rotated(part, position, config_.rope, mla.rope_interleave);
     };
-    const Vector shared = rotate(Slice(down, mla.kv_lora_rank, rope));
+    const Vector shared = Stored(rotate(Slice(down, mla.kv_lora_rank, rope)));
     std::vector<Vector> queries, keys, values;
     for (int head = 0; head < config_.heads; ++head) {
       const int first = head * (nope + rope), up_first = head * (nope + mla.v_head_dim);
@@ -265,6 +276,7 @@ class PlainModel {
 
   const TinyModel& model_;
   const ModelConfig& config_;
+  const DType cache_;
 };
 
 }  // namespace pinboard::engine::testing

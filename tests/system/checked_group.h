@@ -15,6 +15,7 @@
 #include "pinboard/shard.h"
 #include "tests/engine/engine_group.h"
 #include "tests/engine/plain_model.h"
+#include "tests/shard/troubled_communicator.h"
 
 namespace pinboard::testing {
 
@@ -27,6 +28,7 @@ struct CheckedGroupOptions {
   int tp = 1;
   int block_size = 16;
   int cache_blocks = 64;
+  DType cache_dtype = DType::kF32;  // or kBF16, where outputs are compared less closely
   ShardOptions shard = {.top_k = 16, .wait_for_pages = true, .census = true};
 };
 
@@ -34,11 +36,12 @@ struct CheckedGroupOptions {
 /// rounds have evicted and not recalled. After every call:
 ///
 ///   outputs   each logit of a step equals the oracle's, of the whole vocabulary
-///   ranks     rows, lengths, positions and outcomes are the same on all
+///   ranks     rows, lengths, positions, outcomes and the collectives issued are the same on all
 ///   census    every row has one position, none twice; blocks are those the rows need, and those
 ///             owned and those free are all there are
 ///   rounds    what is kept was attended before, and holds the sinks, the recent window and a
-///             protected prompt; rows behind the ring stay put from round to round
+///             protected prompt; rows behind the ring stay put from round to round; no more is
+///             kept than the budget and what is protected
 ///
 /// A violation is a failure of the running test; nothing is checked after the first one. One
 /// thread.
@@ -52,7 +55,8 @@ class CheckedGroup {
   void Step(const std::vector<GroupInput>& inputs);
   void SwapOut(std::uint64_t sequence);
   void SwapIn(std::uint64_t sequence);
-  void Begin(const std::vector<std::uint64_t>& sequences);
+  /// `disturbed`: the last rank is given another sum than the others.
+  void Begin(const std::vector<std::uint64_t>& sequences, bool disturbed = false);
   /// Of the round that was begun.
   std::vector<RoundOutcome> Commit();
   std::vector<RoundOutcome> Compress(const std::vector<std::uint64_t>& sequences);
@@ -95,9 +99,17 @@ class CheckedGroup {
   void CheckCounts(std::uint64_t sequence, const Sequence& state);
   void CheckPositions(std::uint64_t sequence, Sequence* state);
 
+  void CheckCollectives();
+  /// Rows that the options allow a round to keep in each layer, what is protected aside.
+  static double RowsAllowed(const Sequence& state);
+
   engine::testing::TinyModel model_;
   engine::testing::PlainModel oracle_;
   const int block_size_;
+  const double tolerance_;
+  bool disturbed_ = false;
+  std::vector<TroubledCommunicator*> communicators_;
+  std::size_t compared_collectives_ = 0;
   std::unique_ptr<engine::testing::EngineGroup> engines_;
   cache_service::MemoryPages pages_;
   std::vector<std::unique_ptr<cache_service::MemoryPageStore>> stores_;

@@ -42,6 +42,7 @@ CheckedGroupOptions DrawGroup(SeededRandom& random) {
   options.weights_seed = static_cast<std::uint64_t>(random.Int(1, 1 << 20));
   options.tp = random.Pick<int>({1, 1, 1, 2});
   options.block_size = random.Pick<int>({16, 16, 32, 64});
+  options.cache_dtype = random.OneIn(4) ? DType::kBF16 : DType::kF32;
   options.cache_blocks = random.Int(600, 1600) / options.block_size;
   options.shard.top_k = random.Pick<int>({2, 8, 16});
   options.shard.sketch_dim = random.OneIn(3) ? 8 : 0;
@@ -59,6 +60,7 @@ void EpisodeCounts::Add(const EpisodeCounts& other) {
   forwards += other.forwards;
   rounds_applied += other.rounds_applied;
   rounds_kept_all += other.rounds_kept_all;
+  rounds_disturbed += other.rounds_disturbed;
   pages_recalled += other.pages_recalled;
   misses += other.misses;
   preemptions_compacted += other.preemptions_compacted;
@@ -69,11 +71,12 @@ void EpisodeCounts::Add(const EpisodeCounts& other) {
 }
 
 std::string EpisodeCounts::ToString() const {
-  return absl::StrCat(
-      actions, " actions: ", forwards, " forward passes, ", rounds_applied, " rounds applied and ",
-      rounds_kept_all, " that kept everything, ", pages_recalled, " pages recalled and ", misses,
-      " missed, ", preemptions_compacted, " compacted sequences preempted, ", resumes, " resumed, ",
-      forks, " forked, ", finishes, " finished, ", refusals, " calls refused");
+  return absl::StrCat(actions, " actions: ", forwards, " forward passes, ", rounds_applied,
+                      " rounds applied and ", rounds_kept_all, " that kept everything, ",
+                      rounds_disturbed, " disturbed, ", pages_recalled, " pages recalled and ",
+                      misses, " missed, ", preemptions_compacted,
+                      " compacted sequences preempted, ", resumes, " resumed, ", forks, " forked, ",
+                      finishes, " finished, ", refusals, " calls refused");
 }
 
 RandomEpisode::RandomEpisode(std::uint32_t seed, int actions)
@@ -83,7 +86,8 @@ RandomEpisode::RandomEpisode(std::uint32_t seed, int actions)
       model["architectures"][0].get<std::string>(), ", layers ",
       model["num_hidden_layers"].get<int>(), ", KV heads ", model["num_key_value_heads"].get<int>(),
       " of 4, tp ", options_.tp, ", ", options_.cache_blocks, " blocks of ", options_.block_size,
-      ", top_k ", options_.shard.top_k, ", sketch ", options_.shard.sketch_dim, ", all queries ",
+      options_.cache_dtype == DType::kF32 ? " rows in f32" : " rows in bf16", ", top_k ",
+      options_.shard.top_k, ", sketch ", options_.shard.sketch_dim, ", all queries ",
       options_.shard.observe_all_queries, ", waits ", options_.shard.wait_for_pages,
       ", fetches of a step at most ", options_.shard.max_fetch_pages_per_step);
 }
@@ -102,11 +106,11 @@ EpisodeCounts RandomEpisode::Run() {
 void RandomEpisode::Act() {
   if (live_.empty()) return Join();
   const int draw = random_.Int(0, 99);
-  if (draw < 68) return Step();
-  if (draw < 82) return group_.in_round().empty() ? BeginRound() : CommitRound();
-  if (draw < 86) return Join();
-  if (draw < 89) return Preempt();
-  if (draw < 94) return Resume();
+  if (draw < 67) return Step();
+  if (draw < 81) return group_.in_round().empty() ? BeginRound() : CommitRound();
+  if (draw < 85) return Join();
+  if (draw < 88) return Preempt();
+  if (draw < 93) return Resume();
   if (draw < 95) return Fork();
   if (draw < 96) return Finish();
   if (draw < 98) return Trouble();
@@ -168,7 +172,7 @@ bool RandomEpisode::InRound(std::uint64_t sequence) const {
 void RandomEpisode::Join() {
   if (live_.size() >= kMostLive) return Step();
   std::uint64_t sequence = next_sequence_;
-  if (random_.OneIn(3)) sequence = static_cast<std::uint64_t>(random_.Int(1, 4));
+  if (!ended_.empty() && random_.OneIn(2)) sequence = random_.Pick(ended_);
   if (live_.contains(sequence)) sequence = next_sequence_;
   next_sequence_ = std::max(next_sequence_, sequence + 1);
   const SequenceOptions options = DrawOptions();
@@ -218,7 +222,9 @@ void RandomEpisode::BeginRound() {
   }
   if (sequences.empty()) return Step();
   std::shuffle(sequences.begin(), sequences.end(), random_.engine());
-  group_.Begin(sequences);
+  const bool disturbed = group_.tp() > 1 && random_.OneIn(10);
+  counts_.rounds_disturbed += disturbed ? 1 : 0;
+  group_.Begin(sequences, disturbed);
   if (random_.OneIn(2) && !::testing::Test::HasFailure()) CommitRound();
 }
 
@@ -272,6 +278,7 @@ void RandomEpisode::Finish() {
   const std::uint64_t sequence = random_.Pick(sequences);
   group_.Remove(sequence);
   live_.erase(sequence);
+  ended_.push_back(sequence);
   ++counts_.finishes;
 }
 

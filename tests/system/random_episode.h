@@ -15,7 +15,8 @@ namespace pinboard::testing {
 
 /// What an episode did; sums over episodes show that the fuzz reaches what it claims to.
 struct EpisodeCounts {
-  std::int64_t actions = 0, forwards = 0, rounds_applied = 0, rounds_kept_all = 0;
+  std::int64_t actions = 0, forwards = 0, rounds_applied = 0, rounds_kept_all = 0,
+               rounds_disturbed = 0;
   std::int64_t pages_recalled = 0, misses = 0;
   std::int64_t preemptions_compacted = 0, resumes = 0, forks = 0, finishes = 0, refusals = 0;
 
@@ -26,8 +27,9 @@ struct EpisodeCounts {
 /// One group from its making to its end, all of it drawn from `seed`: shapes (MHA, GQA, MQA, MLA,
 /// with and without experts), block size, ranks, cache, options of shard and sequences, and
 /// `actions` of: join, step (chunks of prompts and decoded tokens together), begin and commit of
-/// rounds with anything in between, preempt, resume, fork, finish, pages lost, corrupted, late or
-/// with their whole service gone, and calls that must be refused. Recall goes on within the steps.
+/// rounds with anything in between (now and then with a sum that differs on one rank), preempt,
+/// resume, fork, finish, pages lost, corrupted, late or with their whole service gone, and calls
+/// that must be refused. Recall goes on within the steps.
 class RandomEpisode {
  public:
   RandomEpisode(std::uint32_t seed, int actions);
@@ -72,6 +74,7 @@ class RandomEpisode {
   int actions_;
   CheckedGroup group_;
   std::map<std::uint64_t, Live> live_;
+  std::vector<std::uint64_t> ended_;
   std::uint64_t next_sequence_ = 1;
   bool in_trouble_ = false;  // the page service, until the next trouble ends it
   EpisodeCounts counts_;
