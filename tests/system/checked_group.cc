@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "base/page.h"
 #include "scheduler/policy/policy.h"
 #include "shard/shard_factory.h"
@@ -34,11 +36,13 @@ std::unique_ptr<EngineGroup> LoadEngines(const CheckedGroupOptions& options,
                                          const EngineGroup::Decorate& decorate) {
   const engine::testing::TinyDirectory directory("checked-group");
   WriteTinyModel(model, directory);
-  return std::make_unique<EngineGroup>(engine::EngineOptions{.model_dir = directory.path(),
-                                                             .block_size = options.block_size,
-                                                             .cache_blocks = options.cache_blocks,
-                                                             .cache_dtype = options.cache_dtype},
-                                       options.tp, decorate);
+  engine::EngineOptions of_engine;
+  of_engine.model_dir = directory.path();
+  of_engine.block_size = options.block_size;
+  of_engine.cache_blocks = options.cache_blocks;
+  of_engine.cache_dtype = options.cache_dtype;
+  of_engine.layer_tables = options.layer_tables;
+  return std::make_unique<EngineGroup>(of_engine, options.tp, decorate);
 }
 
 /// Leading positions that no round may evict.
@@ -49,12 +53,25 @@ int ProtectedHead(const SequenceOptions& options) {
   return policy->protect_prompt ? std::max(sinks, options.prompt_tokens) : sinks;
 }
 
+/// Experts are chosen by their bias alone: where two are nearly as good, float and double may take
+/// different ones, and nothing that follows could be compared.
+engine::testing::TinyModel MakeModel(const CheckedGroupOptions& options) {
+  auto model = engine::testing::MakeTinyModel(options.model, options.weights_seed);
+  for (auto& [name, tensor] : model.tensors) {
+    if (!absl::EndsWith(name, "e_score_correction_bias")) continue;
+    std::iota(tensor.values.begin(), tensor.values.end(), 0.0F);
+    for (float& bias : tensor.values) bias *= 3.0F;
+  }
+  return model;
+}
+
 }  // namespace
 
 CheckedGroup::CheckedGroup(const CheckedGroupOptions& options)
-    : model_(engine::testing::MakeTinyModel(options.model, options.weights_seed)),
+    : model_(MakeModel(options)),
       oracle_(model_, options.cache_dtype),
       block_size_(options.block_size),
+      layer_tables_(options.layer_tables),
       tolerance_(options.cache_dtype == DType::kF32 ? kTolerance : kToleranceBf16) {
   const auto disturb = [this, last = options.tp - 1](int rank) {
     return [this, hit = rank == last](int, absl::Span<std::int32_t> sum) {
@@ -70,6 +87,7 @@ CheckedGroup::CheckedGroup(const CheckedGroupOptions& options)
       });
   for (int rank = 0; rank < tp(); ++rank) {
     ShardOptions shard = options.shard;
+    shard.export_plans = true;
     shard.model = engine(rank).MakeShardModel();
     stores_.push_back(std::make_unique<cache_service::MemoryPageStore>(pages_));
     auto made = CreateShard(shard, engines_->communicator(rank), stores_.back().get());
@@ -92,6 +110,7 @@ void CheckedGroup::Add(std::uint64_t sequence, const SequenceOptions& options) {
   state.options = options;
   state.text.resize(layers());
   state.positions.resize(layers());
+  state.ring_rows.resize(layers(), 0);
   Census();
 }
 
@@ -129,10 +148,11 @@ void CheckedGroup::Step(const std::vector<GroupInput>& inputs) {
     const PlainMask before = std::exchange(state.positions, ReadPositions(inputs[i].sequence));
     PlainMask mask = state.positions;
     for (int layer = 0; layer < layers(); ++layer) {
-      const auto stays = before[layer].begin() + state.ring_rows;
+      const auto stays = before[layer].begin() + state.ring_rows[layer];
       ASSERT_GE(mask[layer].size(), before[layer].size());
       mask[layer].resize(before[layer].size());
-      ASSERT_TRUE(std::equal(stays, before[layer].end(), mask[layer].begin() + state.ring_rows))
+      ASSERT_TRUE(
+          std::equal(stays, before[layer].end(), mask[layer].begin() + state.ring_rows[layer]))
           << "sequence " << inputs[i].sequence << ", layer " << layer
           << ": a step moved rows behind the ring";
     }
@@ -208,24 +228,32 @@ std::vector<RoundOutcome> CheckedGroup::Compress(const std::vector<std::uint64_t
 
 void CheckedGroup::CheckRound(const RoundOutcome& outcome, const PlainMask& before) {
   Sequence& state = sequences_.at(outcome.sequence);
-  const int kept = static_cast<int>(outcome.kept) / layers();
   const int appended = state.length - state.length_at_begin;
-  const int ring_rows = outcome.rows[0] - kept - appended;
-  ASSERT_TRUE(ring_rows >= state.ring_rows && ring_rows % kPageRows == 0)
-      << "sequence " << outcome.sequence << ": a ring of " << ring_rows << " rows, before of "
-      << state.ring_rows;
-  state.ring_rows = ring_rows;
   const int head = std::min(ProtectedHead(state.options), state.length_at_begin);
   const int recent = std::max(head, state.length_at_begin - state.options.window);
-  EXPECT_LE(kept, std::max(RowsAllowed(state) + 0.5, head + state.length_at_begin - recent + 0.0))
-      << "sequence " << outcome.sequence << ": more is kept than the budget";
+  const double allowed = RowsAllowed(state) + 0.5;
+  const double is_protected = head + state.length_at_begin - recent;
+  // A layer whose unequal share is less than what is protected takes nothing from the others.
+  const double most = layer_tables_ ? allowed + is_protected : std::max(allowed, is_protected);
+  std::size_t kept_of_less = 0;  // where rows left: elsewhere a round would gain nothing
   for (int layer = 0; layer < layers(); ++layer) {
     const auto& rows = state.positions[layer];
-    ASSERT_EQ(static_cast<int>(rows.size()), outcome.rows[0]);
+    const auto& kept = outcome.plan[layer].kept;
+    ASSERT_EQ(static_cast<int>(rows.size()), outcome.rows[layer_tables_ ? layer : 0]);
+    const int ring_rows = static_cast<int>(rows.size() - kept.size()) - appended;
+    ASSERT_TRUE(ring_rows >= state.ring_rows[layer] && ring_rows % kPageRows == 0)
+        << "sequence " << outcome.sequence << ", layer " << layer << ": a ring of " << ring_rows
+        << " rows, before of " << state.ring_rows[layer];
+    const std::size_t kept_before = before[layer].size() - state.ring_rows[layer] - appended;
+    if (kept.size() < kept_before) kept_of_less += kept.size();
+    state.ring_rows[layer] = ring_rows;
+    EXPECT_TRUE(std::equal(kept.begin(), kept.end(), rows.begin() + ring_rows))
+        << "sequence " << outcome.sequence << ", layer " << layer << ": not the plan's rows";
     const std::set<std::int32_t> attended(before[layer].begin(), before[layer].end());
-    for (auto row = rows.begin() + ring_rows; row != rows.end(); ++row) {
-      ASSERT_TRUE(attended.contains(*row)) << "sequence " << outcome.sequence << ", layer " << layer
-                                           << ": kept position " << *row << " was not attended";
+    for (const std::int32_t position : kept) {
+      ASSERT_TRUE(attended.contains(position))
+          << "sequence " << outcome.sequence << ", layer " << layer << ": kept position "
+          << position << " was not attended";
     }
     const std::set<std::int32_t> now(rows.begin(), rows.end());
     for (int position = 0; position < state.length; ++position) {
@@ -235,6 +263,8 @@ void CheckedGroup::CheckRound(const RoundOutcome& outcome, const PlainMask& befo
                                           << ": protected position " << position << " is gone";
     }
   }
+  EXPECT_LE(static_cast<double>(kept_of_less), layers() * most)
+      << "sequence " << outcome.sequence << ": more is kept than the budget";
 }
 
 double CheckedGroup::RowsAllowed(const Sequence& state) {
@@ -302,12 +332,19 @@ void CheckedGroup::CheckCollectives() {
 }
 
 void CheckedGroup::CheckCounts(std::uint64_t sequence, const Sequence& state) {
-  const int rows = static_cast<int>(state.positions[0].size());
-  const int blocks = state.swapped_out ? 0 : (rows + block_size_ - 1) / block_size_;
+  int blocks = 0;
+  for (int layer = 0; layer < layers(); ++layer) {
+    const int rows = static_cast<int>(state.positions[layer].size());
+    if (layer == 0 || layer_tables_) blocks += (rows + block_size_ - 1) / block_size_;
+    for (int rank = 0; rank < tp(); ++rank) {
+      EXPECT_EQ(engine(rank).Rows(sequence, layer), rows)
+          << "rank " << rank << ", sequence " << sequence;
+      EXPECT_EQ(shards_[rank]->Rows(sequence, layer), rows)
+          << "rank " << rank << ", sequence " << sequence;
+    }
+  }
+  if (state.swapped_out) blocks = 0;
   for (int rank = 0; rank < tp(); ++rank) {
-    EXPECT_EQ(engine(rank).Rows(sequence, 0), rows) << "rank " << rank << ", sequence " << sequence;
-    EXPECT_EQ(shards_[rank]->Rows(sequence, 0), rows)
-        << "rank " << rank << ", sequence " << sequence;
     EXPECT_EQ(engine(rank).Length(sequence), state.length) << "sequence " << sequence;
     EXPECT_EQ(shards_[rank]->Length(sequence), state.length) << "sequence " << sequence;
     EXPECT_EQ(engine(rank).BlocksUsed(sequence), blocks) << "sequence " << sequence;
@@ -325,7 +362,7 @@ void CheckedGroup::CheckPositions(std::uint64_t sequence, Sequence* state) {
         << "sequence " << sequence << ", layer " << layer << ": a token is attended twice";
     EXPECT_TRUE(rows.empty() || (*distinct.begin() >= 0 && *distinct.rbegin() < state->length))
         << "sequence " << sequence << ", layer " << layer << ": a row holds no token";
-    EXPECT_TRUE(std::is_sorted(rows.begin() + state->ring_rows, rows.end()))
+    EXPECT_TRUE(std::is_sorted(rows.begin() + state->ring_rows[layer], rows.end()))
         << "sequence " << sequence << ", layer " << layer << ": rows are out of order";
   }
 }

@@ -29,6 +29,7 @@ struct CheckedGroupOptions {
   int block_size = 16;
   int cache_blocks = 64;
   DType cache_dtype = DType::kF32;  // or kBF16, where outputs are compared less closely
+  bool layer_tables = false;        // each layer's rows in blocks of its own
   ShardOptions shard = {.top_k = 16, .wait_for_pages = true, .census = true};
 };
 
@@ -39,9 +40,9 @@ struct CheckedGroupOptions {
 ///   ranks     rows, lengths, positions, outcomes and the collectives issued are the same on all
 ///   census    every row has one position, none twice; blocks are those the rows need, and those
 ///             owned and those free are all there are
-///   rounds    what is kept was attended before, and holds the sinks, the recent window and a
-///             protected prompt; rows behind the ring stay put from round to round; no more is
-///             kept than the budget and what is protected
+///   rounds    what is kept is what the plan says, was attended before, and holds the sinks, the
+///             recent window and a protected prompt; rows behind the ring stay put from round to
+///             round; over the layers no more is kept than the budget and what is protected
 ///
 /// A violation is a failure of the running test; nothing is checked after the first one. One
 /// thread.
@@ -84,7 +85,7 @@ class CheckedGroup {
     SequenceOptions options;
     engine::testing::PlainText text;
     engine::testing::PlainMask positions;  // of the rows, as of the last call
-    int ring_rows = 0;
+    std::vector<int> ring_rows;            // [layers]
     int length = 0;
     int length_at_begin = 0;
     bool swapped_out = false;
@@ -106,6 +107,7 @@ class CheckedGroup {
   engine::testing::TinyModel model_;
   engine::testing::PlainModel oracle_;
   const int block_size_;
+  const bool layer_tables_;
   const double tolerance_;
   bool disturbed_ = false;
   std::vector<TroubledCommunicator*> communicators_;

@@ -43,6 +43,7 @@ CheckedGroupOptions DrawGroup(SeededRandom& random) {
   options.tp = random.Pick<int>({1, 1, 1, 2});
   options.block_size = random.Pick<int>({16, 16, 32, 64});
   options.cache_dtype = random.OneIn(4) ? DType::kBF16 : DType::kF32;
+  options.layer_tables = random.OneIn(3);
   options.cache_blocks = random.Int(600, 1600) / options.block_size;
   options.shard.top_k = random.Pick<int>({2, 8, 16});
   options.shard.sketch_dim = random.OneIn(3) ? 8 : 0;
@@ -87,9 +88,10 @@ RandomEpisode::RandomEpisode(std::uint32_t seed, int actions)
       model["num_hidden_layers"].get<int>(), ", KV heads ", model["num_key_value_heads"].get<int>(),
       " of 4, tp ", options_.tp, ", ", options_.cache_blocks, " blocks of ", options_.block_size,
       options_.cache_dtype == DType::kF32 ? " rows in f32" : " rows in bf16", ", top_k ",
-      options_.shard.top_k, ", sketch ", options_.shard.sketch_dim, ", all queries ",
-      options_.shard.observe_all_queries, ", waits ", options_.shard.wait_for_pages,
-      ", fetches of a step at most ", options_.shard.max_fetch_pages_per_step);
+      options_.shard.top_k, ", layer tables ", options_.layer_tables, ", sketch ",
+      options_.shard.sketch_dim, ", all queries ", options_.shard.observe_all_queries, ", waits ",
+      options_.shard.wait_for_pages, ", fetches of a step at most ",
+      options_.shard.max_fetch_pages_per_step);
 }
 
 EpisodeCounts RandomEpisode::Run() {
@@ -120,8 +122,16 @@ void RandomEpisode::Act() {
 SequenceOptions RandomEpisode::DrawOptions() {
   std::vector<std::string> policies = scheduler::PolicyNames();
   if (!options_.shard.observe_all_queries) std::erase(policies, "h2o");
+  std::erase(policies, "snapkv-heads");  // whose heads attend to different tokens
+  if (!options_.layer_tables) std::erase(policies, "pyramidkv");
   SequenceOptions options;
   options.policy = random_.OneIn(3) ? "pinboard" : random_.Pick(policies);
+  options.scope = random_.OneIn(4) ? "global" : "layer";
+  if (options.scope == "global") {
+    options.layers = "uniform";
+  } else if (options_.layer_tables) {
+    options.layers = random_.Pick<std::string>({"", "uniform", "pyramid", "adaptive"});
+  }
   options.fusion = random_.OneIn(2) ? "published" : "max";
   options.alpha = random_.Uniform(0, 1);
   options.tau = random_.Uniform(0, 2);
