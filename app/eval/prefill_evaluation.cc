@@ -64,6 +64,7 @@ absl::Status PrefillEvaluation::MeasureArm(absl::Span<Context> contexts, const A
     const int ring_rows = outcome.rows - static_cast<int>(outcome.kept / engine.config().layers);
     asked.push_back({.sequence = contexts[i].kept,
                      .item = contexts[i].item,
+                     .options = arm.options,
                      .ring_rows = ring_rows,
                      .keeps_all = arm.keeps_all,
                      .reference = contexts[i].reference,

@@ -26,7 +26,7 @@ struct CommonFlags {
 };
 
 void AddModelFlags(FlagTable* flags, CommonFlags* common);
-/// --fusion, --alpha, --tau, --window, --band, --recall-pages.
+/// --fusion, --alpha, --tau, --window, --band, --recall-pages, --recall-when, --recall-ahead.
 void AddMethodFlags(FlagTable* flags, SequenceOptions* options);
 void AddRunFlags(FlagTable* flags, CommonFlags* common);
 

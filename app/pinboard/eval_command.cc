@@ -36,8 +36,8 @@ end.
 A table goes to standard output.
 
 A policy may carry options of its own: POLICY:OPTION=VALUE[:OPTION=VALUE...], of window, budget,
-ratio (a budget as a share of what follows the prompt), cap (rows kept, whatever the length), band
-and recall-pages; infokv and pinboard also fusion, alpha and tau; pinboard near-share (of its
+ratio (a budget as a share of what follows the prompt), cap (rows kept, whatever the length), band,
+recall-pages, recall-when and recall-ahead; infokv and pinboard also fusion, alpha and tau; pinboard near-share (of its
 band: ranked like what is kept); random seed. Policies: full, random, recency,
 random-prompt, recency-prompt, snapkv, h2o, tova, rpc, entropy-only, shift-only, infokv, pinboard.
 
