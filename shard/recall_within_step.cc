@@ -107,10 +107,8 @@ absl::Status RecallWithinStep::Settle(const StepSlice& slice, int layer,
   merged->remove_prefix(in_flight.size());
   const auto agreed =
       SettlePages(*context_, *fetcher_, slice.entry.sequence, *slice.state, layer, ready, {});
-  const absl::Span<const std::int32_t> table(slice.entry.block_table.data(),
-                                             slice.entry.block_table.size());
   for (const AgreedPage& page : agreed) {
-    PB_RETURN_IF_ERROR(ShowPage(*context_, *slice.state, table, page));
+    PB_RETURN_IF_ERROR(ShowPage(*context_, *slice.state, slice.entry.block_tables, page));
   }
   return absl::OkStatus();
 }
