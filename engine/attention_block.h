@@ -32,6 +32,11 @@ class AttentionBlock {
                        const RopeTable& rope, absl::Span<const float> normed, KvCache* cache,
                        absl::Span<float> queries) = 0;
 
+  /// The queries alone: from the normed stream of an earlier layer, those that this one is likely
+  /// to have.
+  virtual void ProjectQueries(const LayerWeights& weights, int tokens, const RopeTable& rope,
+                              absl::Span<const float> normed, absl::Span<float> queries) = 0;
+
   /// From context [tokens, heads, value_dim]: this rank's part of the sum [tokens, hidden].
   virtual void Combine(const LayerWeights& weights, int tokens, absl::Span<const float> context,
                        absl::Span<float> out) = 0;

@@ -83,13 +83,23 @@ absl::Status ForwardPass::RunAttention(int layer, const StepBatch& batch, KvCach
   context_.resize(Values(tokens, plan_.heads * config_.value_dim()));
   Normalise(weights.attention_norm, tokens);
   attention_->Project(weights, layer, batch, rope_, normed_, cache, absl::MakeSpan(queries_));
-  if (shard != nullptr) {
-    PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveQueries(layer, queries_)));
-  }
+  if (shard != nullptr) PB_RETURN_IF_ERROR(ShowQueries(layer, tokens, shard));
   paged_attention_.Run(*cache, layer, batch, queries_, absl::MakeSpan(context_));
   partial_.resize(hidden_.size());
   attention_->Combine(weights, tokens, context_, absl::MakeSpan(partial_));
   return AddPartialSums();
+}
+
+absl::Status ForwardPass::ShowQueries(int layer, int tokens, Shard* shard) {
+  PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveQueries(layer, queries_)));
+  for (const int later : shard->LayersToForesee(layer)) {
+    const LayerWeights& weights = weights_.layers[later];
+    foreseen_.resize(queries_.size());
+    Normalise(weights.attention_norm, tokens);
+    attention_->ProjectQueries(weights, tokens, rope_, normed_, absl::MakeSpan(foreseen_));
+    PB_RETURN_IF_ERROR(ToAbslStatus(shard->ForeseeQueries(layer, later, foreseen_)));
+  }
+  return ToAbslStatus(shard->RecallLayer(layer));
 }
 
 absl::Status ForwardPass::RunMlp(int layer, int tokens) {

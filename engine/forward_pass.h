@@ -39,6 +39,9 @@ class ForwardPass {
  private:
   absl::Status Embed(const StepBatch& batch);
   absl::Status RunAttention(int layer, const StepBatch& batch, KvCache* cache, Shard* shard);
+  /// Tells the shard of a layer's queries, and of those that later layers are likely to have; what
+  /// it recalls for the layer is in the cache afterwards.
+  absl::Status ShowQueries(int layer, int tokens, Shard* shard);
   absl::Status RunMlp(int layer, int tokens);
   /// hidden_ += sum over ranks of partial_
   /// [collective] A group of one has nothing to sum.
@@ -56,7 +59,7 @@ class ForwardPass {
   RopeTable rope_;
   PagedAttention paged_attention_;
   // [tokens, ...] of the step
-  std::vector<float> hidden_, normed_, partial_, queries_, context_;
+  std::vector<float> hidden_, normed_, partial_, queries_, foreseen_, context_;
 };
 
 }  // namespace pinboard::engine

@@ -27,12 +27,10 @@ class GroupedAttention final : public AttentionBlock {
     const int row = kv_heads_ * dim_;
     keys_.resize(static_cast<std::size_t>(tokens) * row);
     values_.resize(keys_.size());
-    Apply(weights.grouped.query, tokens, normed.data(), queries.data());
+    ProjectQueries(weights, tokens, rope, normed, queries);
     Apply(weights.grouped.key, tokens, normed.data(), keys_.data());
     Apply(weights.grouped.value, tokens, normed.data(), values_.data());
     for (int token = 0; token < tokens; ++token) {
-      rope.Rotate(token, heads_, dim_,
-                  queries.data() + static_cast<std::size_t>(token) * heads_ * dim_);
       rope.Rotate(token, kv_heads_, dim_, keys_.data() + static_cast<std::size_t>(token) * row);
     }
     for (const BatchEntry& entry : batch.entries) {
@@ -42,6 +40,15 @@ class GroupedAttention final : public AttentionBlock {
       cache->WriteRows(layer, table.blocks, table.resident_rows, entry.tokens,
                        absl::MakeConstSpan(keys_).subspan(first, count),
                        absl::MakeConstSpan(values_).subspan(first, count));
+    }
+  }
+
+  void ProjectQueries(const LayerWeights& weights, int tokens, const RopeTable& rope,
+                      absl::Span<const float> normed, absl::Span<float> queries) override {
+    Apply(weights.grouped.query, tokens, normed.data(), queries.data());
+    for (int token = 0; token < tokens; ++token) {
+      rope.Rotate(token, heads_, dim_,
+                  queries.data() + static_cast<std::size_t>(token) * heads_ * dim_);
     }
   }
 

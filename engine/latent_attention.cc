@@ -38,9 +38,14 @@ class LatentAttention final : public AttentionBlock {
   void Project(const LayerWeights& weights, int layer, const StepBatch& batch,
                const RopeTable& rope, absl::Span<const float> normed, KvCache* cache,
                absl::Span<float> queries) override {
-    ProjectQueries(weights.latent, batch.size(), normed);
-    AbsorbQueries(weights.latent, batch.size(), rope, queries);
+    ProjectQueries(weights, batch.size(), rope, normed, queries);
     WriteLatents(weights.latent, layer, batch, rope, normed, cache);
+  }
+
+  void ProjectQueries(const LayerWeights& weights, int tokens, const RopeTable& rope,
+                      absl::Span<const float> normed, absl::Span<float> queries) override {
+    ExpandQueries(weights.latent, tokens, normed);
+    AbsorbQueries(weights.latent, tokens, rope, queries);
   }
 
   void Combine(const LayerWeights& weights, int tokens, absl::Span<const float> context,
@@ -61,8 +66,9 @@ class LatentAttention final : public AttentionBlock {
   int key_dim() const { return mla_.kv_lora_rank + mla_.qk_rope_head_dim; }
   int query_dim() const { return mla_.qk_nope_head_dim + mla_.qk_rope_head_dim; }
 
-  void ProjectQueries(const LatentAttentionWeights& weights, int tokens,
-                      absl::Span<const float> normed) {
+  /// queries_ [tokens, heads, nope + rope].
+  void ExpandQueries(const LatentAttentionWeights& weights, int tokens,
+                     absl::Span<const float> normed) {
     queries_.resize(static_cast<std::size_t>(tokens) * heads_ * query_dim());
     if (weights.query_down.out == 0) {
       Apply(weights.query, tokens, normed.data(), queries_.data());

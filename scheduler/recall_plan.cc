@@ -52,10 +52,11 @@ void RecallPlan::GrowRing(int ring_pages) {
 void RecallPlan::Place(std::uint32_t page, int ring_slot) { ring_[ring_slot] = page; }
 
 std::vector<std::uint32_t> RecallPlan::Update(absl::Span<const std::int32_t> scores,
-                                              int max_fetches) {
+                                              int max_fetches, Smoothing smoothing) {
   assert(scores.size() == pages_.size());
   for (std::size_t i = 0; i < smoothed_.size(); ++i) {
-    smoothed_[i] = smoothed_[i] / 2 + scores[i] / 2;
+    smoothed_[i] =
+        smoothing == Smoothing::kHalf ? smoothed_[i] / 2 + scores[i] / 2 : std::int64_t{scores[i]};
   }
   std::vector<std::uint32_t> fetches;
   for (const std::uint32_t page : WantedBestFirst()) {

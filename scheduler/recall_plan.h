@@ -10,6 +10,10 @@
 
 namespace pinboard::scheduler {
 
+/// What a page's score is made of: half of what it was and half of this step's, for pages that a
+/// later step will see; this step's alone, for pages that it sees itself.
+enum class Smoothing : std::uint8_t { kHalf, kNone };
+
 /// A page that is to replace another in the ring.
 struct Replacement {
   std::uint32_t page = 0;  // its number
@@ -19,11 +23,12 @@ struct Replacement {
 /// State machine of one layer's ring. A value type: pure, copyable, the same on every rank because
 /// all its inputs are merged integers.
 ///
-/// A page is resident (in a ring slot), wanted (being fetched), or absent. Scores are smoothed:
-/// s <- s/2 + new/2, in integers (EMA 0.5). After each step the ring's capacity of highest s, ties
-/// to the lower page number, is the wanted set; wanted pages that are not resident are fetched; a
-/// fetched page takes the slot of the resident page with the lowest s that is not wanted (ties to
-/// the higher number). A slot that was never filled goes first, then pages that were struck.
+/// A page is resident (in a ring slot), wanted (being fetched), or absent. Scores are smoothed
+/// where asked for: s <- s/2 + new/2, in integers (EMA 0.5). After each step the ring's capacity of
+/// highest s, ties to the lower page number, is the wanted set; wanted pages that are not resident
+/// are fetched; a fetched page takes the slot of the resident page with the lowest s that is not
+/// wanted (ties to the higher number). A slot that was never filled goes first, then pages that
+/// were struck.
 class RecallPlan {
  public:
   /// In ring(): a slot that was never filled. No page has this number.
@@ -51,10 +56,11 @@ class RecallPlan {
   /// Pages being fetched, ascending: the order of the ready and miss bits.
   const std::vector<std::uint32_t>& in_flight() const { return in_flight_; }
 
-  /// Smooths in this step's merged scores [pages().size()] and returns the pages to start fetching
+  /// Takes in this step's merged scores [pages().size()] and returns the pages to start fetching
   /// now (ascending; at most `max_fetches`, best first where the cap binds). They are in flight
   /// from here on; fetches no longer wanted stay in flight until they resolve.
-  std::vector<std::uint32_t> Update(absl::Span<const std::int32_t> scores, int max_fetches);
+  std::vector<std::uint32_t> Update(absl::Span<const std::int32_t> scores, int max_fetches,
+                                    Smoothing smoothing = Smoothing::kHalf);
 
   /// Resolves fetches. `ready`: pages that ALL ranks hold verified; `missed`: pages any rank missed
   /// (they are struck first). Returns the replacements to make visible at the next boundary, in

@@ -27,6 +27,7 @@ std::shared_ptr<const FetchedPage> Verified(const cache_service::FetchResult& re
 }  // namespace
 
 void PageFetcher::Start(absl::Span<const Request> requests, absl::Time deadline) {
+  room_ -= static_cast<int>(requests.size());
   std::vector<cache_service::PageRef> refs;
   for (const Request& request : requests) {
     tickets_[request.ticket] = {State::kPending, request.wanted_at, nullptr};

@@ -43,6 +43,11 @@ class PageFetcher {
 
   explicit PageFetcher(cache_service::PageStore* store) : store_(store) {}
 
+  /// Opens a step, in which at most `pages` are to be asked for.
+  void BeginStep(int pages) { room_ = pages; }
+  /// How many more.
+  int room() const { return room_; }
+
   /// Starts fetching, one message. `wanted_at` is given back by Take.
   struct Request {
     FetchTicket ticket;
@@ -80,6 +85,7 @@ class PageFetcher {
   void Settle(const cache_service::PageRef& ref, std::shared_ptr<const FetchedPage> page);
 
   cache_service::PageStore* store_;
+  int room_ = 0;
   absl::flat_hash_map<FetchTicket, Entry> tickets_;
   absl::flat_hash_map<RefKey, std::vector<FetchTicket>> waiting_;  // fetches under way
 };

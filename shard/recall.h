@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// Recall as every rank does it in step: score digests, agree, fetch in the background, make
-// visible.
+// Recall one step behind, as every rank does it in step: score digests, agree, fetch in the
+// background, make visible.
 #pragma once
 
 #include <cstdint>
@@ -11,34 +11,41 @@
 #include "absl/types/span.h"
 #include "shard/context.h"
 #include "shard/page_fetcher.h"
+#include "shard/ring_pages.h"
 #include "shard/step_recorder.h"
 
 namespace pinboard {
 
 /// States of a page as seen by one layer's ring: absent -> wanted (in flight) -> ready here ->
-/// agreed (ready on ALL ranks) -> resident; or, missed by any rank, struck on all. One thread.
+/// agreed (ready on ALL ranks) -> resident; or, missed by any rank, struck on all. Layers that
+/// recall within the step are RecallWithinStep's, but for what is still under way when it ends. One
+/// thread.
 class Recall {
  public:
-  explicit Recall(ShardContext* context) : context_(context), fetcher_(context->store) {}
+  /// Both outlive this.
+  Recall(ShardContext* context, PageFetcher* fetcher) : context_(context), fetcher_(fetcher) {}
 
   /// Scatters the agreed replacements of a sequence into its ring.
   absl::Status MakeVisible(std::uint64_t sequence, SequenceState& state, const BlockTables& tables);
-  /// Opens a step; nothing of it is scored yet.
-  void BeginStep(std::size_t slices) { by_slice_.assign(slices, {}); }
+  /// Opens a step: which of its sequences choose pages in it.
+  void BeginStep(absl::Span<const StepSlice> slices);
 
-  /// Scores the digests of one layer with the step's queries.
+  /// Scores the digests of one layer with the step's queries, and takes their drift.
   absl::Status Score(absl::Span<const StepSlice> slices, int layer,
                      absl::Span<const float> queries);
   /// [collective where there is anything to score] Merges the scores; starts the fetches they ask
   /// for.
   absl::Status Exchange(absl::Span<const StepSlice> slices);
 
-  /// One byte per fetch under way of these sequences: bit 0 ready here, bit 1 missed here. The same
-  /// length on every rank; none of a sequence in a round, whose ring stands still. Where the
-  /// options say so, waits for the fetches first.
+  /// One byte per fetch under way of these sequences: bit 0 ready here, bit 1 missed here; and
+  /// this rank's share of the cosines that triggers ask for. The same length on every rank; no
+  /// fetch of a sequence in a round, whose ring stands still. Where the options say so, waits for
+  /// the fetches first.
   std::vector<std::uint8_t> Report(absl::Span<const StepSlice> slices);
-  /// reports [tp, bytes of Report]: decides for every rank alike.
-  void Resolve(absl::Span<const StepSlice> slices, absl::Span<const std::uint8_t> reports);
+  /// reports [tp, bytes of Report]: decides for every rank alike. entropy_after [tokens of the
+  /// step].
+  void Resolve(absl::Span<const StepSlice> slices, absl::Span<const std::uint8_t> reports,
+               absl::Span<const float> entropy_after);
 
   /// `to`, whose state is a copy of `from`'s, gets what `from` is about to: agreed pages, and those
   /// under way, which are fetched anew.
@@ -47,21 +54,19 @@ class Recall {
   void Forget(std::uint64_t sequence);
 
  private:
-  struct Agreed {
-    std::uint64_t sequence = 0;
-    int layer = 0;
-    scheduler::Replacement replacement;
-    PageFetcher::Taken fetched;
+  /// What this step gathers of one sequence.
+  struct Gathered {
+    std::vector<std::vector<std::int32_t>> scores;  // [layers one step behind][pages]
+    double cosine = 0.0;                            // summed over this rank's heads and layers
   };
-  absl::Status Scatter(SequenceState& state, const BlockTables& tables, const Agreed& agreed);
-  void ResolveLayer(const StepSlice& slice, int layer, absl::Span<const std::uint32_t> ready,
-                    absl::Span<const std::uint32_t> missed);
+  absl::Status AddCosine(const StepSlice& slice, int layer, absl::Span<const float> query,
+                         Gathered* gathered) const;
 
   ShardContext* context_;
-  PageFetcher fetcher_;
+  PageFetcher* fetcher_;
   std::vector<std::int32_t> scores_;  // this step's, in slice, layer, page order
-  std::vector<std::vector<std::vector<std::int32_t>>> by_slice_;  // [slice][layer][page]
-  std::vector<Agreed> agreed_;
+  std::vector<Gathered> gathered_;    // [slices]
+  std::vector<AgreedPage> agreed_;
 };
 
 }  // namespace pinboard

@@ -15,6 +15,7 @@
 #include "scheduler/layer_budget.h"
 #include "scheduler/policy/policy.h"
 #include "scheduler/recall_plan.h"
+#include "scheduler/recall_trigger.h"
 #include "scheduler/round_plan.h"
 #include "scheduler/round_trigger.h"
 #include "shard/digest_table.h"
@@ -40,6 +41,7 @@ struct LayerState {
   DigestTable digests;
   absl::flat_hash_map<std::uint32_t, PageInfo> pages;
   scheduler::RecallPlan recall;
+  std::vector<float> chosen_by;  // query of the last choice of pages; kept for kDrift alone
   std::uint32_t next_page = 0;
 
   int rows() const { return static_cast<int>(positions.size()); }
@@ -64,6 +66,10 @@ struct SequenceState {
   /// that of the token before the pending ones, 0 where there is none (method.md: H_0 = 0).
   std::vector<float> entropy_after = {0.0F};
   std::uint64_t steps = 0;
+  scheduler::RecallTrigger recall_trigger;
+  scheduler::RecallSnapshot recall_snapshot;
+  int recall_ahead = -1;  // SequenceOptions
+  bool chooses = false;   // in the open step: pages are scored
   std::uint32_t generation =
       0;  // of the pages it makes: no other sequence had it, the id before too
   bool has_published = false;
@@ -75,6 +81,8 @@ struct SequenceState {
     return std::any_of(layers.begin(), layers.end(),
                        [](const LayerState& layer) { return layer.recall.ring_pages() > 0; });
   }
+  /// Whether a layer's pages are visible at the step that chooses them.
+  bool recalls_within_step(int layer) const { return recall_ahead >= 0 && layer >= recall_ahead; }
 };
 
 }  // namespace pinboard

@@ -15,6 +15,7 @@
 #include "scheduler/policy/policy.h"
 #include "scheduler/round_plan.h"
 #include "shard/block_tables.h"
+#include "shard/quality_signal.h"
 #include "shard/round_apply.h"
 #include "shard/round_export.h"
 #include "shard/round_prepare.h"
@@ -58,7 +59,11 @@ absl::Status CheckModel(const ShardModel& model, int tp) {
 }  // namespace
 
 ShardRuntime::ShardRuntime(ShardContext context)
-    : context_(std::move(context)), recorder_(&context_), recall_(&context_) {}
+    : context_(std::move(context)),
+      recorder_(&context_),
+      fetcher_(context_.store),
+      recall_(&context_, &fetcher_),
+      recall_within_step_(&context_, &fetcher_) {}
 
 absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& options) const {
   scheduler::MethodOptions method;
@@ -98,6 +103,13 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
                                                 context_.options.model.layer_tables));
   state.trigger = {options.round_every, options.round_watermark};
   PB_RETURN_IF_ERROR(scheduler::Validate(state.trigger));
+  PB_ASSIGN_OR_RETURN(state.recall_trigger, scheduler::ParseRecallTrigger(options.recall_when));
+  if (options.recall_ahead < -1 || options.recall_ahead >= context_.options.model.layers) {
+    return absl::InvalidArgumentError(absl::StrCat("recall_ahead is ", options.recall_ahead,
+                                                   ": use 0 to ", context_.options.model.layers - 1,
+                                                   " layers, or -1 for one step behind"));
+  }
+  state.recall_ahead = options.recall_ahead;
   if (state.policy.queries == AttentionQueries::kAll && !context_.options.observe_all_queries) {
     return absl::FailedPreconditionError(
         absl::StrCat("policy ", options.policy, " looks at all queries: set observe_all_queries"));
@@ -154,6 +166,9 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
   state.layer_share = fresh->layer_share;
   state.scope = fresh->scope;
   state.trigger = fresh->trigger;
+  if (fresh->recall_trigger.when != state.recall_trigger.when) state.recall_snapshot = {};
+  state.recall_trigger = fresh->recall_trigger;
+  state.recall_ahead = fresh->recall_ahead;
   state.prompt_tokens = fresh->prompt_tokens;
   state.observe = fresh->observe;
   const int capacity = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
@@ -200,7 +215,9 @@ std::vector<std::int32_t> ShardRuntime::RowPositions(std::uint64_t sequence, int
 
 Status ShardRuntime::BeginStep(std::span<const StepEntry> entries) {
   if (absl::Status begun = recorder_.Begin(entries); !begun.ok()) return ToPublicStatus(begun);
-  recall_.BeginStep(entries.size());
+  fetcher_.BeginStep(context_.options.max_fetch_pages_per_step);
+  recall_.BeginStep(recorder_.slices());
+  recall_within_step_.BeginStep();
   for (const StepSlice& slice : recorder_.slices()) {
     const absl::Status visible =
         recall_.MakeVisible(slice.entry.sequence, *slice.state, slice.entry.block_tables);
@@ -213,7 +230,27 @@ Status ShardRuntime::ObserveQueries(int layer, std::span<const float> queries) {
   if (absl::Status seen = recorder_.Queries(layer, AsSpan(queries)); !seen.ok()) {
     return ToPublicStatus(seen);
   }
-  return ToPublicStatus(recall_.Score(recorder_.slices(), layer, AsSpan(queries)));
+  if (absl::Status scored = recall_.Score(recorder_.slices(), layer, AsSpan(queries));
+      !scored.ok()) {
+    return ToPublicStatus(scored);
+  }
+  return ForeseeQueries(layer, layer, queries);
+}
+
+std::vector<int> ShardRuntime::LayersToForesee(int layer) const {
+  return recall_within_step_.LayersToForesee(recorder_.slices(), layer);
+}
+
+Status ShardRuntime::ForeseeQueries(int layer, int later_layer, std::span<const float> queries) {
+  return ToPublicStatus(
+      recall_within_step_.Score(recorder_.slices(), layer, later_layer, AsSpan(queries)));
+}
+
+Status ShardRuntime::RecallLayer(int layer) {
+  if (absl::Status shown = recall_within_step_.Recall(recorder_.slices(), layer); !shown.ok()) {
+    return ToPublicStatus(shown);
+  }
+  return ToPublicStatus(SampleQuality(context_, recorder_.slices(), layer));
 }
 
 Status ShardRuntime::ObserveHidden(int layer, std::span<const float> hidden) {
@@ -235,7 +272,7 @@ Result<std::vector<StepEntryResult>> ShardRuntime::EndStep() {
 absl::StatusOr<std::vector<StepEntryResult>> ShardRuntime::FinishStep() {
   const auto report = recall_.Report(recorder_.slices());
   PB_ASSIGN_OR_RETURN(TokenExchangeResult merged, ExchangeTokens(context_, recorder_, report));
-  recall_.Resolve(recorder_.slices(), merged.reports);
+  recall_.Resolve(recorder_.slices(), merged.reports, merged.entropy_after);
   std::vector<StepEntryResult> results;
   for (std::size_t i = 0; i < recorder_.slices().size(); ++i) {
     const StepSlice& slice = recorder_.slices()[i];
@@ -412,6 +449,10 @@ absl::StatusOr<std::unique_ptr<Shard>> CreateShard(const ShardOptions& options,
     return absl::InvalidArgumentError(absl::StrCat("sketch_dim is ", options.sketch_dim,
                                                    ": use 0 (none) to ", options.model.hidden_dim,
                                                    ", the hidden states' dimension"));
+  }
+  if (options.quality_every < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("quality_every is ", options.quality_every,
+                                                   ": use 0 (never) or a number of steps"));
   }
   ShardContext context;
   context.options = options;

@@ -9,7 +9,9 @@
 
 #include "pinboard/shard.h"
 #include "shard/context.h"
+#include "shard/page_fetcher.h"
 #include "shard/recall.h"
+#include "shard/recall_within_step.h"
 #include "shard/round_plan.h"
 #include "shard/round_prepare.h"
 #include "shard/step_recorder.h"
@@ -30,6 +32,9 @@ class ShardRuntime final : public Shard {
 
   Status BeginStep(std::span<const StepEntry> entries) override;
   Status ObserveQueries(int layer, std::span<const float> queries) override;
+  std::vector<int> LayersToForesee(int layer) const override;
+  Status ForeseeQueries(int layer, int later_layer, std::span<const float> queries) override;
+  Status RecallLayer(int layer) override;
   Status ObserveHidden(int layer, std::span<const float> hidden) override;
   Status ExchangeScores() override;
   Status ObserveLogits(int first_token, int tokens, std::span<const float> logits) override;
@@ -55,7 +60,9 @@ class ShardRuntime final : public Shard {
 
   ShardContext context_;
   StepRecorder recorder_;
+  PageFetcher fetcher_;
   Recall recall_;
+  RecallWithinStep recall_within_step_;
   std::uint64_t round_number_ = 0;
   std::uint32_t generations_ = 0;
   std::optional<RoundInProgress> round_;

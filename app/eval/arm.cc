@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "scheduler/layer_budget.h"
 #include "scheduler/policy/policy.h"
+#include "scheduler/recall_trigger.h"
 #include "scheduler/round_plan.h"
 
 namespace pinboard::app {
@@ -65,6 +66,13 @@ constexpr std::array kOptions = {
     ArmOption{"budget", false, false, true,
               [](Text v, Options* o) { return SetReal(v, &o->budget); }},
     ArmOption{"band", false, false, false, [](Text v, Options* o) { return SetReal(v, &o->band); }},
+    ArmOption{"recall-when", true, false, false,
+              [](Text v, Options* o) {
+                o->recall_when = v;
+                return scheduler::ParseRecallTrigger(v).status();
+              }},
+    ArmOption{"recall-ahead", true, false, false,
+              [](Text v, Options* o) { return SetInt(v, &o->recall_ahead); }},
     ArmOption{"recall-pages", false, false, false,
               [](Text v, Options* o) { return SetInt(v, &o->recall_pages); }},
     ArmOption{"layers", true, false, false,
@@ -105,6 +113,20 @@ absl::Status ApplyOption(const std::string& text, const std::vector<std::string>
                                                  absl::StrJoin(known, ", ")));
 }
 
+/// The policy and its options. A piece without a '=' belongs to the option before it, whose value
+/// has a colon: recall-when=interval:8.
+std::vector<std::string> SplitOptions(const std::string& text) {
+  std::vector<std::string> pieces;
+  for (const absl::string_view piece : absl::StrSplit(text, ':')) {
+    if (pieces.size() > 1 && piece.find('=') == absl::string_view::npos) {
+      absl::StrAppend(&pieces.back(), ":", piece);
+    } else {
+      pieces.emplace_back(piece);
+    }
+  }
+  return pieces;
+}
+
 /// Asks the scheduler, which owns the names and the ranges.
 absl::StatusOr<scheduler::PolicySpec> MakeSpec(const SequenceOptions& options) {
   scheduler::MethodOptions method;
@@ -128,7 +150,7 @@ absl::Status SettleLayers(const scheduler::PolicySpec& spec, SequenceOptions* op
 
 absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& defaults,
                              bool has_service, std::string* own_budget) {
-  const std::vector<std::string> pieces = absl::StrSplit(text, ':');
+  const std::vector<std::string> pieces = SplitOptions(text);
   Arm arm;
   arm.options = defaults;
   arm.options.policy = pieces.front();
@@ -142,6 +164,7 @@ absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& def
                                           .band = arm.options.band,
                                           .recall_pages = arm.options.recall_pages,
                                           .cap = arm.options.cap}));
+  PB_RETURN_IF_ERROR(scheduler::ParseRecallTrigger(arm.options.recall_when).status());
   PB_RETURN_IF_ERROR(SettleLayers(spec, &arm.options));
   arm.options.near_share = spec.near_share;
   arm.keeps_all = spec.keeps_all();

@@ -48,9 +48,15 @@ struct ArmResult {
   std::int64_t pages_recalled = 0;
   std::int64_t bytes_recalled = 0;
   std::int64_t misses = 0;
-  std::int64_t waits = 0;  // steps in which a rank waited: of the rank that waited most
+  std::int64_t waits = 0;           // steps in which a rank waited: of the rank that waited most
+  std::int64_t recall_choices = 0;  // steps of a sequence that chose pages
   std::int64_t recall_lag_steps = 0;
   std::int64_t ring_pages_seen = 0;
+  /// Quality samples (ShardStats), summed over the ranks.
+  std::int64_t quality_samples = 0;
+  double evicted_attention = 0.0;
+  std::int64_t ring_rows_sampled = 0;
+  std::int64_t ring_rows_attended = 0;
   std::int64_t tokens_without_information = 0;
 
   std::int64_t steps = 0;  // after compression

@@ -24,6 +24,7 @@ void AddGroupCounters(const ShardStats& before, const ShardStats& after, ArmResu
   result->keepset_mismatches += Grown(after.keepset_mismatches, before.keepset_mismatches);
   result->pages_recalled += Grown(after.pages_recalled, before.pages_recalled);
   result->misses += Grown(after.misses, before.misses);
+  result->recall_choices += Grown(after.recall_choices, before.recall_choices);
   result->recall_lag_steps += Grown(after.recall_lag_steps, before.recall_lag_steps);
   result->ring_pages_seen += Grown(after.ring_pages_seen, before.ring_pages_seen);
   result->tokens_without_information +=
@@ -58,6 +59,13 @@ SequenceOptions NeverCompressed(int window) {
   SequenceOptions options;
   options.policy = "full";
   options.window = window;
+  return options;
+}
+
+SequenceOptions AskedAs(const SequenceOptions& compressed) {
+  SequenceOptions options = NeverCompressed(1);
+  options.recall_when = compressed.recall_when;
+  options.recall_ahead = compressed.recall_ahead;
   return options;
 }
 
@@ -100,7 +108,7 @@ absl::StatusOr<std::vector<TokenScript>> ContextMeter::ForkScripts(const Asked& 
   for (TokenScript& script : scripts) {
     script.sequence = session_->NewSequence();
     PB_RETURN_IF_ERROR(
-        session_->engine().Fork(asked.sequence, script.sequence, NeverCompressed(1)));
+        session_->engine().Fork(asked.sequence, script.sequence, AskedAs(asked.options)));
   }
   return scripts;
 }
@@ -178,6 +186,10 @@ absl::Status ContextMeter::AddCounters(const ShardStats& before, const ShardStat
   own.pages_offloaded = Grown(after.pages_offloaded, before.pages_offloaded);
   own.bytes_offloaded = Grown(after.bytes_offloaded, before.bytes_offloaded);
   own.bytes_recalled = Grown(after.bytes_recalled, before.bytes_recalled);
+  own.quality_samples = Grown(after.quality_samples, before.quality_samples);
+  own.ring_rows_sampled = Grown(after.ring_rows_sampled, before.ring_rows_sampled);
+  own.ring_rows_attended = Grown(after.ring_rows_attended, before.ring_rows_attended);
+  own.evicted_attention = after.evicted_attention - before.evicted_attention;
   own.waits = Grown(after.waits, before.waits);
   PB_ASSIGN_OR_RETURN(const RankTotals all,
                       GatherTotals(*session_->rank().communicator, own, session_->Deadline()));
@@ -188,6 +200,10 @@ absl::Status ContextMeter::AddCounters(const ShardStats& before, const ShardStat
   result->bytes_offloaded += all.bytes_offloaded;
   result->bytes_recalled += all.bytes_recalled;
   result->waits += all.waits;
+  result->quality_samples += all.quality_samples;
+  result->ring_rows_sampled += all.ring_rows_sampled;
+  result->ring_rows_attended += all.ring_rows_attended;
+  result->evicted_attention += all.evicted_attention;
   return absl::OkStatus();
 }
 

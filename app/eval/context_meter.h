@@ -24,12 +24,15 @@ int BlocksTogether(absl::Span<const SuiteItem> items, int together, int copies, 
 
 /// For a sequence that is never compressed: `window` recent queries are remembered for its forks.
 SequenceOptions NeverCompressed(int window);
+/// For a fork that is asked: never compressed either, and it recalls as `compressed` does.
+SequenceOptions AskedAs(const SequenceOptions& compressed);
 int WidestWindow(absl::Span<const Arm> arms);
 
 /// A context in the cache, to be asked.
 struct Asked {
   std::uint64_t sequence = 0;
   const SuiteItem* item = nullptr;
+  SequenceOptions options;
   std::int64_t ring_rows = 0;  // over all layers
   bool keeps_all = false;      // the sequence is its own reference
   absl::Span<const float> reference;

@@ -146,6 +146,7 @@ absl::Status DecodeEvaluation::Finish(absl::Span<const Decoding> decoded,
     const Decoding& one = decoded[i];
     asked.push_back({.sequence = one.sequence,
                      .item = one.item,
+                     .options = arm.options,
                      .ring_rows = one.ring_rows,
                      .keeps_all = arm.keeps_all,
                      .reference = references[i],

@@ -63,6 +63,7 @@ absl::Status PrefillEvaluation::MeasureArm(absl::Span<Context> contexts, const A
     const RoundOutcome& outcome = outcomes[i];
     asked.push_back({.sequence = contexts[i].kept,
                      .item = contexts[i].item,
+                     .options = arm.options,
                      .ring_rows = outcome.ring,
                      .keeps_all = arm.keeps_all,
                      .reference = contexts[i].reference,

@@ -26,6 +26,10 @@ absl::StatusOr<RankTotals> GatherTotals(transport::Communicator& communicator,
     all.pages_offloaded += rank.pages_offloaded;
     all.bytes_offloaded += rank.bytes_offloaded;
     all.bytes_recalled += rank.bytes_recalled;
+    all.quality_samples += rank.quality_samples;
+    all.ring_rows_sampled += rank.ring_rows_sampled;
+    all.ring_rows_attended += rank.ring_rows_attended;
+    all.evicted_attention += rank.evicted_attention;
     all.waits = std::max(all.waits, rank.waits);
   }
   return all;

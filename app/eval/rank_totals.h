@@ -20,6 +20,10 @@ struct RankTotals {
   std::int64_t bytes_offloaded = 0;
   std::int64_t bytes_recalled = 0;
   std::int64_t waits = 0;
+  std::int64_t quality_samples = 0;
+  std::int64_t ring_rows_sampled = 0;
+  std::int64_t ring_rows_attended = 0;
+  double evicted_attention = 0.0;
 };
 
 /// [collective] The same on every rank. Errors: the communicator's.

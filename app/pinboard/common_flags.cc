@@ -52,6 +52,14 @@ void AddMethodFlags(FlagTable* flags, SequenceOptions* options) {
               &options->band);
   flags->Int("recall-pages", "N", "Pages of 16 rows per layer and sequence that are held ready.", 0,
              1024, &options->recall_pages);
+  flags->Text("recall-when", "WHEN",
+              "When recalled pages are chosen: step, interval:N (steps), drift:X (cosine of the "
+              "queries below X) or entropy:X (of the last token, above X nats).",
+              &options->recall_when);
+  flags->Int("recall-ahead", "L",
+             "Recall within the step in layers from L on, by queries foreseen L layers earlier (0: "
+             "by their own, waiting for the pages); -1: one step behind.",
+             -1, 1024, &options->recall_ahead);
   flags->Text("layers", "NAME",
               "How a budget is shared out over the layers: uniform, pyramid (wide at the first) or "
               "adaptive (by information). pyramidkv has a pyramid of its own.",

@@ -27,7 +27,8 @@ struct CommonFlags {
 };
 
 void AddModelFlags(FlagTable* flags, CommonFlags* common);
-/// --fusion, --alpha, --tau, --window, --band, --recall-pages, --layers, --scope.
+/// --fusion, --alpha, --tau, --window, --band, --recall-pages, --recall-when, --recall-ahead,
+/// --layers, --scope.
 void AddMethodFlags(FlagTable* flags, SequenceOptions* options);
 void AddRunFlags(FlagTable* flags, CommonFlags* common);
 

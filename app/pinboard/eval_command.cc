@@ -37,10 +37,10 @@ A table goes to standard output.
 
 A policy may carry options of its own: POLICY:OPTION=VALUE[:OPTION=VALUE...], of window, budget,
 ratio (a budget as a share of what follows the prompt) or cap (rows kept, whatever the length),
-band, recall-pages, layers and scope; infokv and pinboard also fusion, alpha and tau; pinboard
-near-share (of its band: ranked like what is kept); random seed. Policies: full, random, recency,
-random-prompt, recency-prompt, snapkv, snapkv-heads, pyramidkv, h2o, tova, rpc, rkv,
-expected-attention, entropy-only, shift-only, infokv, pinboard.
+band, recall-pages, recall-when, recall-ahead, layers and scope; infokv and pinboard also fusion,
+alpha and tau; pinboard near-share (of its band: ranked like what is kept); random seed.
+Policies: full, random, recency, random-prompt, recency-prompt, snapkv, snapkv-heads, pyramidkv,
+h2o, tova, rpc, rkv, expected-attention, entropy-only, shift-only, infokv, pinboard.
 
 A line of a suite: {"context": T, "continuation": T, "questions": [{"prompt": T, "answer": T,
 "tokens_ago": N}]}, T a list of token ids or a string; "prompt": T beside them comes before the

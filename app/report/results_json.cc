@@ -93,6 +93,11 @@ Json ObjectOf(const EvalResults& run, const Arm& arm, const ArmResult& r, double
       {"tokens_without_information", r.tokens_without_information},
       {"steps", r.steps},
       {"collectives_per_step", Ratio(r.step_collectives, r.steps)},
+      {"recall_when", arm.options.recall_when},
+      {"recall_ahead", arm.options.recall_ahead},
+      {"recall_choices", r.recall_choices},
+      {"evicted_attention", Ratio(r.evicted_attention, r.quality_samples)},
+      {"recall_hits", Ratio(r.ring_rows_attended, r.ring_rows_sampled)},
       {"prefill_seconds", run.prefill_seconds},
   };
 }

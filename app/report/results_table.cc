@@ -41,23 +41,26 @@ TextRow RowOf(const EvalResults& run, const Arm& arm, const ArmResult& r) {
   const double gpu_bytes = static_cast<double>(r.resident_kv_bytes + r.digest_bytes);
   const double full_bytes = static_cast<double>(r.context_tokens) * run.row_bytes;
   const bool recalls = r.ring_pages_seen > 0;
-  return {arm.policy,
-          arm.keeps_all ? "-" : absl::StrFormat("%g %%", 100.0 * arm.options.budget),
-          arm.options.band > 0 ? absl::StrFormat("%g %%", 100.0 * arm.options.band) : "-",
-          arm.options.band > 0 ? absl::StrCat(arm.options.recall_pages) : "-",
-          Real(gpu_bytes / 1024.0, r.contexts, 0),
-          Percent(gpu_bytes, full_bytes),
-          Percent(static_cast<double>(r.correct), static_cast<double>(r.questions)),
-          Real(r.kl_sum, r.kl_tokens, 4),
-          Real(r.nll_sum, r.nll_tokens, 3),
-          recalls ? absl::StrCat(r.pages_recalled) : "-",
-          recalls ? Percent(static_cast<double>(r.pages_recalled),
-                            static_cast<double>(r.ring_pages_seen))
-                  : "-",
-          recalls ? Real(static_cast<double>(r.recall_lag_steps), r.pages_recalled, 1) : "-",
-          recalls ? absl::StrCat(r.misses) : "-",
-          recalls ? absl::StrCat(r.waits) : "-",
-          absl::StrFormat("%.1f", r.seconds)};
+  return {
+      arm.policy,
+      arm.keeps_all ? "-" : absl::StrFormat("%g %%", 100.0 * arm.options.budget),
+      arm.options.band > 0 ? absl::StrFormat("%g %%", 100.0 * arm.options.band) : "-",
+      arm.options.band > 0 ? absl::StrCat(arm.options.recall_pages) : "-",
+      Real(gpu_bytes / 1024.0, r.contexts, 0),
+      Percent(gpu_bytes, full_bytes),
+      Percent(static_cast<double>(r.correct), static_cast<double>(r.questions)),
+      Real(r.kl_sum, r.kl_tokens, 4),
+      Real(r.nll_sum, r.nll_tokens, 3),
+      recalls ? absl::StrCat(r.pages_recalled) : "-",
+      recalls
+          ? Percent(static_cast<double>(r.pages_recalled), static_cast<double>(r.ring_pages_seen))
+          : "-",
+      recalls ? Real(static_cast<double>(r.recall_lag_steps), r.pages_recalled, 1) : "-",
+      recalls ? absl::StrCat(r.misses) : "-",
+      recalls ? absl::StrCat(r.waits) : "-",
+      Percent(r.evicted_attention, static_cast<double>(r.quality_samples)),
+      Percent(static_cast<double>(r.ring_rows_attended), static_cast<double>(r.ring_rows_sampled)),
+      absl::StrFormat("%.1f", r.seconds)};
 }
 
 /// What must not be overlooked.
@@ -77,7 +80,8 @@ std::string Warnings(const EvalResults& results) {
 
 std::string ResultsTable(const EvalResults& results) {
   std::vector<TextRow> rows = {{"policy", "budget", "band", "pages", "GPU KiB", "share", "answered",
-                                "KL", "NLL", "recalled", "churn", "lag", "misses", "waits", "s"}};
+                                "KL", "NLL", "recalled", "churn", "lag", "misses", "waits",
+                                "evicted", "hits", "s"}};
   for (std::size_t i = 0; i < results.arms.size(); ++i) {
     rows.push_back(RowOf(results, results.arms[i], results.results[i]));
   }
@@ -101,7 +105,9 @@ std::string ResultsTable(const EvalResults& results) {
       "answered: questions with every token right. KL(full || compressed) and NLL: nats per "
       "continuation token.\n"
       "recalled: pages, per layer; churn: of the ring in a step; lag: steps from wanted to "
-      "visible.\n",
+      "visible.\n"
+      "evicted: attention that queries would give to evicted pages, from their digests; hits: of "
+      "the ring's rows, attended to.\n",
       results.round_every > 0 ? "N ago: answered, of what was said N rounds before the end.\n"
                               : "");
 }

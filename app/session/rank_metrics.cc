@@ -33,8 +33,16 @@ constexpr CounterSpec kCounters[] = {
      "Pages that a rank asked for and did not get; they are struck on every rank."},
     {&ShardStats::waits, "pinboard_rank_waits_total",
      "Steps that waited for pages: only pinboard eval waits."},
+    {&ShardStats::recall_choices, "pinboard_rank_recall_choices_total",
+     "Steps of a sequence in which its pages were chosen."},
     {&ShardStats::recall_lag_steps, "pinboard_rank_recall_lag_steps_total",
      "Steps between wanted and visible, summed over the recalled pages."},
+    {&ShardStats::quality_samples, "pinboard_rank_quality_samples_total",
+     "Queries, each in one layer, of which the quality signals below were taken."},
+    {&ShardStats::ring_rows_sampled, "pinboard_rank_ring_rows_sampled_total",
+     "Recalled rows in the ring of those queries."},
+    {&ShardStats::ring_rows_attended, "pinboard_rank_ring_rows_attended_total",
+     "Those of them to which some head gave 1 % of its attention or more."},
     {&ShardStats::tokens_without_information, "pinboard_rank_tokens_without_information_total",
      "Tokens ranked by attention alone, because their information was not known."},
     {&ShardStats::collectives, "pinboard_rank_collectives_total",
@@ -56,6 +64,10 @@ absl::StatusOr<std::string> RankMetricsAddress(const std::string& address, int r
 
 RankMetrics::RankMetrics()
     : registry_(NewMetricRegistry()),
+      evicted_attention_(&registry_->AddCounter(
+          "pinboard_rank_evicted_attention_total",
+          "Shares of attention on evicted pages, estimated from digests, summed over the quality "
+          "samples.")),
       steps_(&registry_->AddCounter("pinboard_rank_steps_total", "Forward passes.")),
       tokens_(&registry_->AddCounter("pinboard_rank_tokens_total",
                                      "Tokens that went through the forward pass.")),
@@ -83,6 +95,7 @@ void RankMetrics::Update(const ShardStats& stats, int step_tokens, std::size_t c
   for (const CounterOf& entry : counters_) {
     entry.counter->Increment(static_cast<double>(stats.*entry.field - last_.*entry.field));
   }
+  evicted_attention_->Increment(stats.evicted_attention - last_.evicted_attention);
   digest_bytes_->Set(static_cast<double>(stats.digest_bytes));
   workspace_bytes_->Set(static_cast<double>(stats.workspace_bytes));
   cache_bytes_->Set(static_cast<double>(cache_bytes_used));

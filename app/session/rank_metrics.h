@@ -40,6 +40,7 @@ class RankMetrics {
 
   std::unique_ptr<MetricRegistry> registry_;
   std::vector<CounterOf> counters_;
+  Counter* evicted_attention_;
   Counter* steps_;
   Counter* tokens_;
   Gauge* digest_bytes_;

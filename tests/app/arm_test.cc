@@ -131,6 +131,9 @@ TEST(Arms, MistakesAreNamed) {
   EXPECT_THAT(Refusal("infokv:fusion=min", "0.1"), HasSubstr("'min' is neither published nor max"));
   EXPECT_THAT(Refusal("infokv:alpha=2", "0.1"), HasSubstr("alpha is 2: it must lie in [0, 1]"));
   EXPECT_THAT(Refusal("infokv:alpha", "0.1"), HasSubstr("'' is not a number"));
+  EXPECT_THAT(Refusal("pinboard:recall-when=interval", "0.1"), HasSubstr("use step, interval:N"));
+  EXPECT_THAT(Refusal("pinboard:recall-when=interval:8:4", "0.1"), HasSubstr("interval:8:4"));
+  EXPECT_THAT(Refusal("pinboard:8", "0.1"), HasSubstr("'8' is no option of pinboard"));
   EXPECT_THAT(Refusal("pinboard:recall-pages=1.5", "0.1"),
               HasSubstr("'1.5' is not a whole number"));
   EXPECT_THAT(Refusal("pinboard:recall-pages=2000", "0.1"), HasSubstr("[0, 1024]"));
@@ -142,6 +145,16 @@ TEST(Arms, MistakesAreNamed) {
   EXPECT_THAT(Refusal("snapkv", "0.1,1.5"), StartsWith("--budget: budget is 1.5"));
   EXPECT_THAT(Refusal("snapkv", "0"), HasSubstr("(0, 1]"));
   EXPECT_THAT(Refusal("snapkv", "a"), HasSubstr("'a' is not a number"));
+}
+
+TEST(Arm, AnOptionsValueMayHaveAColon) {
+  const auto arms =
+      Parse("pinboard:recall-when=interval:8:recall-ahead=0:recall-pages=32", "0.1", true);
+  ASSERT_EQ(arms.size(), 1U);
+  EXPECT_EQ(arms[0].policy, "pinboard:recall-when=interval:8:recall-ahead=0");
+  EXPECT_EQ(arms[0].options.recall_when, "interval:8");
+  EXPECT_EQ(arms[0].options.recall_ahead, 0);
+  EXPECT_EQ(arms[0].options.recall_pages, 32);
 }
 
 }  // namespace

@@ -49,6 +49,11 @@ EvalResults Example() {
   pinboard.ring_pages_seen = 1000;
   pinboard.recall_lag_steps = 60;
   pinboard.misses = 3;
+  pinboard.quality_samples = 40;
+  pinboard.evicted_attention = 5.0;
+  pinboard.ring_rows_sampled = 640;
+  pinboard.ring_rows_attended = 160;
+  pinboard.recall_choices = 80;
   pinboard.steps = 100;
   pinboard.step_collectives = 1700;
   run.results = {full, pinboard, pinboard};
@@ -106,6 +111,11 @@ TEST(ResultsJson, HasTheFieldsThatAreAgreedOnAsMeansAndTotals) {
   EXPECT_EQ(object["misses"], 3);                    // a total
   EXPECT_EQ(object["lag_steps"], 1.2);
   EXPECT_EQ(object["churn"], 0.05);
+  EXPECT_EQ(object["evicted_attention"], 0.125);
+  EXPECT_EQ(object["recall_hits"], 0.25);
+  EXPECT_EQ(object["recall_choices"], 80);
+  EXPECT_EQ(object["recall_when"], "step");
+  EXPECT_EQ(object["recall_ahead"], -1);
   EXPECT_EQ(object["collectives_per_step"], 17.0);
 }
 
@@ -133,6 +143,7 @@ TEST(ResultsTable, IsAlignedWithQualityBesideBytes) {
   EXPECT_THAT(lines[2], HasSubstr("100.0 %   100.0 %  0.0000  2.000"));
   EXPECT_THAT(lines[3], HasSubstr("10 %  40 %     32       31   32.0 %    90.0 %  0.0500"));
   EXPECT_THAT(lines[3], HasSubstr("5.0 %  1.2       3"));
+  EXPECT_THAT(lines[3], HasSubstr("12.5 %  25.0 %"));
   EXPECT_THAT(table, Not(HasSubstr("CAUTION")));
 }
 

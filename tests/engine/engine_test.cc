@@ -118,9 +118,10 @@ TEST_F(EngineTest, AShardIsToldOfAStepInTheDocumentedOrder) {
   const auto outputs = Step({{8, {1, 2, 3}}, {7, {4}}}, LogitsWanted::kAll);
   ASSERT_TRUE(outputs.ok()) << outputs.status();
   EXPECT_THAT(shard_.calls,
-              ElementsAre("BeginStep", "ObserveQueries 0", "ObserveHidden 0", "ObserveQueries 1",
-                          "ObserveHidden 1", "ObserveQueries 2", "ObserveHidden 2",
-                          "ExchangeScores", "ObserveLogits", "EndStep"));
+              ElementsAre("BeginStep", "ObserveQueries 0", "RecallLayer 0", "ObserveHidden 0",
+                          "ObserveQueries 1", "RecallLayer 1", "ObserveHidden 1",
+                          "ObserveQueries 2", "RecallLayer 2", "ObserveHidden 2", "ExchangeScores",
+                          "ObserveLogits", "EndStep"));
   EXPECT_EQ(shard_.entries.at(0).sequence, 8U);
   EXPECT_EQ(shard_.entries.at(0).tokens, 3);
   EXPECT_EQ(shard_.queries.at(2).size(), 4U * 8 * 8);
@@ -130,6 +131,21 @@ TEST_F(EngineTest, AShardIsToldOfAStepInTheDocumentedOrder) {
   EXPECT_EQ(shard_.logits.back(), (*outputs)[1].logits.back());
   EXPECT_EQ((*outputs)[0].candidates.at(0).id, 8);
   EXPECT_EQ((*outputs)[0].next_entropy, 0.25F);
+}
+
+// From the stream that enters a layer, its own queries are foreseen exactly; those of a later layer
+// miss what the layers between add.
+TEST_F(EngineTest, ForeseesTheQueriesThatTheShardWants) {
+  ASSERT_TRUE(engine_->Attach(&shard_).ok());
+  ASSERT_TRUE(engine_->AddSequence(1, {}).ok());
+  shard_.foresee[1] = {1, 2};
+  shard_.calls.clear();
+  ASSERT_TRUE(Step({{1, {1, 2, 3}}}).ok());
+  EXPECT_THAT(shard_.calls, ::testing::IsSupersetOf({"ForeseeQueries 1 1", "ForeseeQueries 1 2"}));
+  ASSERT_EQ(shard_.foreseen.size(), 2U);
+  EXPECT_EQ(shard_.foreseen[0], shard_.queries[1]);
+  ASSERT_EQ(shard_.foreseen[1].size(), shard_.queries[2].size());
+  EXPECT_NE(shard_.foreseen[1], shard_.queries[2]);
 }
 
 /// q . k of what the shard is told and what lies in the cache must be the attention logit: checked

@@ -49,12 +49,26 @@ class RecordingShard final : public Shard {
     entries.assign(step.begin(), step.end());
     queries.clear();
     hidden.clear();
+    foreseen.clear();
     logits.clear();
     return refuse;
   }
   Status ObserveQueries(int layer, std::span<const float> values) override {
     calls.push_back("ObserveQueries " + std::to_string(layer));
     queries.emplace_back(values.begin(), values.end());
+    return {};
+  }
+  std::vector<int> LayersToForesee(int layer) const override {
+    const auto found = foresee.find(layer);
+    return found == foresee.end() ? std::vector<int>{} : found->second;
+  }
+  Status ForeseeQueries(int layer, int later, std::span<const float> values) override {
+    calls.push_back("ForeseeQueries " + std::to_string(layer) + " " + std::to_string(later));
+    foreseen.emplace_back(values.begin(), values.end());
+    return {};
+  }
+  Status RecallLayer(int layer) override {
+    calls.push_back("RecallLayer " + std::to_string(layer));
     return {};
   }
   Status ObserveHidden(int layer, std::span<const float> values) override {
@@ -107,11 +121,13 @@ class RecordingShard final : public Shard {
   Status refuse;
   Status refuse_end;
   std::vector<RoundOutcome> outcomes;
+  std::map<int, std::vector<int>> foresee;  // by layer: later ones
   // What the engine said; tensors are of the last step.
   std::vector<std::string> calls;
   std::map<std::uint64_t, Sequence> sequences;
   std::vector<StepEntry> entries;
   std::vector<std::vector<float>> queries, hidden;  // [layers]
+  std::vector<std::vector<float>> foreseen;         // as asked for
   std::vector<float> logits;
   std::vector<std::pair<int, int>> logits_tokens;
   std::map<std::uint64_t, std::vector<std::int32_t>> round_tables;

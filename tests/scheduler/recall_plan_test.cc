@@ -71,6 +71,12 @@ TEST(RecallPlan, ScoresAreSmoothedByHalvesInIntegers) {
   EXPECT_THAT(odd.Update({0, 2, 3}, 100), ElementsAre(1));
 }
 
+TEST(RecallPlan, WithoutSmoothingThisStepsScoresAloneDecide) {
+  RecallPlan plan = MakePlan(3, 1);
+  plan.Update({0, 100, 0}, 0, Smoothing::kNone);
+  EXPECT_THAT(plan.Update({0, 0, 1}, 100, Smoothing::kNone), ElementsAre(2));
+}
+
 TEST(RecallPlan, TheCapOnFetchesTakesTheBestAndReturnsThemAscending) {
   RecallPlan plan = MakePlan(8, 3);
   EXPECT_THAT(plan.Update({0, 0, 0, 10, 0, 0, 20, 30}, 2), ElementsAre(6, 7));

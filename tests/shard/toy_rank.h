@@ -146,6 +146,16 @@ class ToyRank {
         }
       }
       if (Status seen = shard_->ObserveQueries(l, queries); !seen.ok()) return seen;
+      for (const int later : shard_->LayersToForesee(l)) {
+        std::vector<float> foreseen;
+        for (std::size_t s = 0; s < sequences.size(); ++s) {
+          for (int t = 0; t < tokens; ++t) {
+            AppendQueries(later, lengths[s] + t, look_for, &foreseen);
+          }
+        }
+        if (Status seen = shard_->ForeseeQueries(l, later, foreseen); !seen.ok()) return seen;
+      }
+      if (Status shown = shard_->RecallLayer(l); !shown.ok()) return shown;
       if (Status seen = shard_->ObserveHidden(l, hidden); !seen.ok()) return seen;
     }
     if (Status sent = shard_->ExchangeScores(); !sent.ok()) return sent;

@@ -64,6 +64,13 @@ struct SequenceOptions {
   /// Of what pinboard's first round offloads: ranked like what is kept, not by E.
   double near_share = 0.9;
   int recall_pages = 16;
+  /// When the ring's pages are chosen anew (scheduler/recall_trigger.h): step, interval:N, drift:X
+  /// or entropy:X.
+  std::string recall_when = "step";
+  /// -1: pages become visible one step after their choice. L >= 0: in layers from L on at the very
+  /// step, chosen by queries that are foreseen L layers earlier; 0: by the layer's own queries,
+  /// whose fetch the layer waits for.
+  int recall_ahead = -1;
   int round_every = 0;           // tokens from round to round; 0: not by count
   double round_watermark = 0.0;  // use of the cache from which on a round is due; 0: not by use
   int prompt_tokens = 0;         // leading tokens that a prompt-protecting policy never evicts
@@ -86,6 +93,7 @@ struct ShardOptions {
   std::int64_t rank_deadline_ms = 10000;  // a rank later than this is lost
   std::int64_t fetch_deadline_ms = 2000;
   int max_fetch_pages_per_step = 4096;
+  int quality_every = 16;  // steps of a sequence from one quality sample to the next; 0: none
 };
 
 /// One sequence of a step: `tokens` new tokens whose rows the engine writes at physical rows
@@ -151,9 +159,14 @@ struct ShardStats {
   std::uint64_t pages_offloaded = 0, bytes_offloaded = 0;
   std::uint64_t pages_recalled = 0, bytes_recalled = 0;  // became visible in the ring
   std::uint64_t misses = 0, waits = 0;                   // waits: steps that waited for pages
-  std::uint64_t steps_with_recall = 0,
-                ring_pages_seen = 0;   // churn = pages_recalled / ring_pages_seen
+  std::uint64_t recall_choices = 0;                      // steps of a sequence that chose pages
+  std::uint64_t ring_pages_seen = 0;   // in all steps; churn = pages_recalled / ring_pages_seen
   std::uint64_t recall_lag_steps = 0;  // summed over pages_recalled: wanted -> visible
+  /// Quality samples, each of one query in one layer (kernels/evicted_attention): the shares of
+  /// attention on evicted pages, summed, of this rank's heads; rows in the rings then, and those of
+  /// them that were attended to.
+  std::uint64_t quality_samples = 0, ring_rows_sampled = 0, ring_rows_attended = 0;
+  double evicted_attention = 0.0;
   std::uint64_t tokens_without_information = 0;
   std::uint64_t collectives = 0;
   std::size_t digest_bytes = 0;     // live digests
@@ -164,8 +177,9 @@ struct ShardStats {
 /// (each marked [collective] below exchanges with the others). Spans are host memory in the CPU
 /// backend, valid during the call unless said otherwise. Thread-compatible.
 ///
-///   BeginStep -> for each layer: ObserveQueries, ObserveHidden -> ExchangeScores
-///             -> ObserveLogits (chunks) -> EndStep
+///   BeginStep -> for each layer: ObserveQueries, ForeseeQueries of each of LayersToForesee,
+///                RecallLayer, the layer's attention, ObserveHidden
+///             -> ExchangeScores -> ObserveLogits (chunks) -> EndStep
 ///   between steps: BeginRound ... steps ... CommitRound, AddSequence, ForkSequence, RemoveSequence
 ///
 /// Errors: Unavailable names a lost rank; every sequence is as it was, and the group cannot go on.
@@ -194,6 +208,14 @@ class Shard {
   virtual Status BeginStep(std::span<const StepEntry> entries) = 0;
   /// queries [tokens of the step, query_heads, key_dim], rotated; MLA: absorbed into the latent.
   virtual Status ObserveQueries(int layer, std::span<const float> queries) = 0;
+  /// Later layers whose queries the step's sequences want to foresee at `layer`, ascending: the
+  /// same on every rank, mostly none (SequenceOptions::recall_ahead).
+  virtual std::vector<int> LayersToForesee(int layer) const = 0;
+  /// As ObserveQueries(later_layer), but projected from the residual stream that enters `layer`.
+  virtual Status ForeseeQueries(int layer, int later_layer, std::span<const float> queries) = 0;
+  /// [collective, only where a sequence recalls within the step] After the queries of `layer`,
+  /// before its attention: pages of `layer` that all ranks hold become visible in its ring.
+  virtual Status RecallLayer(int layer) = 0;
   /// hidden [tokens of the step, hidden_dim]: the residual stream after `layer`; the last layer's
   /// is the final hidden state, before the final norm.
   virtual Status ObserveHidden(int layer, std::span<const float> hidden) = 0;

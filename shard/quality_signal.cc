@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "shard/quality_signal.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/status_macros.h"
+#include "kernels/evicted_attention/evicted_attention.h"
+#include "shard/block_tables.h"
+
+namespace pinboard {
+namespace {
+
+/// Digests of the band's pages that are not in the ring.
+std::vector<std::int32_t> EvictedSlots(const LayerState& layer) {
+  const std::vector<std::uint32_t>& ring = layer.recall.ring();
+  std::vector<std::uint32_t> evicted;
+  for (const std::uint32_t page : layer.recall.pages()) {
+    if (std::find(ring.begin(), ring.end(), page) == ring.end()) evicted.push_back(page);
+  }
+  return layer.digests.Slots(evicted);
+}
+
+}  // namespace
+
+absl::Status SampleQuality(ShardContext& context, absl::Span<const StepSlice> slices, int layer) {
+  const ShardModel& model = context.options.model;
+  const auto every = static_cast<std::uint64_t>(context.options.quality_every);
+  for (const StepSlice& slice : slices) {
+    SequenceState& state = *slice.state;
+    if (every == 0 || !state.recalls() || state.steps % every != 0) continue;
+    const LayerState& of_layer = state.layers[layer];
+    const std::vector<std::int32_t> evicted = EvictedSlots(of_layer);
+    PB_ASSIGN_OR_RETURN(
+        const kernels::EvictedAttentionResult result,
+        kernels::EvictedAttention({.layer = {model.cache[layer], model.kv, model.block_size,
+                                             TableOf(slice.entry.block_tables, layer)},
+                                   .rows = of_layer.rows(),
+                                   .ring_rows = of_layer.ring_rows(),
+                                   .digests = of_layer.digests.view(),
+                                   .evicted = evicted,
+                                   .query = of_layer.queries.Last(1),
+                                   .query_heads = model.query_heads,
+                                   .attention_scale = model.attention_scale}));
+    ++context.stats.quality_samples;
+    context.stats.evicted_attention += result.evicted_share;
+    context.stats.ring_rows_sampled += of_layer.ring_rows();
+    context.stats.ring_rows_attended += result.attended_ring_rows;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace pinboard

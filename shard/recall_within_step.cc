@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "shard/recall_within_step.h"
+
+#include <algorithm>
+
+#include "base/status_macros.h"
+
+namespace pinboard {
+namespace {
+
+bool RecallsNow(const StepSlice& slice, int layer) {
+  return slice.state->chooses && !slice.state->in_round && slice.state->recalls_within_step(layer);
+}
+
+}  // namespace
+
+std::vector<int> RecallWithinStep::LayersToForesee(absl::Span<const StepSlice> slices,
+                                                   int layer) const {
+  std::vector<int> layers;
+  for (const StepSlice& slice : slices) {
+    const int later = layer + slice.state->recall_ahead;
+    if (later > layer && later < context_->options.model.layers && RecallsNow(slice, later)) {
+      layers.push_back(later);
+    }
+  }
+  std::sort(layers.begin(), layers.end());
+  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+  return layers;
+}
+
+absl::Status RecallWithinStep::Score(absl::Span<const StepSlice> slices, int layer, int later_layer,
+                                     absl::Span<const float> queries) {
+  const ShardModel& model = context_->options.model;
+  const std::size_t width = static_cast<std::size_t>(model.query_heads) * model.kv.key_dim;
+  for (const StepSlice& slice : slices) {
+    if (slice.state->recall_ahead != later_layer - layer || !RecallsNow(slice, later_layer)) {
+      continue;
+    }
+    Scored scored{&slice, later_layer, {}};
+    PB_ASSIGN_OR_RETURN(
+        scored.scores,
+        ScoreLayer(*context_, slice.state->layers[later_layer], slice.entry.tokens,
+                   queries.subspan(slice.first_token * width, slice.entry.tokens * width)));
+    scored_.push_back(std::move(scored));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RecallWithinStep::Sum(std::vector<std::int32_t>* values) {
+  if (values->empty() || context_->tp() == 1) return absl::OkStatus();
+  return AsLostRank(
+      context_->communicator->SumInt32(absl::MakeSpan(*values), context_->RankDeadline()));
+}
+
+absl::Status RecallWithinStep::Recall(absl::Span<const StepSlice> slices, int layer) {
+  const auto looks = [&](const StepSlice& slice, bool ahead) {
+    return RecallsNow(slice, layer) && (slice.state->recall_ahead > 0) == ahead;
+  };
+  const auto any = [&](bool ahead) {
+    return std::any_of(slices.begin(), slices.end(),
+                       [&](const StepSlice& slice) { return looks(slice, ahead); });
+  };
+  if (any(true) && context_->options.wait_for_pages) fetcher_->Wait(context_->FetchDeadline());
+  std::vector<std::int32_t> sum;
+  fetcher_->Poll();
+  for (const StepSlice& slice : slices) {
+    if (looks(slice, true)) AppendHeld(slice, layer, &sum);
+  }
+  for (const Scored& one : scored_) sum.insert(sum.end(), one.scores.begin(), one.scores.end());
+  PB_RETURN_IF_ERROR(Sum(&sum));
+  auto merged = absl::MakeConstSpan(sum);
+  for (const StepSlice& slice : slices) {
+    if (looks(slice, true)) PB_RETURN_IF_ERROR(Settle(slice, layer, &merged));
+  }
+  Choose(&merged);
+  if (!any(false)) return absl::OkStatus();
+
+  fetcher_->Wait(context_->FetchDeadline());
+  sum.clear();
+  for (const StepSlice& slice : slices) {
+    if (looks(slice, false)) AppendHeld(slice, layer, &sum);
+  }
+  PB_RETURN_IF_ERROR(Sum(&sum));
+  merged = absl::MakeConstSpan(sum);
+  for (const StepSlice& slice : slices) {
+    if (looks(slice, false)) PB_RETURN_IF_ERROR(Settle(slice, layer, &merged));
+  }
+  return absl::OkStatus();
+}
+
+void RecallWithinStep::AppendHeld(const StepSlice& slice, int layer,
+                                  std::vector<std::int32_t>* sum) const {
+  for (const std::uint32_t page : slice.state->layers[layer].recall.in_flight()) {
+    const auto state = fetcher_->StateOf({slice.entry.sequence, layer, page});
+    sum->push_back(state == PageFetcher::State::kReady ? 1 : 0);
+  }
+}
+
+absl::Status RecallWithinStep::Settle(const StepSlice& slice, int layer,
+                                      absl::Span<const std::int32_t>* merged) {
+  std::vector<std::uint32_t> ready;
+  const std::vector<std::uint32_t>& in_flight = slice.state->layers[layer].recall.in_flight();
+  for (std::size_t i = 0; i < in_flight.size(); ++i) {
+    if ((*merged)[i] == context_->tp()) ready.push_back(in_flight[i]);
+  }
+  merged->remove_prefix(in_flight.size());
+  const auto agreed =
+      SettlePages(*context_, *fetcher_, slice.entry.sequence, *slice.state, layer, ready, {});
+  for (const AgreedPage& page : agreed) {
+    PB_RETURN_IF_ERROR(ShowPage(*context_, *slice.state, slice.entry.block_tables, page));
+  }
+  return absl::OkStatus();
+}
+
+void RecallWithinStep::Choose(absl::Span<const std::int32_t>* merged) {
+  std::vector<PageFetcher::Request> requests;
+  for (const Scored& one : scored_) {
+    ChoosePages(one.slice->entry.sequence, *one.slice->state, one.layer,
+                merged->first(one.scores.size()),
+                fetcher_->room() - static_cast<int>(requests.size()), &requests);
+    merged->remove_prefix(one.scores.size());
+  }
+  scored_.clear();
+  if (!requests.empty()) fetcher_->Start(requests, context_->FetchDeadline());
+}
+
+}  // namespace pinboard

@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "shard/ring_pages.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "kernels/page_digest/page_digest.h"
+#include "kernels/page_transfer/page_transfer.h"
+#include "shard/block_tables.h"
+
+namespace pinboard {
+
+absl::Status ShowPage(ShardContext& context, SequenceState& state, const BlockTables& tables,
+                      const AgreedPage& agreed) {
+  const ShardModel& model = context.options.model;
+  LayerState& layer = state.layers[agreed.layer];
+  const auto info = layer.pages.find(agreed.replacement.page);
+  if (info == layer.pages.end()) {
+    return absl::InternalError(absl::StrCat("page ", agreed.replacement.page, " of layer ",
+                                            agreed.layer,
+                                            " became visible after it left the band"));
+  }
+  const FetchedPage& page = *agreed.fetched.page;
+  const int first_row = agreed.replacement.ring_slot * kPageRows;
+  PB_RETURN_IF_ERROR(kernels::PageScatter(
+      {model.cache[agreed.layer], model.kv, model.block_size, TableOf(tables, agreed.layer)},
+      first_row, {info->second.ref.key, info->second.ref.generation}, page.header.tag, page.bytes));
+  std::copy(info->second.positions.begin(), info->second.positions.end(),
+            layer.positions.begin() + first_row);
+  std::copy(info->second.information.begin(), info->second.information.end(),
+            layer.information.begin() + first_row);
+  ++context.stats.pages_recalled;
+  context.stats.bytes_recalled += page.bytes.size();
+  context.stats.recall_lag_steps += state.steps - agreed.fetched.wanted_at;
+  return absl::OkStatus();
+}
+
+std::vector<AgreedPage> SettlePages(ShardContext& context, PageFetcher& fetcher,
+                                    std::uint64_t sequence, SequenceState& state, int layer,
+                                    absl::Span<const std::uint32_t> ready,
+                                    absl::Span<const std::uint32_t> missed) {
+  LayerState& of_layer = state.layers[layer];
+  std::vector<AgreedPage> agreed;
+  for (const auto& replacement : of_layer.recall.Resolve(ready, missed)) {
+    agreed.push_back(
+        {sequence, layer, replacement, fetcher.Take({sequence, layer, replacement.page})});
+  }
+  for (const std::uint32_t page : ready) fetcher.Take({sequence, layer, page});
+  for (const std::uint32_t page : missed) {
+    fetcher.Take({sequence, layer, page});
+    const auto info = of_layer.pages.find(page);
+    if (info->second.ref.key.sequence == sequence) context.store->Drop({&info->second.ref, 1});
+    of_layer.digests.Remove(page);
+    of_layer.pages.erase(info);
+    ++context.stats.misses;
+  }
+  return agreed;
+}
+
+void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer,
+                 absl::Span<const std::int32_t> merged, int room,
+                 std::vector<PageFetcher::Request>* requests) {
+  LayerState& of_layer = state.layers[layer];
+  const auto smoothing =
+      state.recalls_within_step(layer) ? scheduler::Smoothing::kNone : scheduler::Smoothing::kHalf;
+  for (const std::uint32_t page : of_layer.recall.Update(merged, room, smoothing)) {
+    requests->push_back({{sequence, layer, page}, of_layer.pages.at(page).ref, state.steps});
+  }
+}
+
+absl::StatusOr<std::vector<std::int32_t>> ScoreLayer(const ShardContext& context,
+                                                     const LayerState& layer, int tokens,
+                                                     absl::Span<const float> queries) {
+  const ShardModel& model = context.options.model;
+  const std::vector<std::int32_t> slots = layer.digests.Slots(layer.recall.pages());
+  std::vector<std::int32_t> scores(slots.size());
+  PB_RETURN_IF_ERROR(
+      kernels::ScorePages({layer.digests.view(), model.kv, slots, queries, tokens,
+                           model.query_heads, model.total_query_heads, model.attention_scale},
+                          absl::MakeSpan(scores)));
+  return scores;
+}
+
+}  // namespace pinboard
