@@ -54,7 +54,11 @@ struct Engine::Parts {
   absl::StatusOr<std::vector<StepOutput>> RunStep(absl::Span<const StepInput> inputs);
   absl::StatusOr<std::vector<Shard::RoundEntry>> RoundEntries(
       absl::Span<const std::uint64_t> sequences);
+  void ReserveDestinations(absl::Span<const std::uint64_t> sequences,
+                           absl::Span<Shard::RoundEntry> entries);
+  void Unreserve(absl::Span<const std::uint64_t> sequences);
   absl::Status ApplyOutcome(const RoundOutcome& outcome);
+  void Copy(const BlockCopies& copies);
 
   EngineOptions options;
   ModelConfig config;
@@ -65,6 +69,7 @@ struct Engine::Parts {
   SequenceTable sequences;
   std::unique_ptr<KvCache> cache;
   Shard* shard = nullptr;
+  EngineStats stats;
 };
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& options,
@@ -136,23 +141,41 @@ absl::Status Engine::AddSequence(std::uint64_t sequence, const SequenceOptions& 
 }
 
 absl::Status Engine::Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
+  return ForkPrefix(from, to, Length(from), options);
+}
+
+absl::Status Engine::ForkPrefix(std::uint64_t from, std::uint64_t to, int tokens,
+                                const SequenceOptions& options) {
   SequenceTable& sequences = parts_->sequences;
   PB_ASSIGN_OR_RETURN(const SequenceState* origin, sequences.Find(from));
-  if (origin->swapped_out) return CheckAtRest(from, *origin);
+  PB_RETURN_IF_ERROR(CheckAtRest(from, *origin));
+  const bool whole = tokens == origin->length;
+  if (tokens < 0 || tokens > origin->length || (!whole && origin->rows < origin->length)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("sequence ", from, " has ", origin->length, " tokens and ", origin->rows,
+                     " rows: its first ", tokens, " tokens cannot be forked"));
+  }
   PB_RETURN_IF_ERROR(sequences.Add(to));
   absl::Cleanup undo = [&] { sequences.Remove(to).IgnoreError(); };
   const SequenceState& source = *sequences.Peek(from);
   PB_ASSIGN_OR_RETURN(SequenceState * target, sequences.Find(to));
-  PB_RETURN_IF_ERROR(sequences.Grow(target, source.rows));
+  const int rows = whole ? source.rows : tokens;
+  const int ring_rows = parts_->shard == nullptr ? 0 : parts_->shard->RingRows(from);
+  PB_ASSIGN_OR_RETURN(const BlockCopies copies, sequences.Share(source, rows, ring_rows, target));
   if (parts_->shard != nullptr) {
-    PB_RETURN_IF_ERROR(ToAbslStatus(parts_->shard->ForkSequence(from, to, options)));
+    PB_RETURN_IF_ERROR(ToAbslStatus(parts_->shard->ForkSequence(from, to, tokens, options)));
   }
-  target->rows = source.rows;
-  target->length = source.length;
-  parts_->cache->CopyBlocks(absl::MakeConstSpan(source.blocks).first(target->blocks.size()),
-                            target->blocks);
+  target->rows = rows;
+  target->length = tokens;
+  parts_->Copy(copies);
+  parts_->stats.blocks_shared += static_cast<int>(target->blocks.size() - copies.to.size());
   std::move(undo).Cancel();
   return absl::OkStatus();
+}
+
+void Engine::Parts::Copy(const BlockCopies& copies) {
+  cache->CopyBlocks(copies.from, copies.to);
+  stats.blocks_copied += static_cast<std::int64_t>(copies.to.size());
 }
 
 absl::Status Engine::SwapOut(std::uint64_t sequence) {
@@ -169,7 +192,7 @@ absl::Status Engine::SwapIn(std::uint64_t sequence) {
     return absl::FailedPreconditionError(
         absl::StrCat("sequence ", sequence, " is not swapped out"));
   }
-  PB_RETURN_IF_ERROR(parts_->sequences.Grow(state, 0));
+  PB_RETURN_IF_ERROR(parts_->sequences.Grow(state, 0).status());
   parts_->cache->RestoreBlocks(state->blocks, state->swapped);
   state->swapped = {};
   state->swapped_out = false;
@@ -240,7 +263,9 @@ absl::Status Engine::Parts::Grow(absl::Span<const StepInput> inputs) {
   }
   for (const StepInput& input : inputs) {
     PB_ASSIGN_OR_RETURN(SequenceState * state, sequences.Find(input.sequence));
-    PB_RETURN_IF_ERROR(sequences.Grow(state, static_cast<int>(input.tokens.size())));
+    PB_ASSIGN_OR_RETURN(const BlockCopies copies,
+                        sequences.Grow(state, static_cast<int>(input.tokens.size())));
+    Copy(copies);
   }
   return absl::OkStatus();
 }
@@ -319,14 +344,41 @@ absl::StatusOr<std::vector<Shard::RoundEntry>> Engine::Parts::RoundEntries(
   for (const std::uint64_t sequence : ids) {
     PB_ASSIGN_OR_RETURN(const SequenceState* state, sequences.Find(sequence));
     if (state->swapped_out) return CheckAtRest(sequence, *state);
-    entries.push_back({.sequence = sequence, .block_table = state->blocks});
+    entries.push_back({.sequence = sequence,
+                       .block_table = state->blocks,
+                       .destination_table = state->destination});
   }
   return entries;
 }
 
+void Engine::Parts::ReserveDestinations(absl::Span<const std::uint64_t> ids,
+                                        absl::Span<Shard::RoundEntry> entries) {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    SequenceState& state = **sequences.Find(ids[i]);
+    const int planned_rows = shard->PlannedRows(ids[i]);
+    if (planned_rows == state.rows) continue;
+    entries[i].keep_all = !sequences.Reserve(&state, planned_rows).ok();
+    entries[i].destination_table = state.destination;
+  }
+}
+
+void Engine::Parts::Unreserve(absl::Span<const std::uint64_t> ids) {
+  for (const std::uint64_t sequence : ids) {
+    const auto state = sequences.Find(sequence);
+    if (state.ok()) sequences.Unreserve(*state).IgnoreError();
+  }
+}
+
 absl::Status Engine::BeginRound(absl::Span<const std::uint64_t> sequences) {
-  PB_ASSIGN_OR_RETURN(const auto entries, parts_->RoundEntries(sequences));
-  PB_RETURN_IF_ERROR(ToAbslStatus(parts_->shard->BeginRound(entries)));
+  PB_ASSIGN_OR_RETURN(auto entries, parts_->RoundEntries(sequences));
+  for (const std::uint64_t sequence : sequences) {
+    PB_RETURN_IF_ERROR(CheckAtRest(sequence, *parts_->sequences.Peek(sequence)));
+  }
+  parts_->ReserveDestinations(sequences, absl::MakeSpan(entries));
+  if (absl::Status begun = ToAbslStatus(parts_->shard->BeginRound(entries)); !begun.ok()) {
+    parts_->Unreserve(sequences);
+    return begun;
+  }
   for (const std::uint64_t sequence : sequences) {
     PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(sequence));
     state->in_round = true;
@@ -348,13 +400,16 @@ absl::StatusOr<std::vector<RoundOutcome>> Engine::CommitRound(
 absl::Status Engine::Parts::ApplyOutcome(const RoundOutcome& outcome) {
   PB_ASSIGN_OR_RETURN(SequenceState * state, sequences.Find(outcome.sequence));
   state->in_round = false;
-  if (!outcome.applied) return absl::OkStatus();
+  if (!outcome.applied) return sequences.Unreserve(state);
   if (outcome.rows > state->rows || outcome.blocks < sequences.BlocksFor(outcome.rows)) {
     return absl::InternalError(absl::StrCat("sequence ", outcome.sequence, ": a round left ",
                                             outcome.rows, " rows in ", outcome.blocks,
                                             " blocks of ", state->rows, " rows"));
   }
-  PB_RETURN_IF_ERROR(sequences.Truncate(state, outcome.blocks));
+  const int before =
+      sequences.free_blocks() + static_cast<int>(SequenceTable::Reserved(*state).size());
+  PB_RETURN_IF_ERROR(sequences.Settle(state, outcome.blocks));
+  stats.blocks_saved += sequences.free_blocks() - before;
   state->rows = outcome.rows;
   return absl::OkStatus();
 }
@@ -387,6 +442,14 @@ std::size_t Engine::ResidentKvBytes(std::uint64_t sequence) const {
 std::size_t Engine::RowBytes() const {
   return parts_->cache->BlockBytes() / parts_->options.block_size;
 }
+const EngineStats& Engine::stats() const { return parts_->stats; }
+
+absl::Status Engine::Census() const {
+  return parts_->sequences.Census([this](std::uint64_t sequence) {
+    return parts_->shard == nullptr ? 0 : parts_->shard->RingRows(sequence);
+  });
+}
+
 int Engine::free_blocks() const { return parts_->sequences.free_blocks(); }
 int Engine::total_blocks() const { return parts_->sequences.total_blocks(); }
 

@@ -27,10 +27,12 @@ struct SealedPage {
 
 class Applier {
  public:
-  Applier(ShardContext& context, SequencePlan& plan, absl::Span<const std::int32_t> block_table)
+  Applier(ShardContext& context, SequencePlan& plan, absl::Span<const std::int32_t> block_table,
+          absl::Span<const std::int32_t> destination_table)
       : context_(context),
         plan_(plan),
         block_table_(block_table),
+        destination_table_(destination_table.empty() ? block_table : destination_table),
         state_(context.sequences.at(plan.sequence)),
         ring_rows_(plan.counts.ring_pages * kPageRows) {}
 
@@ -54,7 +56,7 @@ class Applier {
     state_.rows = static_cast<int>(state_.layers.front().positions.size());
     outcome->applied = true;
     if (context_.options.census) {
-      PB_RETURN_IF_ERROR(CheckSequence(context_.options.model, state_, block_table_));
+      PB_RETURN_IF_ERROR(CheckSequence(context_.options.model, state_, destination_table_));
     }
     return absl::OkStatus();
   }
@@ -130,7 +132,7 @@ class Applier {
     std::vector<std::uint64_t> before;
     if (context_.options.census) before = HashRows(model, l, block_table_, moved);
     PB_RETURN_IF_ERROR(kernels::Compact({model.cache[l], model.kv, model.block_size, block_table_,
-                                         moved, ring_rows_, state_.ring_rows}));
+                                         moved, ring_rows_, state_.ring_rows, destination_table_}));
     if (context_.options.census) PB_RETURN_IF_ERROR(CheckMoved(l, before));
 
     std::vector<std::int32_t> positions(ring_rows_);
@@ -150,7 +152,7 @@ class Applier {
   absl::Status CheckMoved(int l, absl::Span<const std::uint64_t> before) const {
     std::vector<std::int32_t> targets(before.size());
     std::iota(targets.begin(), targets.end(), ring_rows_);
-    const auto after = HashRows(context_.options.model, l, block_table_, targets);
+    const auto after = HashRows(context_.options.model, l, destination_table_, targets);
     const auto differs = std::mismatch(after.begin(), after.end(), before.begin()).first;
     if (differs == after.end()) return absl::OkStatus();
     return absl::InternalError(absl::StrCat("census: layer ", l, " row ",
@@ -167,7 +169,7 @@ class Applier {
       const int slot = plan.ring_slots[i];
       const int first_row = slot * kPageRows;
       PB_RETURN_IF_ERROR(kernels::PageScatter(
-          {model.cache[l], model.kv, model.block_size, block_table_}, first_row,
+          {model.cache[l], model.kv, model.block_size, destination_table_}, first_row,
           {page.header.key, page.header.generation}, page.header.tag, page.bytes()));
       std::copy(page.header.positions.begin(), page.header.positions.end(),
                 layer.positions.begin() + first_row);
@@ -203,7 +205,8 @@ class Applier {
 
   ShardContext& context_;
   SequencePlan& plan_;
-  absl::Span<const std::int32_t> block_table_;
+  absl::Span<const std::int32_t> block_table_;        // of the rows as they are
+  absl::Span<const std::int32_t> destination_table_;  // of the rows that stay
   SequenceState& state_;
   const int ring_rows_;
   std::vector<cache_service::PageHeader> headers_;
@@ -213,8 +216,9 @@ class Applier {
 }  // namespace
 
 absl::Status ApplyRound(ShardContext& context, SequencePlan& plan,
-                        absl::Span<const std::int32_t> block_table, RoundOutcome* outcome) {
-  return Applier(context, plan, block_table).Run(outcome);
+                        absl::Span<const std::int32_t> block_table,
+                        absl::Span<const std::int32_t> destination_table, RoundOutcome* outcome) {
+  return Applier(context, plan, block_table, destination_table).Run(outcome);
 }
 
 }  // namespace pinboard

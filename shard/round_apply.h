@@ -12,9 +12,11 @@
 
 namespace pinboard {
 
-/// Applies `plan` to its sequence, whose rows since the snapshot move along untouched. The cache
-/// and the sequence's state change; new pages go to the store in one message.
+/// Applies `plan` to its sequence, whose rows since the snapshot move along untouched, out of
+/// `block_table` into `destination_table` (empty: in place; see Shard::RoundEntry). The cache and
+/// the sequence's state change; new pages go to the store in one message.
 absl::Status ApplyRound(ShardContext& context, SequencePlan& plan,
-                        absl::Span<const std::int32_t> block_table, RoundOutcome* outcome);
+                        absl::Span<const std::int32_t> block_table,
+                        absl::Span<const std::int32_t> destination_table, RoundOutcome* outcome);
 
 }  // namespace pinboard

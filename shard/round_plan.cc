@@ -194,6 +194,17 @@ void LeaseSlabs(ShardContext& context, SequencePlan& plan) {
 
 }  // namespace
 
+scheduler::RoundPlan PlanCounts(const ShardContext& context, const SequenceState& state) {
+  if (state.policy.keeps_all()) return {};
+  return scheduler::PlanRound(state.budget,
+                              {.length = state.length,
+                               .rows = state.rows,
+                               .ring_rows = state.ring_rows,
+                               .prompt_rows = std::min(state.prompt_tokens, state.length),
+                               .protected_rows = ProtectedRows(state),
+                               .block_size = context.options.model.block_size});
+}
+
 absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t number,
                                           std::span<const Shard::RoundEntry> entries) {
   RoundInProgress round;
@@ -210,15 +221,8 @@ absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t n
     plan.sequence = entry.sequence;
     plan.rows = state.rows;
     plan.length = state.length;
-    if (!state.policy.keeps_all()) {
-      plan.counts = scheduler::PlanRound(
-          state.budget, {.length = state.length,
-                         .rows = state.rows,
-                         .ring_rows = state.ring_rows,
-                         .prompt_rows = std::min(state.prompt_tokens, state.length),
-                         .protected_rows = ProtectedRows(state),
-                         .block_size = context.options.model.block_size});
-    }
+    plan.keep_all = entry.keep_all;
+    if (!plan.keep_all) plan.counts = PlanCounts(context, state);
     if (plan.counts.compress) {
       compressed.push_back(round.sequences.size());
       requests.push_back(

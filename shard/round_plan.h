@@ -35,7 +35,8 @@ struct SequencePlan {
   scheduler::RoundPlan counts;
   int rows = 0;
   int length = 0;
-  std::vector<LayerPlan> layers;                 // empty where nothing is compressed
+  bool keep_all = false;          // the engine has no blocks for its rows, which others share
+  std::vector<LayerPlan> layers;  // empty where nothing is compressed
   std::vector<cache_service::PageLease> leases;  // for the new pages this rank offloads
 };
 
@@ -47,6 +48,9 @@ struct RoundInProgress {
   std::uint64_t plan_hash = 0;
   std::vector<SequencePlan> sequences;
 };
+
+/// How many rows a round of this sequence keeps, as of now.
+scheduler::RoundPlan PlanCounts(const ShardContext& context, const SequenceState& state);
 
 /// [one collective where tp > 1 and a sequence is compressed] A of every row and E of the new
 /// tokens are merged as integers; what follows is the same arithmetic on every rank. A late rank

@@ -112,7 +112,7 @@ Status ShardRuntime::AddSequence(std::uint64_t sequence, const SequenceOptions& 
   return {};
 }
 
-Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
+Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to, int tokens,
                                   const SequenceOptions& options) {
   const auto parent = context_.sequences.find(from);
   if (parent == context_.sequences.end()) {
@@ -123,7 +123,9 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
   }
   auto fresh = NewState(options);
   if (!fresh.ok()) return ToPublicStatus(fresh.status());
-  SequenceState state = parent->second;
+  auto prefix = Prefix(parent->second, tokens);
+  if (!prefix.ok()) return ToPublicStatus(prefix.status());
+  SequenceState state = *std::move(prefix);
   state.policy = fresh->policy;
   state.budget = fresh->budget;
   state.trigger = fresh->trigger;
@@ -157,6 +159,11 @@ Status ShardRuntime::RemoveSequence(std::uint64_t sequence) {
 int ShardRuntime::Rows(std::uint64_t sequence) const {
   const auto found = context_.sequences.find(sequence);
   return found == context_.sequences.end() ? 0 : found->second.rows;
+}
+
+int ShardRuntime::RingRows(std::uint64_t sequence) const {
+  const auto found = context_.sequences.find(sequence);
+  return found == context_.sequences.end() ? 0 : found->second.ring_rows;
 }
 
 int ShardRuntime::Length(std::uint64_t sequence) const {
@@ -233,6 +240,13 @@ std::vector<std::uint64_t> ShardRuntime::DueForRound(int used_blocks, int total_
   }
   std::sort(due.begin(), due.end());
   return due;
+}
+
+int ShardRuntime::PlannedRows(std::uint64_t sequence) const {
+  const auto found = context_.sequences.find(sequence);
+  if (found == context_.sequences.end()) return 0;
+  const scheduler::RoundPlan counts = PlanCounts(context_, found->second);
+  return counts.compress ? counts.ring_pages * kPageRows + counts.keep_rows : found->second.rows;
 }
 
 Status ShardRuntime::BeginRound(std::span<const RoundEntry> entries) {
@@ -322,10 +336,13 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
     outcome.plan_hash = round_->plan_hash;
     outcome.kept_all_because = kept_all_because;
     if (kept_all_because.empty() && plan.layers.empty()) {
-      outcome.kept_all_because = "nothing to gain";
+      outcome.kept_all_because =
+          plan.keep_all ? "no blocks are free for rows that are shared" : "nothing to gain";
     } else if (kept_all_because.empty()) {
-      PB_RETURN_IF_ERROR(ApplyRound(context_, plan, AsSpan(entries[i].block_table), &outcome));
+      PB_RETURN_IF_ERROR(ApplyRound(context_, plan, AsSpan(entries[i].block_table),
+                                    AsSpan(entries[i].destination_table), &outcome));
     }
+    if (plan.keep_all) ++context_.stats.rounds_without_blocks;
     outcome.rows = state.rows;
     const int block_size = context_.options.model.block_size;
     outcome.blocks = (state.rows + block_size - 1) / block_size;

@@ -6,11 +6,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -91,22 +93,34 @@ class ToyRank {
   }
 
   Status Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
-    const Status forked = shard_->ForkSequence(from, to, options);
+    const Status forked = shard_->ForkSequence(from, to, shard_->Length(from), options);
     if (!forked.ok()) return forked;
     Reserve(to, shard_->Rows(to));
-    for (int row = 0; row < shard_->Rows(to); ++row) {
-      for (int l = 0; l < model_.layers; ++l) {
-        std::memcpy(KeyAt(to, l, row), KeyAt(from, l, row), shape_.kv.KeyBytes());
-        if (!model_.mla)
-          std::memcpy(ValueAt(to, l, row), ValueAt(from, l, row), shape_.kv.ValueBytes());
+    for (int row = 0; row < shard_->Rows(to); ++row) CopyRow(from, to, row);
+    return {};
+  }
+
+  /// The first `tokens` tokens in the blocks of `from`; the ring and a part of a block are copied.
+  Status ForkSharing(std::uint64_t from, std::uint64_t to, int tokens,
+                     const SequenceOptions& options) {
+    const Status forked = shard_->ForkSequence(from, to, tokens, options);
+    if (!forked.ok()) return forked;
+    const int rows = shard_->Rows(to);
+    for (int row = 0; row < rows; row += model_.block_size) {
+      if (row >= shard_->RingRows(to) && row + model_.block_size <= rows) {
+        tables_[to].push_back(tables_[from][row / model_.block_size]);
+        continue;
       }
+      Reserve(to, row + 1);
+      for (int r = row; r < std::min(rows, row + model_.block_size); ++r) CopyRow(from, to, r);
     }
     return {};
   }
 
   Status Remove(std::uint64_t sequence) {
-    for (const std::int32_t block : tables_[sequence]) free_.push_back(block);
+    const auto table = std::move(tables_[sequence]);
     tables_.erase(sequence);
+    for (const std::int32_t block : table) FreeUnlessHeld(block);
     return shard_->RemoveSequence(sequence);
   }
 
@@ -154,18 +168,35 @@ class ToyRank {
   }
   const std::vector<StepEntryResult>& results() const { return results_; }
 
+  /// Rounds that begin now find no block for rows that are shared.
+  void set_starved(bool starved) { starved_ = starved; }
+
   Status Begin(const std::vector<std::uint64_t>& sequences) {
-    return shard_->BeginRound(RoundEntries(sequences));
+    for (const std::uint64_t sequence : sequences) {
+      destinations_.erase(sequence);
+      leaving_[sequence] = shard_->Rows(sequence) - shard_->PlannedRows(sequence);
+      if (!starved_) ExtendDestination(sequence);
+    }
+    auto entries = RoundEntries(sequences);
+    for (auto& entry : entries) entry.keep_all = starved_ && SharesBlocks(entry.sequence);
+    return shard_->BeginRound(entries);
   }
   Result<std::vector<RoundOutcome>> Commit(const std::vector<std::uint64_t>& sequences) {
+    for (const std::uint64_t sequence : sequences) {
+      if (destinations_.contains(sequence)) ExtendDestination(sequence);
+    }
     auto outcomes = shard_->CommitRound(RoundEntries(sequences));
     if (!outcomes.ok()) return outcomes;
     for (const RoundOutcome& outcome : outcomes.value()) {
       auto& table = tables_[outcome.sequence];
-      while (static_cast<int>(table.size()) > outcome.blocks) {
-        free_.push_back(table.back());
-        table.pop_back();
-      }
+      auto& destination = destinations_[outcome.sequence];
+      auto left = table;
+      if (outcome.applied && !destination.empty()) table.swap(destination);
+      left.insert(left.end(), destination.begin(), destination.end());
+      table.resize(outcome.blocks);
+      destinations_.erase(outcome.sequence);
+      std::set<std::int32_t> distinct(left.begin(), left.end());
+      for (const std::int32_t block : distinct) FreeUnlessHeld(block);
     }
     return outcomes;
   }
@@ -196,6 +227,39 @@ class ToyRank {
   }
 
  private:
+  bool IsHeld(std::int32_t block, std::uint64_t except) const {
+    return std::any_of(tables_.begin(), tables_.end(), [&](const auto& entry) {
+      const auto& table = entry.second;
+      return entry.first != except && std::find(table.begin(), table.end(), block) != table.end();
+    });
+  }
+  void FreeUnlessHeld(std::int32_t block) {
+    if (!IsHeld(block, 0)) free_.push_back(block);
+  }
+  bool SharesBlocks(std::uint64_t sequence) const {
+    const auto table = tables_.find(sequence);
+    return table != tables_.end() &&
+           std::any_of(table->second.begin(), table->second.end(),
+                       [&](std::int32_t block) { return IsHeld(block, sequence); });
+  }
+  void ExtendDestination(std::uint64_t sequence) {
+    auto& destination = destinations_[sequence];
+    if (destination.empty() && !SharesBlocks(sequence)) return;
+    const int rows = shard_->Rows(sequence) - leaving_[sequence];
+    while (static_cast<int>(destination.size()) * model_.block_size < rows) {
+      const std::int32_t block = tables_[sequence][destination.size()];
+      destination.push_back(IsHeld(block, sequence) ? free_.back() : block);
+      if (destination.back() != block) free_.pop_back();
+    }
+  }
+  void CopyRow(std::uint64_t from, std::uint64_t to, int row) {
+    for (int l = 0; l < model_.layers; ++l) {
+      std::memcpy(KeyAt(to, l, row), KeyAt(from, l, row), shape_.kv.KeyBytes());
+      if (model_.mla) continue;
+      std::memcpy(ValueAt(to, l, row), ValueAt(from, l, row), shape_.kv.ValueBytes());
+    }
+  }
+
   void Reserve(std::uint64_t sequence, int rows) {
     auto& table = tables_[sequence];
     while (static_cast<int>(table.size()) * model_.block_size < rows) {
@@ -207,7 +271,9 @@ class ToyRank {
 
   std::vector<Shard::RoundEntry> RoundEntries(const std::vector<std::uint64_t>& sequences) {
     std::vector<Shard::RoundEntry> entries;
-    for (const std::uint64_t sequence : sequences) entries.push_back({sequence, tables_[sequence]});
+    for (const std::uint64_t sequence : sequences) {
+      entries.push_back({sequence, tables_[sequence], destinations_[sequence]});
+    }
     return entries;
   }
 
@@ -271,7 +337,9 @@ class ToyRank {
   std::vector<std::vector<std::byte>> keys_;
   std::vector<std::vector<std::byte>> values_;
   std::vector<std::int32_t> free_;
-  std::map<std::uint64_t, std::vector<std::int32_t>> tables_;
+  std::map<std::uint64_t, std::vector<std::int32_t>> tables_, destinations_;
+  std::map<std::uint64_t, int> leaving_;  // rows that the round under way takes
+  bool starved_ = false;
   std::vector<StepEntryResult> results_;
   std::unique_ptr<Shard> shard_;
 };
