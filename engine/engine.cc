@@ -450,6 +450,7 @@ absl::Status Engine::Census() const {
   });
 }
 
+int Engine::block_size() const { return parts_->options.block_size; }
 int Engine::free_blocks() const { return parts_->sequences.free_blocks(); }
 int Engine::total_blocks() const { return parts_->sequences.total_blocks(); }
 

@@ -144,6 +144,7 @@ class Engine {
   std::size_t ResidentKvBytes(std::uint64_t sequence) const;
   /// Bytes of one row over all layers on this rank.
   std::size_t RowBytes() const;
+  int block_size() const;
   int free_blocks() const;
   int total_blocks() const;
   const EngineStats& stats() const;
