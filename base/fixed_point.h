@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "base/host_device.h"
+
 namespace pinboard {
 
 /// Attention shares. One rank contributes (1 / all query heads) * sum over its heads, so the sum
@@ -21,13 +23,13 @@ inline constexpr int kInformationFractionBits = 25;
 inline constexpr int kScoreFractionBits = 40;
 
 /// Nearest fixed-point value, halves away from zero. Requires |value| * 2^bits to fit the type.
-inline std::int32_t ToFixed32(double value, int fraction_bits) {
+PB_HOST_DEVICE inline std::int32_t ToFixed32(double value, int fraction_bits) {
   return static_cast<std::int32_t>(std::llround(std::ldexp(value, fraction_bits)));
 }
-inline std::int64_t ToFixed64(double value, int fraction_bits) {
+PB_HOST_DEVICE inline std::int64_t ToFixed64(double value, int fraction_bits) {
   return static_cast<std::int64_t>(std::llround(std::ldexp(value, fraction_bits)));
 }
-inline double FromFixed(std::int64_t value, int fraction_bits) {
+PB_HOST_DEVICE inline double FromFixed(std::int64_t value, int fraction_bits) {
   return std::ldexp(static_cast<double>(value), -fraction_bits);
 }
 

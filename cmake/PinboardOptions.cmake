@@ -21,8 +21,12 @@ endif()
 add_library(pinboard_options INTERFACE)
 target_compile_options(pinboard_options INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Werror -Wno-missing-field-initializers>)
-# Contraction would let a compiler's choice of fused multiply-add change a fixed-point result.
-target_compile_options(pinboard_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
+# Contraction would let a compiler's choice of fused multiply-add change a fixed-point result, on the
+# device as on the host: what both share (kernels/*_core.h) then gives the same bits on both. Kernels
+# whose floats decide nothing ask for it by name (__fmaf_rn).
+target_compile_options(pinboard_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>
+  "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;--expt-relaxed-constexpr;-Xcompiler=-ffp-contract=off>")
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_compile_options(pinboard_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety>)
 endif()

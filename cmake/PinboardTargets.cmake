@@ -11,7 +11,8 @@
 #   pinboard_test(NAME select_test SRCS select_test.cc DEPS pinboard::kernels_select
 #                 LABELS unit [TIMEOUT seconds])
 #     builds a GoogleTest program. Labels: unit, gpu, multirank, net, slow, fault. A multirank test
-#     counts as two processors, so that ctest runs little beside it.
+#     counts as two processors, so that ctest runs little beside it; a gpu test says "no CUDA device
+#     on this machine" where it is skipped.
 function(pinboard_library)
   cmake_parse_arguments(arg "" "NAME" "SRCS;HDRS;DEPS" ${ARGN})
   set(target pinboard_${arg_NAME})
@@ -65,6 +66,9 @@ function(pinboard_test)
   add_test(NAME ${arg_NAME} COMMAND ${arg_NAME})
   set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
     ENVIRONMENT "PINBOARD_SOURCE_DIR=${PROJECT_SOURCE_DIR};PINBOARD_BINARY_DIR=${PROJECT_BINARY_DIR};OPENBLAS_NUM_THREADS=1;UCX_NET_DEVICES=lo;UCX_LOG_LEVEL=error")
+  if("gpu" IN_LIST arg_LABELS)  # listed as skipped where there is none
+    set_tests_properties(${arg_NAME} PROPERTIES SKIP_REGULAR_EXPRESSION "no CUDA device on this machine")
+  endif()
   if("multirank" IN_LIST arg_LABELS)
     set_tests_properties(${arg_NAME} PROPERTIES PROCESSORS 2)
   endif()

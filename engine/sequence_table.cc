@@ -10,9 +10,25 @@
 #include "base/status_macros.h"
 
 namespace pinboard::engine {
+namespace {
+
+/// Blocks that the destination holds beside the table.
+std::vector<std::int32_t> Reserved(const RowTable& table) {
+  std::vector<std::int32_t> reserved;
+  for (std::size_t i = 0; i < table.destination.size(); ++i) {
+    if (table.destination[i] != table.blocks[i]) reserved.push_back(table.destination[i]);
+  }
+  return reserved;
+}
+
+}  // namespace
 
 absl::Status SequenceTable::Add(std::uint64_t sequence) {
-  if (sequences_.try_emplace(sequence).second) return absl::OkStatus();
+  const auto [added, is_new] = sequences_.try_emplace(sequence);
+  if (is_new) {
+    added->second.tables.resize(tables_);
+    return absl::OkStatus();
+  }
   return absl::AlreadyExistsError(absl::StrCat("sequence ", sequence, " exists already"));
 }
 
@@ -29,143 +45,200 @@ const SequenceState* SequenceTable::Peek(std::uint64_t sequence) const {
 
 absl::Status SequenceTable::Remove(std::uint64_t sequence) {
   PB_ASSIGN_OR_RETURN(SequenceState * state, Find(sequence));
-  PB_RETURN_IF_ERROR(Unreserve(state));
-  PB_RETURN_IF_ERROR(Truncate(state, 0));
+  PB_RETURN_IF_ERROR(Release(state));
   sequences_.erase(sequence);
   return absl::OkStatus();
 }
 
-absl::StatusOr<BlockCopies> SequenceTable::Share(const SequenceState& source, int rows,
-                                                 int own_rows, SequenceState* target) {
-  const auto blocks = absl::MakeConstSpan(source.blocks).first(BlocksFor(rows));
-  const auto own = blocks.first(BlocksFor(own_rows));
-  const auto shared = blocks.subspan(own.size());
+absl::StatusOr<BlockCopies> SequenceTable::Share(const SequenceState& source,
+                                                 absl::Span<const int> own_rows,
+                                                 SequenceState* target) {
+  int own_blocks = 0;
+  for (const int rows : own_rows) own_blocks += BlocksFor(rows);
+  PB_RETURN_IF_ERROR(allocator_.CheckFree(own_blocks));
   BlockCopies copies;
-  PB_RETURN_IF_ERROR(allocator_.Allocate(static_cast<int>(own.size()), &copies.to));
-  PB_RETURN_IF_ERROR(allocator_.Share(shared));
-  copies.from.assign(own.begin(), own.end());
-  target->blocks = copies.to;
-  target->blocks.insert(target->blocks.end(), shared.begin(), shared.end());
+  for (std::size_t i = 0; i < target->tables.size(); ++i) {
+    RowTable& table = target->tables[i];
+    const auto blocks =
+        absl::MakeConstSpan(source.tables[i].blocks).first(BlocksFor(table.rows));
+    const auto own = blocks.first(BlocksFor(own_rows[i]));
+    const auto shared = blocks.subspan(own.size());
+    PB_RETURN_IF_ERROR(allocator_.Share(shared));
+    PB_RETURN_IF_ERROR(allocator_.Allocate(static_cast<int>(own.size()), &table.blocks));
+    copies.from.insert(copies.from.end(), own.begin(), own.end());
+    copies.to.insert(copies.to.end(), table.blocks.begin(), table.blocks.end());
+    table.blocks.insert(table.blocks.end(), shared.begin(), shared.end());
+  }
   return copies;
 }
 
-bool SequenceTable::CopiesLastBlock(const SequenceState& state, int tokens) const {
-  const auto last = static_cast<std::size_t>(state.rows / block_size_);
-  return tokens > 0 && state.rows % block_size_ > 0 && last < state.blocks.size() &&
-         IsShared(state.blocks[last]);
+bool SequenceTable::CopiesLastBlock(const RowTable& table, int tokens) const {
+  const auto last = static_cast<std::size_t>(table.rows / block_size_);
+  return tokens > 0 && table.rows % block_size_ > 0 && last < table.blocks.size() &&
+         IsShared(table.blocks[last]);
 }
 
-int SequenceTable::CountShared(const SequenceState& state, int begin, int end) const {
-  const int last = std::min(end, static_cast<int>(state.blocks.size()));
+int SequenceTable::CountShared(const RowTable& table, int begin, int end) const {
+  const int last = std::min(end, static_cast<int>(table.blocks.size()));
   int shared = 0;
-  for (int i = begin; i < last; ++i) shared += IsShared(state.blocks[i]) ? 1 : 0;
+  for (int i = begin; i < last; ++i) shared += IsShared(table.blocks[i]) ? 1 : 0;
   return shared;
 }
 
-int SequenceTable::DestinationBlocks(const SequenceState& state, int tokens) const {
-  return state.destination.empty() ? 0 : BlocksFor(state.rows + tokens - state.rows_leaving);
+bool SequenceTable::SharesBlocks(const SequenceState& state) const {
+  return std::any_of(state.tables.begin(), state.tables.end(), [this](const RowTable& table) {
+    return CountShared(table, 0, static_cast<int>(table.blocks.size())) > 0;
+  });
+}
+
+int SequenceTable::DestinationBlocks(const RowTable& table, int tokens) const {
+  return table.destination.empty() ? 0 : BlocksFor(table.rows + tokens - table.rows_leaving);
+}
+
+int SequenceTable::MissingBlocks(const RowTable& table, int tokens) const {
+  const int has = static_cast<int>(table.blocks.size());
+  return std::max(0, BlocksFor(table.rows + tokens) - has) +
+         (CopiesLastBlock(table, tokens) ? 1 : 0) +
+         CountShared(table, static_cast<int>(table.destination.size()),
+                     DestinationBlocks(table, tokens));
 }
 
 int SequenceTable::MissingBlocks(const SequenceState& state, int tokens) const {
-  const int has = static_cast<int>(state.blocks.size());
-  return std::max(0, BlocksFor(state.rows + tokens) - has) +
-         (CopiesLastBlock(state, tokens) ? 1 : 0) +
-         CountShared(state, static_cast<int>(state.destination.size()),
-                     DestinationBlocks(state, tokens));
+  int missing = 0;
+  for (const RowTable& table : state.tables) missing += MissingBlocks(table, tokens);
+  return missing;
 }
 
 absl::StatusOr<BlockCopies> SequenceTable::Grow(SequenceState* state, int tokens) {
   PB_RETURN_IF_ERROR(allocator_.CheckFree(MissingBlocks(*state, tokens)));
   BlockCopies copies;
-  if (CopiesLastBlock(*state, tokens)) {
-    std::int32_t& last = state->blocks[state->rows / block_size_];
-    PB_RETURN_IF_ERROR(allocator_.Allocate(1, &copies.to));
-    copies.from = {last};
-    PB_RETURN_IF_ERROR(allocator_.Free(copies.from));
-    last = copies.to.front();
-  }
-  const int more = BlocksFor(state->rows + tokens) - static_cast<int>(state->blocks.size());
-  PB_RETURN_IF_ERROR(allocator_.Allocate(std::max(0, more), &state->blocks));
-  PB_RETURN_IF_ERROR(GrowDestination(state, DestinationBlocks(*state, tokens)));
+  for (RowTable& table : state->tables) PB_RETURN_IF_ERROR(Grow(&table, tokens, &copies));
   return copies;
 }
 
-absl::Status SequenceTable::Truncate(SequenceState* state, int blocks) {
-  if (blocks < 0 || blocks > static_cast<int>(state->blocks.size())) {
-    return absl::InternalError(
-        absl::StrCat("a table of ", state->blocks.size(), " blocks cannot be cut to ", blocks));
+absl::Status SequenceTable::Grow(RowTable* table, int tokens, BlockCopies* copies) {
+  if (CopiesLastBlock(*table, tokens)) {
+    std::int32_t& last = table->blocks[table->rows / block_size_];
+    PB_RETURN_IF_ERROR(allocator_.Allocate(1, &copies->to));
+    copies->from.push_back(last);
+    PB_RETURN_IF_ERROR(allocator_.Free({last}));
+    last = copies->to.back();
   }
-  PB_RETURN_IF_ERROR(allocator_.Free(absl::MakeConstSpan(state->blocks).subspan(blocks)));
-  state->blocks.resize(blocks);
+  const int more = BlocksFor(table->rows + tokens) - static_cast<int>(table->blocks.size());
+  PB_RETURN_IF_ERROR(allocator_.Allocate(std::max(0, more), &table->blocks));
+  return GrowDestination(table, DestinationBlocks(*table, tokens));
+}
+
+absl::Status SequenceTable::Truncate(RowTable* table, int blocks) {
+  if (blocks < 0 || blocks > static_cast<int>(table->blocks.size())) {
+    return absl::InternalError(
+        absl::StrCat("a table of ", table->blocks.size(), " blocks cannot be cut to ", blocks));
+  }
+  PB_RETURN_IF_ERROR(allocator_.Free(absl::MakeConstSpan(table->blocks).subspan(blocks)));
+  table->blocks.resize(blocks);
   return absl::OkStatus();
 }
 
-absl::Status SequenceTable::GrowDestination(SequenceState* state, int blocks) {
-  for (int i = static_cast<int>(state->destination.size()); i < blocks; ++i) {
-    if (IsShared(state->blocks[i])) {
-      PB_RETURN_IF_ERROR(allocator_.Allocate(1, &state->destination));
+absl::Status SequenceTable::Release(SequenceState* state) {
+  PB_RETURN_IF_ERROR(Unreserve(state));
+  for (RowTable& table : state->tables) PB_RETURN_IF_ERROR(Truncate(&table, 0));
+  return absl::OkStatus();
+}
+
+absl::Status SequenceTable::GrowDestination(RowTable* table, int blocks) {
+  for (int i = static_cast<int>(table->destination.size()); i < blocks; ++i) {
+    if (IsShared(table->blocks[i])) {
+      PB_RETURN_IF_ERROR(allocator_.Allocate(1, &table->destination));
     } else {
-      state->destination.push_back(state->blocks[i]);
+      table->destination.push_back(table->blocks[i]);
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status SequenceTable::Reserve(SequenceState* state, int planned_rows) {
-  if (CountShared(*state, 0, static_cast<int>(state->blocks.size())) == 0) return absl::OkStatus();
-  const int blocks = BlocksFor(planned_rows);
-  PB_RETURN_IF_ERROR(allocator_.CheckFree(CountShared(*state, 0, blocks)));
-  state->rows_leaving = state->rows - planned_rows;
-  return GrowDestination(state, blocks);
+absl::Status SequenceTable::Reserve(SequenceState* state, absl::Span<const int> planned_rows) {
+  if (!SharesBlocks(*state)) return absl::OkStatus();
+  int needed = 0;
+  for (std::size_t i = 0; i < planned_rows.size(); ++i) {
+    needed += CountShared(state->tables[i], 0, BlocksFor(planned_rows[i]));
+  }
+  PB_RETURN_IF_ERROR(allocator_.CheckFree(needed));
+  for (std::size_t i = 0; i < planned_rows.size(); ++i) {
+    RowTable& table = state->tables[i];
+    table.rows_leaving = table.rows - planned_rows[i];
+    PB_RETURN_IF_ERROR(GrowDestination(&table, BlocksFor(planned_rows[i])));
+  }
+  return absl::OkStatus();
 }
 
-std::vector<std::int32_t> SequenceTable::Reserved(const SequenceState& state) {
-  std::vector<std::int32_t> reserved;
-  for (std::size_t i = 0; i < state.destination.size(); ++i) {
-    if (state.destination[i] != state.blocks[i]) reserved.push_back(state.destination[i]);
-  }
+int SequenceTable::ReservedBlocks(const SequenceState& state) {
+  int reserved = 0;
+  for (const RowTable& table : state.tables) reserved += static_cast<int>(Reserved(table).size());
   return reserved;
 }
 
-absl::Status SequenceTable::Settle(SequenceState* state, int blocks) {
-  if (!state->destination.empty()) {
-    if (blocks > static_cast<int>(state->destination.size())) {
-      return absl::InternalError(absl::StrCat("a destination of ", state->destination.size(),
+absl::Status SequenceTable::Settle(SequenceState* state, absl::Span<const int> blocks) {
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    PB_RETURN_IF_ERROR(Settle(&state->tables[i], blocks[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SequenceTable::Settle(RowTable* table, int blocks) {
+  if (!table->destination.empty()) {
+    if (blocks > static_cast<int>(table->destination.size())) {
+      return absl::InternalError(absl::StrCat("a destination of ", table->destination.size(),
                                               " blocks cannot hold ", blocks));
     }
-    for (int i = 0; i < blocks; ++i) std::swap(state->blocks[i], state->destination[i]);
-    PB_RETURN_IF_ERROR(Unreserve(state));
+    for (int i = 0; i < blocks; ++i) std::swap(table->blocks[i], table->destination[i]);
+    PB_RETURN_IF_ERROR(Unreserve(table));
   }
-  return Truncate(state, blocks);
+  return Truncate(table, blocks);
 }
 
 absl::Status SequenceTable::Unreserve(SequenceState* state) {
-  const std::vector<std::int32_t> reserved = Reserved(*state);
-  state->destination.clear();
+  for (RowTable& table : state->tables) PB_RETURN_IF_ERROR(Unreserve(&table));
+  return absl::OkStatus();
+}
+
+absl::Status SequenceTable::Unreserve(RowTable* table) {
+  const std::vector<std::int32_t> reserved = Reserved(*table);
+  table->destination.clear();
   return allocator_.Free(reserved);
 }
 
-absl::Status SequenceTable::Census(absl::FunctionRef<int(std::uint64_t)> own_rows) const {
-  std::vector<int> holders(total_blocks(), 0);
-  for (const auto& [id, state] : sequences_) {
-    if (!state.swapped_out && static_cast<int>(state.blocks.size()) < BlocksFor(state.rows)) {
-      return absl::InternalError(absl::StrCat("census: sequence ", id, " has ", state.rows,
-                                              " rows in ", state.blocks.size(), " blocks"));
+absl::Status SequenceTable::CheckTables(std::uint64_t sequence, const SequenceState& state,
+                                        absl::FunctionRef<int(std::uint64_t, int)> own_rows,
+                                        std::vector<int>* holders) const {
+  absl::flat_hash_set<std::int32_t> seen;
+  for (std::size_t i = 0; i < state.tables.size(); ++i) {
+    const RowTable& table = state.tables[i];
+    if (!state.swapped_out && static_cast<int>(table.blocks.size()) < BlocksFor(table.rows)) {
+      return absl::InternalError(absl::StrCat("census: sequence ", sequence, " has ", table.rows,
+                                              " rows in ", table.blocks.size(), " blocks"));
     }
-    absl::flat_hash_set<std::int32_t> seen;
-    const std::vector<std::int32_t> reserved = Reserved(state);
-    for (const auto* table : {&state.blocks, &reserved}) {
-      for (const std::int32_t block : *table) {
-        ++holders[block];
+    const std::vector<std::int32_t> reserved = Reserved(table);
+    for (const auto* blocks : {&table.blocks, &reserved}) {
+      for (const std::int32_t block : *blocks) {
+        ++(*holders)[block];
         if (seen.insert(block).second) continue;
         return absl::InternalError(
-            absl::StrCat("census: block ", block, " stands twice in sequence ", id));
+            absl::StrCat("census: block ", block, " stands twice in sequence ", sequence));
       }
     }
-    if (CountShared(state, 0, BlocksFor(own_rows(id))) > 0) {
+    if (CountShared(table, 0, BlocksFor(own_rows(sequence, static_cast<int>(i)))) > 0) {
       return absl::InternalError(
-          absl::StrCat("census: sequence ", id, " shares blocks that are written in place"));
+          absl::StrCat("census: sequence ", sequence, " shares blocks that are written in place"));
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SequenceTable::Census(
+    absl::FunctionRef<int(std::uint64_t, int)> own_rows) const {
+  std::vector<int> holders(total_blocks(), 0);
+  for (const auto& [id, state] : sequences_) {
+    PB_RETURN_IF_ERROR(CheckTables(id, state, own_rows, &holders));
   }
   for (int block = 0; block < total_blocks(); ++block) {
     if (holders[block] == allocator_.holders(block)) continue;

@@ -18,6 +18,7 @@ import transformers
 from torch import Tensor
 
 from eval import random_models
+from eval.make_suite import whole_context
 from eval.shapes import SHAPES
 from eval.tokenizer import BEGIN_ID, encode, load_tokenizer
 from eval.verify import load_reference
@@ -128,7 +129,7 @@ def _write(path: pathlib.Path, value: Any) -> None:
 
 def write_trained(out: pathlib.Path, models: pathlib.Path, suite: pathlib.Path) -> None:
     """Golden values of both trained models on the same 48 tokens of held-out text."""
-    text = json.loads(suite.read_text().splitlines()[0])["context"]
+    text = whole_context(json.loads(suite.read_text().splitlines()[0]))
     for name in SHAPES:
         tokenizer = load_tokenizer(models / name)
         prompt = [BEGIN_ID, *encode(tokenizer, text)][:PROMPT_TOKENS]

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds a decoding suite: facts said 57, 30, 10 and 1 rounds of compression before they are asked for.
 
-A round follows every 64 tokens of the context, the begin-of-text token among them, and all contexts
-have room for 58 rounds. Of each distance two facts are asked for; four more, said in between and after,
+A round follows every 64 tokens behind the prompt, and all contexts have room for 58 rounds. Of each distance two facts are asked for; four more, said in between and after,
 are not, so that whatever looks at the latest notes does not find what is asked. Lines are as those of
 make_suite, and each question says how many tokens ago its note ended.
 """
@@ -17,19 +16,21 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from eval import corpus, facts
-from eval.make_suite import PASSES, Plan, check, write_suites
+from eval.make_suite import PASSES, Plan, check, prompt_end, write_suites
 from eval.tokenizer import encode, line_starts
 
 ROUND_TOKENS = 64
 ROUNDS = 58
 ASKED_ROUNDS_AGO = (57, 57, 30, 30, 10, 10, 1, 1)
 OTHER_ROUNDS_AGO = (45, 20, 5, 0)
+HEAD = 32
+GENERATED = (ROUNDS * ROUND_TOKENS, (ROUNDS + 1) * ROUND_TOKENS - 1)  # tokens behind the prompt
 PLAN = Plan(
-    context=(ROUNDS * ROUND_TOKENS - 1, (ROUNDS + 1) * ROUND_TOKENS - 2),
+    context=(GENERATED[0], GENERATED[1] + HEAD),
     continuation=256,
     facts=len(ASKED_ROUNDS_AGO) + len(OTHER_ROUNDS_AGO),
     asked=len(ASKED_ROUNDS_AGO),
-    head=16,
+    head=HEAD,
     tail=24,
 )
 
@@ -52,14 +53,16 @@ class Text:
     places: list[int]  # tokens, ascending
 
 
-def place_notes(dice: random.Random, tokenizer: Tokenizer, places: list[int]) -> list[Note] | None:
+def place_notes(
+    dice: random.Random, tokenizer: Tokenizer, places: list[int], prompt_tokens: int
+) -> list[Note] | None:
     """Notes in order, each ending so many rounds before the last; nothing where no place fits."""
     wanted = sorted(
         [(ago, True) for ago in ASKED_ROUNDS_AGO] + [(ago, False) for ago in OTHER_ROUNDS_AGO],
         key=lambda one: -one[0],
     )
     notes: list[Note] = []
-    put_in = 1  # tokens before a place besides the text's own: begin-of-text
+    put_in = -prompt_tokens  # tokens from the prompt's end to a place, besides the text's own
     drawn = facts.draw_facts(dice, len(wanted), held_out=True)
     for number, ((ago, asked), fact) in enumerate(zip(wanted, drawn, strict=True)):
         size = len(encode(tokenizer, fact.note()))
@@ -89,11 +92,14 @@ def make_entry(
         return None
     first = dice.choice(fitting)
     places = [s - first for s in starts if first <= s <= first + PLAN.context[1]]
-    notes = place_notes(dice, tokenizer, places)
+    prompt_tokens = prompt_end(places, PLAN)
+    if prompt_tokens > PLAN.head:
+        return None
+    notes = place_notes(dice, tokenizer, places, prompt_tokens)
     if notes is None or any(note.fact.code in file.text for note in notes):
         return None
     put_in = sum(len(encode(tokenizer, note.fact.note())) for note in notes)
-    ends = [p for p in places if PLAN.context[0] <= p + put_in <= PLAN.context[1]]
+    ends = [p for p in places if GENERATED[0] <= p + put_in - prompt_tokens <= GENERATED[1]]
     stops = [s for s in starts if ends and 200 <= s - first - ends[-1] <= PLAN.continuation]
     if not stops:
         return None
@@ -104,6 +110,7 @@ def make_entry(
     end = first + ends[-1]
     context = "".join([*parts, file.text[offsets[done] : offsets[end]]])
     total = len(encode(tokenizer, context))
+    prompt = file.text[offsets[first] : offsets[first + prompt_tokens]]
 
     def tokens_ago(fact: facts.Fact) -> int:
         after = context.index(fact.note()) + len(fact.note())
@@ -111,7 +118,8 @@ def make_entry(
 
     return first, {
         "source": file.path,
-        "context": context,
+        "prompt": prompt,
+        "context": context[len(prompt) :],
         "continuation": file.text[offsets[end] : offsets[stops[-1]]],
         "questions": [
             {
@@ -127,7 +135,7 @@ def make_entry(
 
 def check_rounds(tokenizer: Tokenizer, entry: dict[str, Any]) -> None:
     """Raises where a note is not as many rounds old as the suite promises."""
-    length = 1 + len(encode(tokenizer, entry["context"]))
+    length = len(encode(tokenizer, entry["context"]))
     ago = [
         length // ROUND_TOKENS - (length - asked["tokens_ago"]) // ROUND_TOKENS
         for asked in entry["questions"]

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds a said-once suite: held-out text with twelve facts in it, of which eight are asked for.
 
-One JSON object a line: `context`, `continuation` (the text that really follows, no fact in it) and
-`questions` (`prompt`, `answer`). Strings, to be tokenised by whichever model is loaded: a context
-and a continuation end at a line's end, a prompt ends in the space before the digits, so the parts
-give the same tokens apart as together. That is checked here for the tokenizer that is given.
+One JSON object a line: `prompt` (the text's first lines, no fact in them), `context`, which goes on
+from there, `continuation` (the text that really follows, no fact in it) and `questions` (`prompt`,
+`answer`). Strings, to be tokenised by whichever model is loaded: the first three end at a line's
+end, a question's prompt ends in the space before the digits, so the parts give the same tokens
+apart as together. That is checked here for the tokenizer that is given.
 
 Those asked for are the first. tiny-deepseek looks at the latest notes whatever it reads, so a
 policy that goes by attention keeps them: what is asked must have been followed by other notes.
@@ -36,11 +37,11 @@ SLACK = 30  # tokens by which the facts' lines may differ from that
 class Plan:
     """Sizes in tokens, the begin-of-text token not counted."""
 
-    context: tuple[int, int] = (3500, 3690)
+    context: tuple[int, int] = (3500, 3690)  # the prompt included
     continuation: int = 256
     facts: int = 12
     asked: int = 8  # the first of them
-    head: int = 16  # no fact within so many first tokens
+    head: int = 16  # no fact within so many first tokens, whose whole lines are the prompt
     tail: int = 400  # nor within so many last ones
 
 
@@ -103,32 +104,46 @@ def plant(dice: random.Random, window: Window, plan: Plan) -> tuple[str, list[fa
     return "".join([*parts, window.text[done:]]), planted
 
 
+def whole_context(entry: dict[str, Any]) -> str:
+    """All that is read before the continuation or a question."""
+    return entry["prompt"] + entry["context"]
+
+
+def prompt_end(starts: list[int], plan: Plan) -> int:
+    """Tokens of the prompt, given those at which lines start: the lines that fit the head, or one."""
+    behind = [s for s in starts if s > 0]
+    return _last_at_most(behind, plan.head) or behind[0]
+
+
 def check(tokenizer: Tokenizer, entry: dict[str, Any], plan: Plan, limit: int = 4096) -> None:
     """Raises if parts and whole differ in tokens, or if sizes or places are off."""
-    context = encode(tokenizer, entry["context"])
+    text = whole_context(entry)
+    context = encode(tokenizer, text)
+    opening, rest = encode(tokenizer, entry["prompt"]), encode(tokenizer, entry["context"])
+    if opening + rest != context:
+        raise ValueError("the prompt is not separable")
     follow = encode(tokenizer, entry["continuation"])
     if not plan.context[0] <= len(context) <= plan.context[1]:
         raise ValueError(f"context of {len(context)} tokens")
-    if encode(tokenizer, entry["context"] + entry["continuation"]) != context + follow:
+    if encode(tokenizer, text + entry["continuation"]) != context + follow:
         raise ValueError("the continuation is not separable")
     for asked in entry["questions"]:
         prompt, answer = encode(tokenizer, asked["prompt"]), encode(tokenizer, asked["answer"])
         if len(answer) != facts.CODE_TOKENS:
             raise ValueError(f"an answer of {len(answer)} tokens")
         question = asked["prompt"] + asked["answer"]
-        for text, ids in (
-            (entry["context"], context),
-            (entry["context"] + entry["continuation"], context + follow),
+        for before, ids in (
+            (text, context),
+            (text + entry["continuation"], context + follow),
         ):
-            if encode(tokenizer, text + question) != ids + prompt + answer:
+            if encode(tokenizer, before + question) != ids + prompt + answer:
                 raise ValueError("a question is not separable")
         if 1 + len(context) + len(follow) + len(prompt) + len(answer) > limit:
             raise ValueError("too long for the models' context")
-        before = entry["context"].index(f"is {asked['answer']}\n")
-        at = len(encode(tokenizer, entry["context"][:before]))
+        at = len(encode(tokenizer, text[: text.index(f"is {asked['answer']}\n")]))
         if not plan.head <= at <= len(context) - plan.tail:
             raise ValueError(f"a fact at token {at} of {len(context)}")
-        if entry["context"].count(asked["answer"]) != 1:
+        if text.count(asked["answer"]) != 1:
             raise ValueError("a code is there more than once")
 
 
@@ -149,11 +164,14 @@ def build(tokenizer: Tokenizer, split: str, seed: int, contexts: int) -> list[di
         others = taken.setdefault(file.path, [])
         if all(abs(window.first_token - o) >= plan.context[0] // 2 for o in others):
             others.append(window.first_token)
-            context, planted = plant(dice, window, plan)
+            text, planted = plant(dice, window, plan)
+            _, offsets, starts = line_starts(tokenizer, text)
+            end = offsets[prompt_end(starts, plan)]
             entry = {
                 "id": f"{split}-{len(entries):02d}",
                 "source": window.path,
-                "context": context,
+                "prompt": text[:end],
+                "context": text[end:],
                 "continuation": window.continuation,
                 "questions": [
                     {"prompt": fact.question(), "answer": fact.code}

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from eval.make_suite import whole_context
 from eval.tokenizer import BEGIN_ID, encode
 
 Logits = Callable[[Tensor], Tensor]
@@ -37,7 +38,7 @@ def read_suite(path: pathlib.Path, tokenizer: Tokenizer) -> list[Question]:
     questions = []
     for line in path.read_text().splitlines():
         entry = json.loads(line)
-        context = [BEGIN_ID, *encode(tokenizer, entry["context"])]
+        context = [BEGIN_ID, *encode(tokenizer, whole_context(entry))]
         for asked in entry["questions"]:
             prompt = context + encode(tokenizer, asked["prompt"])
             questions.append(Question(prompt, encode(tokenizer, asked["answer"])))

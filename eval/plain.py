@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from eval.make_suite import whole_context
 from eval.tokenizer import BEGIN_ID, encode, load_tokenizer
 
 Array = np.ndarray
@@ -217,15 +218,16 @@ class Findings:
 def ask(model: PlainModel, entry: dict[str, Any], tokenizer: Tokenizer, found: Findings) -> None:
     """Reads the context, asks each of its questions, and adds what came out to `found`."""
     cache = Cache()
-    ids = [BEGIN_ID, *encode(tokenizer, entry["context"])]
+    text = whole_context(entry)
+    ids = [BEGIN_ID, *encode(tokenizer, text)]
     whole, top = entropies(model, model.hidden(ids, cache, keep=True)[:-1])
     for asked in entry["questions"]:
         prompt, answer = encode(tokenizer, asked["prompt"]), encode(tokenizer, asked["answer"])
         states = model.hidden(prompt + answer[:-1], cache, keep=False)[len(prompt) - 1 :]
         best = model.logits(states).argmax(-1).tolist()
         found.hits.append([a == b for a, b in zip(best, answer, strict=True)])
-        said = entry["context"].index(f" is {asked['answer']}\n") + len(" is ")
-        first = len(encode(tokenizer, entry["context"][:said]))  # what predicts the first token
+        said = text.index(f" is {asked['answer']}\n") + len(" is ")
+        first = len(encode(tokenizer, text[:said]))  # what predicts the first token
         places = range(first, first + len(answer))
         found.entropy.append([float(whole[at]) for at in places])
         found.top_entropy.append([float(top[at]) for at in places])

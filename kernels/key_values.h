@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/dtype.h"
-#include "kernels/host_device.h"
+#include "base/host_device.h"
 
 namespace pinboard::kernels {
 

@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "base/fixed_point.h"
-#include "kernels/host_device.h"
+#include "base/host_device.h"
 
 namespace pinboard::kernels {
 

@@ -36,4 +36,7 @@ struct CompactArgs {
 /// order, a head that would move.
 absl::Status Compact(const CompactArgs& args);
 
+/// What Compact would refuse, without moving anything.
+absl::Status CheckCompact(const CompactArgs& args);
+
 }  // namespace pinboard::kernels

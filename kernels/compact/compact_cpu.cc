@@ -17,7 +17,40 @@ absl::Span<const std::int32_t> DestinationTable(const CompactArgs& args) {
   return args.destination_table.empty() ? args.block_table : args.destination_table;
 }
 
-absl::Status CheckArgs(const CompactArgs& args) {
+class RowMover {
+ public:
+  explicit RowMover(const CompactArgs& args)
+      : args_(args), destination_table_(DestinationTable(args)) {}
+
+  bool IsThere(std::int64_t from, std::int64_t to) const {
+    const auto block = static_cast<std::size_t>(to / args_.block_size);
+    return from == to && destination_table_[block] == args_.block_table[block];
+  }
+
+  void Move(std::int64_t from, std::int64_t to) const {
+    MoveHeads(args_.cache.key, args_.shape.KeyBytes(), from, to);
+    if (!args_.shape.value_in_key) MoveHeads(args_.cache.value, args_.shape.ValueBytes(), from, to);
+  }
+
+ private:
+  void MoveHeads(const KvPlane& plane, std::size_t bytes, std::int64_t from,
+                 std::int64_t to) const {
+    const std::size_t head_bytes = bytes / static_cast<std::size_t>(args_.shape.kv_heads);
+    for (int head = 0; head < args_.shape.kv_heads; ++head) {
+      std::memcpy(RowAddress(plane, destination_table_.data(), args_.block_size, to, head),
+                  RowAddress(plane, args_.block_table.data(), args_.block_size, from, head),
+                  head_bytes);
+    }
+  }
+
+  const CompactArgs& args_;
+  const absl::Span<const std::int32_t> destination_table_;
+};
+
+}  // namespace
+
+absl::Status CheckCompact(const CompactArgs& args) {
+  if (args.source_rows.empty()) return absl::OkStatus();
   if (args.head_rows < 0 || args.first_row < args.head_rows) {
     return absl::InvalidArgumentError(absl::StrCat("Compact: rows would move to row ",
                                                    args.first_row, ", inside a head of ",
@@ -51,41 +84,8 @@ absl::Status CheckArgs(const CompactArgs& args) {
   return absl::OkStatus();
 }
 
-class RowMover {
- public:
-  explicit RowMover(const CompactArgs& args)
-      : args_(args), destination_table_(DestinationTable(args)) {}
-
-  bool IsThere(std::int64_t from, std::int64_t to) const {
-    const auto block = static_cast<std::size_t>(to / args_.block_size);
-    return from == to && destination_table_[block] == args_.block_table[block];
-  }
-
-  void Move(std::int64_t from, std::int64_t to) const {
-    MoveHeads(args_.cache.key, args_.shape.KeyBytes(), from, to);
-    if (!args_.shape.value_in_key) MoveHeads(args_.cache.value, args_.shape.ValueBytes(), from, to);
-  }
-
- private:
-  void MoveHeads(const KvPlane& plane, std::size_t bytes, std::int64_t from,
-                 std::int64_t to) const {
-    const std::size_t head_bytes = bytes / static_cast<std::size_t>(args_.shape.kv_heads);
-    for (int head = 0; head < args_.shape.kv_heads; ++head) {
-      std::memcpy(RowAddress(plane, destination_table_.data(), args_.block_size, to, head),
-                  RowAddress(plane, args_.block_table.data(), args_.block_size, from, head),
-                  head_bytes);
-    }
-  }
-
-  const CompactArgs& args_;
-  const absl::Span<const std::int32_t> destination_table_;
-};
-
-}  // namespace
-
 absl::Status Compact(const CompactArgs& args) {
-  if (args.source_rows.empty()) return absl::OkStatus();
-  PB_RETURN_IF_ERROR(CheckArgs(args));
+  PB_RETURN_IF_ERROR(CheckCompact(args));
   const RowMover mover(args);
   const auto rows = static_cast<std::int64_t>(args.source_rows.size());
   const auto source = [&](std::int64_t i) { return std::int64_t{args.source_rows[i]}; };

@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "kernels/host_device.h"
+#include "base/host_device.h"
 #include "kernels/portable_math.h"
 
 namespace pinboard::kernels {
@@ -21,6 +21,12 @@ PB_HOST_DEVICE inline std::uint64_t CandidateKey(float logit, std::uint32_t colu
 
 PB_HOST_DEVICE inline std::uint32_t CandidateColumn(std::uint64_t key) {
   return 0xffffffffU - static_cast<std::uint32_t>(key);
+}
+
+/// The logit of a candidate; either zero gives 0.
+PB_HOST_DEVICE inline float CandidateLogit(std::uint64_t key) {
+  const auto ordered = static_cast<std::uint32_t>(key >> 32U);
+  return std::bit_cast<float>((ordered >> 31U) != 0 ? ordered ^ 0x80000000U : ~ordered);
 }
 
 /// Entropy in nats of softmax over `count` logits in descending order: ln Z - sum p (x - x_0),

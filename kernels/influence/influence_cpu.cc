@@ -13,18 +13,6 @@
 namespace pinboard::kernels {
 namespace {
 
-constexpr double kLargestInformation = 64.0 - 0x1p-25;  // of an int32 with 25 fraction bits
-
-bool NeedsAttention(ScoreRule rule) {
-  return rule == ScoreRule::kAttention || rule == ScoreRule::kPublished ||
-         rule == ScoreRule::kMaxNormalised;
-}
-
-bool NeedsInformation(ScoreRule rule) {
-  return rule == ScoreRule::kInformation || rule == ScoreRule::kPublished ||
-         rule == ScoreRule::kMaxNormalised;
-}
-
 absl::Status CheckSignal(absl::string_view name, std::size_t size, std::size_t rows) {
   if (size == rows) return absl::OkStatus();
   if (size == 0) {
@@ -42,14 +30,17 @@ absl::Status CheckArgs(const FuseArgs& args, std::size_t rows) {
   if (NeedsInformation(args.rule)) {
     PB_RETURN_IF_ERROR(CheckSignal("information", args.information.size(), rows));
   }
-  if (args.rule == ScoreRule::kRandom || args.rule == ScoreRule::kRecency) {
+  if (args.rule == ScoreRule::kDistinct) {
+    PB_RETURN_IF_ERROR(CheckSignal("redundancy", args.redundancy.size(), rows));
+  }
+  if (NeedsPositions(args.rule)) {
     PB_RETURN_IF_ERROR(CheckSignal("positions", args.positions.size(), rows));
   }
   if (!(args.alpha >= 0.0 && args.alpha <= 1.0)) {
     return absl::InvalidArgumentError(
         absl::StrCat("Fuse: alpha is ", args.alpha, ": it must lie in [0, 1]"));
   }
-  if (args.rule == ScoreRule::kPublished && rows > 0 && !(args.totals.exp_sum > 0.0)) {
+  if (args.rule == ScoreRule::kPublished && rows > 0 && !(args.totals.exp_sum.Value() > 0.0)) {
     return absl::FailedPreconditionError(
         "Fuse: the published rule needs the totals of information, to which no token was added");
   }
@@ -62,10 +53,9 @@ void ForEachRow(absl::Span<std::int64_t> score, ScoreOf score_of) {
 }
 
 void FusePublished(const FuseArgs& args, absl::Span<std::int64_t> score) {
-  ForEachRow(score, [&](std::size_t r) {
-    return ToFixed64(
-        PublishedScore(args.alpha, args.attention[r], args.information[r], args.totals.exp_sum),
-        kScoreFractionBits);
+  ForEachRow(score, [&, exp_sum = args.totals.exp_sum.Value()](std::size_t r) {
+    return ToFixed64(PublishedScore(args.alpha, args.attention[r], args.information[r], exp_sum),
+                     kScoreFractionBits);
   });
 }
 
@@ -79,9 +69,14 @@ void FuseMaxNormalised(const FuseArgs& args, absl::Span<std::int64_t> score) {
   });
 }
 
-std::int64_t Widen(std::int32_t value, int fraction_bits) {
-  return static_cast<std::int64_t>(value) *
-         (std::int64_t{1} << (kScoreFractionBits - fraction_bits));
+void FuseDistinct(const FuseArgs& args, absl::Span<std::int64_t> score) {
+  constexpr std::size_t kReach = kPeakRows / 2;
+  ForEachRow(score, [&](std::size_t r) {
+    const auto begin = args.attention.begin();
+    const std::int32_t peak = *std::max_element(begin + (r - std::min(r, kReach)),
+                                                begin + std::min(r + kReach + 1, score.size()));
+    return ToFixed64(DistinctScore(args.alpha, peak, args.redundancy[r]), kScoreFractionBits);
+  });
 }
 
 }  // namespace
@@ -95,7 +90,7 @@ absl::Status Information(absl::Span<const float> shift, absl::Span<const float> 
   }
   for (std::size_t t = 0; t < out.size(); ++t) {
     const double information = InformationOf(shift[t], entropy[t], tau);
-    if (!(std::abs(information) <= kLargestInformation)) {
+    if (!FitsInformation(information)) {
       return absl::InvalidArgumentError(absl::StrCat("Information: (", shift[t], " + ", tau, ") * ",
                                                      entropy[t], " of token ", t,
                                                      " is not below 64"));
@@ -107,8 +102,9 @@ absl::Status Information(absl::Span<const float> shift, absl::Span<const float> 
 
 void InformationTotals::Add(absl::Span<const std::int32_t> information) {
   for (const std::int32_t value : information) {
-    exp_sum += ExpInformation(value);
+    exp_sum.Add(ExpInformation(value));
     max = std::max(max, value);
+    sum += value;
   }
 }
 
@@ -119,12 +115,13 @@ absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score) {
       std::fill(score.begin(), score.end(), 0);
       break;
     case ScoreRule::kAttention:
-      ForEachRow(score,
-                 [&](std::size_t r) { return Widen(args.attention[r], kAttentionFractionBits); });
+      ForEachRow(score, [&](std::size_t r) {
+        return WidenedScore(args.attention[r], kAttentionFractionBits);
+      });
       break;
     case ScoreRule::kInformation:
       ForEachRow(score, [&](std::size_t r) {
-        return Widen(args.information[r], kInformationFractionBits);
+        return WidenedScore(args.information[r], kInformationFractionBits);
       });
       break;
     case ScoreRule::kPublished:
@@ -132,6 +129,9 @@ absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score) {
       break;
     case ScoreRule::kMaxNormalised:
       FuseMaxNormalised(args, score);
+      break;
+    case ScoreRule::kDistinct:
+      FuseDistinct(args, score);
       break;
     case ScoreRule::kRandom:
       ForEachRow(score, [&, key = RandomKey(args.seed, args.layer)](std::size_t r) {

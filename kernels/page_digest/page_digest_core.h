@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "base/host_device.h"
 #include "base/page.h"
-#include "kernels/host_device.h"
 #include "kernels/page_digest/page_digest.h"
 
 namespace pinboard::kernels {

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "kernels/host_device.h"
+#include "base/host_device.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "kernels/splitmix64.h"
 

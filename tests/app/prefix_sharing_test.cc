@@ -82,9 +82,13 @@ class PrefixSharing : public ::testing::TestWithParam<const char*> {
                             return output.candidates.front().id;
                           });
       Batcher& batcher = **made;
-      batcher.SetHandlers(
-          [&](std::uint64_t id, std::int32_t token) { outcome.texts[id].push_back(token); },
-          nullptr);
+      batcher.SetHandlers({.on_token =
+                               [&](std::uint64_t id, std::int32_t token) {
+                                 outcome.texts[id].push_back(token);
+                                 return true;
+                               },
+                           .on_round = nullptr,
+                           .on_end = nullptr});
       for (const BatchRequest& request : requests) ASSERT_TRUE(batcher.Submit(request).ok());
       while (!batcher.idle()) {
         ASSERT_EQ(batcher.Step(), absl::OkStatus());
@@ -208,13 +212,22 @@ TEST_P(PrefixSharing, WhatTheFirstSharerLetsGoIsNotSaved) {
 
 /// Forks, steps, rounds, preemptions and ends in any order: each sequence must go on like a twin
 /// that shares nothing and is told the same.
-TEST_P(PrefixSharing, AnyScheduleOfForksAndRoundsLeavesEverySequenceAsItsTwin) {
+class SharingTwins : public PrefixSharing {
+ protected:
+  /// `layers`: uniform, in one table for all; else in tables of their own.
+  void ExpectTwinsAlike(const std::string& layers) const;
+};
+
+void SharingTwins::ExpectTwinsAlike(const std::string& layers) const {
   constexpr std::uint64_t kTwin = 1000;
   SeededRandom random;
   cache_service::MemoryPages pages;
-  OnSessions(1, Session(400), &pages, [&](RankSession& session) {
+  SessionOptions session_options = Session(400);
+  session_options.layer_tables = layers != "uniform";
+  OnSessions(1, session_options, &pages, [&](RankSession& session) {
     engine::Engine& engine = session.engine();
-    const SequenceOptions options = Request(1, 1, 0, 1).options;
+    SequenceOptions options = Request(1, 1, 0, 1).options;
+    options.layers = layers;
     std::map<std::uint64_t, Tokens> told;
     std::uint64_t last = 0;
     const auto feed = [&](std::uint64_t sequence, const Tokens& tokens) {
@@ -270,6 +283,14 @@ TEST_P(PrefixSharing, AnyScheduleOfForksAndRoundsLeavesEverySequenceAsItsTwin) {
   });
 }
 
+TEST_P(SharingTwins, AnyScheduleOfForksAndRoundsLeavesThemAlike) { ExpectTwinsAlike("uniform"); }
+
+TEST_P(SharingTwins, WhoseLayersKeepUnequalCountsStayAlike) {
+  for (const char* layers : {"pyramid", "adaptive"}) ExpectTwinsAlike(layers);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, SharingTwins, ::testing::Values("llama", "deepseek"),
+                         [](const auto& info) { return std::string(info.param); });
 INSTANTIATE_TEST_SUITE_P(Models, PrefixSharing, ::testing::Values("llama", "deepseek"),
                          [](const auto& info) { return std::string(info.param); });
 

@@ -66,25 +66,28 @@ TEST(BlockAllocatorTest, ASharedBlockIsFreeWhenItsLastHolderLetsGo) {
   EXPECT_EQ(allocator.holders(0), 1);
 }
 
-int NoOwnRows(std::uint64_t) { return 0; }
+int NoOwnRows(std::uint64_t, int) { return 0; }
 
 /// Sequence 1 with `rows` rows; 2 shares them but for the first `own_rows`.
 struct Sharers {
-  Sharers(int blocks, int rows, int own_rows = 0) : table(blocks, 16) {
+  Sharers(int blocks, int rows, int own_rows = 0) : table(blocks, 16, /*tables=*/1) {
     EXPECT_TRUE(table.Add(1).ok());
     EXPECT_TRUE(table.Add(2).ok());
-    first = *table.Find(1);
-    second = *table.Find(2);
-    EXPECT_TRUE(table.Grow(first, rows).ok());
-    first->rows = rows;
-    copies = *table.Share(*first, rows, own_rows, second);
-    second->rows = rows;
+    first_state = *table.Find(1);
+    second_state = *table.Find(2);
+    first = first_state->tables.data();
+    second = second_state->tables.data();
+    EXPECT_TRUE(table.Grow(first_state, rows).ok());
+    first->rows = second->rows = rows;
+    copies = *table.Share(*first_state, {own_rows}, second_state);
     EXPECT_EQ(table.Census(NoOwnRows), absl::OkStatus());
   }
 
   SequenceTable table;
-  SequenceState* first;
-  SequenceState* second;
+  SequenceState* first_state;
+  SequenceState* second_state;
+  RowTable* first;
+  RowTable* second;
   BlockCopies copies;
 };
 
@@ -96,7 +99,7 @@ TEST(SequenceTableTest, SharedBlocksCountOnceButThoseOfTheRing) {
   EXPECT_THAT(sharers.copies.to, ElementsAre(4));
   EXPECT_EQ(sharers.table.free_blocks(), 1);
   EXPECT_EQ(sharers.table.shared_blocks(), 3);
-  EXPECT_THAT(std::string(sharers.table.Census([](std::uint64_t) { return 32; }).message()),
+  EXPECT_THAT(std::string(sharers.table.Census([](std::uint64_t, int) { return 32; }).message()),
               HasSubstr("shares blocks that are written in place"));
   ASSERT_TRUE(sharers.table.Remove(1).ok());
   EXPECT_EQ(sharers.table.free_blocks(), 2);
@@ -106,35 +109,35 @@ TEST(SequenceTableTest, SharedBlocksCountOnceButThoseOfTheRing) {
 
 TEST(SequenceTableTest, WhoeverWritesIntoASharedBlockFirstGetsACopy) {
   Sharers sharers(4, 20);
-  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first, 0), 0);
-  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first, 4), 1);
-  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first, 20), 2);
-  const BlockCopies copies = *sharers.table.Grow(sharers.first, 4);
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 0), 0);
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 4), 1);
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 20), 2);
+  const BlockCopies copies = *sharers.table.Grow(sharers.first_state, 4);
   EXPECT_THAT(copies.from, ElementsAre(1));
   EXPECT_THAT(copies.to, ElementsAre(2));
   EXPECT_THAT(sharers.first->blocks, ElementsAre(0, 2));
   EXPECT_THAT(sharers.second->blocks, ElementsAre(0, 1));
-  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.second, 4), 0) << "it owns the block alone now";
-  EXPECT_THAT(sharers.table.Grow(sharers.second, 4)->to, ElementsAre());
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.second_state, 4), 0) << "it owns the block alone now";
+  EXPECT_THAT(sharers.table.Grow(sharers.second_state, 4)->to, ElementsAre());
   EXPECT_EQ(sharers.table.Census(NoOwnRows), absl::OkStatus());
 }
 
 TEST(SequenceTableTest, ADestinationReplacesTheSharedBlocksAlone) {
   Sharers sharers(8, 48);
-  ASSERT_TRUE(sharers.table.Grow(sharers.first, 32).ok());
+  ASSERT_TRUE(sharers.table.Grow(sharers.first_state, 32).ok());
   sharers.first->rows = 80;  // three shared blocks, two of its own
-  ASSERT_TRUE(sharers.table.Reserve(sharers.first, 20).ok());
+  ASSERT_TRUE(sharers.table.Reserve(sharers.first_state, {20}).ok());
   EXPECT_THAT(sharers.first->destination, ElementsAre(5, 6));
   EXPECT_EQ(sharers.table.free_blocks(), 1);
   EXPECT_EQ(sharers.table.Census(NoOwnRows), absl::OkStatus());
-  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first, 12), 1);
-  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first, 16), 2) << "a row more than two blocks";
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 12), 1);
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 16), 2) << "a row more than two blocks";
   ASSERT_TRUE(sharers.table.Truncate(sharers.second, 2).ok());
-  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first, 16), 1) << "2 is no longer shared";
-  ASSERT_TRUE(sharers.table.Grow(sharers.first, 16).ok());
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 16), 1) << "2 is no longer shared";
+  ASSERT_TRUE(sharers.table.Grow(sharers.first_state, 16).ok());
   sharers.first->rows = 96;
   EXPECT_THAT(sharers.first->destination, ElementsAre(5, 6, 2));
-  ASSERT_TRUE(sharers.table.Settle(sharers.first, 3).ok());
+  ASSERT_TRUE(sharers.table.Settle(sharers.first_state, {3}).ok());
   sharers.first->rows = 36;
   sharers.second->rows = 32;
   EXPECT_THAT(sharers.first->blocks, ElementsAre(5, 6, 2));
@@ -146,17 +149,17 @@ TEST(SequenceTableTest, ADestinationReplacesTheSharedBlocksAlone) {
 
 TEST(SequenceTableTest, ARoundThatKeepsEverythingGivesBackWhatItReserved) {
   Sharers sharers(5, 48);
-  EXPECT_EQ(sharers.table.Reserve(sharers.first, 47).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(sharers.table.Reserve(sharers.first_state, {47}).code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(sharers.first->destination, ElementsAre());
-  ASSERT_TRUE(sharers.table.Reserve(sharers.first, 20).ok());
+  ASSERT_TRUE(sharers.table.Reserve(sharers.first_state, {20}).ok());
   EXPECT_EQ(sharers.table.free_blocks(), 0);
-  ASSERT_TRUE(sharers.table.Unreserve(sharers.first).ok());
+  ASSERT_TRUE(sharers.table.Unreserve(sharers.first_state).ok());
   EXPECT_THAT(sharers.first->blocks, ElementsAre(0, 1, 2));
   EXPECT_EQ(sharers.table.free_blocks(), 2);
-  ASSERT_TRUE(sharers.table.Reserve(sharers.first, 20).ok());
+  ASSERT_TRUE(sharers.table.Reserve(sharers.first_state, {20}).ok());
   ASSERT_TRUE(sharers.table.Remove(1).ok());
   EXPECT_EQ(sharers.table.free_blocks(), 2);
-  ASSERT_TRUE(sharers.table.Reserve(sharers.second, 20).ok());
+  ASSERT_TRUE(sharers.table.Reserve(sharers.second_state, {20}).ok());
   EXPECT_THAT(sharers.second->destination, ElementsAre()) << "nothing is shared: in place";
 }
 
@@ -174,23 +177,74 @@ TEST(SequenceTableTest, TheCensusNamesABlockThatStandsTwiceOrIsMiscounted) {
               HasSubstr("sequence 1 has 33 rows in 2 blocks"));
 }
 
+TEST(SequenceTableTest, TablesOfLayersAreSharedAndReservedEachByTheirOwnRows) {
+  SequenceTable table(9, 16, /*tables=*/2);
+  ASSERT_TRUE(table.Add(1).ok());
+  ASSERT_TRUE(table.Add(2).ok());
+  SequenceState* first = *table.Find(1);
+  SequenceState* second = *table.Find(2);
+  first->tables[0].rows = second->tables[0].rows = 18;
+  first->tables[1].rows = second->tables[1].rows = 34;
+  ASSERT_TRUE(table.Grow(first, 0).ok());
+  const BlockCopies copies = *table.Share(*first, {16, 0}, second);
+  EXPECT_THAT(copies.from, ElementsAre(0));
+  EXPECT_THAT(copies.to, ElementsAre(5));
+  EXPECT_THAT(second->tables[0].blocks, ElementsAre(5, 1));
+  EXPECT_THAT(second->tables[1].blocks, ElementsAre(2, 3, 4));
+  const auto ring = [](std::uint64_t, int layer) { return layer == 0 ? 16 : 0; };
+  EXPECT_EQ(table.Census(ring), absl::OkStatus());
+
+  EXPECT_EQ(table.Reserve(second, {18, 34}).code(), absl::StatusCode::kResourceExhausted)
+      << "4 blocks in all, though either table alone would find its own";
+  EXPECT_EQ(SequenceTable::ReservedBlocks(*second), 0) << "nothing was changed";
+  ASSERT_TRUE(table.Reserve(second, {16, 34}).ok());
+  EXPECT_THAT(second->tables[0].destination, ElementsAre(5)) << "its own block";
+  EXPECT_THAT(second->tables[1].destination, ElementsAre(6, 7, 8));
+  EXPECT_EQ(table.Census(ring), absl::OkStatus());
+  ASSERT_TRUE(table.Settle(second, {1, 2}).ok());
+  second->tables[0].rows = 16;
+  second->tables[1].rows = 20;
+  EXPECT_THAT(second->tables[1].blocks, ElementsAre(6, 7)) << "less stayed than was planned";
+  EXPECT_EQ(table.free_blocks(), 1);
+  EXPECT_EQ(table.shared_blocks(), 0);
+  EXPECT_EQ(table.Census(ring), absl::OkStatus());
+}
+
 TEST(SequenceTableTest, BlocksFollowRowsAndGoBack) {
-  SequenceTable table(4, 16);
+  SequenceTable table(4, 16, /*tables=*/1);
   ASSERT_TRUE(table.Add(1).ok());
   EXPECT_EQ(table.Add(1).code(), absl::StatusCode::kAlreadyExists);
   SequenceState* state = *table.Find(1);
   ASSERT_TRUE(table.Grow(state, 17).ok());
-  state->rows = 17;
-  EXPECT_THAT(state->blocks, ElementsAre(0, 1));
+  state->tables[0].rows = 17;
+  EXPECT_THAT(state->tables[0].blocks, ElementsAre(0, 1));
   EXPECT_EQ(table.MissingBlocks(*state, 15), 0);
   EXPECT_EQ(table.MissingBlocks(*state, 16), 1);
   EXPECT_EQ(table.Grow(state, 48).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(table.Truncate(state, 3).code(), absl::StatusCode::kInternal);
-  ASSERT_TRUE(table.Truncate(state, 1).ok());
+  EXPECT_EQ(table.Truncate(state->tables.data(), 3).code(), absl::StatusCode::kInternal);
+  ASSERT_TRUE(table.Truncate(state->tables.data(), 1).ok());
   EXPECT_EQ(table.free_blocks(), 3);
   ASSERT_TRUE(table.Remove(1).ok());
   EXPECT_EQ(table.free_blocks(), 4);
   EXPECT_EQ(table.Remove(1).code(), absl::StatusCode::kNotFound);
+}
+
+TEST(SequenceTableTest, TablesOfLayersGrowEachByTheirOwnRowsFromOnePool) {
+  SequenceTable table(5, 16, /*tables=*/2);
+  ASSERT_TRUE(table.Add(1).ok());
+  SequenceState* state = *table.Find(1);
+  state->tables[0].rows = 3;
+  state->tables[1].rows = 20;
+  EXPECT_EQ(table.MissingBlocks(*state, 13), 1 + 3);
+  ASSERT_TRUE(table.Grow(state, 13).ok());
+  EXPECT_THAT(state->tables[0].blocks, ElementsAre(0));
+  EXPECT_THAT(state->tables[1].blocks, ElementsAre(1, 2, 3));
+  EXPECT_EQ(table.Grow(state, 30).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(state->tables[0].blocks.size(), 1) << "nothing was changed";
+  ASSERT_TRUE(table.Truncate(&state->tables[1], 1).ok());
+  EXPECT_EQ(table.free_blocks(), 3);
+  ASSERT_TRUE(table.Release(state).ok());
+  EXPECT_EQ(table.free_blocks(), 5);
 }
 
 KvCacheOptions Options(DType dtype, bool mla, int block_size) {
@@ -246,6 +300,28 @@ TEST(KvCacheTest, TheViewsStridesDescribeTheMemory) {
   std::memcpy(&bits, slot + 2 * sizeof bits, sizeof bits);
   EXPECT_EQ(std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16), values[8]);
   EXPECT_EQ(cache->BlockBytes(), 2U * 16 * 2 * (6 + 6) * 2);
+}
+
+TEST(KvCacheTest, LayerBlocksAreOnePoolForAllLayers) {
+  KvCacheOptions options = Options(DType::kF32, false, 16);
+  options.layer_blocks = true;
+  const auto cache = *KvCache::Create(options);
+  EXPECT_EQ(cache->blocks(), 2 * 5);
+  EXPECT_EQ(cache->BlockBytes(), 16U * 2 * (6 + 6) * 4);
+  EXPECT_EQ(cache->TokenBytes(), 2 * cache->BlockBytes() / 16);
+  EXPECT_EQ(cache->layer(0).key.base, cache->layer(1).key.base);
+  const std::vector<std::int32_t> first = {9}, second = {0};
+  cache->WriteRows(0, first, 0, 1, Counting(12, 1), Counting(12, 20));
+  cache->WriteRows(1, second, 0, 1, Counting(12, 40), Counting(12, 60));
+  const auto saved = cache->SaveBlocks(first);
+  EXPECT_EQ(saved.size(), cache->BlockBytes());
+  cache->WriteRows(0, first, 0, 1, Counting(12, 80), Counting(12, 80));
+  cache->RestoreBlocks(first, saved);
+  std::vector<float> out(6);
+  cache->ReadKeys(0, first, 1, 0, out.data());
+  EXPECT_EQ(out[0], 1.0F);
+  cache->ReadKeys(1, second, 1, 0, out.data());
+  EXPECT_EQ(out[0], 40.0F);
 }
 
 TEST(KvCacheTest, MlaRowsHoldTheLatentOnce) {

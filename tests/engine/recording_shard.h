@@ -41,8 +41,8 @@ class RecordingShard final : public Shard {
     return {};
   }
 
-  int Rows(std::uint64_t sequence) const override { return sequences.at(sequence).rows; }
-  int RingRows(std::uint64_t) const override { return ring_rows; }
+  int Rows(std::uint64_t sequence, int) const override { return sequences.at(sequence).rows; }
+  int RingRows(std::uint64_t, int) const override { return ring_rows; }
   int Length(std::uint64_t sequence) const override { return sequences.at(sequence).length; }
   std::vector<std::int32_t> RowPositions(std::uint64_t, int) const override { return {}; }
 
@@ -87,9 +87,10 @@ class RecordingShard final : public Shard {
   }
 
   std::vector<std::uint64_t> DueForRound(int, int) const override { return {}; }
-  int PlannedRows(std::uint64_t sequence) const override {
+  std::vector<int> PlannedRows(std::uint64_t sequence) const override {
     const auto planned = planned_rows.find(sequence);
-    return planned == planned_rows.end() ? Rows(sequence) : planned->second;
+    if (planned == planned_rows.end()) return {};
+    return {planned->second};
   }
   Status BeginRound(std::span<const RoundEntry> round) override {
     calls.push_back("BeginRound " + std::to_string(round.size()));
@@ -102,12 +103,15 @@ class RecordingShard final : public Shard {
   Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> round) override {
     calls.push_back("CommitRound");
     for (const RoundEntry& entry : round) {
-      round_tables[entry.sequence].assign(entry.block_table.begin(), entry.block_table.end());
-      destinations[entry.sequence].assign(entry.destination_table.begin(),
-                                          entry.destination_table.end());
+      const auto& table = entry.block_tables.front();
+      round_tables[entry.sequence].assign(table.begin(), table.end());
+      destinations[entry.sequence].clear();
+      for (const auto& destination : entry.destination_tables) {
+        destinations[entry.sequence].assign(destination.begin(), destination.end());
+      }
     }
     for (const RoundOutcome& outcome : outcomes) {
-      if (outcome.applied) sequences[outcome.sequence].rows = outcome.rows;
+      if (outcome.applied) sequences[outcome.sequence].rows = outcome.rows.front();
     }
     return outcomes;
   }

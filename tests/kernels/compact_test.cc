@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "tests/kernels/checks/compact_checks.h"
+#include "tests/kernels/under_test/under_test.h"
 
 namespace pinboard::kernels {
 namespace {
@@ -23,7 +26,7 @@ TEST_P(CompactTest, EqualsACopyBesideTheCacheForRandomRowsAndRings) {
     PagedCache cache(GetParam(), rows, random);
     const auto sources = checks::RandomRows(random, rows, random.Uniform(0.05, 1.0));
     const int room = rows - static_cast<int>(sources.size());
-    ExpectCompacts(Compact, cache, sources, random.Int(0, room));
+    ExpectCompacts(under_test::Compact, cache, sources, random.Int(0, room));
     if (HasFatalFailure()) return;
   }
 }
@@ -31,7 +34,7 @@ TEST_P(CompactTest, EqualsACopyBesideTheCacheForRandomRowsAndRings) {
 TEST_P(CompactTest, MovesRowsRightThatLieInsideANewRingAndLeftThatLieBehindIt) {
   SeededRandom random;
   PagedCache cache(GetParam(), 64, random);
-  ExpectCompacts(Compact, cache, {0, 1, 2, 3, 20, 21, 40, 63}, 16);
+  ExpectCompacts(under_test::Compact, cache, {0, 1, 2, 3, 20, 21, 40, 63}, 16);
 }
 
 TEST_P(CompactTest, CopiesRowsOfTheHeadToWhereverTheyBelong) {
@@ -48,7 +51,8 @@ TEST_P(CompactTest, CopiesRowsOfTheHeadToWhereverTheyBelong) {
     const int room = behind - static_cast<int>(kept.size());
     from_head.resize(std::min(static_cast<int>(from_head.size()), room));
     const auto before = cache.Row(head - 1);
-    ExpectCompacts(Compact, cache, checks::Interleaved(random, kept, from_head), head, head);
+    ExpectCompacts(under_test::Compact, cache, checks::Interleaved(random, kept, from_head), head,
+                   head);
     if (HasFatalFailure()) return;
     EXPECT_EQ(cache.Row(head - 1), before) << "the head keeps its rows";
   }
@@ -78,14 +82,26 @@ TEST_P(CompactTest, MovesRowsApartAroundOneThatCameFromTheHead) {
   SeededRandom random;
   PagedCache cache(GetParam(), 32, random);
   // 17 and 18 go right to make place for 3 and 9, then 25 and 26 go left.
-  ExpectCompacts(Compact, cache, {16, 3, 9, 17, 18, 25, 26}, 16, 16);
+  ExpectCompacts(under_test::Compact, cache, {16, 3, 9, 17, 18, 25, 26}, 16, 16);
+}
+
+TEST_P(CompactTest, ShiftsALongRunByOneRowSoThatEachTargetIsTheNextSource) {
+  SeededRandom random;
+  constexpr int kRows = 1000;
+  std::vector<std::int32_t> run(kRows);
+  PagedCache right(GetParam(), kRows + 1, random);
+  std::iota(run.begin(), run.end(), 0);
+  ExpectCompacts(under_test::Compact, right, run, 1);
+  PagedCache left(GetParam(), kRows + 1, random);
+  std::iota(run.begin(), run.end(), 1);
+  ExpectCompacts(under_test::Compact, left, run, 0);
 }
 
 TEST_P(CompactTest, LeavesRowsInPlaceThatAreThereAlready) {
   SeededRandom random;
   PagedCache cache(GetParam(), 40, random);
   const auto before = cache.bytes();
-  ExpectCompacts(Compact, cache, {7, 8, 9}, 7);
+  ExpectCompacts(under_test::Compact, cache, {7, 8, 9}, 7);
   EXPECT_EQ(cache.bytes(), before);
 }
 
@@ -94,14 +110,14 @@ TEST_P(CompactTest, TouchesNothingOutsideTheTargets) {
   PagedCache cache(GetParam(), 100, random);
   std::vector<std::vector<std::byte>> outside;
   for (int row = 0; row < 100; ++row) outside.push_back(cache.Row(row));
-  ExpectCompacts(Compact, cache, {50, 60, 70}, 16);
+  ExpectCompacts(under_test::Compact, cache, {50, 60, 70}, 16);
   for (int row = 0; row < 100; ++row) {
     const bool is_target = row >= 16 && row < 19;
     EXPECT_TRUE(is_target || cache.Row(row) == outside[row]) << row;
   }
 }
 
-TEST(CompactTest, AcceptsNoRowsAtAll) { EXPECT_TRUE(Compact({}).ok()); }
+TEST(CompactTest, AcceptsNoRowsAtAll) { EXPECT_TRUE(under_test::Compact({}).ok()); }
 
 TEST(CompactTest, RefusesRowsThatDoNotAscendOrLieOutsideTheBlockTable) {
   SeededRandom random;

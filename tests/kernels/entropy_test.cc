@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "tests/kernels/checks/entropy_checks.h"
+#include "tests/kernels/under_test/under_test.h"
 
 namespace pinboard::kernels {
 namespace {
@@ -18,7 +19,9 @@ TEST(TopKLogitsTest, GivesTheLargestInOrderWithIdsOfTheWholeVocabulary) {
   const std::vector<float> logits = {1.0F, 5.0F, 3.0F, 5.0F, /**/ -0.0F, -1.0F, 0.0F, -kInfinity};
   std::vector<float> values(6);
   std::vector<std::int32_t> ids(6);
-  ASSERT_TRUE(TopKLogits(logits, 2, 4, 100, 3, absl::MakeSpan(values), absl::MakeSpan(ids)).ok());
+  ASSERT_TRUE(
+      under_test::TopKLogits(logits, 2, 4, 100, 3, absl::MakeSpan(values), absl::MakeSpan(ids))
+          .ok());
   EXPECT_EQ(values, (std::vector<float>{5.0F, 5.0F, 3.0F, -0.0F, 0.0F, -1.0F}));
   EXPECT_EQ(ids, (std::vector<std::int32_t>{101, 103, 102, 100, 102, 101}));
 }
@@ -27,7 +30,8 @@ TEST(TopKLogitsTest, FillsUpAShardSmallerThanK) {
   std::vector<float> values(4);
   std::vector<std::int32_t> ids(4);
   ASSERT_TRUE(
-      TopKLogits({2.0F, 7.0F}, 1, 2, 10, 4, absl::MakeSpan(values), absl::MakeSpan(ids)).ok());
+      under_test::TopKLogits({2.0F, 7.0F}, 1, 2, 10, 4, absl::MakeSpan(values), absl::MakeSpan(ids))
+          .ok());
   EXPECT_EQ(values, (std::vector<float>{7.0F, 2.0F, -kInfinity, -kInfinity}));
   EXPECT_EQ(ids, (std::vector<std::int32_t>{11, 10, -1, -1}));
 }
@@ -35,9 +39,28 @@ TEST(TopKLogitsTest, FillsUpAShardSmallerThanK) {
 TEST(TopKLogitsTest, EqualsASortOfEverythingOnRandomLogitsWithTies) {
   SeededRandom random;
   for (int trial = 0; trial < 60; ++trial) {
-    checks::ExpectTopKEqualsSort(TopKLogits, random);
+    checks::ExpectTopKEqualsSort(under_test::TopKLogits, random);
     if (HasFatalFailure()) return;
   }
+}
+
+TEST(TopKLogitsTest, FindsTheLargestOfAWideVocabularyWhereverTheyLie) {
+  SeededRandom random;
+  constexpr int kVocab = 20'003;
+  const auto top_k = [&](std::vector<float> logits, int k) {
+    checks::ExpectTopKOf(under_test::TopKLogits, logits, 1, k, 0);
+    logits.resize(20'000);
+    checks::ExpectTopKOf(under_test::TopKLogits, logits, 1, k, 0);
+  };
+  std::vector<float> logits = random.Normals(kVocab, 4.0F);
+  top_k(logits, 256);
+  std::sort(logits.begin(), logits.end());
+  top_k(logits, 512);
+  std::reverse(logits.begin(), logits.end());
+  top_k(logits, 1);
+  top_k(std::vector<float>(kVocab, -2.5F), 300);
+  for (float& logit : logits) logit = static_cast<float>(random.Int(-3, 3));
+  top_k(logits, 256);
 }
 
 TEST(TopKLogitsTest, RefusesNanAndSizesThatDisagree) {
@@ -45,10 +68,14 @@ TEST(TopKLogitsTest, RefusesNanAndSizesThatDisagree) {
   std::vector<std::int32_t> ids(1);
   const auto v = absl::MakeSpan(values);
   const auto i = absl::MakeSpan(ids);
-  EXPECT_EQ(TopKLogits({1.0F, NAN}, 1, 2, 0, 1, v, i).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(TopKLogits({1.0F}, 1, 2, 0, 1, v, i).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(TopKLogits({1.0F}, 1, 1, 0, 2, v, i).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(TopKLogits({1.0F}, 1, 1, 0, 0, {}, {}).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(under_test::TopKLogits({1.0F, NAN}, 1, 2, 0, 1, v, i).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(under_test::TopKLogits({1.0F}, 1, 2, 0, 1, v, i).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(under_test::TopKLogits({1.0F}, 1, 1, 0, 2, v, i).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(under_test::TopKLogits({1.0F}, 1, 1, 0, 0, {}, {}).code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(MergedEntropyTest, EqualsTheWorkedExamples) {
@@ -58,10 +85,13 @@ TEST(MergedEntropyTest, EqualsTheWorkedExamples) {
   const std::vector<float> values = {0.0F, 0.0F,       ln3,   0.0F,  // rank 0
                                      0.0F, -kInfinity, -5.0F, -6.0F};
   std::vector<float> entropy(2);
-  ASSERT_TRUE(MergedEntropy(values, 2, 2, 2, EntropyUnit::kNats, absl::MakeSpan(entropy)).ok());
+  ASSERT_TRUE(
+      under_test::MergedEntropy(values, 2, 2, 2, EntropyUnit::kNats, absl::MakeSpan(entropy)).ok());
   EXPECT_NEAR(entropy[0], std::log(2.0), 1e-7);
   EXPECT_NEAR(entropy[1], std::log(4.0) - 0.75 * std::log(3.0), 1e-7);
-  ASSERT_TRUE(MergedEntropy(values, 2, 2, 2, EntropyUnit::kOverLogK, absl::MakeSpan(entropy)).ok());
+  ASSERT_TRUE(
+      under_test::MergedEntropy(values, 2, 2, 2, EntropyUnit::kOverLogK, absl::MakeSpan(entropy))
+          .ok());
   EXPECT_NEAR(entropy[0], 1.0, 1e-7);
 }
 
@@ -69,7 +99,8 @@ TEST(MergedEntropyTest, IsZeroForACertainTokenAndLnKForAUniformOne) {
   std::vector<float> entropy(2);
   const std::vector<float> values = {9.0F, -kInfinity, -kInfinity, -kInfinity,
                                      2.0F, 2.0F,       2.0F,       2.0F};
-  ASSERT_TRUE(MergedEntropy(values, 1, 2, 4, EntropyUnit::kNats, absl::MakeSpan(entropy)).ok());
+  ASSERT_TRUE(
+      under_test::MergedEntropy(values, 1, 2, 4, EntropyUnit::kNats, absl::MakeSpan(entropy)).ok());
   EXPECT_EQ(entropy[0], 0.0F);
   EXPECT_NEAR(entropy[1], std::log(4.0), 1e-7);
 }
@@ -77,7 +108,7 @@ TEST(MergedEntropyTest, IsZeroForACertainTokenAndLnKForAUniformOne) {
 TEST(MergedEntropyTest, EqualsTheEntropyOfTheWholeVocabularyHoweverItIsSharded) {
   SeededRandom random;
   for (int trial = 0; trial < 40; ++trial) {
-    checks::ExpectShardingChangesNothing(TopKLogits, MergedEntropy, random);
+    checks::ExpectShardingChangesNothing(under_test::TopKLogits, under_test::MergedEntropy, random);
     if (HasFatalFailure()) return;
   }
 }
@@ -85,7 +116,7 @@ TEST(MergedEntropyTest, EqualsTheEntropyOfTheWholeVocabularyHoweverItIsSharded) 
 TEST(MergedEntropyTest, RefusesTokensWithoutAFiniteLogit) {
   std::vector<float> entropy(1);
   const auto merge = [&](std::vector<float> values, int k, EntropyUnit unit) {
-    return MergedEntropy(values, 1, 1, k, unit, absl::MakeSpan(entropy)).code();
+    return under_test::MergedEntropy(values, 1, 1, k, unit, absl::MakeSpan(entropy)).code();
   };
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   EXPECT_EQ(merge({-kInfinity, -kInfinity}, 2, EntropyUnit::kNats), kInvalid);

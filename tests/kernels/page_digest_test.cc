@@ -9,6 +9,7 @@
 
 #include "kernels/page_digest/page_digest_core.h"
 #include "tests/kernels/checks/page_digest_checks.h"
+#include "tests/kernels/under_test/under_test.h"
 
 namespace pinboard::kernels {
 namespace {
@@ -33,7 +34,7 @@ TEST(BuildDigestTest, EqualsTheWorkedExample) {
   for (int r = 0; r < 6; ++r) keys[r] = r == 0 ? 120.0F : 127.0F;   // mean 125.83
   for (int r = 6; r < 16; ++r) keys[r] = r % 2 == 0 ? 3.0F : 2.0F;  // mean 2.5, ties up
   Digests digests(shape, 1);
-  Build(BuildDigest, digests, 0, keys);
+  Build(under_test::BuildDigest, digests, 0, keys);
   EXPECT_EQ(digests.step, std::vector<float>{1.0F});
   EXPECT_EQ(digests.centres, (std::vector<std::int8_t>{126, 3}));
   EXPECT_EQ(digests.counts, (std::vector<std::uint8_t>{6, 10}));
@@ -48,7 +49,7 @@ TEST(BuildDigestTest, EqualsThePlainAlgorithmBitForBit) {
       if (random.Int(0, 2) == 0) {  // coarse keys: many ties in distance
         for (float& key : keys) key = std::round(key);
       }
-      checks::ExpectTheDefinition(BuildDigest, shape, keys);
+      checks::ExpectTheDefinition(under_test::BuildDigest, shape, keys);
       if (HasFatalFailure()) return;
     }
   }
@@ -66,7 +67,7 @@ TEST(BuildDigestTest, RoundsAMeanToTheNearestAndTiesUp) {
 TEST(BuildDigestTest, GivesIdenticalKeysOneCentreThatStandsForAllRows) {
   const KvShape shape{1, 4, 4, true, DType::kF32};
   Digests digests(shape, 1);
-  Build(BuildDigest, digests, 0, std::vector<float>(kPageRows * 4, 0.5F));
+  Build(under_test::BuildDigest, digests, 0, std::vector<float>(kPageRows * 4, 0.5F));
   EXPECT_EQ(digests.counts, (std::vector<std::uint8_t>{16, 0}));
   EXPECT_NEAR(digests.Centre(0, 0, 0, 3), 0.5, 1e-7);
 }
@@ -74,13 +75,14 @@ TEST(BuildDigestTest, GivesIdenticalKeysOneCentreThatStandsForAllRows) {
 TEST(BuildDigestTest, TakesKeysOfZeroAndTheSmallestOnes) {
   const KvShape shape{1, 2, 2, false, DType::kF32};
   Digests digests(shape, 1);
-  Build(BuildDigest, digests, 0, std::vector<float>(kPageRows * 2, 0.0F));
+  Build(under_test::BuildDigest, digests, 0, std::vector<float>(kPageRows * 2, 0.0F));
   EXPECT_EQ(digests.step[0], 0.0F);
   EXPECT_EQ(digests.centres, std::vector<std::int8_t>(4, 0));
   // A step of one denormal, though the keys are 190: cut off at 127. At 60 the step underflows.
   for (const int denormals : {1000, 190, 60}) {
     const float key = static_cast<float>(denormals) * std::numeric_limits<float>::denorm_min();
-    checks::ExpectTheDefinition(BuildDigest, shape, std::vector<float>(kPageRows * 2, key));
+    checks::ExpectTheDefinition(under_test::BuildDigest, shape,
+                                std::vector<float>(kPageRows * 2, key));
   }
 }
 
@@ -90,7 +92,7 @@ TEST(BuildDigestTest, RefusesSizesThatDisagreeAndKeysThatAreNotFinite) {
   std::vector<float> keys(kPageRows * 4, 1.0F);
   keys[5] = std::numeric_limits<float>::infinity();
   const auto build = [&](const std::vector<std::byte>& page, const KvShape& as) {
-    return BuildDigest(as, page, digests.slot(0)).code();
+    return under_test::BuildDigest(as, page, digests.slot(0)).code();
   };
   std::vector<std::byte> page = checks::PackPage(shape, keys);
   EXPECT_EQ(build(page, shape), absl::StatusCode::kInvalidArgument);
@@ -101,7 +103,8 @@ TEST(BuildDigestTest, RefusesSizesThatDisagreeAndKeysThatAreNotFinite) {
   const std::vector<std::byte> good = checks::PackPage(shape, std::vector<float>(kPageRows * 4));
   DigestSlot narrow = digests.slot(0);
   narrow.counts = narrow.counts.first(1);
-  EXPECT_EQ(BuildDigest(shape, good, narrow).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(under_test::BuildDigest(shape, good, narrow).code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ScorePagesTest, EqualsTheWorkedExample) {
@@ -115,8 +118,9 @@ TEST(ScorePagesTest, EqualsTheWorkedExample) {
   std::vector<std::int32_t> out(2);
   const std::vector<float> query = {1.0F};
   // Masses 4 and 3 * 4 + 4 = 16: shares 1/5 and 4/5; this rank has one of two heads.
-  ASSERT_TRUE(
-      ScorePages({digests.view(), shape, pages, query, 1, 1, 2, 1.0F}, absl::MakeSpan(out)).ok());
+  ASSERT_TRUE(under_test::ScorePages({digests.view(), shape, pages, query, 1, 1, 2, 1.0F},
+                                     absl::MakeSpan(out))
+                  .ok());
   EXPECT_NEAR(FromFixed(out[0], kAttentionFractionBits), 0.04 / 2, 1e-6);
   EXPECT_NEAR(FromFixed(out[1], kAttentionFractionBits), 0.64 / 2, 1e-6);
 }
@@ -136,8 +140,9 @@ TEST(ScorePagesTest, APageOneHeadWantsBadlyGoesBeforeOneAllHeadsWantALittle) {
   for (int head = 1; head < 4; ++head) queries[head * 4 + 1] = 1.0F;
   const std::vector<std::int32_t> pages = {0, 1, 2, 3, 4};
   std::vector<std::int32_t> out(5);
-  ASSERT_TRUE(
-      ScorePages({digests.view(), shape, pages, queries, 1, 4, 4, 1.0F}, absl::MakeSpan(out)).ok());
+  ASSERT_TRUE(under_test::ScorePages({digests.view(), shape, pages, queries, 1, 4, 4, 1.0F},
+                                     absl::MakeSpan(out))
+                  .ok());
   EXPECT_GT(out[0], 4 * out[1]);
 }
 
@@ -148,7 +153,7 @@ TEST(ScorePagesTest, EqualsTheFormulaOnRandomDigestsQueriesAndLivePages) {
       const int slots = random.Int(1, 150);
       Digests digests(shape, slots);
       for (int page = 0; page < slots; ++page) {
-        Build(BuildDigest, digests, page, random.Normals(kPageRows * digests.width));
+        Build(under_test::BuildDigest, digests, page, random.Normals(kPageRows * digests.width));
       }
       std::vector<std::int32_t> live;
       for (int page = slots - 1; page >= 0; --page) {
@@ -159,7 +164,7 @@ TEST(ScorePagesTest, EqualsTheFormulaOnRandomDigestsQueriesAndLivePages) {
       const auto queries =
           random.Normals(static_cast<std::size_t>(tokens * query_heads * shape.key_dim));
       const float scale = 1.0F / std::sqrt(static_cast<float>(shape.key_dim));
-      checks::ExpectEqualsTheFormula(ScorePages,
+      checks::ExpectEqualsTheFormula(under_test::ScorePages,
                                      {digests.view(), shape, live, queries, tokens, query_heads,
                                       query_heads * random.Int(1, 8), scale},
                                      digests);
@@ -173,7 +178,7 @@ TEST(ScorePagesTest, TakesTheMaximumOverTheTokens) {
   const KvShape shape = Shapes().front();
   Digests digests(shape, 20);
   for (int page = 0; page < 20; ++page) {
-    Build(BuildDigest, digests, page, random.Normals(kPageRows * digests.width));
+    Build(under_test::BuildDigest, digests, page, random.Normals(kPageRows * digests.width));
   }
   std::vector<std::int32_t> live(20);
   for (int page = 0; page < 20; ++page) live[page] = page;
@@ -181,13 +186,14 @@ TEST(ScorePagesTest, TakesTheMaximumOverTheTokens) {
   const auto queries = random.Normals(2 * width);
   std::vector<std::int32_t> both(20);
   std::vector<std::int32_t> single[2] = {both, both};
-  ASSERT_TRUE(
-      ScorePages({digests.view(), shape, live, queries, 2, 4, 4, 0.2F}, absl::MakeSpan(both)).ok());
+  ASSERT_TRUE(under_test::ScorePages({digests.view(), shape, live, queries, 2, 4, 4, 0.2F},
+                                     absl::MakeSpan(both))
+                  .ok());
   for (int token = 0; token < 2; ++token) {
     const auto one = absl::MakeConstSpan(queries).subspan(token * width, width);
-    ASSERT_TRUE(
-        ScorePages({digests.view(), shape, live, one, 1, 4, 4, 0.2F}, absl::MakeSpan(single[token]))
-            .ok());
+    ASSERT_TRUE(under_test::ScorePages({digests.view(), shape, live, one, 1, 4, 4, 0.2F},
+                                       absl::MakeSpan(single[token]))
+                    .ok());
   }
   for (int i = 0; i < 20; ++i) EXPECT_EQ(both[i], std::max(single[0][i], single[1][i]));
 }
@@ -198,8 +204,8 @@ TEST(ScorePagesTest, AcceptsNoPagesAndRefusesWhatDisagrees) {
   std::vector<std::int32_t> out(1);
   std::vector<float> query = {1.0F, 2.0F};
   const auto score = [&](std::vector<std::int32_t> pages, int heads, int total) {
-    return ScorePages({digests.view(), shape, pages, query, 1, heads, total, 1.0F},
-                      absl::MakeSpan(out).first(pages.size()))
+    return under_test::ScorePages({digests.view(), shape, pages, query, 1, heads, total, 1.0F},
+                                  absl::MakeSpan(out).first(pages.size()))
         .code();
   };
   EXPECT_EQ(score({}, 1, 1), absl::StatusCode::kOk);

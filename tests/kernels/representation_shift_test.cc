@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/kernels/checks/representation_shift_checks.h"
+#include "tests/kernels/under_test/under_test.h"
 
 namespace pinboard::kernels {
 namespace {
@@ -17,7 +18,7 @@ TEST(RepresentationShiftTest, EqualsTheWorkedExamples) {
   const std::vector<float> hidden = {1, 2, 2, 0, 3, 4, 1, 0, 5, 5};
   const std::vector<float> final = {2, 4, 0, 7, -6, -8, 0.5F, std::sqrt(0.75F), 0, 0};
   std::vector<float> shift(5);
-  ASSERT_TRUE(RepresentationShift(hidden, final, 5, 2, absl::MakeSpan(shift)).ok());
+  ASSERT_TRUE(under_test::RepresentationShift(hidden, final, 5, 2, absl::MakeSpan(shift)).ok());
   EXPECT_NEAR(shift[0], 0.0, 1e-7);
   EXPECT_EQ(shift[1], 1.0F);
   EXPECT_NEAR(shift[2], 2.0, 1e-7);
@@ -27,17 +28,25 @@ TEST(RepresentationShiftTest, EqualsTheWorkedExamples) {
 
 TEST(RepresentationShiftTest, EqualsTheFormulaForEveryDimensionAndStaysInRange) {
   SeededRandom random;
-  for (int dim = 1; dim < 70; ++dim) {
-    checks::ExpectCosineDistance(RepresentationShift, dim, random);
-    if (HasFatalFailure()) return;
+  std::vector<int> dims = {1024, 2051, 7168};
+  for (int dim = 1; dim < 70; ++dim) dims.push_back(dim);
+  for (const int dim : dims) {
+    for (const bool bf16 : {false, true}) {
+      checks::ExpectCosineDistance(under_test::RepresentationShift, dim, bf16, random);
+      if (HasFatalFailure()) return;
+    }
   }
 }
 
 TEST(RepresentationShiftTest, HandlesStatesWhoseSquaresLeaveFloat) {
   std::vector<float> shift(1);
-  ASSERT_TRUE(RepresentationShift({1e30F, 0}, {1e30F, 1e30F}, 1, 2, absl::MakeSpan(shift)).ok());
+  ASSERT_TRUE(
+      under_test::RepresentationShift({1e30F, 0}, {1e30F, 1e30F}, 1, 2, absl::MakeSpan(shift))
+          .ok());
   EXPECT_NEAR(shift[0], 1 - std::sqrt(0.5), 1e-6);
-  ASSERT_TRUE(RepresentationShift({1e-30F, 0}, {1e-30F, 1e-30F}, 1, 2, absl::MakeSpan(shift)).ok());
+  ASSERT_TRUE(
+      under_test::RepresentationShift({1e-30F, 0}, {1e-30F, 1e-30F}, 1, 2, absl::MakeSpan(shift))
+          .ok());
   EXPECT_NEAR(shift[0], 1 - std::sqrt(0.5), 1e-6);
 }
 
@@ -45,12 +54,12 @@ TEST(RepresentationShiftTest, RefusesSizesThatDisagreeAndStatesThatAreNotFinite)
   std::vector<float> shift(1);
   const auto out = absl::MakeSpan(shift);
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-  EXPECT_EQ(RepresentationShift({1, 2}, {1, 2}, 1, 3, out).code(), kInvalid);
-  EXPECT_EQ(RepresentationShift({1, 2}, {1}, 1, 2, out).code(), kInvalid);
-  EXPECT_EQ(RepresentationShift({1, 2}, {1, 2}, 2, 1, out).code(), kInvalid);
-  EXPECT_EQ(RepresentationShift({}, {}, 1, 0, out).code(), kInvalid);
-  EXPECT_EQ(RepresentationShift({NAN, 2}, {1, 2}, 1, 2, out).code(), kInvalid);
-  EXPECT_TRUE(RepresentationShift({}, {}, 0, 3, {}).ok());
+  EXPECT_EQ(under_test::RepresentationShift({1, 2}, {1, 2}, 1, 3, out).code(), kInvalid);
+  EXPECT_EQ(under_test::RepresentationShift({1, 2}, {1}, 1, 2, out).code(), kInvalid);
+  EXPECT_EQ(under_test::RepresentationShift({1, 2}, {1, 2}, 2, 1, out).code(), kInvalid);
+  EXPECT_EQ(under_test::RepresentationShift({}, {}, 1, 0, out).code(), kInvalid);
+  EXPECT_EQ(under_test::RepresentationShift({NAN, 2}, {1, 2}, 1, 2, out).code(), kInvalid);
+  EXPECT_TRUE(under_test::RepresentationShift({}, {}, 0, 3, {}).ok());
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 
 #include <limits>
 
+#include "kernels/select/select_core.h"
 #include "tests/kernels/checks/select_checks.h"
+#include "tests/kernels/under_test/under_test.h"
 
 namespace pinboard::kernels {
 namespace {
@@ -19,6 +21,24 @@ constexpr RowClass kKept = RowClass::kKept;
 constexpr RowClass kBand = RowClass::kBorderline;
 constexpr RowClass kDropped = RowClass::kDropped;
 
+TEST(ScoreBinTest, DescendsAsScoresAscendOverTheWholeRange) {
+  constexpr auto kLow = std::numeric_limits<std::int64_t>::min();
+  constexpr auto kHigh = std::numeric_limits<std::int64_t>::max();
+  SeededRandom random;
+  std::vector<std::int64_t> scores = {kLow, kLow + 1, -1, 0, 1, kHigh};
+  for (int i = 0; i < 100000; ++i) {
+    const auto bits = static_cast<std::int64_t>(random.engine()());
+    scores.push_back(i < 1000 ? i - 500 : bits >> random.Int(0, 63));
+  }
+  std::sort(scores.begin(), scores.end());
+  EXPECT_EQ(ScoreBin(kLow), kScoreBins - 1);
+  EXPECT_GE(ScoreBin(kHigh), 0);
+  for (std::size_t i = 1; i < scores.size(); ++i) {
+    ASSERT_GE(ScoreBin(scores[i - 1]), ScoreBin(scores[i])) << scores[i - 1] << " " << scores[i];
+    ASSERT_GE(DescendingKey(scores[i - 1]), DescendingKey(scores[i]));
+  }
+}
+
 TEST(SelectTest, KeepsTheProtectedThenTheHighestAndBandsTheNextAndThenByTheOtherScore) {
   //                            0  1  2  3  4  5  6
   const SelectInput in{/*keep*/ {1, 9, 8, 6, 4, 0, 1},
@@ -27,43 +47,43 @@ TEST(SelectTest, KeepsTheProtectedThenTheHighestAndBandsTheNextAndThenByTheOther
                        /*keep=*/3,
                        /*near=*/2,
                        /*far=*/1};
-  ExpectSelects(Select, in, {kKept, kKept, kKept, kBand, kBand, kDropped, kBand});
+  ExpectSelects(under_test::Select, in, {kKept, kKept, kKept, kBand, kBand, kDropped, kBand});
 }
 
 TEST(SelectTest, TakesTheWholeBandByOneScoreWhereTheOtherHasNoShare) {
   const std::vector<std::int64_t> up = {1, 2, 3, 4};
   const std::vector<std::int64_t> down = {4, 3, 2, 1};
   const std::vector<std::uint8_t> none(4, 0);
-  ExpectSelects(Select, {up, down, none, 0, 2, 0}, {kDropped, kDropped, kBand, kBand});
-  ExpectSelects(Select, {up, down, none, 0, 0, 2}, {kBand, kBand, kDropped, kDropped});
+  ExpectSelects(under_test::Select, {up, down, none, 0, 2, 0}, {kDropped, kDropped, kBand, kBand});
+  ExpectSelects(under_test::Select, {up, down, none, 0, 0, 2}, {kBand, kBand, kDropped, kDropped});
 }
 
 TEST(SelectTest, GivesTiesToTheLowerIndexInEveryClass) {
   const std::vector<std::int64_t> same(6, 4);
-  ExpectSelects(Select, {same, same, std::vector<std::uint8_t>(6, 0), 2, 1, 1},
+  ExpectSelects(under_test::Select, {same, same, std::vector<std::uint8_t>(6, 0), 2, 1, 1},
                 {kKept, kKept, kBand, kBand, kDropped, kDropped});
 }
 
 TEST(SelectTest, KeepsEveryProtectedRowEvenWhereTheyExceedKeep) {
   const std::vector<std::int64_t> score = {1, 2, 3};
-  ExpectSelects(Select, {score, score, {1, 0, 1}, 1, 0, 0}, {kKept, kDropped, kKept});
-  ExpectSelects(Select, {score, score, {1, 1, 1}, 0, 3, 3}, {kKept, kKept, kKept});
+  ExpectSelects(under_test::Select, {score, score, {1, 0, 1}, 1, 0, 0}, {kKept, kDropped, kKept});
+  ExpectSelects(under_test::Select, {score, score, {1, 1, 1}, 0, 3, 3}, {kKept, kKept, kKept});
 }
 
 TEST(SelectTest, KeepsNothingForKeepZeroAndEverythingForKeepBeyondTheRows) {
   const std::vector<std::int64_t> score = {3, 1, 2};
   const std::vector<std::uint8_t> none(3, 0);
-  ExpectSelects(Select, {score, score, none, 0, 0, 1}, {kBand, kDropped, kDropped});
-  ExpectSelects(Select, {score, score, none, 9, 9, 9}, {kKept, kKept, kKept});
-  ExpectSelects(Select, {{}, {}, {}, 4, 4, 4}, {});
-  ExpectSelects(Select, {{5}, {5}, {0}, 1, 1, 1}, {kKept});
+  ExpectSelects(under_test::Select, {score, score, none, 0, 0, 1}, {kBand, kDropped, kDropped});
+  ExpectSelects(under_test::Select, {score, score, none, 9, 9, 9}, {kKept, kKept, kKept});
+  ExpectSelects(under_test::Select, {{}, {}, {}, 4, 4, 4}, {});
+  ExpectSelects(under_test::Select, {{5}, {5}, {0}, 1, 1, 1}, {kKept});
 }
 
 TEST(SelectTest, OrdersTheExtremesOfTheScoreType) {
   constexpr auto kLow = std::numeric_limits<std::int64_t>::min();
   constexpr auto kHigh = std::numeric_limits<std::int64_t>::max();
   const std::vector<std::int64_t> score = {kLow, 0, kHigh};
-  ExpectSelects(Select, {score, score, {0, 0, 0}, 1, 1, 0}, {kDropped, kBand, kKept});
+  ExpectSelects(under_test::Select, {score, score, {0, 0, 0}, 1, 1, 0}, {kDropped, kBand, kKept});
 }
 
 TEST(SelectTest, EqualsASortOfEverythingOnRandomRows) {
@@ -71,7 +91,7 @@ TEST(SelectTest, EqualsASortOfEverythingOnRandomRows) {
   for (int trial = 0; trial < 400; ++trial) {
     const SelectInput in =
         checks::RandomSelectInput(random, random.Int(1, 200), random.Pick<int>({0, 1, 5, 100000}));
-    ExpectSelects(Select, in, NaiveSelect(in));
+    ExpectSelects(under_test::Select, in, NaiveSelect(in));
     if (HasFatalFailure()) return;
   }
 }
@@ -83,7 +103,7 @@ TEST(SelectTest, SelectsAMillionTieHeavyRowsExactlySglang36807) {
   in.keep = 400'000;
   in.near = 150'000;
   in.far = 100'000;
-  ExpectSelects(Select, in, NaiveSelect(in));
+  ExpectSelects(under_test::Select, in, NaiveSelect(in));
 }
 
 TEST(SelectTest, RefusesSizesThatDisagreeAndNegativeCounts) {
@@ -98,9 +118,9 @@ TEST(SelectTest, RefusesSizesThatDisagreeAndNegativeCounts) {
            SelectArgs{score, score, none, 1, -1, 1},
            SelectArgs{score, score, none, 1, 1, -1},
        }) {
-    EXPECT_EQ(Select(args, out).code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(under_test::Select(args, out).code(), absl::StatusCode::kInvalidArgument);
   }
-  EXPECT_EQ(Select({score, score, none, 1, 1, 1}, out.first(1)).code(),
+  EXPECT_EQ(under_test::Select({score, score, none, 1, 1, 1}, out.first(1)).code(),
             absl::StatusCode::kInvalidArgument);
 }
 

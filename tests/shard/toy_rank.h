@@ -35,6 +35,7 @@ struct ToyModel {
   int vocab = 64;
   int block_size = 16;
   int blocks = 64;
+  bool layer_tables = false;
 };
 
 /// In [-1, 1), a function of the arguments alone.
@@ -62,10 +63,12 @@ class ToyRank {
     const int kv_heads = model.mla ? 1 : std::max(1, model.kv_heads / tp_);
     m.kv = {kv_heads, model.key_dim, model.value_dim, model.mla, DType::kBF16};
     m.attention_scale = 2.0F;
+    m.rotary = {.first_dim = model.key_dim / 2, .frequencies = {1.0, 0.3, 0.1, 0.03}};
     m.hidden_dim = model.hidden;
     m.vocab_local = model.vocab / tp_;
     m.vocab_begin = rank_ * m.vocab_local;
     m.block_size = model.block_size;
+    m.layer_tables = model.layer_tables;
     const std::int64_t key_token = static_cast<std::int64_t>(m.kv.KeyBytes());
     const std::int64_t value_token = static_cast<std::int64_t>(m.kv.ValueBytes());
     for (int l = 0; l < model.layers; ++l) {
@@ -85,7 +88,9 @@ class ToyRank {
 
   Shard& shard() { return *shard_; }
   const ShardModel& shape() const { return shape_; }
-  const std::vector<std::int32_t>& table(std::uint64_t sequence) { return tables_[sequence]; }
+  const std::vector<std::int32_t>& table(std::uint64_t sequence) {
+    return tables_[sequence].front();
+  }
   std::size_t free_blocks() const { return free_.size(); }
 
   Status Add(std::uint64_t sequence, const SequenceOptions& options) {
@@ -95,8 +100,10 @@ class ToyRank {
   Status Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
     const Status forked = shard_->ForkSequence(from, to, shard_->Length(from), options);
     if (!forked.ok()) return forked;
-    Reserve(to, shard_->Rows(to));
-    for (int row = 0; row < shard_->Rows(to); ++row) CopyRow(from, to, row);
+    Reserve(to, 0);
+    for (int l = 0; l < model_.layers; ++l) {
+      for (int row = 0; row < shard_->Rows(to, l); ++row) CopyRow(from, to, l, row);
+    }
     return {};
   }
 
@@ -105,22 +112,28 @@ class ToyRank {
                      const SequenceOptions& options) {
     const Status forked = shard_->ForkSequence(from, to, tokens, options);
     if (!forked.ok()) return forked;
-    const int rows = shard_->Rows(to);
-    for (int row = 0; row < rows; row += model_.block_size) {
-      if (row >= shard_->RingRows(to) && row + model_.block_size <= rows) {
-        tables_[to].push_back(tables_[from][row / model_.block_size]);
-        continue;
+    auto& tables = tables_[to];
+    tables.resize(TableCount());
+    for (int i = 0; i < TableCount(); ++i) {
+      const int rows = shard_->Rows(to, i);
+      for (int row = 0; row < rows; row += model_.block_size) {
+        if (row >= shard_->RingRows(to, i) && row + model_.block_size <= rows) {
+          tables[i].push_back(tables_[from][i][row / model_.block_size]);
+          continue;
+        }
+        TakeBlock(&tables[i]);
+        CopyBlock(from, to, i, row);
       }
-      Reserve(to, row + 1);
-      for (int r = row; r < std::min(rows, row + model_.block_size); ++r) CopyRow(from, to, r);
     }
     return {};
   }
 
   Status Remove(std::uint64_t sequence) {
-    const auto table = std::move(tables_[sequence]);
+    const auto tables = std::move(tables_[sequence]);
     tables_.erase(sequence);
-    for (const std::int32_t block : table) FreeUnlessHeld(block);
+    for (const auto& table : tables) {
+      for (const std::int32_t block : table) FreeUnlessHeld(block);
+    }
     return shard_->RemoveSequence(sequence);
   }
 
@@ -129,11 +142,15 @@ class ToyRank {
   Status Step(const std::vector<std::uint64_t>& sequences, int tokens, int look_for = -1) {
     std::vector<StepEntry> entries;
     for (const std::uint64_t sequence : sequences) {
-      Reserve(sequence, shard_->Rows(sequence) + tokens);
-      entries.push_back({sequence, tokens, tables_[sequence]});
+      Reserve(sequence, tokens);
+      entries.push_back({sequence, tokens, TablesOf(sequence)});
     }
-    std::vector<int> rows;
-    for (const std::uint64_t sequence : sequences) rows.push_back(shard_->Rows(sequence));
+    std::vector<std::vector<int>> rows(model_.layers);  // before the step
+    for (int l = 0; l < model_.layers; ++l) {
+      for (const std::uint64_t sequence : sequences) {
+        rows[l].push_back(shard_->Rows(sequence, l));
+      }
+    }
     std::vector<int> lengths;
     for (const std::uint64_t sequence : sequences) lengths.push_back(shard_->Length(sequence));
     if (Status begun = shard_->BeginStep(entries); !begun.ok()) return begun;
@@ -142,7 +159,7 @@ class ToyRank {
       std::vector<float> hidden;
       for (std::size_t s = 0; s < sequences.size(); ++s) {
         for (int t = 0; t < tokens; ++t) {
-          WriteRow(sequences[s], l, rows[s] + t, lengths[s] + t);
+          WriteRow(sequences[s], l, rows[l][s] + t, lengths[s] + t);
           AppendQueries(l, lengths[s] + t, look_for, &queries);
           for (int d = 0; d < model_.hidden; ++d)
             hidden.push_back(ToyValue(3, l, lengths[s] + t, 0, d));
@@ -173,9 +190,14 @@ class ToyRank {
 
   Status Begin(const std::vector<std::uint64_t>& sequences) {
     for (const std::uint64_t sequence : sequences) {
-      destinations_.erase(sequence);
-      leaving_[sequence] = shard_->Rows(sequence) - shard_->PlannedRows(sequence);
-      if (!starved_) ExtendDestination(sequence);
+      const std::vector<int> planned = shard_->PlannedRows(sequence);
+      if (planned.empty() || starved_ || !SharesBlocks(sequence)) continue;
+      auto& leaving = leaving_[sequence];
+      leaving.clear();
+      for (int i = 0; i < TableCount(); ++i) {
+        leaving.push_back(shard_->Rows(sequence, i) - planned[i]);
+      }
+      ExtendDestinations(sequence);
     }
     auto entries = RoundEntries(sequences);
     for (auto& entry : entries) entry.keep_all = starved_ && SharesBlocks(entry.sequence);
@@ -183,26 +205,40 @@ class ToyRank {
   }
   Result<std::vector<RoundOutcome>> Commit(const std::vector<std::uint64_t>& sequences) {
     for (const std::uint64_t sequence : sequences) {
-      if (destinations_.contains(sequence)) ExtendDestination(sequence);
+      if (destinations_.contains(sequence)) ExtendDestinations(sequence);
     }
     auto outcomes = shard_->CommitRound(RoundEntries(sequences));
     if (!outcomes.ok()) return outcomes;
     for (const RoundOutcome& outcome : outcomes.value()) {
-      auto& table = tables_[outcome.sequence];
-      auto& destination = destinations_[outcome.sequence];
-      auto left = table;
-      if (outcome.applied && !destination.empty()) table.swap(destination);
-      left.insert(left.end(), destination.begin(), destination.end());
-      table.resize(outcome.blocks);
+      auto& tables = tables_[outcome.sequence];
+      auto& destinations = destinations_[outcome.sequence];
+      for (std::size_t i = 0; i < tables.size(); ++i) {
+        std::set<std::int32_t> left(tables[i].begin(), tables[i].end());
+        if (i < destinations.size()) {
+          left.insert(destinations[i].begin(), destinations[i].end());
+          if (outcome.applied) tables[i].swap(destinations[i]);
+        }
+        tables[i].resize(outcome.blocks[i]);
+        for (const std::int32_t block : left) FreeUnlessHeld(block);
+      }
       destinations_.erase(outcome.sequence);
-      std::set<std::int32_t> distinct(left.begin(), left.end());
-      for (const std::int32_t block : distinct) FreeUnlessHeld(block);
     }
     return outcomes;
   }
   Result<std::vector<RoundOutcome>> Compress(const std::vector<std::uint64_t>& sequences) {
     if (Status begun = Begin(sequences); !begun.ok()) return begun;
     return Commit(sequences);
+  }
+
+  /// A fault of this rank's memory: the keys of one layer of a sequence that was never compressed
+  /// are no numbers.
+  void SpoilKeys(std::uint64_t sequence, int l) {
+    for (int row = 0; row < shard_->Rows(sequence, l); ++row) {
+      std::memset(KeyAt(sequence, l, row), 0xFF, shape_.kv.KeyBytes());
+    }
+  }
+  void RestoreKeys(std::uint64_t sequence, int l) {
+    for (int row = 0; row < shard_->Rows(sequence, l); ++row) WriteRow(sequence, l, row, row);
   }
 
   /// Every attended row holds the bytes of its position: the first wrong one, or "".
@@ -226,66 +262,113 @@ class ToyRank {
     return "";
   }
 
+  /// The position whose key one of this rank's KV heads holds in a row; -1: none.
+  int HeadPosition(std::uint64_t sequence, int l, int head, int row) {
+    const std::size_t bytes = shape_.kv.KeyBytes() / shape_.kv.kv_heads;
+    for (int position = 0; position < shard_->Length(sequence); ++position) {
+      const auto expected = RowBytes(l, position);
+      if (std::memcmp(KeyAt(sequence, l, row) + head * bytes, expected.data() + head * bytes,
+                      bytes) == 0) {
+        return position;
+      }
+    }
+    return -1;
+  }
+
  private:
+  int TableCount() const { return model_.layer_tables ? model_.layers : 1; }
   bool IsHeld(std::int32_t block, std::uint64_t except) const {
+    const auto names_it = [&](const auto& table) {
+      return std::find(table.begin(), table.end(), block) != table.end();
+    };
     return std::any_of(tables_.begin(), tables_.end(), [&](const auto& entry) {
-      const auto& table = entry.second;
-      return entry.first != except && std::find(table.begin(), table.end(), block) != table.end();
+      return entry.first != except &&
+             std::any_of(entry.second.begin(), entry.second.end(), names_it);
     });
   }
   void FreeUnlessHeld(std::int32_t block) {
     if (!IsHeld(block, 0)) free_.push_back(block);
   }
   bool SharesBlocks(std::uint64_t sequence) const {
-    const auto table = tables_.find(sequence);
-    return table != tables_.end() &&
-           std::any_of(table->second.begin(), table->second.end(),
-                       [&](std::int32_t block) { return IsHeld(block, sequence); });
+    const auto is_shared = [&](std::int32_t block) { return IsHeld(block, sequence); };
+    const auto& tables = tables_.at(sequence);
+    return std::any_of(tables.begin(), tables.end(), [&](const auto& table) {
+      return std::any_of(table.begin(), table.end(), is_shared);
+    });
   }
-  void ExtendDestination(std::uint64_t sequence) {
-    auto& destination = destinations_[sequence];
-    if (destination.empty() && !SharesBlocks(sequence)) return;
-    const int rows = shard_->Rows(sequence) - leaving_[sequence];
-    while (static_cast<int>(destination.size()) * model_.block_size < rows) {
-      const std::int32_t block = tables_[sequence][destination.size()];
-      destination.push_back(IsHeld(block, sequence) ? free_.back() : block);
-      if (destination.back() != block) free_.pop_back();
+  void TakeBlock(std::vector<std::int32_t>* table) {
+    ASSERT_FALSE(free_.empty());
+    table->push_back(free_.back());
+    free_.pop_back();
+  }
+  void ExtendDestinations(std::uint64_t sequence) {
+    auto& destinations = destinations_[sequence];
+    destinations.resize(TableCount());
+    for (int i = 0; i < TableCount(); ++i) {
+      const int rows = shard_->Rows(sequence, i) - leaving_[sequence][i];
+      while (static_cast<int>(destinations[i].size()) * model_.block_size < rows) {
+        const std::int32_t block = tables_[sequence][i][destinations[i].size()];
+        if (IsHeld(block, sequence)) {
+          TakeBlock(&destinations[i]);
+        } else {
+          destinations[i].push_back(block);
+        }
+      }
     }
   }
-  void CopyRow(std::uint64_t from, std::uint64_t to, int row) {
+  void CopyRow(std::uint64_t from, std::uint64_t to, int l, int row) {
+    std::memcpy(KeyAt(to, l, row), KeyAt(from, l, row), shape_.kv.KeyBytes());
+    if (model_.mla) return;
+    std::memcpy(ValueAt(to, l, row), ValueAt(from, l, row), shape_.kv.ValueBytes());
+  }
+  /// The rows of a table's block that begins at `row`, in every layer that lies in it.
+  void CopyBlock(std::uint64_t from, std::uint64_t to, int table, int row) {
     for (int l = 0; l < model_.layers; ++l) {
-      std::memcpy(KeyAt(to, l, row), KeyAt(from, l, row), shape_.kv.KeyBytes());
-      if (model_.mla) continue;
-      std::memcpy(ValueAt(to, l, row), ValueAt(from, l, row), shape_.kv.ValueBytes());
+      if (model_.layer_tables && l != table) continue;
+      const int end = std::min(shard_->Rows(to, l), row + model_.block_size);
+      for (int r = row; r < end; ++r) CopyRow(from, to, l, r);
     }
   }
 
-  void Reserve(std::uint64_t sequence, int rows) {
-    auto& table = tables_[sequence];
-    while (static_cast<int>(table.size()) * model_.block_size < rows) {
-      ASSERT_FALSE(free_.empty());
-      table.push_back(free_.back());
-      free_.pop_back();
+  /// Blocks for `tokens` more rows in every table.
+  void Reserve(std::uint64_t sequence, int tokens) {
+    auto& tables = tables_[sequence];
+    tables.resize(TableCount());
+    for (std::size_t i = 0; i < tables.size(); ++i) {
+      const int rows = shard_->Rows(sequence, static_cast<int>(i)) + tokens;
+      while (static_cast<int>(tables[i].size()) * model_.block_size < rows) TakeBlock(&tables[i]);
     }
+  }
+
+  BlockTables TablesOf(std::uint64_t sequence) {
+    const auto& tables = tables_[sequence];
+    return {tables.begin(), tables.end()};
+  }
+
+  /// Where a row lies in its layer's planes, in rows.
+  int SlotOf(std::uint64_t sequence, int l, int row) {
+    const auto& tables = tables_[sequence];
+    const auto& table = tables.size() == 1 ? tables.front() : tables[l];
+    return table[row / model_.block_size] * model_.block_size + row % model_.block_size;
   }
 
   std::vector<Shard::RoundEntry> RoundEntries(const std::vector<std::uint64_t>& sequences) {
     std::vector<Shard::RoundEntry> entries;
     for (const std::uint64_t sequence : sequences) {
-      entries.push_back({sequence, tables_[sequence], destinations_[sequence]});
+      const auto destinations = destinations_.find(sequence);
+      entries.push_back({sequence, TablesOf(sequence), {}});
+      if (destinations == destinations_.end()) continue;
+      entries.back().destination_tables = {destinations->second.begin(),
+                                           destinations->second.end()};
     }
     return entries;
   }
 
   std::byte* KeyAt(std::uint64_t sequence, int l, int row) {
-    return keys_[l].data() + (tables_[sequence][row / model_.block_size] * model_.block_size +
-                              row % model_.block_size) *
-                                 shape_.kv.KeyBytes();
+    return keys_[l].data() + SlotOf(sequence, l, row) * shape_.kv.KeyBytes();
   }
   std::byte* ValueAt(std::uint64_t sequence, int l, int row) {
-    return values_[l].data() + (tables_[sequence][row / model_.block_size] * model_.block_size +
-                                row % model_.block_size) *
-                                   shape_.kv.ValueBytes();
+    return values_[l].data() + SlotOf(sequence, l, row) * shape_.kv.ValueBytes();
   }
 
   int GlobalKvHead(int local) const {
@@ -337,8 +420,8 @@ class ToyRank {
   std::vector<std::vector<std::byte>> keys_;
   std::vector<std::vector<std::byte>> values_;
   std::vector<std::int32_t> free_;
-  std::map<std::uint64_t, std::vector<std::int32_t>> tables_, destinations_;
-  std::map<std::uint64_t, int> leaving_;  // rows that the round under way takes
+  std::map<std::uint64_t, std::vector<std::vector<std::int32_t>>> tables_, destinations_;
+  std::map<std::uint64_t, std::vector<int>> leaving_;  // [table] rows that the round takes
   bool starved_ = false;
   std::vector<StepEntryResult> results_;
   std::unique_ptr<Shard> shard_;

@@ -17,15 +17,10 @@
 
 namespace pinboard::kernels::checks {
 
+/// logits [tokens, vocab]: the k first of a stable sort of each row.
 template <typename TopKFn>
-void ExpectTopKEqualsSort(TopKFn top_k, SeededRandom& random) {
-  const int tokens = random.Int(1, 4);
-  const int vocab = random.Int(1, 700);
-  const int k = random.Int(1, 300);
-  const int begin = random.Int(0, 5000);
-  std::vector<float> logits(static_cast<std::size_t>(tokens * vocab));
-  const int distinct = random.Pick<int>({1, 10, 100000});
-  for (float& logit : logits) logit = static_cast<float>(random.Int(-distinct, distinct)) / 8;
+void ExpectTopKOf(TopKFn top_k, const std::vector<float>& logits, int tokens, int k, int begin) {
+  const int vocab = static_cast<int>(logits.size()) / tokens;
   std::vector<float> values(static_cast<std::size_t>(tokens * k));
   std::vector<std::int32_t> ids(values.size());
   const absl::Status status =
@@ -43,6 +38,16 @@ void ExpectTopKEqualsSort(TopKFn top_k, SeededRandom& random) {
                 present ? row[order[i]] : -std::numeric_limits<float>::infinity());
     }
   }
+}
+
+template <typename TopKFn>
+void ExpectTopKEqualsSort(TopKFn top_k, SeededRandom& random) {
+  const int tokens = random.Int(1, 4);
+  const int vocab = random.Int(1, 700);
+  const int distinct = random.Pick<int>({1, 10, 100000});
+  std::vector<float> logits(static_cast<std::size_t>(tokens * vocab));
+  for (float& logit : logits) logit = static_cast<float>(random.Int(-distinct, distinct)) / 8;
+  ExpectTopKOf(top_k, logits, tokens, random.Int(1, 300), random.Int(0, 5000));
 }
 
 /// Restricted entropy in long double from the whole vocabulary: method.md section 2, H.

@@ -8,17 +8,24 @@
 #include <cmath>
 #include <vector>
 
+#include "base/dtype.h"
 #include "kernels/representation_shift/representation_shift.h"
 #include "tests/support/seeded_random.h"
 
 namespace pinboard::kernels::checks {
 
+/// bf16: the states are such as bf16 holds.
 template <typename ShiftFn>
-void ExpectCosineDistance(ShiftFn shift_of, int dim, SeededRandom& random) {
+void ExpectCosineDistance(ShiftFn shift_of, int dim, bool bf16, SeededRandom& random) {
   const int tokens = random.Int(1, 5);
-  const auto hidden = random.Normals(static_cast<std::size_t>(tokens * dim), 10.0F);
+  auto hidden = random.Normals(static_cast<std::size_t>(tokens * dim), 10.0F);
   auto final = hidden;
   for (float& value : final) value += random.Normal(random.Pick<float>({1e-6F, 0.01F, 20.0F}));
+  for (auto* states : {&hidden, &final}) {
+    for (float& value : *states) {
+      if (bf16) value = BFloat16ToFloat(FloatToBFloat16(value));
+    }
+  }
   std::vector<float> shift(static_cast<std::size_t>(tokens));
   const absl::Status status = shift_of(hidden, final, tokens, dim, absl::MakeSpan(shift));
   ASSERT_TRUE(status.ok()) << status;

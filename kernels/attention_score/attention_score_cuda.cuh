@@ -1,0 +1,61 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// AttentionScore (attention_score.h) for many layers and sequences at once, on the device.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "pinboard/kv_layout.h"
+
+namespace pinboard::kernels {
+
+/// One layer of one sequence. Pointers: device memory.
+struct AttentionScoreProblem {
+  KvLayerView cache;  // keys bf16, 16-byte aligned
+  const std::int32_t* block_table = nullptr;
+  const std::int32_t* row_positions = nullptr;  // [rows], physical
+  const std::int32_t* order = nullptr;          // [rows]: physical rows by ascending position
+  const std::uint16_t* queries = nullptr;  // [window, query_heads, key_dim], bf16, 16-byte aligned
+  const std::int32_t* query_positions = nullptr;  // [window]
+  /// [window, query_heads]: ln of the sum of exp(scale * q.k) over the rows a query attends to, as
+  /// an attention kernel leaves it; null: computed here, in a pass of its own over the keys.
+  const float* log_sum_exp = nullptr;
+  std::int32_t* out = nullptr;  // [rows], in the order of positions
+  std::int32_t rows = 0;
+};
+
+struct AttentionScoreBatch {
+  const AttentionScoreProblem* problems = nullptr;  // [count], device memory
+  int count = 0;
+  std::int32_t most_rows = 0;  // of a problem
+  KvShape shape;
+  int block_size = 0;
+  int window = 0;
+  int query_heads = 0;
+  int total_query_heads = 0;
+  float scale = 1.0F;
+  int pool = 1;                     // odd, at most kMaxDevicePool
+  bool has_log_sum_exp = false;     // every problem's is given
+  std::uint32_t* faults = nullptr;  // [1], grows by one for each row whose share is not finite
+};
+
+inline constexpr int kMaxDevicePool = 255;
+
+/// Bytes of device memory, 16-byte aligned, that LaunchAttentionScore works in: 4 a row and KV
+/// head, and 4 a query, or 12 and more where the log-sum-exp is computed (8 for each 1,024 rows).
+std::size_t AttentionScoreWorkspaceBytes(const AttentionScoreBatch& batch);
+
+/// The shares of AttentionScore, each within 2^-14 of itself and 2^-30 of that of exact arithmetic
+/// on the same bf16 queries and keys: products of bf16 are summed in float by the tensor cores, in
+/// an order that depends on the shapes alone, so the same inputs give the same integers. One pass
+/// over the keys given the log-sum-exp, two without. Stream-ordered; allocates nothing, never
+/// synchronises, can be captured in a graph. InvalidArgument: impossible sizes. Unimplemented: keys
+/// other than bf16 of 32, 64, 128 or 576 values.
+absl::Status LaunchAttentionScore(const AttentionScoreBatch& batch, void* workspace,
+                                  cudaStream_t stream);
+
+}  // namespace pinboard::kernels

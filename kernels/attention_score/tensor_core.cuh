@@ -1,0 +1,29 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The instructions behind products of rows, in one place.
+#pragma once
+
+#include <cstdint>
+
+namespace pinboard::kernels {
+
+/// sums += a * b for a of 16 x 16 and b of 16 x 8 bf16 values, sums of 16 x 8 floats, over a warp
+/// (PTX mma.m16n8k16): lane l holds of `sums` rows l / 4 (0, 1) and l / 4 + 8 (2, 3), columns
+/// 2 (l % 4) and one more.
+__device__ inline void MultiplyAdd(float (&sums)[4], std::uint32_t a0, std::uint32_t a1,
+                                   std::uint32_t a2, std::uint32_t a3, std::uint32_t b0,
+                                   std::uint32_t b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
+/// 2^x within 2^-22; 0 for -infinity.
+__device__ inline float Exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+}  // namespace pinboard::kernels

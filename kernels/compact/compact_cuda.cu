@@ -1,0 +1,251 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cuda/atomic>
+
+#include "absl/strings/str_cat.h"
+#include "base/cuda/cuda_status.h"
+#include "base/status_macros.h"
+#include "kernels/compact/compact_cuda.cuh"
+#include "kernels/paged_rows.h"
+
+namespace pinboard::kernels {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kWordBytes = 16;
+constexpr int kWordsHeld = 8;  // by a thread
+constexpr int kTicketWords = kThreads * kWordsHeld;
+constexpr int kMaxTicketRows = 64;
+constexpr int kBlocksPerMultiprocessor = 3;
+
+using Mark = std::uint32_t;  // 1: the row at this target is a source that was not read yet
+
+/// What a row is cut into: 16-byte words, keys of all heads and then values of all heads.
+struct RowWords {
+  int key;    // of one head
+  int value;  // of one head, 0 where the value lies in the key
+  int heads;
+
+  __host__ __device__ int all() const { return (key + value) * heads; }
+};
+
+/// Where the first heads of a row lie.
+struct RowPlace {
+  std::byte* key;  // null: no row
+  std::byte* value;
+};
+
+__device__ RowPlace PlaceOf(const CompactProblem& problem, int block_size, std::int32_t row) {
+  const auto in = [&](const KvPlane& plane) {
+    return RowAddress(plane, problem.block_table, block_size, row, 0);
+  };
+  return {in(problem.cache.key),
+          problem.cache.value.base == nullptr ? nullptr : in(problem.cache.value)};
+}
+
+/// The three passes in the order of tickets; a move belongs to one or, where it stays, to none.
+enum class Pass : std::uint8_t { kRight, kLeft, kHead };
+constexpr int kPasses = 3;
+
+__device__ bool BelongsTo(Pass pass, const CompactProblem& problem, std::int32_t move) {
+  const std::int32_t source = problem.source_rows[move];
+  const std::int32_t target = problem.first_row + move;
+  if (source < problem.head_rows) return pass == Pass::kHead;
+  return pass == Pass::kRight ? source < target : pass == Pass::kLeft && source > target;
+}
+
+/// Marks the targets that are sources, too. marks: [problems, longest], by target, 0 before.
+__global__ __launch_bounds__(kThreads) void MarkKernel(CompactBatch batch, Mark* marks) {
+  const CompactProblem problem = batch.problems[blockIdx.y];
+  const auto move = static_cast<std::int32_t>(blockIdx.x * kThreads + threadIdx.x);
+  if (move >= problem.count) return;
+  const std::int32_t source = problem.source_rows[move];
+  const std::int32_t target = source - problem.first_row;
+  const bool moves = source >= problem.head_rows && target != move;
+  if (moves && target >= 0 && target < problem.count) {
+    marks[std::int64_t{blockIdx.y} * batch.longest + target] = 1;
+  }
+}
+
+/// What the threads of a block share while they serve a ticket.
+struct Ticket {
+  unsigned long long number;
+  std::int64_t key_head_stride;
+  std::int64_t value_head_stride;
+  RowPlace from[kMaxTicketRows];
+  RowPlace to[kMaxTicketRows];
+};
+
+class Mover {
+ public:
+  __device__ Mover(const CompactBatch& batch, const RowWords& words, Mark* marks, int ticket_rows,
+                   Ticket& ticket)
+      : batch_(batch),
+        words_(words),
+        marks_(marks),
+        ticket_rows_(ticket_rows),
+        chunks_((batch.longest + ticket_rows - 1) / ticket_rows),
+        ticket_(ticket) {}
+
+  __device__ std::int64_t Tickets() const { return std::int64_t{batch_.count} * kPasses * chunks_; }
+
+  /// Every thread of the block takes part.
+  __device__ void Serve(std::int64_t number) const {
+    const auto index = static_cast<int>(number / (kPasses * chunks_));
+    const auto pass = static_cast<Pass>(number / chunks_ % kPasses);
+    const auto turn = static_cast<std::int32_t>(number % chunks_);
+    const std::int32_t first = (pass == Pass::kRight ? chunks_ - 1 - turn : turn) * ticket_rows_;
+    const CompactProblem& problem = batch_.problems[index];
+    Mark* const marks = marks_ + std::int64_t{index} * batch_.longest;
+
+    const auto lane = static_cast<std::int32_t>(threadIdx.x);
+    const std::int32_t move = first + lane;
+    const bool is_mine =
+        lane < ticket_rows_ && move < problem.count && BelongsTo(pass, problem, move);
+    if (lane < ticket_rows_) Locate(problem, move, is_mine);
+    if (__syncthreads_or(is_mine) == 0) return;
+    uint4 held[kWordsHeld];
+    ForEachWord(ticket_.from, [&](int i, uint4* word) {
+      held[i] = __ldcg(word);  // past L1: another block may write the row later
+    });
+    __syncthreads();
+    if (is_mine) ClearMark(problem, marks, move);
+    __syncthreads();
+    if (is_mine) AwaitMark(marks + move);
+    __syncthreads();
+    ForEachWord(ticket_.to, [&](int i, uint4* word) { *word = held[i]; });
+  }
+
+ private:
+  __device__ void Locate(const CompactProblem& problem, std::int32_t move, bool is_mine) const {
+    RowPlace& from = ticket_.from[threadIdx.x];
+    RowPlace& to = ticket_.to[threadIdx.x];
+    from = to = {nullptr, nullptr};
+    if (is_mine) {
+      from = PlaceOf(problem, batch_.block_size, problem.source_rows[move]);
+      to = PlaceOf(problem, batch_.block_size, problem.first_row + move);
+    }
+    if (threadIdx.x == 0) {
+      ticket_.key_head_stride = problem.cache.key.head_stride;
+      ticket_.value_head_stride = problem.cache.value.head_stride;
+    }
+  }
+
+  /// Calls visit(i, address) for this thread's words of the rows at `places`.
+  template <typename Visit>
+  __device__ void ForEachWord(const RowPlace* places, Visit visit) const {
+    const int key_words = words_.key * words_.heads;
+#pragma unroll
+    for (int i = 0; i < kWordsHeld; ++i) {
+      const int at = i * kThreads + static_cast<int>(threadIdx.x);
+      const int row = at / words_.all();
+      if (row >= ticket_rows_ || places[row].key == nullptr) continue;
+      const int word = at % words_.all();
+      std::byte* const address =
+          word < key_words
+              ? places[row].key + word / words_.key * ticket_.key_head_stride +
+                    word % words_.key * kWordBytes
+              : places[row].value + (word - key_words) / words_.value * ticket_.value_head_stride +
+                    (word - key_words) % words_.value * kWordBytes;
+      visit(i, reinterpret_cast<uint4*>(address));
+    }
+  }
+
+  /// After a barrier that follows the reads of all threads.
+  __device__ static void ClearMark(const CompactProblem& problem, Mark* marks, std::int32_t move) {
+    const std::int32_t source = problem.source_rows[move];
+    const std::int32_t target = source - problem.first_row;
+    if (source >= problem.head_rows && target >= 0 && target < problem.count) {
+      ::cuda::atomic_ref<Mark, ::cuda::thread_scope_device>(marks[target])
+          .store(0, ::cuda::memory_order_release);
+    }
+  }
+
+  __device__ static void AwaitMark(Mark* mark) {
+    const ::cuda::atomic_ref<Mark, ::cuda::thread_scope_device> pending(*mark);
+    while (pending.load(::cuda::memory_order_acquire) != 0) __nanosleep(20);
+  }
+
+  const CompactBatch& batch_;
+  const RowWords words_;
+  Mark* const marks_;
+  const std::int32_t ticket_rows_;
+  const std::int32_t chunks_;
+  Ticket& ticket_;
+};
+
+__global__ __launch_bounds__(kThreads, kBlocksPerMultiprocessor) void CompactKernel(
+    CompactBatch batch, RowWords words, Mark* marks, unsigned long long* next_ticket,
+    int ticket_rows) {
+  __shared__ Ticket ticket;
+  const Mover mover(batch, words, marks, ticket_rows, ticket);
+  while (true) {
+    __syncthreads();  // the last ticket's words are written
+    if (threadIdx.x == 0) ticket.number = atomicAdd(next_ticket, 1ULL);
+    __syncthreads();
+    const auto number = static_cast<std::int64_t>(ticket.number);
+    if (number >= mover.Tickets()) return;
+    mover.Serve(number);
+  }
+}
+
+absl::Status CheckBatch(const CompactBatch& batch) {
+  if (batch.count < 0 || batch.count > 65535 || batch.longest < 0 || batch.block_size <= 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Compact: ", batch.count, " problems of up to ", batch.longest,
+                     " moves in blocks of ", batch.block_size, " rows: at most 65,535 problems"));
+  }
+  PB_RETURN_IF_ERROR(CheckShape("Compact", batch.shape));
+  const auto heads = static_cast<std::size_t>(batch.shape.kv_heads);
+  if (batch.shape.KeyBytes() / heads % kWordBytes != 0 ||
+      batch.shape.ValueBytes() / heads % kWordBytes != 0) {
+    return absl::UnimplementedError(
+        "Compact: on the device a head's keys and values must be multiples of 16 bytes");
+  }
+  if (batch.shape.RowBytes() > kTicketWords * kWordBytes) {
+    return absl::UnimplementedError(absl::StrCat("Compact: a row has ", batch.shape.RowBytes(),
+                                                 " bytes: the device moves at most ",
+                                                 kTicketWords * kWordBytes));
+  }
+  return absl::OkStatus();
+}
+
+std::size_t MarkBytes(int problems, std::int32_t longest) {
+  return static_cast<std::size_t>(problems) * static_cast<std::size_t>(longest) * sizeof(Mark);
+}
+
+}  // namespace
+
+std::size_t CompactWorkspaceBytes(int problems, std::int32_t longest) {
+  return sizeof(unsigned long long) + MarkBytes(problems, longest);
+}
+
+absl::Status LaunchCompact(const CompactBatch& batch, void* workspace, cudaStream_t stream) {
+  PB_RETURN_IF_ERROR(CheckBatch(batch));
+  if (batch.count == 0 || batch.longest == 0) return absl::OkStatus();
+  const int heads = batch.shape.kv_heads;
+  const RowWords words{static_cast<int>(batch.shape.KeyBytes()) / heads / kWordBytes,
+                       static_cast<int>(batch.shape.ValueBytes()) / heads / kWordBytes, heads};
+  const int ticket_rows = std::min(kTicketWords / words.all(), kMaxTicketRows);
+  int device = 0;
+  int multiprocessors = 0;
+  PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetDevice(&device), "compact"));
+  PB_RETURN_IF_ERROR(cuda::ToStatus(
+      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "compact"));
+
+  auto* const next_ticket = static_cast<unsigned long long*>(workspace);
+  auto* const marks = reinterpret_cast<Mark*>(next_ticket + 1);
+  const std::size_t bytes = CompactWorkspaceBytes(batch.count, batch.longest);
+  PB_RETURN_IF_ERROR(
+      cuda::ToStatus(cudaMemsetAsync(workspace, 0, bytes, stream), "compact: clear the marks"));
+  const dim3 grid(static_cast<unsigned>((batch.longest + kThreads - 1) / kThreads),
+                  static_cast<unsigned>(batch.count));
+  MarkKernel<<<grid, kThreads, 0, stream>>>(batch, marks);
+  PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "compact: mark"));
+  CompactKernel<<<multiprocessors * kBlocksPerMultiprocessor, kThreads, 0, stream>>>(
+      batch, words, marks, next_ticket, ticket_rows);
+  return cuda::ToStatus(cudaGetLastError(), "compact");
+}
+
+}  // namespace pinboard::kernels

@@ -1,0 +1,59 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Compact (compact.h) for many layers and sequences at once, on the device and in place.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "pinboard/kv_layout.h"
+
+namespace pinboard::kernels {
+
+/// One layer of one sequence: CompactArgs' moves, with the same promises (sources are distinct and
+/// ascend behind the head, targets lie behind the head, all rows are in the block table). No
+/// destination table: rows move in place, so no other sequence may share the blocks. Pointers:
+/// device memory.
+struct CompactProblem {
+  KvLayerView cache;
+  const std::int32_t* block_table = nullptr;
+  const std::int32_t* source_rows = nullptr;  // [count]
+  std::int32_t count = 0;
+  std::int32_t first_row = 0;
+  std::int32_t head_rows = 0;
+};
+
+struct CompactBatch {
+  const CompactProblem* problems = nullptr;  // [count], device memory; no two share a row
+  int count = 0;
+  std::int32_t longest = 0;  // moves of the problem with most
+  KvShape shape;
+  int block_size = 0;
+};
+
+/// Bytes of device memory, 4-byte aligned, that LaunchCompact works in: one word a move.
+std::size_t CompactWorkspaceBytes(int problems, std::int32_t longest);
+
+/// The bytes that Compact leaves in the targets; other rows behind the head may be garbage, as
+/// there. Stream-ordered; allocates nothing, never synchronises, can be captured in a graph. Each
+/// row is read once and written once, held in registers in between.
+///
+/// Why no row is overwritten before it is read, and why no block waits for ever:
+///  - Each target that is also a source of this batch is marked as pending first. Blocks take
+///    tickets; a ticket reads a few rows into registers, clears the marks of these sources, then
+///    waits until none of its targets is pending, then writes. So a source is read before it is
+///    written, whatever the order of blocks.
+///  - Tickets go to rows that move right (source < target), the last first; then to those that move
+///    left, the first first; then to the head's. The target of move i is the source of move j only
+///    if source_j = target_i. If j moves right, source_j < target_j, so target_i < target_j and
+///    i < j, and i moves right or comes from the head: j has the same or an earlier ticket. If j
+///    moves left, likewise. Reads wait for nothing, and an earlier ticket's block is running: every
+///    wait ends.
+/// InvalidArgument: impossible sizes. Unimplemented: a head's keys or values are not a multiple of
+/// 16 bytes, or a row has more than 32 KiB.
+absl::Status LaunchCompact(const CompactBatch& batch, void* workspace, cudaStream_t stream);
+
+}  // namespace pinboard::kernels

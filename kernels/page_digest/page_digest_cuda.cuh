@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// BuildDigest and ScorePages (page_digest.h) for many pages and layers at once, on the device.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "kernels/page_digest/page_digest.h"
+#include "pinboard/kv_layout.h"
+
+namespace pinboard::kernels {
+
+/// DigestView's arrays in device memory.
+struct DeviceDigests {
+  std::int8_t* centres = nullptr;
+  std::uint8_t* counts = nullptr;
+  float* step = nullptr;
+};
+
+/// Pages of one layer of one sequence, read where they lie in the cache. Pointers: device memory.
+struct BuildDigestBatch {
+  KvLayerView cache;
+  KvShape shape;
+  int block_size = 0;
+  const std::int32_t* block_table = nullptr;
+  const std::int32_t* rows = nullptr;   // [pages, kPageRows], physical
+  const std::int32_t* slots = nullptr;  // [pages]: where in the digests each goes
+  DeviceDigests digests;                // out
+  int count = 0;                        // pages
+  std::uint32_t* faults = nullptr;      // [1], grows by one for each head of a page not finite
+};
+
+/// The digests of BuildDigest, bit for bit; a head with a key that is not finite is counted and
+/// gets a digest that stands for no rows. Stream-ordered; allocates nothing, never synchronises.
+/// Unimplemented: f16 keys.
+absl::Status LaunchBuildDigest(const BuildDigestBatch& batch, cudaStream_t stream);
+
+/// The live pages of one layer of one sequence. Pointers: device memory.
+struct ScorePagesProblem {
+  DeviceDigests digests;
+  const std::int32_t* pages = nullptr;  // [count], indices into the digests
+  const float* queries = nullptr;       // [tokens, query_heads, key_dim]
+  std::int32_t* out = nullptr;          // [count]
+  std::int32_t count = 0;
+};
+
+struct ScorePagesBatch {
+  const ScorePagesProblem* problems = nullptr;  // [count], device memory
+  int count = 0;
+  std::int32_t most_pages = 0;  // of a problem
+  KvShape shape;
+  int tokens = 0;
+  int query_heads = 0;
+  int total_query_heads = 0;
+  float attention_scale = 1.0F;
+  std::uint32_t* faults = nullptr;  // [1], grows by one for each token and head not finite
+};
+
+/// Bytes of device memory, 16-byte aligned, that LaunchScorePages works in: for each problem, token
+/// and query head 8 bytes a page and 16 more.
+std::size_t ScorePagesWorkspaceBytes(const ScorePagesBatch& batch);
+
+/// ScorePages within the same bounds of the formula, in an order that depends on the shapes alone:
+/// the same inputs give the same integers on every device. A token's head that is not finite is
+/// counted and adds nothing. Stream-ordered; allocates nothing, never synchronises, can be captured
+/// in a graph. InvalidArgument: impossible sizes. Unimplemented: keys of more than 1,280 values.
+absl::Status LaunchScorePages(const ScorePagesBatch& batch, void* workspace, cudaStream_t stream);
+
+}  // namespace pinboard::kernels

@@ -1,0 +1,163 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The device's window attention against the formula in double, on queries and keys that bf16 holds.
+#include "kernels/attention_score/attention_score_cuda.cuh"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "tests/kernels/bfloat16s.h"
+#include "tests/kernels/checks/attention_score_checks.h"
+#include "tests/kernels/on_device.cuh"
+
+namespace pinboard::kernels {
+namespace {
+
+using checks::AttentionInput;
+
+std::vector<CacheCase> DeviceCases() {
+  return {{"Gqa32Nhd", {2, 32, 32, false, DType::kBF16}, 16, CacheLayout::kNhd},
+          {"Mqa64Hnd", {1, 64, 64, false, DType::kBF16}, 64, CacheLayout::kHndInterleaved},
+          {"Gqa128Nhd", {2, 128, 128, false, DType::kBF16}, 32, CacheLayout::kNhd},
+          {"Mha128Hnd", {8, 128, 128, false, DType::kBF16}, 16, CacheLayout::kHndInterleaved},
+          {"Mla576", {1, 576, 512, true, DType::kBF16}, 16, CacheLayout::kNhd}};
+}
+
+AttentionInput RandomInput(const CacheCase& c, SeededRandom& random) {
+  AttentionInput in = checks::RandomAttentionInput(c, random);
+  for (float& value : in.queries) value = BFloat16ToFloat(FloatToBFloat16(value));
+  return in;
+}
+
+/// ln of the sum of exp(scale * q.k) over the rows that a query sees.
+std::vector<float> LogSumExps(const AttentionScoreArgs& args, const AttentionInput& in,
+                              int first_kv_head) {
+  const int group = args.query_heads / args.shape.kv_heads;
+  const int dim = args.shape.key_dim;
+  std::vector<float> sums;
+  for (std::size_t w = 0; w < args.query_positions.size(); ++w) {
+    for (int head = 0; head < args.query_heads; ++head) {
+      const float* q = args.queries.data() + (w * args.query_heads + head) * dim;
+      double sum = 0.0;
+      for (int r = 0; r < in.rows(); ++r) {
+        if (args.row_positions[r] > args.query_positions[w]) continue;
+        double product = 0.0;
+        for (int d = 0; d < dim; ++d) {
+          product += static_cast<double>(q[d]) * in.cache.Key(r, first_kv_head + head / group, d);
+        }
+        sum += std::exp(args.scale * product);
+      }
+      sums.push_back(static_cast<float>(std::log(sum)));
+    }
+  }
+  return sums;
+}
+
+/// As two layers at once, which must agree.
+absl::Status ScoreOnDevice(const AttentionScoreArgs& args, const AttentionInput& in,
+                           const float* log_sum_exp, absl::Span<std::int32_t> out) {
+  OnDevice device;
+  const std::vector<std::byte>& bytes = in.cache.bytes();
+  AttentionScoreProblem problem;
+  problem.cache.key = args.cache.key;
+  problem.cache.key.base = device.In(bytes) + (args.cache.key.base - bytes.data());
+  problem.block_table = device.In(args.block_table);
+  problem.row_positions = device.In(args.row_positions);
+  problem.order = device.In(args.order);
+  problem.queries = device.In(ToBFloat16s(args.queries));
+  problem.query_positions = device.In(args.query_positions);
+  const std::size_t queries = args.query_positions.size() * args.query_heads;
+  if (log_sum_exp != nullptr) {
+    problem.log_sum_exp = device.In(absl::MakeConstSpan(log_sum_exp, queries));
+  }
+  problem.rows = static_cast<std::int32_t>(out.size());
+  problem.out = device.Out<std::int32_t>(out.size());
+  AttentionScoreProblem second = problem;
+  second.out = device.Out<std::int32_t>(out.size());
+
+  AttentionScoreBatch batch;
+  batch.problems = device.In(std::vector<AttentionScoreProblem>{problem, second});
+  batch.count = 2;
+  batch.most_rows = problem.rows + 300;
+  batch.shape = args.shape;
+  batch.block_size = args.block_size;
+  batch.window = static_cast<int>(args.query_positions.size());
+  batch.query_heads = args.query_heads;
+  batch.total_query_heads = args.total_query_heads;
+  batch.scale = args.scale;
+  batch.pool = args.pool;
+  batch.has_log_sum_exp = log_sum_exp != nullptr;
+  batch.faults = device.In(std::vector<std::uint32_t>{0});
+  auto* workspace = device.Out<std::byte>(AttentionScoreWorkspaceBytes(batch));
+  PB_RETURN_IF_ERROR(device.Finish(LaunchAttentionScore(batch, workspace, nullptr)));
+  if (device.Value(batch.faults) > 0) return absl::InvalidArgumentError("a share is not finite");
+  device.Read(problem.out, out);
+  std::vector<std::int32_t> again(out.size());
+  device.Read(second.out, absl::MakeSpan(again));
+  EXPECT_EQ(std::vector<std::int32_t>(out.begin(), out.end()), again) << "two layers, two results";
+  return absl::OkStatus();
+}
+
+void ExpectExactShares(const AttentionInput& in, int tp, bool with_log_sum_exp) {
+  const checks::ExactAttention exact = checks::NaiveAttention(in);
+  // Tensor cores cut where float rounds: twice the error of a float logit.
+  const double relative = std::expm1(4 * exact.logit_error) + 0x1p-14;
+  std::vector<std::int64_t> merged(exact.share.size(), 0);
+  for (int rank = 0; rank < tp; ++rank) {
+    std::vector<float> queries;
+    const AttentionScoreArgs args = in.Rank(rank, tp, queries);
+    std::vector<float> sums;
+    if (with_log_sum_exp) {
+      const int group = in.query_heads / in.cache.shape().kv_heads;
+      sums = LogSumExps(args, in, rank * args.query_heads / group);
+    }
+    std::vector<std::int32_t> share(merged.size());
+    const absl::Status status =
+        ScoreOnDevice(args, in, with_log_sum_exp ? sums.data() : nullptr, absl::MakeSpan(share));
+    ASSERT_TRUE(status.ok()) << status;
+    for (std::size_t r = 0; r < merged.size(); ++r) merged[r] += share[r];
+  }
+  for (std::size_t r = 0; r < merged.size(); ++r) {
+    const double steps = std::ldexp(exact.share[r], kAttentionFractionBits);
+    ASSERT_LE(std::abs(static_cast<double>(merged[r]) - steps), tp + steps * relative)
+        << tp << " ranks, row " << r;
+  }
+}
+
+class AttentionScoreOnDevice : public testing::TestWithParam<CacheCase> {};
+
+INSTANTIATE_TEST_SUITE_P(Shapes, AttentionScoreOnDevice, testing::ValuesIn(DeviceCases()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST_P(AttentionScoreOnDevice, EqualsTheFormulaWithItsOwnLogSumExps) {
+  SeededRandom random;
+  for (int trial = 0; trial < 6; ++trial) {
+    ExpectExactShares(RandomInput(GetParam(), random), random.Pick<int>({1, 2}), false);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(AttentionScoreOnDevice, EqualsTheFormulaWithGivenLogSumExps) {
+  SeededRandom random;
+  for (int trial = 0; trial < 6; ++trial) {
+    ExpectExactShares(RandomInput(GetParam(), random), random.Pick<int>({1, 2}), true);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(AttentionScoreOnDevice, CountsKeysThatAreNotFinite) {
+  SeededRandom random;
+  AttentionInput in = RandomInput(GetParam(), random);
+  in.cache.SetKey(0, 0, 3, std::numeric_limits<float>::quiet_NaN());
+  in.query_positions.back() = in.row_positions.back() + 1;
+  std::vector<float> queries;
+  std::vector<std::int32_t> out(in.order.size());
+  EXPECT_EQ(ScoreOnDevice(in.Rank(0, 1, queries), in, nullptr, absl::MakeSpan(out)).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace pinboard::kernels

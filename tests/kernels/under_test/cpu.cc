@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/kernels/under_test/under_test.h"
+
+namespace pinboard::kernels::under_test {
+
+absl::Status Compact(const CompactArgs& args) { return kernels::Compact(args); }
+
+absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
+                        int vocab_begin, int k, absl::Span<float> values,
+                        absl::Span<std::int32_t> ids) {
+  return kernels::TopKLogits(logits, tokens, vocab_local, vocab_begin, k, values, ids);
+}
+
+absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens, int k,
+                           EntropyUnit unit, absl::Span<float> entropy) {
+  return kernels::MergedEntropy(values, parts, tokens, k, unit, entropy);
+}
+
+absl::Status Information(absl::Span<const float> shift, absl::Span<const float> entropy, double tau,
+                         absl::Span<std::int32_t> out) {
+  return kernels::Information(shift, entropy, tau, out);
+}
+
+void AddInformation(absl::Span<const std::int32_t> information, InformationTotals& totals) {
+  totals.Add(information);
+}
+
+absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score) {
+  return kernels::Fuse(args, score);
+}
+
+absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
+                         const DigestSlot& digest) {
+  return kernels::BuildDigest(shape, page, digest);
+}
+
+absl::Status ScorePages(const PageScoreArgs& args, absl::Span<std::int32_t> out) {
+  return kernels::ScorePages(args, out);
+}
+
+absl::Status RepresentationShift(absl::Span<const float> hidden,
+                                 absl::Span<const float> final_hidden, int tokens, int dim,
+                                 absl::Span<float> shift) {
+  return kernels::RepresentationShift(hidden, final_hidden, tokens, dim, shift);
+}
+
+absl::Status Select(const SelectArgs& args, absl::Span<RowClass> classes) {
+  return kernels::Select(args, classes);
+}
+
+}  // namespace pinboard::kernels::under_test

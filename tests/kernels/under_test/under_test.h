@@ -1,0 +1,45 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The operations as their tests call them: each is the CPU's or the device's implementation behind
+// the CPU's contract, whichever the test is linked with. So one test source checks both. What the
+// device alone adds (batches of many problems, other element types) its adapters put in.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "kernels/compact/compact.h"
+#include "kernels/entropy/entropy.h"
+#include "kernels/influence/influence.h"
+#include "kernels/page_digest/page_digest.h"
+#include "kernels/representation_shift/representation_shift.h"
+#include "kernels/select/select.h"
+
+namespace pinboard::kernels::under_test {
+
+absl::Status Compact(const CompactArgs& args);
+
+absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
+                        int vocab_begin, int k, absl::Span<float> values,
+                        absl::Span<std::int32_t> ids);
+absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens, int k,
+                           EntropyUnit unit, absl::Span<float> entropy);
+
+absl::Status Information(absl::Span<const float> shift, absl::Span<const float> entropy, double tau,
+                         absl::Span<std::int32_t> out);
+void AddInformation(absl::Span<const std::int32_t> information, InformationTotals& totals);
+absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score);
+
+absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
+                         const DigestSlot& digest);
+absl::Status ScorePages(const PageScoreArgs& args, absl::Span<std::int32_t> out);
+
+absl::Status RepresentationShift(absl::Span<const float> hidden,
+                                 absl::Span<const float> final_hidden, int tokens, int dim,
+                                 absl::Span<float> shift);
+
+absl::Status Select(const SelectArgs& args, absl::Span<RowClass> classes);
+
+}  // namespace pinboard::kernels::under_test
