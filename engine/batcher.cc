@@ -67,9 +67,10 @@ absl::Status Batcher::Cancel(std::uint64_t sequence) {
 
 absl::Status Batcher::Step() {
   if (idle()) return absl::OkStatus();
+  PB_RETURN_IF_ERROR(Admit());
   PB_RETURN_IF_ERROR(Compress(used_blocks()));
   PB_RETURN_IF_ERROR(Resume());
-  Admit();
+  PB_RETURN_IF_ERROR(Admit());
   PB_ASSIGN_OR_RETURN(const std::vector<Active*> chosen, PlanStep());
   std::vector<StepInput> inputs;
   for (const Active* active : chosen) {
@@ -131,13 +132,58 @@ absl::Status Batcher::Resume() {
   return absl::OkStatus();
 }
 
-void Batcher::Admit() {
+absl::Status Batcher::Admit() {
   while (!waiting_.empty() && running() == static_cast<int>(active_.size()) &&
          running() < options_.max_running) {
-    if (running() > 0 && Missing(*waiting_.front()) + Promised() > engine_->free_blocks()) break;
+    Active& next = *waiting_.front();
+    const Prefix prefix = LongestPrefix(next.request);
+    if (prefix.to_come) break;
+    next.read = prefix.tokens;
+    const int rows = next.read + static_cast<int>(next.Next(options_.max_prompt_tokens).size());
+    const int missing =
+        engine_->BlocksMissing(next.request.sequence, rows) - prefix.tokens / engine_->block_size();
+    if (running() > 0 && missing + Promised() > engine_->free_blocks()) break;
+    PB_RETURN_IF_ERROR(TakeOver(prefix, next.request));
     active_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }
+  return absl::OkStatus();
+}
+
+Batcher::Prefix Batcher::LongestPrefix(const BatchRequest& request) const {
+  const int size = static_cast<int>(request.prompt.size());
+  const int every = request.options.round_every;
+  const int first_round = every > 0 ? std::min(size, every) : size;
+  const int most = std::max(0, first_round - std::max(1, request.options.window));
+  const auto whole_blocks = [this](int tokens) {
+    return tokens / engine_->block_size() * engine_->block_size();
+  };
+  Prefix longest;
+  for (const auto& active : active_) {
+    const std::uint64_t origin = active->request.sequence;
+    const std::int64_t whole_rows =
+        std::int64_t{engine_->Length(origin)} * engine_->config().layers;
+    if (!active->running() || engine_->TotalRows(origin) < whole_rows) continue;
+    const auto& prompt = active->request.prompt;
+    const auto differs =
+        std::mismatch(prompt.begin(), prompt.end(), request.prompt.begin(), request.prompt.end());
+    const int common =
+        whole_blocks(std::min(most, static_cast<int>(differs.first - prompt.begin())));
+    if (common <= longest.tokens) continue;
+    const int there = whole_blocks(std::min(common, active->read));
+    longest = {.origin = origin, .tokens = there, .to_come = there < common};
+    if (longest.to_come) break;
+  }
+  return longest;
+}
+
+absl::Status Batcher::TakeOver(const Prefix& prefix, const BatchRequest& request) {
+  if (prefix.tokens == 0) return absl::OkStatus();
+  PB_RETURN_IF_ERROR(engine_->Remove(request.sequence));
+  PB_RETURN_IF_ERROR(
+      engine_->ForkPrefix(prefix.origin, request.sequence, prefix.tokens, request.options));
+  stats_.shared_tokens += prefix.tokens;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<Batcher::Active*>> Batcher::PlanStep() {

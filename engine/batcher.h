@@ -37,6 +37,7 @@ struct BatchStats {
   std::int64_t rounds = 0;  // sequences compressed
   std::int64_t preemptions = 0;
   std::int64_t resumes = 0;
+  std::int64_t shared_tokens = 0;  // of prompts, taken over from others instead of read
   int most_running = 0;
   int most_blocks = 0;
 };
@@ -48,12 +49,16 @@ struct BatchStats {
 ///                      no blocks are left:  v  |  its rows fit again, before anyone waiting
 ///                                        swapped out
 ///
-/// Before each step, in this order: rounds for whoever is due (Shard::DueForRound), whose freed
-/// blocks count at once; the swapped-out come back; the waiting join; each decoding sequence gets a
-/// token and each prompt a chunk; where the step's new rows do not fit, those that go by the use of
-/// the cache are compressed, then the latest running sequence is swapped out until they do. A
-/// prompt longer than the cache streams in and is compressed on the way, where its options ask for
-/// rounds. A chunk is what is left of the prompt, up to max_prompt_tokens and to the next round by
+/// Before each step, in this order: the waiting join, before a round compacts rows that they can
+/// take over; rounds for whoever is due (Shard::DueForRound), whose freed blocks count at once; the
+/// swapped-out come back; the waiting join; each decoding sequence gets a token and each prompt a
+/// chunk; where the step's new rows do not fit, those that go by the use of the cache are
+/// compressed, then the latest running sequence is swapped out until they do. A prompt longer than
+/// the cache streams in and is compressed on the way, where its options ask for rounds. A prompt
+/// that begins like that of a running sequence takes over its rows, in whole blocks
+/// (Engine::ForkPrefix), and waits for those that are still being read: exact tokens, as long as no
+/// round has compacted them, and so that the query window is filled anew before its own first
+/// round. A chunk is what is left of the prompt, up to max_prompt_tokens and to the next round by
 /// count, and is read whole or not at all: where rounds fall and what a step shows of a sequence do
 /// not depend on who runs beside it.
 ///
@@ -109,11 +114,21 @@ class Batcher {
     absl::Span<const std::int32_t> Next(int max_prompt_tokens) const;
   };
 
+  /// What a prompt can take over of a running sequence.
+  struct Prefix {
+    std::uint64_t origin = 0;
+    int tokens = 0;        // there, whole blocks
+    bool to_come = false;  // more of it is still being read
+  };
+
   Batcher(Engine* engine, const Shard* shard, const BatchOptions& options, Choose choose);
   /// Of those that run; `used_blocks` of the cache count as in use.
   absl::Status Compress(int used_blocks);
   absl::Status Resume();
-  void Admit();
+  absl::Status Admit();
+  Prefix LongestPrefix(const BatchRequest& request) const;
+  /// Lets a sequence without rows begin with those of `prefix`.
+  absl::Status TakeOver(const Prefix& prefix, const BatchRequest& request);
   /// The sequences of the step; fewer than could run where the blocks or the chunks do not allow
   /// it.
   absl::StatusOr<std::vector<Active*>> PlanStep();

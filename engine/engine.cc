@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/engine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -47,6 +48,17 @@ BlockTables TablesOf(const SequenceState& state) {
   return tables;
 }
 
+/// Empty: its rows stay in place.
+BlockTables DestinationsOf(const SequenceState& state) {
+  if (std::all_of(state.tables.begin(), state.tables.end(),
+                  [](const RowTable& table) { return table.destination.empty(); })) {
+    return {};
+  }
+  BlockTables tables;
+  for (const RowTable& table : state.tables) tables.emplace_back(table.destination);
+  return tables;
+}
+
 /// Of all its tables, one after another.
 std::vector<std::int32_t> AllBlocks(const SequenceState& state) {
   std::vector<std::int32_t> blocks;
@@ -78,7 +90,14 @@ struct Engine::Parts {
   absl::StatusOr<std::vector<StepOutput>> RunStep(absl::Span<const StepInput> inputs);
   absl::StatusOr<std::vector<Shard::RoundEntry>> RoundEntries(
       absl::Span<const std::uint64_t> sequences);
+  void ReserveDestinations(absl::Span<const std::uint64_t> sequences,
+                           absl::Span<Shard::RoundEntry> entries);
+  void Unreserve(absl::Span<const std::uint64_t> sequences);
   absl::Status ApplyOutcome(const RoundOutcome& outcome);
+  void Copy(const BlockCopies& copies);
+  int RingRows(std::uint64_t sequence, int table) const {
+    return shard == nullptr ? 0 : shard->RingRows(sequence, table);
+  }
 
   EngineOptions options;
   ModelConfig config;
@@ -89,6 +108,7 @@ struct Engine::Parts {
   SequenceTable sequences;
   std::unique_ptr<KvCache> cache;
   Shard* shard = nullptr;
+  EngineStats stats;
 };
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& options,
@@ -163,28 +183,45 @@ absl::Status Engine::AddSequence(std::uint64_t sequence, const SequenceOptions& 
 }
 
 absl::Status Engine::Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
+  return ForkPrefix(from, to, Length(from), options);
+}
+
+absl::Status Engine::ForkPrefix(std::uint64_t from, std::uint64_t to, int tokens,
+                                const SequenceOptions& options) {
   SequenceTable& sequences = parts_->sequences;
   PB_ASSIGN_OR_RETURN(const SequenceState* origin, sequences.Find(from));
-  if (origin->swapped_out) return CheckAtRest(from, *origin);
+  PB_RETURN_IF_ERROR(CheckAtRest(from, *origin));
+  const bool whole = tokens == origin->length;
+  const std::int64_t missing = std::int64_t{origin->length} * config().layers - TotalRows(from);
+  if (tokens < 0 || tokens > origin->length || (!whole && missing > 0)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("sequence ", from, " has ", origin->length, " tokens, ", missing,
+                     " of their rows evicted: its first ", tokens, " tokens cannot be forked"));
+  }
   PB_RETURN_IF_ERROR(sequences.Add(to));
   absl::Cleanup undo = [&] { sequences.Remove(to).IgnoreError(); };
   const SequenceState& source = *sequences.Peek(from);
   PB_ASSIGN_OR_RETURN(SequenceState * target, sequences.Find(to));
-  target->length = source.length;
+  target->length = tokens;
+  std::vector<int> ring_rows;
   for (std::size_t i = 0; i < source.tables.size(); ++i) {
-    target->tables[i].rows = source.tables[i].rows;
+    target->tables[i].rows = whole ? source.tables[i].rows : tokens;
+    ring_rows.push_back(parts_->RingRows(from, static_cast<int>(i)));
   }
-  PB_RETURN_IF_ERROR(sequences.Grow(target, 0));
+  PB_ASSIGN_OR_RETURN(const BlockCopies copies, sequences.Share(source, ring_rows, target));
   if (parts_->shard != nullptr) {
-    PB_RETURN_IF_ERROR(ToAbslStatus(parts_->shard->ForkSequence(from, to, options)));
+    PB_RETURN_IF_ERROR(ToAbslStatus(parts_->shard->ForkSequence(from, to, tokens, options)));
   }
-  for (std::size_t i = 0; i < source.tables.size(); ++i) {
-    const std::vector<std::int32_t>& blocks = target->tables[i].blocks;
-    parts_->cache->CopyBlocks(absl::MakeConstSpan(source.tables[i].blocks).first(blocks.size()),
-                              blocks);
-  }
+  parts_->Copy(copies);
+  parts_->stats.blocks_shared +=
+      static_cast<std::int64_t>(AllBlocks(*target).size() - copies.to.size());
   std::move(undo).Cancel();
   return absl::OkStatus();
+}
+
+void Engine::Parts::Copy(const BlockCopies& copies) {
+  cache->CopyBlocks(copies.from, copies.to);
+  stats.blocks_copied += static_cast<std::int64_t>(copies.to.size());
 }
 
 absl::Status Engine::SwapOut(std::uint64_t sequence) {
@@ -201,7 +238,7 @@ absl::Status Engine::SwapIn(std::uint64_t sequence) {
     return absl::FailedPreconditionError(
         absl::StrCat("sequence ", sequence, " is not swapped out"));
   }
-  PB_RETURN_IF_ERROR(parts_->sequences.Grow(state, 0));
+  PB_RETURN_IF_ERROR(parts_->sequences.Grow(state, 0).status());
   parts_->cache->RestoreBlocks(AllBlocks(*state), state->swapped);
   state->swapped = {};
   state->swapped_out = false;
@@ -272,7 +309,9 @@ absl::Status Engine::Parts::Grow(absl::Span<const StepInput> inputs) {
   }
   for (const StepInput& input : inputs) {
     PB_ASSIGN_OR_RETURN(SequenceState * state, sequences.Find(input.sequence));
-    PB_RETURN_IF_ERROR(sequences.Grow(state, static_cast<int>(input.tokens.size())));
+    PB_ASSIGN_OR_RETURN(const BlockCopies copies,
+                        sequences.Grow(state, static_cast<int>(input.tokens.size())));
+    Copy(copies);
   }
   return absl::OkStatus();
 }
@@ -358,14 +397,41 @@ absl::StatusOr<std::vector<Shard::RoundEntry>> Engine::Parts::RoundEntries(
   for (const std::uint64_t sequence : ids) {
     PB_ASSIGN_OR_RETURN(const SequenceState* state, sequences.Find(sequence));
     if (state->swapped_out) return CheckAtRest(sequence, *state);
-    entries.push_back({.sequence = sequence, .block_tables = TablesOf(*state)});
+    entries.push_back({.sequence = sequence,
+                       .block_tables = TablesOf(*state),
+                       .destination_tables = DestinationsOf(*state)});
   }
   return entries;
 }
 
+void Engine::Parts::ReserveDestinations(absl::Span<const std::uint64_t> ids,
+                                        absl::Span<Shard::RoundEntry> entries) {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    SequenceState& state = **sequences.Find(ids[i]);
+    const std::vector<int> planned_rows = shard->PlannedRows(ids[i]);
+    if (planned_rows.empty()) continue;
+    entries[i].keep_all = !sequences.Reserve(&state, planned_rows).ok();
+    entries[i].destination_tables = DestinationsOf(state);
+  }
+}
+
+void Engine::Parts::Unreserve(absl::Span<const std::uint64_t> ids) {
+  for (const std::uint64_t sequence : ids) {
+    const auto state = sequences.Find(sequence);
+    if (state.ok()) sequences.Unreserve(*state).IgnoreError();
+  }
+}
+
 absl::Status Engine::BeginRound(absl::Span<const std::uint64_t> sequences) {
-  PB_ASSIGN_OR_RETURN(const auto entries, parts_->RoundEntries(sequences));
-  PB_RETURN_IF_ERROR(ToAbslStatus(parts_->shard->BeginRound(entries)));
+  PB_ASSIGN_OR_RETURN(auto entries, parts_->RoundEntries(sequences));
+  for (const std::uint64_t sequence : sequences) {
+    PB_RETURN_IF_ERROR(CheckAtRest(sequence, *parts_->sequences.Peek(sequence)));
+  }
+  parts_->ReserveDestinations(sequences, absl::MakeSpan(entries));
+  if (absl::Status begun = ToAbslStatus(parts_->shard->BeginRound(entries)); !begun.ok()) {
+    parts_->Unreserve(sequences);
+    return begun;
+  }
   for (const std::uint64_t sequence : sequences) {
     PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(sequence));
     state->in_round = true;
@@ -387,22 +453,24 @@ absl::StatusOr<std::vector<RoundOutcome>> Engine::CommitRound(
 absl::Status Engine::Parts::ApplyOutcome(const RoundOutcome& outcome) {
   PB_ASSIGN_OR_RETURN(SequenceState * state, sequences.Find(outcome.sequence));
   state->in_round = false;
-  if (!outcome.applied) return absl::OkStatus();
+  if (!outcome.applied) return sequences.Unreserve(state);
   if (outcome.rows.size() != state->tables.size() ||
       outcome.blocks.size() != state->tables.size()) {
     return absl::InternalError(absl::StrCat("sequence ", outcome.sequence,
                                             ": a round knows another number of block tables"));
   }
   for (std::size_t i = 0; i < state->tables.size(); ++i) {
-    RowTable& table = state->tables[i];
+    const RowTable& table = state->tables[i];
     if (outcome.rows[i] > table.rows || outcome.blocks[i] < sequences.BlocksFor(outcome.rows[i])) {
       return absl::InternalError(absl::StrCat("sequence ", outcome.sequence, ": a round left ",
                                               outcome.rows[i], " rows in ", outcome.blocks[i],
                                               " blocks of ", table.rows, " rows"));
     }
-    PB_RETURN_IF_ERROR(sequences.Truncate(&table, outcome.blocks[i]));
-    table.rows = outcome.rows[i];
   }
+  const int before = sequences.free_blocks() + SequenceTable::ReservedBlocks(*state);
+  PB_RETURN_IF_ERROR(sequences.Settle(state, outcome.blocks));
+  stats.blocks_saved += sequences.free_blocks() - before;
+  for (std::size_t i = 0; i < state->tables.size(); ++i) state->tables[i].rows = outcome.rows[i];
   return absl::OkStatus();
 }
 
@@ -439,6 +507,14 @@ std::size_t Engine::ResidentKvBytes(std::uint64_t sequence) const {
 }
 std::size_t Engine::RowBytes() const { return parts_->cache->TokenBytes(); }
 std::size_t Engine::BlockBytes() const { return parts_->cache->BlockBytes(); }
+const EngineStats& Engine::stats() const { return parts_->stats; }
+
+absl::Status Engine::Census() const {
+  return parts_->sequences.Census(
+      [this](std::uint64_t sequence, int table) { return parts_->RingRows(sequence, table); });
+}
+
+int Engine::block_size() const { return parts_->options.block_size; }
 int Engine::free_blocks() const { return parts_->sequences.free_blocks(); }
 int Engine::total_blocks() const { return parts_->sequences.total_blocks(); }
 

@@ -51,6 +51,15 @@ struct StepOutput {
   std::vector<float> logits;
 };
 
+/// Sums so far, the same on every rank.
+struct EngineStats {
+  std::int64_t blocks_shared = 0;  // that forks took over
+  std::int64_t blocks_copied = 0;  // for the ring of a fork, and where a sharer wrote
+  /// Blocks that rounds set free less those they took for rows that are shared: what a sequence
+  /// lets go while others hold it saves nothing.
+  std::int64_t blocks_saved = 0;
+};
+
 /// One rank. All ranks make the same calls with the same arguments in the same order; the calls
 /// marked [collective] exchange with the others. Thread-compatible; the thread that calls also
 /// drives the communicator.
@@ -92,14 +101,22 @@ class Engine {
 
   /// AlreadyExists: the sequence is known. `options` go to the shard.
   absl::Status AddSequence(std::uint64_t sequence, const SequenceOptions& options);
-  /// `to` gets blocks of its own with a copy of every row of `from`.
+  /// `to` goes on from all that `from` has seen. They share the blocks of its rows: who writes into
+  /// a shared block first gets a copy of it. Rows that the shard writes into (its ring) are copied
+  /// at once. FailedPrecondition: `from` is in a round or swapped out. ResourceExhausted: too few
+  /// blocks are free for the ring.
   absl::Status Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options);
-  /// Frees the sequence's blocks. FailedPrecondition: in a round.
+  /// The same from the first `tokens` tokens of `from`. FailedPrecondition: it has fewer, or a
+  /// round has taken some of its rows away.
+  absl::Status ForkPrefix(std::uint64_t from, std::uint64_t to, int tokens,
+                          const SequenceOptions& options);
+  /// Lets go of the sequence's blocks: those that no other shares are free. FailedPrecondition: in
+  /// a round.
   absl::Status Remove(std::uint64_t sequence);
 
-  /// Preemption: saves the sequence's resident rows in host memory and frees its blocks; nothing
-  /// else of it changes, so a compacted sequence resumes as it was. FailedPrecondition: in a round,
-  /// or swapped out already.
+  /// Preemption: saves the sequence's resident rows in host memory and lets go of its blocks; it
+  /// comes back with blocks of its own. Nothing else of it changes, so a compacted sequence resumes
+  /// as it was. FailedPrecondition: in a round, or swapped out already.
   absl::Status SwapOut(std::uint64_t sequence);
   /// The way back, into any blocks. ResourceExhausted: too few are free, nothing was changed.
   absl::Status SwapIn(std::uint64_t sequence);
@@ -110,7 +127,9 @@ class Engine {
   absl::StatusOr<std::vector<StepOutput>> Step(absl::Span<const StepInput> inputs);
 
   /// [collective] One round of compression; steps may lie between the two. Commit frees the blocks
-  /// that the round emptied. FailedPrecondition without a shard.
+  /// that the round emptied. The rows of a sequence that shares blocks move into blocks of its own,
+  /// reserved here before the round begins; where too few are free, it keeps everything.
+  /// FailedPrecondition without a shard.
   absl::Status BeginRound(absl::Span<const std::uint64_t> sequences);
   absl::StatusOr<std::vector<RoundOutcome>> CommitRound(absl::Span<const std::uint64_t> sequences);
   /// [collective] BeginRound and CommitRound.
@@ -131,8 +150,13 @@ class Engine {
   /// Bytes of one token's rows over all layers on this rank, and of one block.
   std::size_t RowBytes() const;
   std::size_t BlockBytes() const;
+  int block_size() const;
   int free_blocks() const;
   int total_blocks() const;
+  const EngineStats& stats() const;
+  /// Internal, naming the first violation: every block is free, or held once by each sequence that
+  /// shares it and written by none of these. For tests.
+  absl::Status Census() const;
 
  private:
   struct Parts;

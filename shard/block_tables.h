@@ -21,6 +21,25 @@ inline absl::Status CheckTables(const ShardModel& model, std::uint64_t sequence,
       "sequence ", sequence, " comes with ", tables.size(), " block tables instead of ", expected));
 }
 
+/// The tables of one sequence in a round: of its rows as they are, and of those that stay.
+struct RoundTables {
+  const BlockTables& source;
+  const BlockTables& destination;
+};
+
+/// Valid as long as `entry`.
+inline RoundTables TablesOfRound(const Shard::RoundEntry& entry) {
+  return {entry.block_tables,
+          entry.destination_tables.empty() ? entry.block_tables : entry.destination_tables};
+}
+
+/// InvalidArgument: not as many tables of either kind as the model says.
+inline absl::Status CheckTables(const ShardModel& model, const Shard::RoundEntry& entry) {
+  const RoundTables tables = TablesOfRound(entry);
+  absl::Status checked = CheckTables(model, entry.sequence, tables.source);
+  return checked.ok() ? CheckTables(model, entry.sequence, tables.destination) : checked;
+}
+
 /// The table in which a layer's rows lie.
 inline absl::Span<const std::int32_t> TableOf(const BlockTables& tables, int layer) {
   const auto& table = tables.size() == 1 ? tables.front() : tables[layer];

@@ -9,7 +9,6 @@
 #include "kernels/attention_score/attention_score.h"
 #include "kernels/compact/compact.h"
 #include "kernels/select/select.h"
-#include "shard/block_tables.h"
 #include "shard/census.h"
 
 namespace pinboard {
@@ -99,19 +98,20 @@ absl::StatusOr<std::vector<std::vector<std::int32_t>>> SelectHeadRows(
   return kept;
 }
 
-absl::Status CompactHeads(const ShardContext& context, int l,
-                          absl::Span<const std::int32_t> block_table,
+absl::Status CompactHeads(const ShardContext& context, int l, const RoundTables& tables,
                           absl::Span<const std::vector<std::int32_t>> rows, int begin, int end) {
   const ShardModel& model = context.options.model;
+  const auto source = TableOf(tables.source, l);
+  const auto destination = TableOf(tables.destination, l);
   for (int head = 0; head < model.kv.kv_heads; ++head) {
     const ShardModel one = OneHead(model, l, head);
     std::vector<std::int32_t> moved = rows[context.kv_shard() * model.kv.kv_heads + head];
     for (int row = begin; row < end; ++row) moved.push_back(row);
     std::vector<std::uint64_t> before;
-    if (context.options.census) before = HashRows(one, 0, block_table, moved);
-    PB_RETURN_IF_ERROR(
-        kernels::Compact({one.cache.front(), one.kv, one.block_size, block_table, moved}));
-    if (context.options.census) PB_RETURN_IF_ERROR(CheckMoved(one, block_table, before));
+    if (context.options.census) before = HashRows(one, 0, source, moved);
+    PB_RETURN_IF_ERROR(kernels::Compact({one.cache.front(), one.kv, one.block_size, source, moved,
+                                         /*first_row=*/0, /*head_rows=*/0, destination}));
+    if (context.options.census) PB_RETURN_IF_ERROR(CheckMoved(one, destination, before));
   }
   return absl::OkStatus();
 }

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "shard/block_tables.h"
 #include "shard/context.h"
 #include "shard/round_signals.h"
 
@@ -28,10 +29,9 @@ absl::StatusOr<std::vector<std::vector<std::int32_t>>> SelectHeadRows(
     absl::Span<const std::int32_t> attention, absl::Span<const std::uint8_t> is_protected,
     int keep);
 
-/// Compacts layer `l` head by head: row rows[h][i] of this rank's KV head h moves to row i, and the
-/// rows [begin, end) of all heads behind them.
-absl::Status CompactHeads(const ShardContext& context, int l,
-                          absl::Span<const std::int32_t> block_table,
+/// Compacts layer `l` head by head: row rows[h][i] of this rank's KV head h moves to row i of the
+/// destination, and the rows [begin, end) of all heads behind them.
+absl::Status CompactHeads(const ShardContext& context, int l, const RoundTables& tables,
                           absl::Span<const std::vector<std::int32_t>> rows, int begin, int end);
 
 }  // namespace pinboard

@@ -25,6 +25,12 @@ void QueryWindow::Trim() {
   data_.erase(data_.begin(), data_.begin() + surplus * width_);
 }
 
+void QueryWindow::DropFrom(std::int32_t position) {
+  const auto first = std::lower_bound(positions_.begin(), positions_.end(), position);
+  positions_.erase(first, positions_.end());
+  data_.resize(positions_.size() * static_cast<std::size_t>(width_));
+}
+
 absl::Span<const float> QueryWindow::Last(int count) const {
   const std::size_t n = LastPositions(count).size() * static_cast<std::size_t>(width_);
   return absl::MakeConstSpan(data_).last(n);

@@ -24,6 +24,9 @@ class QueryWindow {
   /// queries [n, width] of the positions first_position, first_position + 1, ...
   void Append(absl::Span<const float> queries, std::int32_t first_position);
 
+  /// Forgets the queries of `position` and later ones.
+  void DropFrom(std::int32_t position);
+
   /// The last `count` queries (fewer where fewer were seen).
   absl::Span<const float> Last(int count) const;
   absl::Span<const std::int32_t> LastPositions(int count) const;

@@ -10,7 +10,6 @@
 #include "base/status_macros.h"
 #include "kernels/compact/compact.h"
 #include "kernels/page_transfer/page_transfer.h"
-#include "shard/block_tables.h"
 #include "shard/census.h"
 #include "shard/head_round.h"
 
@@ -20,7 +19,7 @@ namespace {
 class Applier {
  public:
   Applier(ShardContext& context, const SequencePlan& plan, PreparedSequence prepared,
-          const BlockTables& tables)
+          const RoundTables& tables)
       : context_(context),
         plan_(plan),
         prepared_(std::move(prepared)),
@@ -47,7 +46,7 @@ class Applier {
     state_.heads_apart |= state_.policy.per_head;
     outcome->applied = true;
     if (context_.options.census) {
-      PB_RETURN_IF_ERROR(CheckSequence(context_.options.model, state_, tables_));
+      PB_RETURN_IF_ERROR(CheckSequence(context_.options.model, state_, tables_.destination));
     }
     return absl::OkStatus();
   }
@@ -93,7 +92,7 @@ class Applier {
     LayerState& layer = state_.layers[l];
     const LayerPlan& plan = plan_.layers[l];
     PB_RETURN_IF_ERROR(plan.head_rows.empty() ? MoveRows(l, old_ring_rows, moved)
-                                              : CompactHeads(context_, l, Table(l), plan.head_rows,
+                                              : CompactHeads(context_, l, tables_, plan.head_rows,
                                                              plan.rows, layer.rows()));
     std::vector<std::int32_t> positions(layer.ring_rows());
     std::vector<std::int32_t> information(layer.ring_rows());
@@ -111,9 +110,10 @@ class Applier {
   absl::Status MoveRows(int l, int old_ring_rows, absl::Span<const std::int32_t> moved) const {
     const ShardModel& model = context_.options.model;
     std::vector<std::uint64_t> before;
-    if (context_.options.census) before = HashRows(model, l, Table(l), moved);
-    PB_RETURN_IF_ERROR(kernels::Compact({model.cache[l], model.kv, model.block_size, Table(l),
-                                         moved, state_.layers[l].ring_rows(), old_ring_rows}));
+    if (context_.options.census) before = HashRows(model, l, Source(l), moved);
+    PB_RETURN_IF_ERROR(
+        kernels::Compact({model.cache[l], model.kv, model.block_size, Source(l), moved,
+                          state_.layers[l].ring_rows(), old_ring_rows, Destination(l)}));
     return context_.options.census ? CheckMoved(l, before) : absl::OkStatus();
   }
 
@@ -121,7 +121,7 @@ class Applier {
     std::vector<std::int32_t> targets(before.size());
     const int ring_rows = state_.layers[l].ring_rows();
     std::iota(targets.begin(), targets.end(), ring_rows);
-    const auto after = HashRows(context_.options.model, l, Table(l), targets);
+    const auto after = HashRows(context_.options.model, l, Destination(l), targets);
     const auto differs = std::mismatch(after.begin(), after.end(), before.begin()).first;
     if (differs == after.end()) return absl::OkStatus();
     return absl::InternalError(absl::StrCat("census: layer ", l, " row ",
@@ -138,7 +138,7 @@ class Applier {
       const int slot = plan.ring_slots[i];
       const int first_row = slot * kPageRows;
       PB_RETURN_IF_ERROR(kernels::PageScatter(
-          {model.cache[l], model.kv, model.block_size, Table(l)}, first_row,
+          {model.cache[l], model.kv, model.block_size, Destination(l)}, first_row,
           {page.header.key, page.header.generation}, page.header.tag, page.bytes));
       std::copy(page.header.positions.begin(), page.header.positions.end(),
                 layer.positions.begin() + first_row);
@@ -172,12 +172,15 @@ class Applier {
     layer.pages.erase(info);
   }
 
-  absl::Span<const std::int32_t> Table(int l) const { return TableOf(tables_, l); }
+  absl::Span<const std::int32_t> Source(int l) const { return TableOf(tables_.source, l); }
+  absl::Span<const std::int32_t> Destination(int l) const {
+    return TableOf(tables_.destination, l);
+  }
 
   ShardContext& context_;
   const SequencePlan& plan_;
   PreparedSequence prepared_;
-  const BlockTables& tables_;
+  const RoundTables tables_;
   SequenceState& state_;
   std::vector<cache_service::PageHeader> headers_;
   std::vector<cache_service::PageLease> published_;
@@ -186,7 +189,7 @@ class Applier {
 }  // namespace
 
 absl::Status ApplyRound(ShardContext& context, const SequencePlan& plan, PreparedSequence prepared,
-                        const BlockTables& tables, RoundOutcome* outcome) {
+                        const RoundTables& tables, RoundOutcome* outcome) {
   return Applier(context, plan, std::move(prepared), tables).Run(outcome);
 }
 

@@ -36,6 +36,19 @@ std::vector<scheduler::RoundPlan> RoundCounts(const SequenceState& state, int bl
   return counts;
 }
 
+std::vector<int> RowsAfterRound(const SequenceState& state, int block_size) {
+  if (state.policy.keeps_all()) return {};
+  const std::vector<scheduler::RoundPlan> counts = RoundCounts(state, block_size, {});
+  if (!Compresses(counts)) return {};
+  std::vector<int> rows;
+  for (std::size_t l = 0; l < counts.size(); ++l) {
+    const bool known = state.layer_share != scheduler::LayerShare::kAdaptive && counts[l].compress;
+    rows.push_back(known ? counts[l].ring_pages * kPageRows + counts[l].keep_rows
+                         : state.layers[l].rows());
+  }
+  return rows;
+}
+
 bool Compresses(absl::Span<const scheduler::RoundPlan> counts) {
   return std::any_of(counts.begin(), counts.end(),
                      [](const scheduler::RoundPlan& layer) { return layer.compress; });

@@ -20,6 +20,10 @@ int ProtectedHead(const SequenceState& state);
 std::vector<scheduler::RoundPlan> RoundCounts(const SequenceState& state, int block_size,
                                               absl::Span<const std::int64_t> information);
 
+/// [layers] Rows that a round begun now leaves at most, as Shard::PlannedRows says. Empty where no
+/// layer loses any.
+std::vector<int> RowsAfterRound(const SequenceState& state, int block_size);
+
 /// Whether any layer loses rows.
 bool Compresses(absl::Span<const scheduler::RoundPlan> counts);
 

@@ -331,7 +331,8 @@ absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t n
     SequencePlan plan;
     plan.sequence = entry.sequence;
     plan.length = state.length;
-    if (!state.policy.keeps_all() && Compresses(RoundCounts(state, block_size, {}))) {
+    plan.keep_all = entry.keep_all;
+    if (!plan.keep_all && !RowsAfterRound(state, block_size).empty()) {
       compressed.push_back(round.sequences.size());
       requests.push_back({&state, &entry.block_tables});
     }

@@ -40,7 +40,8 @@ struct LayerPlan {
 struct SequencePlan {
   std::uint64_t sequence = 0;
   int length = 0;
-  std::vector<LayerPlan> layers;                 // empty where nothing is compressed
+  bool keep_all = false;          // the engine has no blocks for its rows, which others share
+  std::vector<LayerPlan> layers;  // empty where nothing is compressed
   std::vector<cache_service::PageLease> leases;  // for the new pages this rank offloads
 };
 

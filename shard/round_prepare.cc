@@ -9,14 +9,13 @@
 #include "base/status_macros.h"
 #include "kernels/compact/compact.h"
 #include "kernels/page_transfer/page_transfer.h"
-#include "shard/block_tables.h"
 
 namespace pinboard {
 namespace {
 
 class Preparer {
  public:
-  Preparer(const ShardContext& context, SequencePlan& plan, const BlockTables& tables)
+  Preparer(const ShardContext& context, SequencePlan& plan, const RoundTables& tables)
       : context_(context),
         model_(context.options.model),
         plan_(plan),
@@ -34,8 +33,9 @@ class Preparer {
     const LayerState& now = state_.layers[l];
     for (int row = plan.rows; row < now.rows(); ++row) layer.moved.push_back(row);
     PB_RETURN_IF_ERROR(kernels::CheckCompact(
-        {model_.cache[l], model_.kv, model_.block_size, TableOf(tables_, l), layer.moved,
-         std::max(plan.counts.ring_pages * kPageRows, now.ring_rows()), now.ring_rows()}));
+        {model_.cache[l], model_.kv, model_.block_size, TableOf(tables_.source, l), layer.moved,
+         std::max(plan.counts.ring_pages * kPageRows, now.ring_rows()), now.ring_rows(),
+         TableOf(tables_.destination, l)}));
     return layer;
   }
 
@@ -58,9 +58,9 @@ class Preparer {
     }
     std::vector<std::byte> bytes(header.bytes);
     PB_ASSIGN_OR_RETURN(
-        header.tag,
-        kernels::PageGather({model_.cache[l], model_.kv, model_.block_size, TableOf(tables_, l)},
-                            rows, {header.key, header.generation}, absl::MakeSpan(bytes)));
+        header.tag, kernels::PageGather(
+                        {model_.cache[l], model_.kv, model_.block_size, TableOf(tables_.source, l)},
+                        rows, {header.key, header.generation}, absl::MakeSpan(bytes)));
     PB_ASSIGN_OR_RETURN(sealed.digest, MakeDigest(model_.kv, bytes));
     if (context_.OwnsPage(header.key.page) && !plan_.leases.empty()) {
       sealed.lease = std::move(plan_.leases.back());
@@ -77,14 +77,14 @@ class Preparer {
   const ShardContext& context_;
   const ShardModel& model_;
   SequencePlan& plan_;
-  const BlockTables& tables_;
+  const RoundTables tables_;
   const SequenceState& state_;
 };
 
 }  // namespace
 
 absl::StatusOr<PreparedSequence> PrepareSequence(const ShardContext& context, SequencePlan& plan,
-                                                 const BlockTables& tables) {
+                                                 const RoundTables& tables) {
   Preparer preparer(context, plan, tables);
   PreparedSequence layers;
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "cache_service/page_store.h"
+#include "shard/block_tables.h"
 #include "shard/context.h"
 #include "shard/digest_table.h"
 #include "shard/round_plan.h"
@@ -36,8 +37,8 @@ struct PreparedLayer {
 using PreparedSequence = std::vector<PreparedLayer>;
 
 /// Takes the leases of `plan`, which is compressed. `tables` are the present ones.
-/// InvalidArgument: a key that is not finite, or rows outside the block table.
+/// InvalidArgument: a key that is not finite, or rows outside a table.
 absl::StatusOr<PreparedSequence> PrepareSequence(const ShardContext& context, SequencePlan& plan,
-                                                 const BlockTables& tables);
+                                                 const RoundTables& tables);
 
 }  // namespace pinboard

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
 #include "base/page.h"
 #include "cache_service/page_store.h"
 #include "kernels/influence/influence.h"
@@ -84,5 +85,10 @@ struct SequenceState {
   /// Whether a layer's pages are visible at the step that chooses them.
   bool recalls_within_step(int layer) const { return recall_ahead >= 0 && layer >= recall_ahead; }
 };
+
+/// The state as it was after the sequence's first `tokens` tokens, without rounds that had nothing
+/// to gain. Of the queries those stay that are still there. FailedPrecondition: the sequence has
+/// fewer, or some of them were evicted.
+absl::StatusOr<SequenceState> Prefix(const SequenceState& state, int tokens);
 
 }  // namespace pinboard

@@ -142,7 +142,7 @@ Status ShardRuntime::AddSequence(std::uint64_t sequence, const SequenceOptions& 
   return {};
 }
 
-Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
+Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to, int tokens,
                                   const SequenceOptions& options) {
   const auto parent = context_.sequences.find(from);
   if (parent == context_.sequences.end()) {
@@ -153,14 +153,17 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
   }
   auto fresh = NewState(options);
   if (!fresh.ok()) return ToPublicStatus(fresh.status());
-  SequenceState state = parent->second;
+  const SequenceState& origin = parent->second;
   const scheduler::PolicySpec& policy = fresh->policy;
-  const bool apart = state.heads_apart && !policy.per_head && !policy.keeps_all();
-  if (apart || (policy.per_head && state.recalls())) {
+  const bool apart = origin.heads_apart && !policy.per_head && !policy.keeps_all();
+  if (apart || (policy.per_head && origin.recalls())) {
     return {StatusCode::kFailedPrecondition,
             absl::StrCat("policy ", policy.name, " cannot go on from sequence ", from,
                          ", as its rounds left it: fork it before the first one")};
   }
+  auto prefix = Prefix(origin, tokens);
+  if (!prefix.ok()) return ToPublicStatus(prefix.status());
+  SequenceState state = *std::move(prefix);
   state.policy = fresh->policy;
   state.budget = fresh->budget;
   state.layer_share = fresh->layer_share;
@@ -200,6 +203,11 @@ Status ShardRuntime::RemoveSequence(std::uint64_t sequence) {
 int ShardRuntime::Rows(std::uint64_t sequence, int layer) const {
   const auto found = context_.sequences.find(sequence);
   return found == context_.sequences.end() ? 0 : found->second.layers[layer].rows();
+}
+
+int ShardRuntime::RingRows(std::uint64_t sequence, int layer) const {
+  const auto found = context_.sequences.find(sequence);
+  return found == context_.sequences.end() ? 0 : found->second.layers[layer].ring_rows();
 }
 
 int ShardRuntime::Length(std::uint64_t sequence) const {
@@ -300,6 +308,14 @@ std::vector<std::uint64_t> ShardRuntime::DueForRound(int used_blocks, int total_
   return due;
 }
 
+std::vector<int> ShardRuntime::PlannedRows(std::uint64_t sequence) const {
+  const auto found = context_.sequences.find(sequence);
+  if (found == context_.sequences.end() || found->second.observe) return {};
+  std::vector<int> rows = RowsAfterRound(found->second, context_.options.model.block_size);
+  if (!rows.empty() && !context_.options.model.layer_tables) rows.resize(1);
+  return rows;
+}
+
 Status ShardRuntime::BeginRound(std::span<const RoundEntry> entries) {
   return ToPublicStatus(Plan(entries));
 }
@@ -317,7 +333,7 @@ absl::Status ShardRuntime::Plan(std::span<const RoundEntry> entries) {
       return absl::InvalidArgumentError(
           absl::StrCat("a round names sequence ", entry.sequence, " twice"));
     }
-    PB_RETURN_IF_ERROR(CheckTables(context_.options.model, entry.sequence, entry.block_tables));
+    PB_RETURN_IF_ERROR(CheckTables(context_.options.model, entry));
   }
   for (const RoundEntry& entry : entries) {
     PB_RETURN_IF_ERROR(recall_.MakeVisible(entry.sequence, context_.sequences.at(entry.sequence),
@@ -348,7 +364,7 @@ std::vector<PreparedSequence> ShardRuntime::Prepare(std::span<const RoundEntry> 
       prepared.emplace_back();
       continue;
     }
-    auto one = PrepareSequence(context_, plan, entries[i].block_tables);
+    auto one = PrepareSequence(context_, plan, TablesOfRound(entries[i]));
     if (!one.ok()) {
       round_->NotReady(one.status());
     } else {
@@ -381,7 +397,7 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
         "CommitRound without a BeginRound of the same sequences in the same order");
   }
   for (const RoundEntry& entry : entries) {
-    PB_RETURN_IF_ERROR(CheckTables(context_.options.model, entry.sequence, entry.block_tables));
+    PB_RETURN_IF_ERROR(CheckTables(context_.options.model, entry));
   }
   const absl::Cleanup end = [this] { EndRound(); };
   std::vector<PreparedSequence> prepared = Prepare(entries);
@@ -396,15 +412,17 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
     outcome.plan_hash = round_->plan_hash;
     outcome.kept_all_because = kept_all_because;
     if (kept_all_because.empty() && plan.layers.empty()) {
-      outcome.kept_all_because = "nothing to gain";
+      outcome.kept_all_because =
+          plan.keep_all ? "no blocks are free for rows that are shared" : "nothing to gain";
     } else if (kept_all_because.empty()) {
       if (context_.options.export_plans) outcome.plan = ExportPlan(state, plan);
       if (state.observe) outcome.kept_all_because = "only observed";
     }
     if (outcome.kept_all_because.empty()) {
       PB_RETURN_IF_ERROR(
-          ApplyRound(context_, plan, std::move(prepared[i]), entries[i].block_tables, &outcome));
+          ApplyRound(context_, plan, std::move(prepared[i]), TablesOfRound(entries[i]), &outcome));
     }
+    if (plan.keep_all) ++context_.stats.rounds_without_blocks;
     const int block_size = context_.options.model.block_size;
     for (std::size_t table = 0; table < entries[i].block_tables.size(); ++table) {
       const int rows = state.layers[table].rows();

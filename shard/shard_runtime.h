@@ -23,10 +23,11 @@ class ShardRuntime final : public Shard {
   explicit ShardRuntime(ShardContext context);
 
   Status AddSequence(std::uint64_t sequence, const SequenceOptions& options) override;
-  Status ForkSequence(std::uint64_t from, std::uint64_t to,
+  Status ForkSequence(std::uint64_t from, std::uint64_t to, int tokens,
                       const SequenceOptions& options) override;
   Status RemoveSequence(std::uint64_t sequence) override;
   int Rows(std::uint64_t sequence, int layer) const override;
+  int RingRows(std::uint64_t sequence, int layer) const override;
   int Length(std::uint64_t sequence) const override;
   std::vector<std::int32_t> RowPositions(std::uint64_t sequence, int layer) const override;
 
@@ -41,6 +42,7 @@ class ShardRuntime final : public Shard {
   Result<std::vector<StepEntryResult>> EndStep() override;
 
   std::vector<std::uint64_t> DueForRound(int used_blocks, int total_blocks) const override;
+  std::vector<int> PlannedRows(std::uint64_t sequence) const override;
   Status BeginRound(std::span<const RoundEntry> entries) override;
   Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> entries) override;
 

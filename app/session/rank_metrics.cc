@@ -19,6 +19,8 @@ constexpr CounterSpec kCounters[] = {
     {&ShardStats::rounds, "pinboard_rank_rounds_total", "Compression rounds committed."},
     {&ShardStats::rounds_kept_all, "pinboard_rank_rounds_kept_all_total",
      "Rounds that kept everything because a rank was late or failed, or the plans differed."},
+    {&ShardStats::rounds_without_blocks, "pinboard_rank_rounds_without_blocks_total",
+     "Rounds of a sequence that kept everything because no blocks were free for shared rows."},
     {&ShardStats::keepset_mismatches, "pinboard_rank_keepset_mismatches_total",
      "Rounds in which the ranks' plans differed."},
     {&ShardStats::pages_offloaded, "pinboard_rank_pages_offloaded_total",

@@ -13,9 +13,19 @@
 namespace pinboard::kernels {
 namespace {
 
+absl::Span<const std::int32_t> DestinationTable(const CompactArgs& args) {
+  return args.destination_table.empty() ? args.block_table : args.destination_table;
+}
+
 class RowMover {
  public:
-  explicit RowMover(const CompactArgs& args) : args_(args) {}
+  explicit RowMover(const CompactArgs& args)
+      : args_(args), destination_table_(DestinationTable(args)) {}
+
+  bool IsThere(std::int64_t from, std::int64_t to) const {
+    const auto block = static_cast<std::size_t>(to / args_.block_size);
+    return from == to && destination_table_[block] == args_.block_table[block];
+  }
 
   void Move(std::int64_t from, std::int64_t to) const {
     MoveHeads(args_.cache.key, args_.shape.KeyBytes(), from, to);
@@ -27,13 +37,14 @@ class RowMover {
                  std::int64_t to) const {
     const std::size_t head_bytes = bytes / static_cast<std::size_t>(args_.shape.kv_heads);
     for (int head = 0; head < args_.shape.kv_heads; ++head) {
-      std::memcpy(RowAddress(plane, args_.block_table.data(), args_.block_size, to, head),
+      std::memcpy(RowAddress(plane, destination_table_.data(), args_.block_size, to, head),
                   RowAddress(plane, args_.block_table.data(), args_.block_size, from, head),
                   head_bytes);
     }
   }
 
   const CompactArgs& args_;
+  const absl::Span<const std::int32_t> destination_table_;
 };
 
 }  // namespace
@@ -61,8 +72,16 @@ absl::Status CheckCompact(const CompactArgs& args) {
   }
   const std::int64_t targets_end =
       std::int64_t{args.first_row} + static_cast<std::int64_t>(args.source_rows.size());
-  return CheckRows("Compact", {args.cache, args.shape, args.block_size, args.block_table},
-                   std::max(targets_end, last + 1));
+  const std::int64_t sources_end = std::max<std::int64_t>(last + 1, args.head_rows);
+  PB_RETURN_IF_ERROR(CheckRows(
+      "Compact", {args.cache, args.shape, args.block_size, args.block_table}, sources_end));
+  PB_RETURN_IF_ERROR(CheckRows(
+      "Compact", {args.cache, args.shape, args.block_size, DestinationTable(args)}, targets_end));
+  const int head_blocks = (args.head_rows + args.block_size - 1) / args.block_size;
+  if (DestinationTable(args).first(head_blocks) != args.block_table.first(head_blocks)) {
+    return absl::InvalidArgumentError("Compact: the destination would move the head's blocks");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Compact(const CompactArgs& args) {
@@ -76,7 +95,8 @@ absl::Status Compact(const CompactArgs& args) {
     if (!in_head(i) && source(i) < target(i)) mover.Move(source(i), target(i));
   }
   for (std::int64_t i = 0; i < rows; ++i) {
-    if (!in_head(i) && source(i) > target(i)) mover.Move(source(i), target(i));
+    if (in_head(i) || source(i) < target(i) || mover.IsThere(source(i), target(i))) continue;
+    mover.Move(source(i), target(i));
   }
   for (std::int64_t i = 0; i < rows; ++i) {
     if (in_head(i)) mover.Move(source(i), target(i));

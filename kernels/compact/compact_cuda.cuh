@@ -14,7 +14,8 @@
 namespace pinboard::kernels {
 
 /// One layer of one sequence: CompactArgs' moves, with the same promises (sources are distinct and
-/// ascend behind the head, targets lie behind the head, all rows are in the block table). Pointers:
+/// ascend behind the head, targets lie behind the head, all rows are in the block table). No
+/// destination table: rows move in place, so no other sequence may share the blocks. Pointers:
 /// device memory.
 struct CompactProblem {
   KvLayerView cache;

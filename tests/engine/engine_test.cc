@@ -72,11 +72,10 @@ TEST_F(EngineTest, TooFewBlocksChangeNothing) {
   ASSERT_TRUE(Step({{1, TokenIds(60, 3)}}).ok());
   EXPECT_EQ(Step({{2, TokenIds(20, 3)}, {1, TokenIds(5, 3)}}).status().code(),
             absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(engine_->Fork(1, 3, {}).code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(engine_->free_blocks(), 2);
   EXPECT_EQ(engine_->BlocksUsed(1), 4);
   ASSERT_TRUE(engine_->Remove(2).ok());
-  ASSERT_TRUE(engine_->AddSequence(3, {}).ok()) << "a failed fork must leave no sequence";
+  ASSERT_TRUE(engine_->AddSequence(3, {}).ok());
   ASSERT_TRUE(Step({{3, TokenIds(32, 3)}}).ok());
   ASSERT_TRUE(engine_->Remove(1).ok());
   EXPECT_EQ(engine_->free_blocks(), 4);
@@ -206,6 +205,113 @@ TEST_F(EngineTest, ACommittedRoundFreesBlocksAndMovesTheNextRows) {
   ASSERT_TRUE(Step({{1, {4}}}).ok());
   EXPECT_EQ(engine_->Rows(1), 21);
   EXPECT_EQ(engine_->Length(1), 51);
+}
+
+TEST_F(EngineTest, AForkTakesBlocksOnlyForItsRingAndForWhatItWrites) {
+  ASSERT_TRUE(engine_->Attach(&shard_).ok());
+  ASSERT_TRUE(engine_->AddSequence(1, {}).ok());
+  ASSERT_TRUE(Step({{1, TokenIds(40, 3)}}).ok());
+  ASSERT_TRUE(engine_->Fork(1, 2, {}).ok());
+  EXPECT_EQ(engine_->free_blocks(), 3);
+  EXPECT_EQ(engine_->BlocksMissing(2, 1), 1) << "a copy of the last block";
+  ASSERT_TRUE(Step({{2, {5}}}).ok());
+  EXPECT_EQ(engine_->free_blocks(), 2);
+  EXPECT_EQ(engine_->BlocksMissing(1, 1), 0) << "alone in its last block";
+  EXPECT_EQ(engine_->stats().blocks_copied, 1);
+  shard_.ring_rows = 16;
+  EXPECT_EQ(engine_->Census().code(), absl::StatusCode::kInternal) << "the ring is shared";
+  ASSERT_TRUE(engine_->Fork(1, 3, {}).ok());
+  EXPECT_EQ(engine_->free_blocks(), 1);
+  ASSERT_TRUE(engine_->Fork(1, 4, {}).ok());
+  EXPECT_EQ(engine_->Fork(1, 5, {}).code(), absl::StatusCode::kResourceExhausted);
+  shard_.ring_rows = 0;
+  EXPECT_EQ(engine_->Census(), absl::OkStatus());
+  EXPECT_TRUE(engine_->AddSequence(5, {}).ok()) << "a failed fork must leave no sequence";
+  for (const std::uint64_t sequence : {1, 2, 3, 4, 5}) {
+    ASSERT_TRUE(engine_->Remove(sequence).ok());
+    EXPECT_EQ(engine_->Census(), absl::OkStatus());
+  }
+  EXPECT_EQ(engine_->free_blocks(), 6);
+}
+
+TEST_F(EngineTest, APrefixIsForkedAtAnyLengthThatIsThereWhole) {
+  ASSERT_TRUE(engine_->Attach(&shard_).ok());
+  ASSERT_TRUE(engine_->AddSequence(1, {}).ok());
+  ASSERT_TRUE(Step({{1, TokenIds(40, 3)}}).ok());
+  EXPECT_EQ(engine_->ForkPrefix(1, 2, 41, {}).code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(engine_->ForkPrefix(1, 2, 20, {}).ok());
+  EXPECT_EQ(engine_->Rows(2), 20);
+  EXPECT_EQ(engine_->Length(2), 20);
+  EXPECT_EQ(engine_->BlocksUsed(2), 2);
+  EXPECT_EQ(engine_->free_blocks(), 3);
+  shard_.outcomes = {{.sequence = 1, .applied = true, .rows = {10}, .blocks = {1}}};
+  shard_.planned_rows[1] = 10;
+  ASSERT_TRUE(engine_->Compress({{1}}).ok());
+  EXPECT_EQ(engine_->ForkPrefix(1, 3, 5, {}).code(), absl::StatusCode::kFailedPrecondition)
+      << "its first rows are no longer those of its first tokens";
+  EXPECT_TRUE(engine_->ForkPrefix(1, 3, 40, {}).ok());
+  EXPECT_EQ(engine_->Census(), absl::OkStatus());
+}
+
+TEST_F(EngineTest, ARoundOfASharerMovesItsRowsIntoReservedBlocksAndSavesNothing) {
+  ASSERT_TRUE(engine_->Attach(&shard_).ok());
+  ASSERT_TRUE(engine_->AddSequence(1, {}).ok());
+  ASSERT_TRUE(Step({{1, TokenIds(48, 3)}}).ok());
+  ASSERT_TRUE(engine_->Fork(1, 2, {}).ok());
+  shard_.planned_rows = {{1, 20}, {2, 20}};
+  ASSERT_TRUE(engine_->BeginRound({{1}}).ok());
+  EXPECT_EQ(engine_->free_blocks(), 1);
+  EXPECT_EQ(engine_->Fork(1, 3, {}).code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(Step({{1, TokenIds(3, 3)}}).ok());
+  EXPECT_EQ(engine_->Census(), absl::OkStatus());
+  shard_.outcomes = {{.sequence = 1, .applied = true, .rows = {23}, .blocks = {2}}};
+  ASSERT_TRUE(engine_->CommitRound({{1}}).ok());
+  EXPECT_THAT(shard_.destinations[1], ElementsAre(3, 4));
+  EXPECT_EQ(engine_->Census(), absl::OkStatus());
+  EXPECT_EQ(engine_->free_blocks(), 1) << "the block appended to is free, no other is";
+  EXPECT_EQ(engine_->stats().blocks_saved, 1 - 2);
+  shard_.outcomes = {{.sequence = 2, .applied = true, .rows = {20}, .blocks = {2}}};
+  ASSERT_TRUE(engine_->Compress({{2}}).ok());
+  EXPECT_THAT(shard_.destinations[2], ElementsAre()) << "it shares nothing now: in place";
+  EXPECT_EQ(engine_->stats().blocks_saved, 1 - 2 + 1);
+  EXPECT_EQ(engine_->Census(), absl::OkStatus());
+}
+
+TEST_F(EngineTest, ASharerForWhichNoBlocksAreFreeKeepsEverything) {
+  ASSERT_TRUE(engine_->Attach(&shard_).ok());
+  ASSERT_TRUE(engine_->AddSequence(1, {}).ok());
+  ASSERT_TRUE(Step({{1, TokenIds(80, 3)}}).ok());
+  ASSERT_TRUE(engine_->Fork(1, 2, {}).ok());
+  shard_.planned_rows = {{1, 20}, {2, 16}};
+  shard_.outcomes = {{.sequence = 1}, {.sequence = 2}};
+  ASSERT_TRUE(engine_->BeginRound({{1, 2}}).ok());
+  EXPECT_THAT(shard_.keeps_all, ElementsAre(1)) << "2 needs one block, 1 would need two";
+  ASSERT_TRUE(engine_->CommitRound({{1, 2}}).ok());
+  EXPECT_EQ(engine_->free_blocks(), 1) << "what was reserved came back";
+  EXPECT_EQ(engine_->Census(), absl::OkStatus());
+  shard_.refuse = Status(StatusCode::kUnavailable, "rank 1 is lost");
+  EXPECT_EQ(engine_->BeginRound({{2}}).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(engine_->free_blocks(), 1);
+}
+
+TEST_F(EngineTest, ASwappedOutSharerLeavesTheOthersTheirBlocks) {
+  ASSERT_TRUE(engine_->Attach(&shard_).ok());
+  ASSERT_TRUE(engine_->AddSequence(1, {}).ok());
+  ASSERT_TRUE(Step({{1, TokenIds(40, 3)}}).ok());
+  ASSERT_TRUE(engine_->Fork(1, 2, {}).ok());
+  ASSERT_TRUE(Step({{1, {7}}, {2, {7}}}).ok());
+  const std::vector<float> before = shard_.queries[2];
+  ASSERT_TRUE(engine_->SwapOut(2).ok());
+  EXPECT_EQ(engine_->free_blocks(), 3) << "its copy of the last block";
+  EXPECT_EQ(engine_->Census(), absl::OkStatus());
+  ASSERT_TRUE(engine_->SwapIn(2).ok());
+  EXPECT_EQ(engine_->free_blocks(), 0);
+  EXPECT_EQ(engine_->Census(), absl::OkStatus());
+  ASSERT_TRUE(Step({{1, {9}}, {2, {9}}}).ok());
+  const auto& both = shard_.queries[2];
+  EXPECT_TRUE(
+      std::equal(both.begin(), both.begin() + both.size() / 2, both.begin() + both.size() / 2))
+      << "both see the same rows";
 }
 
 TEST_F(EngineTest, PositionsGoOnAfterACompactionAsIfNothingHadBeenEvicted) {

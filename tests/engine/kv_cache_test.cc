@@ -51,6 +51,168 @@ TEST(BlockAllocatorTest, AFreedBlockIsNotFreedAgain) {
   EXPECT_TRUE(allocator.Free({0, 1, 2}).ok());
 }
 
+TEST(BlockAllocatorTest, ASharedBlockIsFreeWhenItsLastHolderLetsGo) {
+  BlockAllocator allocator(3);
+  Allocate(&allocator, 2);
+  ASSERT_TRUE(allocator.Share({0, 1}).ok());
+  EXPECT_EQ(allocator.holders(1), 2);
+  EXPECT_EQ(allocator.Share({0, 2}).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(allocator.holders(0), 2) << "nothing was changed";
+  ASSERT_TRUE(allocator.Free({0, 1}).ok());
+  EXPECT_EQ(allocator.free(), 1);
+  ASSERT_TRUE(allocator.Free({1}).ok());
+  EXPECT_EQ(allocator.free(), 2);
+  EXPECT_EQ(allocator.Free({0, 1}).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(allocator.holders(0), 1);
+}
+
+int NoOwnRows(std::uint64_t, int) { return 0; }
+
+/// Sequence 1 with `rows` rows; 2 shares them but for the first `own_rows`.
+struct Sharers {
+  Sharers(int blocks, int rows, int own_rows = 0) : table(blocks, 16, /*tables=*/1) {
+    EXPECT_TRUE(table.Add(1).ok());
+    EXPECT_TRUE(table.Add(2).ok());
+    first_state = *table.Find(1);
+    second_state = *table.Find(2);
+    first = first_state->tables.data();
+    second = second_state->tables.data();
+    EXPECT_TRUE(table.Grow(first_state, rows).ok());
+    first->rows = second->rows = rows;
+    copies = *table.Share(*first_state, {own_rows}, second_state);
+    EXPECT_EQ(table.Census(NoOwnRows), absl::OkStatus());
+  }
+
+  SequenceTable table;
+  SequenceState* first_state;
+  SequenceState* second_state;
+  RowTable* first;
+  RowTable* second;
+  BlockCopies copies;
+};
+
+TEST(SequenceTableTest, SharedBlocksCountOnceButThoseOfTheRing) {
+  Sharers sharers(6, 50, 16);
+  EXPECT_THAT(sharers.first->blocks, ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(sharers.second->blocks, ElementsAre(4, 1, 2, 3));
+  EXPECT_THAT(sharers.copies.from, ElementsAre(0));
+  EXPECT_THAT(sharers.copies.to, ElementsAre(4));
+  EXPECT_EQ(sharers.table.free_blocks(), 1);
+  EXPECT_EQ(sharers.table.shared_blocks(), 3);
+  EXPECT_THAT(std::string(sharers.table.Census([](std::uint64_t, int) { return 32; }).message()),
+              HasSubstr("shares blocks that are written in place"));
+  ASSERT_TRUE(sharers.table.Remove(1).ok());
+  EXPECT_EQ(sharers.table.free_blocks(), 2);
+  ASSERT_TRUE(sharers.table.Remove(2).ok());
+  EXPECT_EQ(sharers.table.free_blocks(), 6);
+}
+
+TEST(SequenceTableTest, WhoeverWritesIntoASharedBlockFirstGetsACopy) {
+  Sharers sharers(4, 20);
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 0), 0);
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 4), 1);
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 20), 2);
+  const BlockCopies copies = *sharers.table.Grow(sharers.first_state, 4);
+  EXPECT_THAT(copies.from, ElementsAre(1));
+  EXPECT_THAT(copies.to, ElementsAre(2));
+  EXPECT_THAT(sharers.first->blocks, ElementsAre(0, 2));
+  EXPECT_THAT(sharers.second->blocks, ElementsAre(0, 1));
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.second_state, 4), 0)
+      << "it owns the block alone now";
+  EXPECT_THAT(sharers.table.Grow(sharers.second_state, 4)->to, ElementsAre());
+  EXPECT_EQ(sharers.table.Census(NoOwnRows), absl::OkStatus());
+}
+
+TEST(SequenceTableTest, ADestinationReplacesTheSharedBlocksAlone) {
+  Sharers sharers(8, 48);
+  ASSERT_TRUE(sharers.table.Grow(sharers.first_state, 32).ok());
+  sharers.first->rows = 80;  // three shared blocks, two of its own
+  ASSERT_TRUE(sharers.table.Reserve(sharers.first_state, {20}).ok());
+  EXPECT_THAT(sharers.first->destination, ElementsAre(5, 6));
+  EXPECT_EQ(sharers.table.free_blocks(), 1);
+  EXPECT_EQ(sharers.table.Census(NoOwnRows), absl::OkStatus());
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 12), 1);
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 16), 2)
+      << "a row more than two blocks";
+  ASSERT_TRUE(sharers.table.Truncate(sharers.second, 2).ok());
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 16), 1) << "2 is no longer shared";
+  ASSERT_TRUE(sharers.table.Grow(sharers.first_state, 16).ok());
+  sharers.first->rows = 96;
+  EXPECT_THAT(sharers.first->destination, ElementsAre(5, 6, 2));
+  ASSERT_TRUE(sharers.table.Settle(sharers.first_state, {3}).ok());
+  sharers.first->rows = 36;
+  sharers.second->rows = 32;
+  EXPECT_THAT(sharers.first->blocks, ElementsAre(5, 6, 2));
+  EXPECT_THAT(sharers.second->blocks, ElementsAre(0, 1));
+  EXPECT_EQ(sharers.table.free_blocks(), 3);
+  EXPECT_EQ(sharers.table.shared_blocks(), 0);
+  EXPECT_EQ(sharers.table.Census(NoOwnRows), absl::OkStatus());
+}
+
+TEST(SequenceTableTest, ARoundThatKeepsEverythingGivesBackWhatItReserved) {
+  Sharers sharers(5, 48);
+  EXPECT_EQ(sharers.table.Reserve(sharers.first_state, {47}).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(sharers.first->destination, ElementsAre());
+  ASSERT_TRUE(sharers.table.Reserve(sharers.first_state, {20}).ok());
+  EXPECT_EQ(sharers.table.free_blocks(), 0);
+  ASSERT_TRUE(sharers.table.Unreserve(sharers.first_state).ok());
+  EXPECT_THAT(sharers.first->blocks, ElementsAre(0, 1, 2));
+  EXPECT_EQ(sharers.table.free_blocks(), 2);
+  ASSERT_TRUE(sharers.table.Reserve(sharers.first_state, {20}).ok());
+  ASSERT_TRUE(sharers.table.Remove(1).ok());
+  EXPECT_EQ(sharers.table.free_blocks(), 2);
+  ASSERT_TRUE(sharers.table.Reserve(sharers.second_state, {20}).ok());
+  EXPECT_THAT(sharers.second->destination, ElementsAre()) << "nothing is shared: in place";
+}
+
+TEST(SequenceTableTest, TheCensusNamesABlockThatStandsTwiceOrIsMiscounted) {
+  Sharers sharers(4, 32);
+  sharers.first->blocks[1] = 0;
+  EXPECT_THAT(std::string(sharers.table.Census(NoOwnRows).message()),
+              HasSubstr("block 0 stands twice in sequence 1"));
+  sharers.first->blocks[1] = 3;
+  EXPECT_THAT(std::string(sharers.table.Census(NoOwnRows).message()),
+              HasSubstr("block 1 has 1 holders and 2 are counted"));
+  sharers.first->blocks[1] = 1;
+  sharers.first->rows = 33;
+  EXPECT_THAT(std::string(sharers.table.Census(NoOwnRows).message()),
+              HasSubstr("sequence 1 has 33 rows in 2 blocks"));
+}
+
+TEST(SequenceTableTest, TablesOfLayersAreSharedAndReservedEachByTheirOwnRows) {
+  SequenceTable table(9, 16, /*tables=*/2);
+  ASSERT_TRUE(table.Add(1).ok());
+  ASSERT_TRUE(table.Add(2).ok());
+  SequenceState* first = *table.Find(1);
+  SequenceState* second = *table.Find(2);
+  first->tables[0].rows = second->tables[0].rows = 18;
+  first->tables[1].rows = second->tables[1].rows = 34;
+  ASSERT_TRUE(table.Grow(first, 0).ok());
+  const BlockCopies copies = *table.Share(*first, {16, 0}, second);
+  EXPECT_THAT(copies.from, ElementsAre(0));
+  EXPECT_THAT(copies.to, ElementsAre(5));
+  EXPECT_THAT(second->tables[0].blocks, ElementsAre(5, 1));
+  EXPECT_THAT(second->tables[1].blocks, ElementsAre(2, 3, 4));
+  const auto ring = [](std::uint64_t, int layer) { return layer == 0 ? 16 : 0; };
+  EXPECT_EQ(table.Census(ring), absl::OkStatus());
+
+  EXPECT_EQ(table.Reserve(second, {18, 34}).code(), absl::StatusCode::kResourceExhausted)
+      << "4 blocks in all, though either table alone would find its own";
+  EXPECT_EQ(SequenceTable::ReservedBlocks(*second), 0) << "nothing was changed";
+  ASSERT_TRUE(table.Reserve(second, {16, 34}).ok());
+  EXPECT_THAT(second->tables[0].destination, ElementsAre(5)) << "its own block";
+  EXPECT_THAT(second->tables[1].destination, ElementsAre(6, 7, 8));
+  EXPECT_EQ(table.Census(ring), absl::OkStatus());
+  ASSERT_TRUE(table.Settle(second, {1, 2}).ok());
+  second->tables[0].rows = 16;
+  second->tables[1].rows = 20;
+  EXPECT_THAT(second->tables[1].blocks, ElementsAre(6, 7)) << "less stayed than was planned";
+  EXPECT_EQ(table.free_blocks(), 1);
+  EXPECT_EQ(table.shared_blocks(), 0);
+  EXPECT_EQ(table.Census(ring), absl::OkStatus());
+}
+
 TEST(SequenceTableTest, BlocksFollowRowsAndGoBack) {
   SequenceTable table(4, 16, /*tables=*/1);
   ASSERT_TRUE(table.Add(1).ok());
@@ -61,7 +223,7 @@ TEST(SequenceTableTest, BlocksFollowRowsAndGoBack) {
   EXPECT_THAT(state->tables[0].blocks, ElementsAre(0, 1));
   EXPECT_EQ(table.MissingBlocks(*state, 15), 0);
   EXPECT_EQ(table.MissingBlocks(*state, 16), 1);
-  EXPECT_EQ(table.Grow(state, 48).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(table.Grow(state, 48).status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(table.Truncate(state->tables.data(), 3).code(), absl::StatusCode::kInternal);
   ASSERT_TRUE(table.Truncate(state->tables.data(), 1).ok());
   EXPECT_EQ(table.free_blocks(), 3);
@@ -80,7 +242,7 @@ TEST(SequenceTableTest, TablesOfLayersGrowEachByTheirOwnRowsFromOnePool) {
   ASSERT_TRUE(table.Grow(state, 13).ok());
   EXPECT_THAT(state->tables[0].blocks, ElementsAre(0));
   EXPECT_THAT(state->tables[1].blocks, ElementsAre(1, 2, 3));
-  EXPECT_EQ(table.Grow(state, 30).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(table.Grow(state, 30).status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(state->tables[0].blocks.size(), 1) << "nothing was changed";
   ASSERT_TRUE(table.Truncate(&state->tables[1], 1).ok());
   EXPECT_EQ(table.free_blocks(), 3);

@@ -26,11 +26,12 @@ class RecordingShard final : public Shard {
     sequences[sequence].options = options;
     return {};
   }
-  Status ForkSequence(std::uint64_t from, std::uint64_t to,
+  Status ForkSequence(std::uint64_t from, std::uint64_t to, int tokens,
                       const SequenceOptions& options) override {
     calls.push_back("Fork " + std::to_string(from) + " " + std::to_string(to));
     if (!refuse.ok()) return refuse;
     sequences[to] = sequences[from];
+    if (tokens < sequences[to].length) sequences[to].rows = sequences[to].length = tokens;
     sequences[to].options = options;
     return {};
   }
@@ -41,6 +42,7 @@ class RecordingShard final : public Shard {
   }
 
   int Rows(std::uint64_t sequence, int) const override { return sequences.at(sequence).rows; }
+  int RingRows(std::uint64_t, int) const override { return ring_rows; }
   int Length(std::uint64_t sequence) const override { return sequences.at(sequence).length; }
   std::vector<std::int32_t> RowPositions(std::uint64_t, int) const override { return {}; }
 
@@ -99,15 +101,28 @@ class RecordingShard final : public Shard {
   }
 
   std::vector<std::uint64_t> DueForRound(int, int) const override { return {}; }
+  std::vector<int> PlannedRows(std::uint64_t sequence) const override {
+    const auto planned = planned_rows.find(sequence);
+    if (planned == planned_rows.end()) return {};
+    return {planned->second};
+  }
   Status BeginRound(std::span<const RoundEntry> round) override {
     calls.push_back("BeginRound " + std::to_string(round.size()));
-    return {};
+    keeps_all.clear();
+    for (const RoundEntry& entry : round) {
+      if (entry.keep_all) keeps_all.push_back(entry.sequence);
+    }
+    return refuse;
   }
   Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> round) override {
     calls.push_back("CommitRound");
     for (const RoundEntry& entry : round) {
       const auto& table = entry.block_tables.front();
       round_tables[entry.sequence].assign(table.begin(), table.end());
+      destinations[entry.sequence].clear();
+      for (const auto& destination : entry.destination_tables) {
+        destinations[entry.sequence].assign(destination.begin(), destination.end());
+      }
     }
     for (const RoundOutcome& outcome : outcomes) {
       if (outcome.applied) sequences[outcome.sequence].rows = outcome.rows.front();
@@ -121,7 +136,13 @@ class RecordingShard final : public Shard {
   Status refuse;
   Status refuse_end;
   std::vector<RoundOutcome> outcomes;
+<<<<<<< HEAD
   std::map<int, std::vector<int>> foresee;  // by layer: later ones
+||||||| 5914087
+=======
+  std::map<std::uint64_t, int> planned_rows;  // none: nothing to gain
+  int ring_rows = 0;                          // of every sequence
+>>>>>>> prefix
   // What the engine said; tensors are of the last step.
   std::vector<std::string> calls;
   std::map<std::uint64_t, Sequence> sequences;
@@ -130,7 +151,8 @@ class RecordingShard final : public Shard {
   std::vector<std::vector<float>> foreseen;         // as asked for
   std::vector<float> logits;
   std::vector<std::pair<int, int>> logits_tokens;
-  std::map<std::uint64_t, std::vector<std::int32_t>> round_tables;
+  std::map<std::uint64_t, std::vector<std::int32_t>> round_tables, destinations;
+  std::vector<std::uint64_t> keeps_all;  // of the last BeginRound
 };
 
 }  // namespace pinboard::engine::testing

@@ -58,6 +58,26 @@ TEST_P(CompactTest, CopiesRowsOfTheHeadToWhereverTheyBelong) {
   }
 }
 
+TEST_P(CompactTest, LeavesBlocksAloneThatTheDestinationReplaces) {
+  SeededRandom random;
+  for (int trial = 0; trial < 30; ++trial) {
+    const int head = GetParam().block_size * random.Int(0, 2);
+    const int behind = random.Int(1, 150);
+    PagedCache cache(GetParam(), head + behind, random);
+    std::vector<std::int32_t> from_head =
+        checks::RandomRows(random, head, random.Uniform(0.0, 1.0));
+    std::vector<std::int32_t> kept = checks::RandomRows(random, behind, random.Uniform(0.0, 1.0));
+    for (auto& row : kept) row += head;
+    const int room = behind - static_cast<int>(kept.size());
+    from_head.resize(std::min(static_cast<int>(from_head.size()), room));
+    const int first_row = head + random.Int(0, room - static_cast<int>(from_head.size()));
+    checks::ExpectCompactsOutOfShared(Compact, cache, random,
+                                      checks::Interleaved(random, kept, from_head), first_row, head,
+                                      random.Pick(std::vector<double>{0.0, 0.3, 0.7, 1.0}));
+    if (HasFatalFailure()) return;
+  }
+}
+
 TEST_P(CompactTest, MovesRowsApartAroundOneThatCameFromTheHead) {
   SeededRandom random;
   PagedCache cache(GetParam(), 32, random);
@@ -123,6 +143,20 @@ TEST(CompactTest, RefusesRowsThatDoNotAscendOrLieOutsideTheBlockTable) {
   EXPECT_TRUE(refuses_head({10, 3, 9}, 8));
   EXPECT_TRUE(refuses_head({9, 10}, 9));
   EXPECT_TRUE(refuses_head({9, 10}, -1));
+  std::vector<std::int32_t> elsewhere = cache.block_table();
+  elsewhere[0] = cache.unused_blocks()[0];
+  const auto compacts_into = [&](int head_rows) {
+    return Compact({cache.view(),
+                    cache.shape(),
+                    cache.block_size(),
+                    cache.block_table(),
+                    {{9, 10}},
+                    8,
+                    head_rows,
+                    elsewhere});
+  };
+  EXPECT_TRUE(compacts_into(0).ok());
+  EXPECT_EQ(compacts_into(8).code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -61,6 +61,7 @@ class PagedCache {
     std::iota(order.begin(), order.end(), 0);
     std::shuffle(order.begin(), order.end(), random.engine());
     block_table_.assign(order.begin(), order.begin() + used);
+    unused_blocks_.assign(order.begin() + used, order.end());
 
     const auto key = static_cast<std::int64_t>(shape_.KeyBytes()) / shape_.kv_heads;
     const auto value = static_cast<std::int64_t>(shape_.ValueBytes()) / shape_.kv_heads;
@@ -89,6 +90,8 @@ class PagedCache {
   const KvShape& shape() const { return shape_; }
   int block_size() const { return block_size_; }
   const std::vector<std::int32_t>& block_table() const { return block_table_; }
+  const std::vector<std::int32_t>& unused_blocks() const { return unused_blocks_; }
+  void set_block_table(std::vector<std::int32_t> table) { block_table_ = std::move(table); }
   const std::vector<std::byte>& bytes() const { return bytes_; }
 
   float Key(int row, int head, int d) const { return Read(Address(view_.key, row, head), d); }
@@ -149,6 +152,7 @@ class PagedCache {
   KvShape shape_;
   int block_size_;
   std::vector<std::int32_t> block_table_;
+  std::vector<std::int32_t> unused_blocks_;
   std::vector<std::byte> bytes_;
   KvLayerView view_;
 };

@@ -52,6 +52,26 @@ HeadRows Compress(const ToyModel& model, int tp, int rounds) {
   return rows;
 }
 
+TEST(HeadRound, OfASharerKeepsWhatItWouldKeepAloneAndLeavesTheOthersTheirRows) {
+  constexpr std::uint64_t kSharer = 9;
+  const HeadRows alone = Compress({}, 1, 1);
+  ToyGroup group({}, 1, ToyOptions());
+  ToyRank& rank = group.rank(0);
+  ASSERT_PB_OK(rank.Add(kSequence, HeadsPolicy()));
+  ASSERT_PB_OK(rank.Step({kSequence}, 300));
+  ASSERT_PB_OK(rank.ForkSharing(kSequence, kSharer, 300, HeadsPolicy()));
+  auto outcomes = rank.Compress({kSharer});
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+  ASSERT_TRUE(outcomes.value()[0].applied) << outcomes.value()[0].kept_all_because;
+  for (std::size_t head = 0; head < alone.size(); ++head) {
+    for (std::size_t row = 0; row < alone[head].size(); ++row) {
+      ASSERT_EQ(rank.HeadPosition(kSharer, 1, static_cast<int>(head), static_cast<int>(row)),
+                alone[head][row]);
+    }
+  }
+  EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+}
+
 TEST(HeadRound, KeepsInEachHeadTheSinksTheRecentRowsAndRowsOfItsOwn) {
   for (const int rounds : {1, 3}) {
     const int length = 300 + 40 * (rounds - 1);

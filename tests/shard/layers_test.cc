@@ -41,10 +41,10 @@ SequenceOptions Shared(const std::string& layers, const std::string& policy = "p
   return options;
 }
 
-Positions AllPositions(ToyRank& rank) {
+Positions AllPositions(ToyRank& rank, std::uint64_t sequence = kSequence) {
   Positions positions;
   for (int l = 0; l < rank.shape().layers; ++l) {
-    positions.push_back(rank.shard().RowPositions(kSequence, l));
+    positions.push_back(rank.shard().RowPositions(sequence, l));
   }
   return positions;
 }
@@ -92,6 +92,35 @@ TEST_P(Layers, EveryGroupSizeKeepsTheSameRowsAndTheirBytes) {
   const Positions alone = Compress(model(), 1, Shared(share()), 3);
   EXPECT_EQ(Compress(model(), 2, Shared(share()), 3), alone);
   EXPECT_EQ(Compress(model(), 4, Shared(share()), 3), alone);
+}
+
+TEST_P(Layers, OfASharerKeepWhatTheyWouldKeepAloneAndLeaveTheOthersTheirRows) {
+  constexpr std::uint64_t kAlone = 8, kSharer = 9;
+  ToyGroup group(model(), 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    for (const std::uint64_t sequence : {kSequence, kAlone}) {
+      ASSERT_PB_OK(rank.Add(sequence, Shared(share())));
+      ASSERT_PB_OK(rank.Step({sequence}, 300));
+    }
+    ASSERT_PB_OK(rank.ForkSharing(kSequence, kSharer, 300, Shared(share())));
+    ASSERT_PB_OK(rank.Begin({kSharer, kAlone}));
+    for (int step = 0; step < 20; ++step) ASSERT_PB_OK(rank.Step({kSharer}, 1));
+    auto outcomes = rank.Commit({kSharer, kAlone});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    for (const RoundOutcome& outcome : outcomes.value()) EXPECT_TRUE(outcome.applied);
+    const Positions alone = AllPositions(rank, kAlone);
+    Positions of_sharer = AllPositions(rank, kSharer);
+    for (std::size_t l = 0; l < alone.size(); ++l) {
+      ASSERT_EQ(of_sharer[l].size(), alone[l].size() + 20);
+      of_sharer[l].resize(alone[l].size());
+    }
+    EXPECT_EQ(of_sharer, alone);
+    for (const std::uint64_t sequence : {kSequence, kAlone, kSharer}) {
+      ASSERT_EQ(rank.FirstWrongRow(sequence), "") << sequence;
+      ASSERT_PB_OK(rank.Remove(sequence));
+    }
+    EXPECT_EQ(rank.free_blocks(), static_cast<std::size_t>(model().blocks));
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Layers,

@@ -285,6 +285,109 @@ TEST(Round, FreesTheBlocksItEmpties) {
   EXPECT_EQ(rank.free_blocks(), before + 19 - 7);
 }
 
+class RoundOfSharers : public ::testing::TestWithParam<bool> {
+ protected:
+  ToyModel model() const {
+    ToyModel model;
+    model.mla = GetParam();
+    return model;
+  }
+};
+
+TEST_P(RoundOfSharers, LeavesTheOthersTheirRowsAndKeepsWhatOneAloneWouldKeep) {
+  ToyGroup group(model(), 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    for (const std::uint64_t alone : {1, 2}) {
+      ASSERT_PB_OK(rank.Add(alone, ToyPolicy()));
+      ASSERT_PB_OK(rank.Step({alone}, 300));
+    }
+    const std::size_t free = rank.free_blocks();
+    ASSERT_PB_OK(rank.ForkSharing(1, 3, 300, ToyPolicy()));
+    ASSERT_PB_OK(rank.ForkSharing(1, 4, 260, ToyPolicy()));
+    EXPECT_EQ(rank.free_blocks(), free - 2) << "the part of a last block of each";
+    ASSERT_PB_OK(rank.Step({4}, 40));
+    ASSERT_PB_OK(rank.Begin({3, 4, 2}));
+    for (int step = 0; step < 20; ++step) ASSERT_PB_OK(rank.Step({3}, 1));
+    auto outcomes = rank.Commit({3, 4, 2});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    for (const RoundOutcome& outcome : outcomes.value()) EXPECT_TRUE(outcome.applied);
+    EXPECT_EQ(rank.shard().Rows(3, 0), 64 + 45 + 20);
+    EXPECT_EQ(rank.shard().Rows(1, 0), 300);
+    for (const std::uint64_t one : {1, 2, 3, 4}) ASSERT_EQ(rank.FirstWrongRow(one), "") << one;
+    const Positions alone = AllPositions(rank, 2);
+    EXPECT_EQ(AllPositions(rank, 4), alone) << "E of the shared rows came along";
+    Positions of_fork = AllPositions(rank, 3);
+    for (auto& layer : of_fork) layer.resize(64 + 45);
+    EXPECT_EQ(of_fork, alone);
+    ASSERT_TRUE(rank.Compress({1}).ok());
+    EXPECT_EQ(AllPositions(rank, 1), alone);
+    for (const std::uint64_t one : {1, 2, 3, 4}) ASSERT_EQ(rank.FirstWrongRow(one), "") << one;
+  });
+}
+
+TEST_P(RoundOfSharers, OfACompactedSequenceHaveARingEach) {
+  ToyGroup group(model(), 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    ASSERT_PB_OK(rank.Add(1, ToyPolicy()));
+    ASSERT_PB_OK(rank.Step({1}, 300));
+    ASSERT_TRUE(rank.Compress({1}).ok());
+    EXPECT_EQ(rank.shard().RingRows(1, 0), 64);
+    EXPECT_EQ(rank.shard().ForkSequence(1, 2, 299, ToyPolicy()).code(),
+              StatusCode::kFailedPrecondition);
+    ASSERT_PB_OK(rank.ForkSharing(1, 2, 300, ToyPolicy()));
+    for (int wanted = 10; wanted < 280; wanted += 30) {
+      ASSERT_PB_OK(rank.Step({2}, 4, wanted));
+      ASSERT_EQ(rank.FirstWrongRow(1), "") << "wanted " << wanted;
+      ASSERT_EQ(rank.FirstWrongRow(2), "") << "wanted " << wanted;
+    }
+    auto outcomes = rank.Compress({2});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    EXPECT_TRUE(outcomes.value()[0].applied);
+    ASSERT_EQ(rank.FirstWrongRow(1), "");
+    ASSERT_EQ(rank.FirstWrongRow(2), "");
+  });
+}
+
+TEST_P(RoundOfSharers, WithoutBlocksForOneItKeepsEverythingAndIsCounted) {
+  ToyGroup group(model(), 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    ASSERT_PB_OK(rank.Add(1, ToyPolicy()));
+    ASSERT_PB_OK(rank.Step({1}, 300));
+    ASSERT_PB_OK(rank.ForkSharing(1, 2, 300, ToyPolicy()));
+    ASSERT_PB_OK(rank.Add(3, ToyPolicy()));
+    ASSERT_PB_OK(rank.Step({3}, 300));
+    rank.set_starved(true);
+    auto outcomes = rank.Compress({2, 3});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    EXPECT_FALSE(outcomes.value()[0].applied);
+    EXPECT_EQ(outcomes.value()[0].kept_all_because, "no blocks are free for rows that are shared");
+    EXPECT_TRUE(outcomes.value()[1].applied) << "it shares nothing";
+    EXPECT_EQ(rank.shard().stats().rounds_without_blocks, 1U);
+    rank.set_starved(false);
+    outcomes = rank.Compress({2});
+    ASSERT_TRUE(outcomes.ok());
+    EXPECT_TRUE(outcomes.value()[0].applied);
+    for (const std::uint64_t one : {1, 2, 3}) ASSERT_EQ(rank.FirstWrongRow(one), "") << one;
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RoundOfSharers, ::testing::Bool());
+
+TEST(Round, PlansTheRowsThatItLeaves) {
+  ToyGroup group({}, 1, ToyOptions());
+  ToyRank& rank = group.rank(0);
+  ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
+  ASSERT_PB_OK(rank.Step({kSequence}, 300));
+  for (int round = 0; round < 5; ++round) {
+    const std::vector<int> planned = rank.shard().PlannedRows(kSequence);
+    ASSERT_EQ(planned.size(), 1U) << "one table serves all layers";
+    ASSERT_TRUE(rank.Compress({kSequence}).ok());
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), planned.front());
+    EXPECT_TRUE(rank.shard().PlannedRows(kSequence).empty()) << "nothing more to gain";
+    ASSERT_PB_OK(rank.Step({kSequence}, 37));
+  }
+}
+
 TEST(Round, RepeatedOverALongDecodeStaysWithinItsBudget) {
   for (const bool mla : {false, true}) {
     ToyModel model;

@@ -6,11 +6,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -96,24 +98,42 @@ class ToyRank {
   }
 
   Status Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
-    const Status forked = shard_->ForkSequence(from, to, options);
+    const Status forked = shard_->ForkSequence(from, to, shard_->Length(from), options);
     if (!forked.ok()) return forked;
     Reserve(to, 0);
     for (int l = 0; l < model_.layers; ++l) {
-      for (int row = 0; row < shard_->Rows(to, l); ++row) {
-        std::memcpy(KeyAt(to, l, row), KeyAt(from, l, row), shape_.kv.KeyBytes());
-        if (!model_.mla)
-          std::memcpy(ValueAt(to, l, row), ValueAt(from, l, row), shape_.kv.ValueBytes());
+      for (int row = 0; row < shard_->Rows(to, l); ++row) CopyRow(from, to, l, row);
+    }
+    return {};
+  }
+
+  /// The first `tokens` tokens in the blocks of `from`; the ring and a part of a block are copied.
+  Status ForkSharing(std::uint64_t from, std::uint64_t to, int tokens,
+                     const SequenceOptions& options) {
+    const Status forked = shard_->ForkSequence(from, to, tokens, options);
+    if (!forked.ok()) return forked;
+    auto& tables = tables_[to];
+    tables.resize(TableCount());
+    for (int i = 0; i < TableCount(); ++i) {
+      const int rows = shard_->Rows(to, i);
+      for (int row = 0; row < rows; row += model_.block_size) {
+        if (row >= shard_->RingRows(to, i) && row + model_.block_size <= rows) {
+          tables[i].push_back(tables_[from][i][row / model_.block_size]);
+          continue;
+        }
+        TakeBlock(&tables[i]);
+        CopyBlock(from, to, i, row);
       }
     }
     return {};
   }
 
   Status Remove(std::uint64_t sequence) {
-    for (const auto& table : tables_[sequence]) {
-      free_.insert(free_.end(), table.begin(), table.end());
-    }
+    const auto tables = std::move(tables_[sequence]);
     tables_.erase(sequence);
+    for (const auto& table : tables) {
+      for (const std::int32_t block : table) FreeUnlessHeld(block);
+    }
     return shard_->RemoveSequence(sequence);
   }
 
@@ -175,20 +195,43 @@ class ToyRank {
   }
   const std::vector<StepEntryResult>& results() const { return results_; }
 
+  /// Rounds that begin now find no block for rows that are shared.
+  void set_starved(bool starved) { starved_ = starved; }
+
   Status Begin(const std::vector<std::uint64_t>& sequences) {
-    return shard_->BeginRound(RoundEntries(sequences));
+    for (const std::uint64_t sequence : sequences) {
+      const std::vector<int> planned = shard_->PlannedRows(sequence);
+      if (planned.empty() || starved_ || !SharesBlocks(sequence)) continue;
+      auto& leaving = leaving_[sequence];
+      leaving.clear();
+      for (int i = 0; i < TableCount(); ++i) {
+        leaving.push_back(shard_->Rows(sequence, i) - planned[i]);
+      }
+      ExtendDestinations(sequence);
+    }
+    auto entries = RoundEntries(sequences);
+    for (auto& entry : entries) entry.keep_all = starved_ && SharesBlocks(entry.sequence);
+    return shard_->BeginRound(entries);
   }
   Result<std::vector<RoundOutcome>> Commit(const std::vector<std::uint64_t>& sequences) {
+    for (const std::uint64_t sequence : sequences) {
+      if (destinations_.contains(sequence)) ExtendDestinations(sequence);
+    }
     auto outcomes = shard_->CommitRound(RoundEntries(sequences));
     if (!outcomes.ok()) return outcomes;
     for (const RoundOutcome& outcome : outcomes.value()) {
-      for (std::size_t i = 0; i < outcome.blocks.size(); ++i) {
-        auto& table = tables_[outcome.sequence][i];
-        while (static_cast<int>(table.size()) > outcome.blocks[i]) {
-          free_.push_back(table.back());
-          table.pop_back();
+      auto& tables = tables_[outcome.sequence];
+      auto& destinations = destinations_[outcome.sequence];
+      for (std::size_t i = 0; i < tables.size(); ++i) {
+        std::set<std::int32_t> left(tables[i].begin(), tables[i].end());
+        if (i < destinations.size()) {
+          left.insert(destinations[i].begin(), destinations[i].end());
+          if (outcome.applied) tables[i].swap(destinations[i]);
         }
+        tables[i].resize(outcome.blocks[i]);
+        for (const std::int32_t block : left) FreeUnlessHeld(block);
       }
+      destinations_.erase(outcome.sequence);
     }
     return outcomes;
   }
@@ -243,17 +286,67 @@ class ToyRank {
   }
 
  private:
+  int TableCount() const { return model_.layer_tables ? model_.layers : 1; }
+  bool IsHeld(std::int32_t block, std::uint64_t except) const {
+    const auto names_it = [&](const auto& table) {
+      return std::find(table.begin(), table.end(), block) != table.end();
+    };
+    return std::any_of(tables_.begin(), tables_.end(), [&](const auto& entry) {
+      return entry.first != except &&
+             std::any_of(entry.second.begin(), entry.second.end(), names_it);
+    });
+  }
+  void FreeUnlessHeld(std::int32_t block) {
+    if (!IsHeld(block, 0)) free_.push_back(block);
+  }
+  bool SharesBlocks(std::uint64_t sequence) const {
+    const auto is_shared = [&](std::int32_t block) { return IsHeld(block, sequence); };
+    const auto& tables = tables_.at(sequence);
+    return std::any_of(tables.begin(), tables.end(), [&](const auto& table) {
+      return std::any_of(table.begin(), table.end(), is_shared);
+    });
+  }
+  void TakeBlock(std::vector<std::int32_t>* table) {
+    ASSERT_FALSE(free_.empty());
+    table->push_back(free_.back());
+    free_.pop_back();
+  }
+  void ExtendDestinations(std::uint64_t sequence) {
+    auto& destinations = destinations_[sequence];
+    destinations.resize(TableCount());
+    for (int i = 0; i < TableCount(); ++i) {
+      const int rows = shard_->Rows(sequence, i) - leaving_[sequence][i];
+      while (static_cast<int>(destinations[i].size()) * model_.block_size < rows) {
+        const std::int32_t block = tables_[sequence][i][destinations[i].size()];
+        if (IsHeld(block, sequence)) {
+          TakeBlock(&destinations[i]);
+        } else {
+          destinations[i].push_back(block);
+        }
+      }
+    }
+  }
+  void CopyRow(std::uint64_t from, std::uint64_t to, int l, int row) {
+    std::memcpy(KeyAt(to, l, row), KeyAt(from, l, row), shape_.kv.KeyBytes());
+    if (model_.mla) return;
+    std::memcpy(ValueAt(to, l, row), ValueAt(from, l, row), shape_.kv.ValueBytes());
+  }
+  /// The rows of a table's block that begins at `row`, in every layer that lies in it.
+  void CopyBlock(std::uint64_t from, std::uint64_t to, int table, int row) {
+    for (int l = 0; l < model_.layers; ++l) {
+      if (model_.layer_tables && l != table) continue;
+      const int end = std::min(shard_->Rows(to, l), row + model_.block_size);
+      for (int r = row; r < end; ++r) CopyRow(from, to, l, r);
+    }
+  }
+
   /// Blocks for `tokens` more rows in every table.
   void Reserve(std::uint64_t sequence, int tokens) {
     auto& tables = tables_[sequence];
-    tables.resize(model_.layer_tables ? model_.layers : 1);
+    tables.resize(TableCount());
     for (std::size_t i = 0; i < tables.size(); ++i) {
       const int rows = shard_->Rows(sequence, static_cast<int>(i)) + tokens;
-      while (static_cast<int>(tables[i].size()) * model_.block_size < rows) {
-        ASSERT_FALSE(free_.empty());
-        tables[i].push_back(free_.back());
-        free_.pop_back();
-      }
+      while (static_cast<int>(tables[i].size()) * model_.block_size < rows) TakeBlock(&tables[i]);
     }
   }
 
@@ -272,7 +365,11 @@ class ToyRank {
   std::vector<Shard::RoundEntry> RoundEntries(const std::vector<std::uint64_t>& sequences) {
     std::vector<Shard::RoundEntry> entries;
     for (const std::uint64_t sequence : sequences) {
-      entries.push_back({sequence, TablesOf(sequence)});
+      const auto destinations = destinations_.find(sequence);
+      entries.push_back({sequence, TablesOf(sequence), {}});
+      if (destinations == destinations_.end()) continue;
+      entries.back().destination_tables = {destinations->second.begin(),
+                                           destinations->second.end()};
     }
     return entries;
   }
@@ -333,7 +430,9 @@ class ToyRank {
   std::vector<std::vector<std::byte>> keys_;
   std::vector<std::vector<std::byte>> values_;
   std::vector<std::int32_t> free_;
-  std::map<std::uint64_t, std::vector<std::vector<std::int32_t>>> tables_;
+  std::map<std::uint64_t, std::vector<std::vector<std::int32_t>>> tables_, destinations_;
+  std::map<std::uint64_t, std::vector<int>> leaving_;  // [table] rows that the round takes
+  bool starved_ = false;
   std::vector<StepEntryResult> results_;
   std::unique_ptr<Shard> shard_;
 };

@@ -141,8 +141,8 @@ struct RoundOutcome {
   /// "", "nothing to gain", "the ranks' plans differ", "another rank was not ready", "only
   /// observed", ...
   std::string kept_all_because;
-  /// [block tables]: physical rows now, and how many of the table's first entries stay; the engine
-  /// frees the rest.
+  /// [block tables]: physical rows now, and how many of the table's first entries stay (the
+  /// destination's, where there is one and the round was applied); the engine frees the rest.
   std::vector<int> rows, blocks;
   /// Rows, summed over layers: kept; in the rings; offloaded by this round; lost in it, with pages
   /// that the band let go. 0 where it was not applied.
@@ -156,6 +156,8 @@ struct RoundOutcome {
 /// Monotone counters and current sizes of this rank.
 struct ShardStats {
   std::uint64_t rounds = 0, rounds_kept_all = 0, keepset_mismatches = 0;
+  std::uint64_t rounds_without_blocks =
+      0;  // of a sequence, that kept all as none could be reserved
   std::uint64_t pages_offloaded = 0, bytes_offloaded = 0;
   std::uint64_t pages_recalled = 0, bytes_recalled = 0;  // became visible in the ring
   std::uint64_t misses = 0, waits = 0;                   // waits: steps that waited for pages
@@ -188,16 +190,22 @@ class Shard {
   virtual ~Shard() = default;
 
   virtual Status AddSequence(std::uint64_t sequence, const SequenceOptions& options) = 0;
-  /// `to` continues from `from`'s state under options of its own; the engine copies the rows. The
+  /// `to` continues from the first `tokens` tokens of `from` under options of its own, with all
+  /// that is known of them (E, H, D, and the last queries as far as `from` still has them); the
+  /// engine copies the rows or lets both sequences share their blocks, the ring's excepted. The
   /// fork reads the pages of `from` and never writes or drops them; those that `from` lets go in a
-  /// later round are misses.
-  virtual Status ForkSequence(std::uint64_t from, std::uint64_t to,
+  /// later round are misses. FailedPrecondition: fewer tokens than all of a sequence that was
+  /// compacted.
+  virtual Status ForkSequence(std::uint64_t from, std::uint64_t to, int tokens,
                               const SequenceOptions& options) = 0;
   /// Ends a sequence; its own pages leave the service. FailedPrecondition: in a round.
   virtual Status RemoveSequence(std::uint64_t sequence) = 0;
 
-  /// Physical rows (slots) of a layer, and positions so far.
+  /// Physical rows (slots) of a layer, and positions so far; of the rows, those of the ring, at
+  /// their head: the shard writes into these in any step, so no other sequence may share their
+  /// blocks.
   virtual int Rows(std::uint64_t sequence, int layer) const = 0;
+  virtual int RingRows(std::uint64_t sequence, int layer) const = 0;
   virtual int Length(std::uint64_t sequence) const = 0;
   /// Position of the token in each physical row of a layer; ring rows included. Under snapkv-heads,
   /// whose KV heads keep rows of their own, in the model's first KV head.
@@ -231,13 +239,25 @@ class Shard {
   /// how many of the engine's blocks are in use: the same on every rank. Between steps.
   virtual std::vector<std::uint64_t> DueForRound(int used_blocks, int total_blocks) const = 0;
 
+  /// [block tables] Physical rows that a round begun now would leave at most of those there are:
+  /// exactly so many, but where layers share out by what they hold (adaptive), which only the round
+  /// finds out. Empty where it would change nothing. Between steps.
+  virtual std::vector<int> PlannedRows(std::uint64_t sequence) const = 0;
+
   /// [collective] Scores and plans at the present length of each sequence; block tables must stay
   /// the same for the planned rows until CommitRound. Agreed ring replacements become visible; from
   /// here to CommitRound the rings of these sequences stand still, and nothing attended changes.
   /// FailedPrecondition: a round is under way.
   struct RoundEntry {
     std::uint64_t sequence = 0;
-    BlockTables block_tables;  // valid during the call
+    BlockTables block_tables;  // valid during the call, as the next
+    /// Where the rows that stay will lie, of a sequence that shares blocks: entry i of a table is
+    /// that of block_tables where the sequence owns the block alone (the ring's always), else a
+    /// block reserved for it. Each covers PlannedRows, and at CommitRound the rows appended since
+    /// too. Blocks that it replaces are not written. Empty: in place.
+    BlockTables destination_tables;
+    /// BeginRound: no blocks could be reserved, so this sequence keeps everything.
+    bool keep_all = false;
   };
   virtual Status BeginRound(std::span<const RoundEntry> entries) = 0;
   /// [collective] Applies the plan on every rank or on none, and ends the round, whatever becomes

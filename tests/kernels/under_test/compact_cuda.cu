@@ -34,6 +34,9 @@ absl::Span<std::byte> Extent(const CompactArgs& args) {
 }  // namespace
 
 absl::Status Compact(const CompactArgs& args) {
+  if (!args.destination_table.empty()) {
+    return absl::UnimplementedError("Compact: the device moves rows in place alone");
+  }
   if (args.source_rows.empty()) return absl::OkStatus();
   // Two layers at once: the cache, and a copy of it that must come out the same.
   const absl::Span<std::byte> bytes = Extent(args);
