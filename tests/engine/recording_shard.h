@@ -136,13 +136,9 @@ class RecordingShard final : public Shard {
   Status refuse;
   Status refuse_end;
   std::vector<RoundOutcome> outcomes;
-<<<<<<< HEAD
   std::map<int, std::vector<int>> foresee;  // by layer: later ones
-||||||| 5914087
-=======
   std::map<std::uint64_t, int> planned_rows;  // none: nothing to gain
   int ring_rows = 0;                          // of every sequence
->>>>>>> prefix
   // What the engine said; tensors are of the last step.
   std::vector<std::string> calls;
   std::map<std::uint64_t, Sequence> sequences;
