@@ -192,8 +192,7 @@ absl::Status Engine::ForkPrefix(std::uint64_t from, std::uint64_t to, int tokens
   PB_ASSIGN_OR_RETURN(const SequenceState* origin, sequences.Find(from));
   PB_RETURN_IF_ERROR(CheckAtRest(from, *origin));
   const bool whole = tokens == origin->length;
-  const std::int64_t missing =
-      std::int64_t{origin->length} * config().layers - TotalRows(from);
+  const std::int64_t missing = std::int64_t{origin->length} * config().layers - TotalRows(from);
   if (tokens < 0 || tokens > origin->length || (!whole && missing > 0)) {
     return absl::FailedPreconditionError(
         absl::StrCat("sequence ", from, " has ", origin->length, " tokens, ", missing,

@@ -59,8 +59,7 @@ absl::StatusOr<BlockCopies> SequenceTable::Share(const SequenceState& source,
   BlockCopies copies;
   for (std::size_t i = 0; i < target->tables.size(); ++i) {
     RowTable& table = target->tables[i];
-    const auto blocks =
-        absl::MakeConstSpan(source.tables[i].blocks).first(BlocksFor(table.rows));
+    const auto blocks = absl::MakeConstSpan(source.tables[i].blocks).first(BlocksFor(table.rows));
     const auto own = blocks.first(BlocksFor(own_rows[i]));
     const auto shared = blocks.subspan(own.size());
     PB_RETURN_IF_ERROR(allocator_.Share(shared));
@@ -234,8 +233,7 @@ absl::Status SequenceTable::CheckTables(std::uint64_t sequence, const SequenceSt
   return absl::OkStatus();
 }
 
-absl::Status SequenceTable::Census(
-    absl::FunctionRef<int(std::uint64_t, int)> own_rows) const {
+absl::Status SequenceTable::Census(absl::FunctionRef<int(std::uint64_t, int)> own_rows) const {
   std::vector<int> holders(total_blocks(), 0);
   for (const auto& [id, state] : sequences_) {
     PB_RETURN_IF_ERROR(CheckTables(id, state, own_rows, &holders));

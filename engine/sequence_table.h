@@ -34,7 +34,7 @@ struct SequenceState {
   int length = 0;
   bool swapped_out = false;
   std::vector<std::byte> swapped;  // its rows while it is swapped out, when it owns no block
-  bool in_round = false;         // between BeginRound and CommitRound
+  bool in_round = false;           // between BeginRound and CommitRound
 };
 
 /// Contents to copy, of all layers that a block holds: from[i] -> to[i].

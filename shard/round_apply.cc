@@ -91,10 +91,9 @@ class Applier {
   absl::Status Move(int l, int old_ring_rows, absl::Span<const std::int32_t> moved) {
     LayerState& layer = state_.layers[l];
     const LayerPlan& plan = plan_.layers[l];
-    PB_RETURN_IF_ERROR(
-        plan.head_rows.empty()
-            ? MoveRows(l, old_ring_rows, moved)
-            : CompactHeads(context_, l, tables_, plan.head_rows, plan.rows, layer.rows()));
+    PB_RETURN_IF_ERROR(plan.head_rows.empty() ? MoveRows(l, old_ring_rows, moved)
+                                              : CompactHeads(context_, l, tables_, plan.head_rows,
+                                                             plan.rows, layer.rows()));
     std::vector<std::int32_t> positions(layer.ring_rows());
     std::vector<std::int32_t> information(layer.ring_rows());
     std::copy_n(layer.positions.begin(), old_ring_rows, positions.begin());
@@ -112,9 +111,9 @@ class Applier {
     const ShardModel& model = context_.options.model;
     std::vector<std::uint64_t> before;
     if (context_.options.census) before = HashRows(model, l, Source(l), moved);
-    PB_RETURN_IF_ERROR(kernels::Compact({model.cache[l], model.kv, model.block_size, Source(l),
-                                         moved, state_.layers[l].ring_rows(), old_ring_rows,
-                                         Destination(l)}));
+    PB_RETURN_IF_ERROR(
+        kernels::Compact({model.cache[l], model.kv, model.block_size, Source(l), moved,
+                          state_.layers[l].ring_rows(), old_ring_rows, Destination(l)}));
     return context_.options.census ? CheckMoved(l, before) : absl::OkStatus();
   }
 

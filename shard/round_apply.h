@@ -14,9 +14,9 @@
 namespace pinboard {
 
 /// Applies `plan` to its sequence, whose rows since the snapshot move along untouched, out of
-/// `tables.source` into `tables.destination` (Shard::RoundEntry). The cache and the sequence's state
-/// change; new pages go to the store in one message. What could fail was tried in `prepared`: an
-/// error here is a fault of this rank (memory that changed, a census that does not agree), which
+/// `tables.source` into `tables.destination` (Shard::RoundEntry). The cache and the sequence's
+/// state change; new pages go to the store in one message. What could fail was tried in `prepared`:
+/// an error here is a fault of this rank (memory that changed, a census that does not agree), which
 /// cannot go on.
 absl::Status ApplyRound(ShardContext& context, const SequencePlan& plan, PreparedSequence prepared,
                         const RoundTables& tables, RoundOutcome* outcome);

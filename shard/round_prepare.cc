@@ -58,9 +58,9 @@ class Preparer {
     }
     std::vector<std::byte> bytes(header.bytes);
     PB_ASSIGN_OR_RETURN(
-        header.tag,
-        kernels::PageGather({model_.cache[l], model_.kv, model_.block_size, TableOf(tables_.source, l)},
-                            rows, {header.key, header.generation}, absl::MakeSpan(bytes)));
+        header.tag, kernels::PageGather(
+                        {model_.cache[l], model_.kv, model_.block_size, TableOf(tables_.source, l)},
+                        rows, {header.key, header.generation}, absl::MakeSpan(bytes)));
     PB_ASSIGN_OR_RETURN(sealed.digest, MakeDigest(model_.kv, bytes));
     if (context_.OwnsPage(header.key.page) && !plan_.leases.empty()) {
       sealed.lease = std::move(plan_.leases.back());

@@ -16,6 +16,7 @@
 #include "scheduler/round_plan.h"
 #include "shard/block_tables.h"
 #include "shard/round_apply.h"
+#include "shard/round_counts.h"
 #include "shard/round_export.h"
 #include "shard/round_prepare.h"
 #include "shard/round_vote.h"

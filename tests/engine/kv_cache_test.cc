@@ -117,7 +117,8 @@ TEST(SequenceTableTest, WhoeverWritesIntoASharedBlockFirstGetsACopy) {
   EXPECT_THAT(copies.to, ElementsAre(2));
   EXPECT_THAT(sharers.first->blocks, ElementsAre(0, 2));
   EXPECT_THAT(sharers.second->blocks, ElementsAre(0, 1));
-  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.second_state, 4), 0) << "it owns the block alone now";
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.second_state, 4), 0)
+      << "it owns the block alone now";
   EXPECT_THAT(sharers.table.Grow(sharers.second_state, 4)->to, ElementsAre());
   EXPECT_EQ(sharers.table.Census(NoOwnRows), absl::OkStatus());
 }
@@ -131,7 +132,8 @@ TEST(SequenceTableTest, ADestinationReplacesTheSharedBlocksAlone) {
   EXPECT_EQ(sharers.table.free_blocks(), 1);
   EXPECT_EQ(sharers.table.Census(NoOwnRows), absl::OkStatus());
   EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 12), 1);
-  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 16), 2) << "a row more than two blocks";
+  EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 16), 2)
+      << "a row more than two blocks";
   ASSERT_TRUE(sharers.table.Truncate(sharers.second, 2).ok());
   EXPECT_EQ(sharers.table.MissingBlocks(*sharers.first_state, 16), 1) << "2 is no longer shared";
   ASSERT_TRUE(sharers.table.Grow(sharers.first_state, 16).ok());
@@ -149,7 +151,8 @@ TEST(SequenceTableTest, ADestinationReplacesTheSharedBlocksAlone) {
 
 TEST(SequenceTableTest, ARoundThatKeepsEverythingGivesBackWhatItReserved) {
   Sharers sharers(5, 48);
-  EXPECT_EQ(sharers.table.Reserve(sharers.first_state, {47}).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(sharers.table.Reserve(sharers.first_state, {47}).code(),
+            absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(sharers.first->destination, ElementsAre());
   ASSERT_TRUE(sharers.table.Reserve(sharers.first_state, {20}).ok());
   EXPECT_EQ(sharers.table.free_blocks(), 0);
