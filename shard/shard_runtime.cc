@@ -17,6 +17,7 @@
 #include "shard/block_tables.h"
 #include "shard/quality_signal.h"
 #include "shard/round_apply.h"
+#include "shard/round_counts.h"
 #include "shard/round_export.h"
 #include "shard/round_prepare.h"
 #include "shard/round_vote.h"
