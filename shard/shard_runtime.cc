@@ -313,7 +313,7 @@ std::vector<int> ShardRuntime::PlannedRows(std::uint64_t sequence) const {
   const auto found = context_.sequences.find(sequence);
   if (found == context_.sequences.end() || found->second.observe) return {};
   std::vector<int> rows = RowsAfterRound(found->second, context_.options.model.block_size);
-  if (!rows.empty() && !context_.options.model.layer_tables) rows.resize(1);
+  if (!rows.empty() && !context_.options.model.layer_tables) return {rows.front()};
   return rows;
 }
 

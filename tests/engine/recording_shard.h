@@ -136,7 +136,7 @@ class RecordingShard final : public Shard {
   Status refuse;
   Status refuse_end;
   std::vector<RoundOutcome> outcomes;
-  std::map<int, std::vector<int>> foresee;  // by layer: later ones
+  std::map<int, std::vector<int>> foresee;    // by layer: later ones
   std::map<std::uint64_t, int> planned_rows;  // none: nothing to gain
   int ring_rows = 0;                          // of every sequence
   // What the engine said; tensors are of the last step.

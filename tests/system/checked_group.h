@@ -38,8 +38,8 @@ struct CheckedGroupOptions {
 ///
 ///   outputs   each logit of a step equals the oracle's, of the whole vocabulary
 ///   ranks     rows, lengths, positions, outcomes and the collectives issued are the same on all
-///   census    every row has one position, none twice; blocks are those the rows need, and those
-///             owned and those free are all there are
+///   census    every row has one position, none twice; blocks are those the rows need, and each is
+///             free or held once by every sequence that shares it
 ///   rounds    what is kept is what the plan says, was attended before, and holds the sinks, the
 ///             recent window and a protected prompt; rows behind the ring stay put from round to
 ///             round; over the layers no more is kept than the budget and what is protected
@@ -52,6 +52,8 @@ class CheckedGroup {
 
   void Add(std::uint64_t sequence, const SequenceOptions& options);
   void Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options);
+  /// Of a sequence that no round has taken rows from.
+  void ForkPrefix(std::uint64_t from, std::uint64_t to, int tokens, const SequenceOptions& options);
   void Remove(std::uint64_t sequence);
   void Step(const std::vector<GroupInput>& inputs);
   void SwapOut(std::uint64_t sequence);

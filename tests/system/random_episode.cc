@@ -145,6 +145,9 @@ SequenceOptions RandomEpisode::DrawOptions() {
   options.band = random_.Pick<double>({0.0, 0.2, 0.4, 0.6, 1.0});
   options.near_share = random_.Uniform(0, 1);
   options.recall_pages = random_.Pick<int>({0, 1, 2, 4, 4, 8});
+  options.recall_when =
+      random_.Pick<std::string>({"step", "step", "interval:3", "drift:0.9", "entropy:1.5"});
+  options.recall_ahead = random_.Pick<int>({-1, -1, 0, 1});
   options.round_every = random_.Pick<int>({0, 8, 40});
   options.round_watermark = random_.Pick<double>({0.0, 0.3, 0.9});
   options.prompt_tokens = random_.Int(1, 250);
@@ -267,15 +270,24 @@ void RandomEpisode::Resume() {
 }
 
 void RandomEpisode::Fork() {
-  const auto running = Running();
+  const auto running = Running(/*in_round_too=*/false);
   if (running.empty() || live_.size() >= kMostLive) return Step();
   const std::uint64_t from = random_.Pick(running);
-  if (group_.engine().BlocksUsed(from) > group_.engine().free_blocks()) return Step();
+  const engine::Engine& engine = group_.engine();
+  const int length = engine.Length(from);
+  if (engine.BlocksUsed(from) > engine.free_blocks()) return Step();
   const std::uint64_t to = next_sequence_++;
   SequenceOptions options = DrawOptions();
-  options.prompt_tokens = group_.engine().Length(from);
-  group_.Fork(from, to, options);
-  live_[to] = live_.at(from);
+  const bool whole = engine.TotalRows(from) == std::int64_t{length} * group_.layers();
+  if (whole && length > 1 && random_.OneIn(2)) {
+    options.prompt_tokens = random_.Int(1, length - 1);
+    group_.ForkPrefix(from, to, options.prompt_tokens, options);
+    live_[to] = {};
+  } else {
+    options.prompt_tokens = length;
+    group_.Fork(from, to, options);
+    live_[to] = live_.at(from);
+  }
   ++counts_.forks;
 }
 
