@@ -147,7 +147,7 @@ SequenceOptions RandomEpisode::DrawOptions() {
   options.recall_pages = random_.Pick<int>({0, 1, 2, 4, 4, 8});
   options.recall_when =
       random_.Pick<std::string>({"step", "step", "interval:3", "drift:0.9", "entropy:1.5"});
-  options.recall_ahead = random_.Pick<int>({-1, -1, 0, 1});
+  options.recall_ahead = std::min(random_.Pick<int>({-1, -1, 0, 1}), group_.layers() - 1);
   options.round_every = random_.Pick<int>({0, 8, 40});
   options.round_watermark = random_.Pick<double>({0.0, 0.3, 0.9});
   options.prompt_tokens = random_.Int(1, 250);
