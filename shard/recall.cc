@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "kernels/page_digest/page_digest.h"
 #include "kernels/page_transfer/page_transfer.h"
+#include "shard/block_tables.h"
 
 namespace pinboard {
 namespace {
@@ -17,7 +18,7 @@ constexpr std::uint8_t kMissedHere = 2;
 
 }  // namespace
 
-absl::Status Recall::Scatter(SequenceState& state, absl::Span<const std::int32_t> block_table,
+absl::Status Recall::Scatter(SequenceState& state, const BlockTables& tables,
                              const Agreed& agreed) {
   const ShardModel& model = context_->options.model;
   LayerState& layer = state.layers[agreed.layer];
@@ -30,8 +31,8 @@ absl::Status Recall::Scatter(SequenceState& state, absl::Span<const std::int32_t
   const FetchedPage& page = *agreed.fetched.page;
   const int first_row = agreed.replacement.ring_slot * kPageRows;
   PB_RETURN_IF_ERROR(kernels::PageScatter(
-      {model.cache[agreed.layer], model.kv, model.block_size, block_table}, first_row,
-      {info->second.ref.key, info->second.ref.generation}, page.header.tag, page.bytes));
+      {model.cache[agreed.layer], model.kv, model.block_size, TableOf(tables, agreed.layer)},
+      first_row, {info->second.ref.key, info->second.ref.generation}, page.header.tag, page.bytes));
   std::copy(info->second.positions.begin(), info->second.positions.end(),
             layer.positions.begin() + first_row);
   std::copy(info->second.information.begin(), info->second.information.end(),
@@ -43,9 +44,9 @@ absl::Status Recall::Scatter(SequenceState& state, absl::Span<const std::int32_t
 }
 
 absl::Status Recall::MakeVisible(std::uint64_t sequence, SequenceState& state,
-                                 absl::Span<const std::int32_t> block_table) {
+                                 const BlockTables& tables) {
   for (const Agreed& agreed : agreed_) {
-    if (agreed.sequence == sequence) PB_RETURN_IF_ERROR(Scatter(state, block_table, agreed));
+    if (agreed.sequence == sequence) PB_RETURN_IF_ERROR(Scatter(state, tables, agreed));
   }
   agreed_.erase(std::remove_if(agreed_.begin(), agreed_.end(),
                                [&](const Agreed& agreed) { return agreed.sequence == sequence; }),

@@ -22,8 +22,7 @@ class Recall {
   explicit Recall(ShardContext* context) : context_(context), fetcher_(context->store) {}
 
   /// Scatters the agreed replacements of a sequence into its ring.
-  absl::Status MakeVisible(std::uint64_t sequence, SequenceState& state,
-                           absl::Span<const std::int32_t> block_table);
+  absl::Status MakeVisible(std::uint64_t sequence, SequenceState& state, const BlockTables& tables);
   /// Opens a step; nothing of it is scored yet.
   void BeginStep(std::size_t slices) { by_slice_.assign(slices, {}); }
 
@@ -54,8 +53,7 @@ class Recall {
     scheduler::Replacement replacement;
     PageFetcher::Taken fetched;
   };
-  absl::Status Scatter(SequenceState& state, absl::Span<const std::int32_t> block_table,
-                       const Agreed& agreed);
+  absl::Status Scatter(SequenceState& state, const BlockTables& tables, const Agreed& agreed);
   void ResolveLayer(const StepSlice& slice, int layer, absl::Span<const std::uint32_t> ready,
                     absl::Span<const std::uint32_t> missed);
 
