@@ -42,7 +42,7 @@ bool MemoryPages::Corrupt(const PageKey& key) {
   const auto page = catalog_.find(key);
   if (page == catalog_.end()) return false;
   Slab& slab = slabs_.at(page->second.slab);
-  slab.memory[page->second.header.bytes / 2] ^= std::byte{0x10};
+  slab.memory[page->second.header.bytes / 2 | 3] ^= std::byte{0x40};
   return true;
 }
 

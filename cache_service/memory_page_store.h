@@ -38,7 +38,8 @@ class MemoryPages {
   /// Forgets one page, or all; false where there was none.
   bool Lose(const PageKey& key);
   void LoseAll();
-  /// Flips one bit in the middle of a page's bytes; false where there is no such page.
+  /// Flips one bit in the middle of a page's bytes, of the exponent of a bf16 or f32 value; false
+  /// where there is no such page.
   bool Corrupt(const PageKey& key);
 
   bool Contains(const PageKey& key) const;

@@ -33,8 +33,17 @@ struct GroupOutput {
 
 class EngineGroup {
  public:
-  EngineGroup(const EngineOptions& options, int ranks) : group_(ranks), engines_(ranks) {
-    for (int rank = 0; rank < ranks; ++rank) communicators_.push_back(group_.Join(rank));
+  /// Puts itself between a rank and its group.
+  using Decorate = std::function<std::unique_ptr<transport::Communicator>(
+      int rank, std::unique_ptr<transport::Communicator>)>;
+
+  EngineGroup(const EngineOptions& options, int ranks, const Decorate& decorate = nullptr)
+      : group_(ranks), engines_(ranks) {
+    for (int rank = 0; rank < ranks; ++rank) {
+      auto communicator = group_.Join(rank);
+      communicators_.push_back(decorate ? decorate(rank, std::move(communicator))
+                                        : std::move(communicator));
+    }
     OnRanks([&](int rank) {
       auto engine = Engine::Load(options, communicators_[rank].get());
       ASSERT_TRUE(engine.ok()) << engine.status();
@@ -42,8 +51,9 @@ class EngineGroup {
     });
   }
 
-  /// Runs `body` on every rank at once.
+  /// Runs `body` on every rank at once; on the caller's thread where there is one.
   void OnRanks(const std::function<void(int)>& body) {
+    if (ranks() == 1) return body(0);
     std::vector<std::thread> threads;
     for (int rank = 0; rank < ranks(); ++rank) threads.emplace_back(body, rank);
     for (std::thread& thread : threads) thread.join();
@@ -66,6 +76,9 @@ class EngineGroup {
       outputs[rank] = *std::move(result);
     });
     std::vector<GroupOutput> joined(inputs.size());
+    for (const auto& made : outputs) {
+      if (made.size() != inputs.size()) return joined;  // the failure is on record
+    }
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       joined[i].candidates = outputs[0][i].candidates;
       joined[i].logits.resize(inputs[i].tokens.size());

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -71,11 +70,11 @@ class TwoRounds {
     });
   }
 
-  std::vector<std::set<int>> Held() {
-    std::vector<std::set<int>> held;
+  testing::PlainMask Held() {
+    testing::PlainMask held;
     for (int layer = 0; layer < group_.engine().config().layers; ++layer) {
       const auto positions = shards_[0]->RowPositions(1, layer);
-      held.emplace_back(positions.begin(), positions.end());
+      held.push_back(positions);
       for (const auto& shard : shards_) EXPECT_EQ(shard->RowPositions(1, layer), positions);
       EXPECT_EQ(group_.engine().Rows(1, layer), static_cast<int>(positions.size()));
     }
@@ -104,7 +103,7 @@ TEST_P(LayerTables, EachLayerAttendsToWhatItHasKeptAndToNothingElse) {
     return TokenIds(tokens.begin() + begin, tokens.begin() + end);
   };
 
-  std::vector<std::set<int>> first_alone;
+  testing::PlainMask first_alone;
   for (const int ranks : {1, 2}) {
     TwoRounds run(GetParam(), directory.path(), ranks);
     run.Feed(part(0, kPrompt));
@@ -115,17 +114,16 @@ TEST_P(LayerTables, EachLayerAttendsToWhatItHasKeptAndToNothingElse) {
     const auto second = run.Held();
     run.Feed(part(kPrompt + kBetween, kPrompt + kBetween + kAfter));
 
-    const PlainModel plain(model, [&](int layer, int token, int before) {
-      if (token < kPrompt) return true;
-      if (token < kPrompt + kBetween) return before >= kPrompt || first[layer].contains(before);
-      return before >= kPrompt + kBetween || second[layer].contains(before);
-    });
-    const auto expected = plain.Logits(tokens);
+    const PlainModel plain(model);
+    testing::PlainText text(3);
+    plain.Extend(part(0, kPrompt), testing::PlainMask(3), &text);
+    plain.Extend(part(kPrompt, kPrompt + kBetween), first, &text);
+    const auto expected =
+        plain.Extend(part(kPrompt + kBetween, kPrompt + kBetween + kAfter), second, &text);
     double gap = 0;
     for (int token = 0; token < kAfter; ++token) {
       for (std::size_t i = 0; i < run.logits()[token].size(); ++i) {
-        gap = std::max(gap,
-                       std::abs(run.logits()[token][i] - expected[kPrompt + kBetween + token][i]));
+        gap = std::max(gap, std::abs(run.logits()[token][i] - expected[token][i]));
       }
     }
     EXPECT_LT(gap, 1e-3);

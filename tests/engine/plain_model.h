@@ -1,18 +1,16 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// The oracle: the same models written down plainly, in double, token by token, without a cache,
+// The oracle: the same models written down plainly, in double, token by token, without blocks,
 // tensor parallelism or absorption. K and V of MLA are expanded as the paper defines them.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <functional>
-#include <limits>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "base/dtype.h"
 #include "tests/engine/plain_moe.h"
 #include "tests/engine/plain_rope.h"
 #include "tests/engine/tiny_model.h"
@@ -69,22 +67,35 @@ struct PlainHeads {
   std::vector<std::vector<Vector>> queries, keys, values;
 };
 
+/// [layers]: every token of a text, whatever is attended of them.
+using PlainText = std::vector<PlainHeads>;
+/// [layers]: positions of a text.
+using PlainMask = std::vector<std::vector<std::int32_t>>;
+
 class PlainModel {
  public:
-  /// Whether a token attends to one before it.
-  using Attends = std::function<bool(int layer, int token, int before)>;
-
-  explicit PlainModel(const TinyModel& model, Attends attends = nullptr)
-      : model_(model), config_(model.config), attends_(std::move(attends)) {}
+  /// What a cache would hold is rounded to `cache`: kF32 (nothing is) or kBF16.
+  explicit PlainModel(const TinyModel& model, DType cache = DType::kF32)
+      : model_(model), config_(model.config), cache_(cache) {}
 
   /// logits [tokens][vocab] of a whole text.
   std::vector<Vector> Logits(const std::vector<std::int32_t>& tokens) const {
+    PlainText text(config_.layers);
+    return Extend(tokens, PlainMask(config_.layers), &text);
+  }
+
+  /// logits [tokens][vocab] of the tokens that follow `text`, and adds them to it. In each layer
+  /// they see its positions in `mask` and the new ones up to themselves.
+  std::vector<Vector> Extend(const std::vector<std::int32_t>& tokens, const PlainMask& mask,
+                             PlainText* text) const {
     std::vector<Vector> stream;
     for (const std::int32_t token : tokens) {
       const float* row = model_["model.embed_tokens.weight"].row(token);
       stream.emplace_back(row, row + config_.hidden_size);
     }
-    for (int layer = 0; layer < config_.layers; ++layer) RunLayer(layer, &stream);
+    for (int layer = 0; layer < config_.layers; ++layer) {
+      RunLayer(layer, mask[layer], &(*text)[layer], &stream);
+    }
     const TinyTensor& head =
         model_[config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
     std::vector<Vector> logits;
@@ -121,15 +132,17 @@ class PlainModel {
                      : AddGroupedHeads(attention, position, normed, heads);
   }
 
-  void RunLayer(int layer, std::vector<Vector>* stream) const {
+  void RunLayer(int layer, std::vector<std::int32_t> visible, PlainHeads* heads,
+                std::vector<Vector>* stream) const {
     const std::string prefix = Prefix(layer);
-    PlainHeads heads;
-    for (std::size_t token = 0; token < stream->size(); ++token) {
-      AddHeads(layer, static_cast<int>(token), (*stream)[token], &heads);
+    const std::size_t first = heads->keys.size();
+    for (const Vector& state : *stream) {
+      AddHeads(layer, static_cast<int>(heads->keys.size()), state, heads);
     }
-    for (std::size_t token = 0; token < stream->size(); ++token) {
-      Vector& state = (*stream)[token];
-      AddTo(Product(model_[prefix + "self_attn.o_proj.weight"], Attend(heads, layer, token)),
+    for (std::size_t i = 0; i < stream->size(); ++i) {
+      Vector& state = (*stream)[i];
+      visible.push_back(static_cast<std::int32_t>(first + i));
+      AddTo(Product(model_[prefix + "self_attn.o_proj.weight"], Attend(*heads, first + i, visible)),
             &state);
       AddTo(Mlp(layer, NormOf(model_[prefix + "post_attention_layernorm.weight"], state,
                               config_.rms_norm_eps)),
@@ -140,6 +153,14 @@ class PlainModel {
   double Scale(const Vector& query) const {
     const double plain = 1.0 / std::sqrt(static_cast<double>(query.size()));
     return config_.is_mla() ? plain * PlainLatentScale(config_.rope) : plain;
+  }
+
+  Vector Stored(Vector row) const {
+    if (cache_ == DType::kF32) return row;
+    for (double& value : row) {
+      value = BFloat16ToFloat(FloatToBFloat16(static_cast<float>(value)));
+    }
+    return row;
   }
 
   static void AddTo(const Vector& x, Vector* state) {
@@ -162,8 +183,8 @@ class PlainModel {
     for (int head = 0; head < config_.heads; ++head) {
       const int kv = head / repeat * dim;
       queries.push_back(Rotated(Slice(q, head * dim, dim), position, config_.rope, false));
-      keys.push_back(Rotated(Slice(k, kv, dim), position, config_.rope, false));
-      values.push_back(Slice(v, kv, dim));
+      keys.push_back(Stored(Rotated(Slice(k, kv, dim), position, config_.rope, false)));
+      values.push_back(Stored(Slice(v, kv, dim)));
     }
     Append(queries, keys, values, heads);
   }
@@ -178,13 +199,13 @@ class PlainModel {
                                    NormOf(model_[prefix + "q_a_layernorm.weight"],
                                           Product(model_[prefix + "q_a_proj.weight"], x), 1e-6));
     const Vector down = Product(model_[prefix + "kv_a_proj_with_mqa.weight"], x);
-    const Vector latent =
-        NormOf(model_[prefix + "kv_a_layernorm.weight"], Slice(down, 0, mla.kv_lora_rank), 1e-6);
+    const Vector latent = Stored(
+        NormOf(model_[prefix + "kv_a_layernorm.weight"], Slice(down, 0, mla.kv_lora_rank), 1e-6));
     const Vector up = Product(model_[prefix + "kv_b_proj.weight"], latent);
     const auto rotate = [&](const Vector& part) {
       return Rotated(part, position, config_.rope, mla.rope_interleave);
     };
-    const Vector shared = rotate(Slice(down, mla.kv_lora_rank, rope));
+    const Vector shared = Stored(rotate(Slice(down, mla.kv_lora_rank, rope)));
     std::vector<Vector> queries, keys, values;
     for (int head = 0; head < config_.heads; ++head) {
       const int first = head * (nope + rope), up_first = head * (nope + mla.v_head_dim);
@@ -205,26 +226,23 @@ class PlainModel {
     heads->values.push_back(values);
   }
 
-  Vector Attend(const PlainHeads& heads, int layer, std::size_t token) const {
+  Vector Attend(const PlainHeads& heads, std::size_t token,
+                const std::vector<std::int32_t>& visible) const {
     Vector out;
     for (int head = 0; head < config_.heads; ++head) {
       const Vector& query = heads.queries[token][head];
       const double scale = Scale(query);
       Vector weights;
-      for (std::size_t row = 0; row <= token; ++row) {
-        const bool seen =
-            attends_ == nullptr || attends_(layer, static_cast<int>(token), static_cast<int>(row));
-        weights.push_back(seen ? scale * Dot(query, heads.keys[row][head])
-                               : -std::numeric_limits<double>::infinity());
+      for (const std::int32_t row : visible) {
+        weights.push_back(scale * Dot(query, heads.keys[row][head]));
       }
       const double highest = *std::max_element(weights.begin(), weights.end());
       double sum = 0;
       for (double& weight : weights) sum += weight = std::exp(weight - highest);
       Vector mixed(heads.values[0][head].size(), 0.0);
-      for (std::size_t row = 0; row <= token; ++row) {
-        for (std::size_t i = 0; i < mixed.size(); ++i) {
-          mixed[i] += weights[row] / sum * heads.values[row][head][i];
-        }
+      for (std::size_t i = 0; i < visible.size(); ++i) {
+        const Vector& value = heads.values[visible[i]][head];
+        for (std::size_t d = 0; d < mixed.size(); ++d) mixed[d] += weights[i] / sum * value[d];
       }
       out.insert(out.end(), mixed.begin(), mixed.end());
     }
@@ -258,7 +276,7 @@ class PlainModel {
 
   const TinyModel& model_;
   const ModelConfig& config_;
-  Attends attends_;
+  const DType cache_;
 };
 
 }  // namespace pinboard::engine::testing

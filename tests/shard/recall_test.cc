@@ -120,22 +120,6 @@ TEST(Recall, OfAPageThatOneRankMissesIsMissedByAll) {
   EXPECT_EQ(stats[0].pages_recalled, 0U);
 }
 
-TEST(Recall, NeverShowsACorruptedPage) {
-  const int wanted = FindRecallable({});
-  ToyGroup group({}, 2, ToyOptions());
-  group.OnEach([&](ToyRank& rank, int) { Prefill(rank); });
-  for (std::uint32_t page = 0; page < 16; ++page) {
-    for (std::uint16_t layer = 0; layer < 3; ++layer)
-      group.pages().Corrupt({kSequence, page, layer, 0});
-  }
-  group.OnEach([&](ToyRank& rank, int) {
-    for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
-    EXPECT_FALSE(Attends(rank, kSequence, 0, wanted));
-    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
-    EXPECT_GT(rank.shard().stats().misses, 0U);
-  });
-}
-
 TEST(Recall, AfterTheServiceIsGoneMissesAndGoesOn) {
   ToyGroup group({}, 2, ToyOptions());
   group.OnEach([&](ToyRank& rank, int) { Prefill(rank); });
@@ -260,21 +244,6 @@ TEST(Recall, AForkFetchesWhatIsUnderWay) {
     EXPECT_TRUE(Attends(rank, 8, 0, wanted));
     EXPECT_EQ(rank.FirstWrongRow(8), "");
     EXPECT_EQ(rank.shard().stats().misses, 0U);
-  });
-}
-
-TEST(Recall, AForkThatOutlivesItsOriginIsNotServedThePagesOfItsNamesake) {
-  ToyGroup group({}, 2, ToyOptions());
-  group.OnEach([&](ToyRank& rank, int) {
-    Prefill(rank);
-    ASSERT_PB_OK(rank.Fork(kSequence, 8, ToyPolicy()));
-    ASSERT_PB_OK(rank.Remove(kSequence));
-    Prefill(rank, ToyPolicy("random"));  // other rows under the same names
-    for (int wanted = 10; wanted < 280; wanted += 15) {
-      ASSERT_PB_OK(rank.Step({8}, 1, wanted));
-      ASSERT_EQ(rank.FirstWrongRow(8), "");
-    }
-    EXPECT_GT(rank.shard().stats().misses, 0U);
   });
 }
 

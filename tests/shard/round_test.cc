@@ -254,22 +254,6 @@ TEST(Round, WithoutAStoreAnObservedOnePlansAsIfThereWereOne) {
   EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
 }
 
-TEST(Round, LetsRowsAppendedSinceBeginMoveAlong) {
-  ToyGroup group({}, 2, ToyOptions());
-  group.OnEach([&](ToyRank& rank, int) {
-    ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
-    ASSERT_PB_OK(rank.Step({kSequence}, 300));
-    ASSERT_PB_OK(rank.Begin({kSequence}));
-    for (int step = 0; step < 5; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1));
-    auto outcomes = rank.Commit({kSequence});
-    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
-    ASSERT_TRUE(outcomes.value()[0].applied);
-    EXPECT_EQ(rank.shard().Rows(kSequence, 0), 64 + 45 + 5);
-    EXPECT_EQ(rank.shard().Length(kSequence), 305);
-    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
-  });
-}
-
 TEST(Round, IsCommittedOnceForTheSequencesItWasBegunWith) {
   ToyGroup group({}, 1, ToyOptions());
   ToyRank& rank = group.rank(0);

@@ -24,8 +24,11 @@ inline std::uint32_t TestSeed() {
 class SeededRandom {
  public:
   SeededRandom() : engine_(TestSeed()) {}
+  /// Prints nothing.
+  explicit SeededRandom(std::uint32_t seed) : engine_(seed) {}
 
   int Int(int low, int high) { return std::uniform_int_distribution<int>(low, high)(engine_); }
+  bool OneIn(int times) { return Int(1, times) == 1; }
   double Uniform(double low, double high) {
     return std::uniform_real_distribution<double>(low, high)(engine_);
   }

@@ -1,0 +1,370 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/system/checked_group.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "base/page.h"
+#include "scheduler/policy/policy.h"
+#include "shard/shard_factory.h"
+
+namespace pinboard::testing {
+namespace {
+
+using engine::Engine;
+using engine::testing::EngineGroup;
+using engine::testing::FullLogits;
+using engine::testing::PlainMask;
+using engine::testing::Vector;
+
+/// float against double, over a few layers of weights up to a quarter; a value in bf16 is now and
+/// then rounded to its other neighbour.
+constexpr double kTolerance = 1e-3;
+constexpr double kToleranceBf16 = 2e-2;
+
+bool Failed() { return ::testing::Test::HasFailure(); }
+
+std::unique_ptr<EngineGroup> LoadEngines(const CheckedGroupOptions& options,
+                                         const engine::testing::TinyModel& model,
+                                         const EngineGroup::Decorate& decorate) {
+  const engine::testing::TinyDirectory directory("checked-group");
+  WriteTinyModel(model, directory);
+  engine::EngineOptions of_engine;
+  of_engine.model_dir = directory.path();
+  of_engine.block_size = options.block_size;
+  of_engine.cache_blocks = options.cache_blocks;
+  of_engine.cache_dtype = options.cache_dtype;
+  of_engine.layer_tables = options.layer_tables;
+  return std::make_unique<EngineGroup>(of_engine, options.tp, decorate);
+}
+
+/// Leading positions that no round may evict.
+int ProtectedHead(const SequenceOptions& options) {
+  const auto policy = scheduler::MakePolicy(options.policy, {.window = options.window});
+  EXPECT_TRUE(policy.ok()) << policy.status();
+  const int sinks = policy->method.sinks;
+  return policy->protect_prompt ? std::max(sinks, options.prompt_tokens) : sinks;
+}
+
+/// Experts are chosen by their bias alone: where two are nearly as good, float and double may take
+/// different ones, and nothing that follows could be compared.
+engine::testing::TinyModel MakeModel(const CheckedGroupOptions& options) {
+  auto model = engine::testing::MakeTinyModel(options.model, options.weights_seed);
+  for (auto& [name, tensor] : model.tensors) {
+    if (!absl::EndsWith(name, "e_score_correction_bias")) continue;
+    std::iota(tensor.values.begin(), tensor.values.end(), 0.0F);
+    for (float& bias : tensor.values) bias *= 3.0F;
+  }
+  return model;
+}
+
+}  // namespace
+
+CheckedGroup::CheckedGroup(const CheckedGroupOptions& options)
+    : model_(MakeModel(options)),
+      oracle_(model_, options.cache_dtype),
+      block_size_(options.block_size),
+      layer_tables_(options.layer_tables),
+      tolerance_(options.cache_dtype == DType::kF32 ? kTolerance : kToleranceBf16) {
+  const auto disturb = [this, last = options.tp - 1](int rank) {
+    return [this, hit = rank == last](int, absl::Span<std::int32_t> sum) {
+      if (disturbed_ && hit && !sum.empty()) sum[sum.size() / 2] ^= 1 << 28;
+    };
+  };
+  engines_ = LoadEngines(
+      options, model_, [&](int rank, std::unique_ptr<transport::Communicator> communicator) {
+        auto troubled =
+            std::make_unique<TroubledCommunicator>(std::move(communicator), nullptr, disturb(rank));
+        communicators_.push_back(troubled.get());
+        return troubled;
+      });
+  for (int rank = 0; rank < tp(); ++rank) {
+    ShardOptions shard = options.shard;
+    shard.export_plans = true;
+    shard.model = engine(rank).MakeShardModel();
+    stores_.push_back(std::make_unique<cache_service::MemoryPageStore>(pages_));
+    auto made = CreateShard(shard, engines_->communicator(rank), stores_.back().get());
+    EXPECT_TRUE(made.ok()) << made.status();
+    shards_.push_back(*std::move(made));
+    EXPECT_TRUE(engine(rank).Attach(shards_.back().get()).ok());
+  }
+}
+
+void CheckedGroup::OnEach(const std::function<absl::Status(Engine&)>& call) {
+  engines_->OnRanks([&](int rank) {
+    const absl::Status status = call(engine(rank));
+    EXPECT_TRUE(status.ok()) << "rank " << rank << ": " << status;
+  });
+}
+
+void CheckedGroup::Add(std::uint64_t sequence, const SequenceOptions& options) {
+  OnEach([&](Engine& engine) { return engine.AddSequence(sequence, options); });
+  Sequence& state = sequences_[sequence];
+  state.options = options;
+  state.text.resize(layers());
+  state.positions.resize(layers());
+  state.ring_rows.resize(layers(), 0);
+  Census();
+}
+
+void CheckedGroup::Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
+  OnEach([&](Engine& engine) { return engine.Fork(from, to, options); });
+  Sequence copy = sequences_.at(from);
+  copy.options = options;
+  sequences_[to] = std::move(copy);
+  Census();
+}
+
+void CheckedGroup::Remove(std::uint64_t sequence) {
+  OnEach([&](Engine& engine) { return engine.Remove(sequence); });
+  sequences_.erase(sequence);
+  Census();
+}
+
+void CheckedGroup::SwapOut(std::uint64_t sequence) {
+  OnEach([&](Engine& engine) { return engine.SwapOut(sequence); });
+  sequences_.at(sequence).swapped_out = true;
+  Census();
+}
+
+void CheckedGroup::SwapIn(std::uint64_t sequence) {
+  OnEach([&](Engine& engine) { return engine.SwapIn(sequence); });
+  sequences_.at(sequence).swapped_out = false;
+  Census();
+}
+
+void CheckedGroup::Step(const std::vector<GroupInput>& inputs) {
+  const auto outputs = engines_->Step(inputs);
+  if (Failed()) return;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    Sequence& state = sequences_.at(inputs[i].sequence);
+    const PlainMask before = std::exchange(state.positions, ReadPositions(inputs[i].sequence));
+    PlainMask mask = state.positions;
+    for (int layer = 0; layer < layers(); ++layer) {
+      const auto stays = before[layer].begin() + state.ring_rows[layer];
+      ASSERT_GE(mask[layer].size(), before[layer].size());
+      mask[layer].resize(before[layer].size());
+      ASSERT_TRUE(
+          std::equal(stays, before[layer].end(), mask[layer].begin() + state.ring_rows[layer]))
+          << "sequence " << inputs[i].sequence << ", layer " << layer
+          << ": a step moved rows behind the ring";
+    }
+    state.length += static_cast<int>(inputs[i].tokens.size());
+    CompareLogits(inputs[i], outputs[i].logits,
+                  oracle_.Extend(inputs[i].tokens, mask, &state.text));
+    if (Failed()) return;
+  }
+  Census();
+}
+
+void CheckedGroup::CompareLogits(const GroupInput& input, const FullLogits& logits,
+                                 const std::vector<Vector>& expected) const {
+  ASSERT_EQ(logits.size(), expected.size());
+  for (std::size_t t = 0; t < logits.size(); ++t) {
+    ASSERT_EQ(logits[t].size(), expected[t].size());
+    for (std::size_t v = 0; v < logits[t].size(); ++v) {
+      ASSERT_LE(std::abs(logits[t][v] - expected[t][v]), tolerance_)
+          << "sequence " << input.sequence << ", new token " << t << " of " << logits.size()
+          << ", logit " << v << ": the group says " << logits[t][v] << ", the oracle "
+          << expected[t][v];
+    }
+  }
+}
+
+void CheckedGroup::Begin(const std::vector<std::uint64_t>& sequences, bool disturbed) {
+  disturbed_ = disturbed;
+  OnEach([&](Engine& engine) { return engine.BeginRound(sequences); });
+  disturbed_ = false;
+  if (Failed()) return;
+  in_round_ = sequences;
+  for (const std::uint64_t sequence : sequences) {
+    Sequence& state = sequences_.at(sequence);
+    state.length_at_begin = state.length;
+    state.positions = ReadPositions(sequence);
+  }
+  Census();
+}
+
+std::vector<RoundOutcome> CheckedGroup::Commit() {
+  std::vector<std::vector<RoundOutcome>> outcomes(tp());
+  engines_->OnRanks([&](int rank) {
+    auto committed = engine(rank).CommitRound(in_round_);
+    ASSERT_TRUE(committed.ok()) << "rank " << rank << ": " << committed.status();
+    outcomes[rank] = *std::move(committed);
+  });
+  in_round_.clear();
+  for (std::size_t i = 0; i < outcomes[0].size() && !Failed(); ++i) {
+    const RoundOutcome& outcome = outcomes[0][i];
+    for (const auto& other : outcomes) {
+      EXPECT_EQ(other[i].applied, outcome.applied);
+      if (outcome.applied) {
+        EXPECT_EQ(other[i].plan_hash, outcome.plan_hash);
+      }
+      EXPECT_EQ(other[i].rows, outcome.rows);
+    }
+    Sequence& state = sequences_.at(outcome.sequence);
+    const PlainMask before = std::exchange(state.positions, ReadPositions(outcome.sequence));
+    if (outcome.applied) {
+      CheckRound(outcome, before);
+    } else {
+      EXPECT_EQ(state.positions, before) << "a round that keeps everything moved rows";
+    }
+  }
+  Census();
+  return outcomes[0];
+}
+
+std::vector<RoundOutcome> CheckedGroup::Compress(const std::vector<std::uint64_t>& sequences) {
+  Begin(sequences);
+  return Failed() ? std::vector<RoundOutcome>() : Commit();
+}
+
+void CheckedGroup::CheckRound(const RoundOutcome& outcome, const PlainMask& before) {
+  Sequence& state = sequences_.at(outcome.sequence);
+  const int appended = state.length - state.length_at_begin;
+  const int head = std::min(ProtectedHead(state.options), state.length_at_begin);
+  const int recent = std::max(head, state.length_at_begin - state.options.window);
+  const double allowed = RowsAllowed(state) + 0.5;
+  const double is_protected = head + state.length_at_begin - recent;
+  // A layer whose unequal share is less than what is protected takes nothing from the others.
+  const double most = layer_tables_ ? allowed + is_protected : std::max(allowed, is_protected);
+  std::size_t kept_of_less = 0;  // where rows left: elsewhere a round would gain nothing
+  for (int layer = 0; layer < layers(); ++layer) {
+    const auto& rows = state.positions[layer];
+    const auto& kept = outcome.plan[layer].kept;
+    ASSERT_EQ(static_cast<int>(rows.size()), outcome.rows[layer_tables_ ? layer : 0]);
+    const int ring_rows = static_cast<int>(rows.size() - kept.size()) - appended;
+    ASSERT_TRUE(ring_rows >= state.ring_rows[layer] && ring_rows % kPageRows == 0)
+        << "sequence " << outcome.sequence << ", layer " << layer << ": a ring of " << ring_rows
+        << " rows, before of " << state.ring_rows[layer];
+    const std::size_t kept_before = before[layer].size() - state.ring_rows[layer] - appended;
+    if (kept.size() < kept_before) kept_of_less += kept.size();
+    state.ring_rows[layer] = ring_rows;
+    EXPECT_TRUE(std::equal(kept.begin(), kept.end(), rows.begin() + ring_rows))
+        << "sequence " << outcome.sequence << ", layer " << layer << ": not the plan's rows";
+    const std::set<std::int32_t> attended(before[layer].begin(), before[layer].end());
+    for (const std::int32_t position : kept) {
+      ASSERT_TRUE(attended.contains(position))
+          << "sequence " << outcome.sequence << ", layer " << layer << ": kept position "
+          << position << " was not attended";
+    }
+    const std::set<std::int32_t> now(rows.begin(), rows.end());
+    for (int position = 0; position < state.length; ++position) {
+      // A fork may protect what its origin evicted.
+      if (!attended.contains(position) || (position >= head && position < recent)) continue;
+      ASSERT_TRUE(now.contains(position)) << "sequence " << outcome.sequence << ", layer " << layer
+                                          << ": protected position " << position << " is gone";
+    }
+  }
+  EXPECT_LE(static_cast<double>(kept_of_less), layers() * most)
+      << "sequence " << outcome.sequence << ": more is kept than the budget";
+}
+
+double CheckedGroup::RowsAllowed(const Sequence& state) {
+  const SequenceOptions& options = state.options;
+  if (options.cap > 0) return options.cap;
+  const int prompt =
+      options.budget_of_generated ? std::min(options.prompt_tokens, state.length_at_begin) : 0;
+  return prompt + options.budget * (state.length_at_begin - prompt);
+}
+
+void CheckedGroup::ExpectRefused(absl::StatusCode code,
+                                 const std::function<absl::Status(Engine&)>& call) {
+  engines_->OnRanks([&](int rank) {
+    const absl::Status status = call(engine(rank));
+    EXPECT_EQ(status.code(), code) << "rank " << rank << ": " << status;
+  });
+  Census();
+}
+
+std::vector<std::uint64_t> CheckedGroup::Due() {
+  const int total = engine().total_blocks();
+  const auto due = shards_[0]->DueForRound(total - engine().free_blocks(), total);
+  for (const auto& shard : shards_) {
+    EXPECT_EQ(shard->DueForRound(total - engine().free_blocks(), total), due);
+  }
+  return due;
+}
+
+PlainMask CheckedGroup::ReadPositions(std::uint64_t sequence) const {
+  PlainMask positions;
+  for (int layer = 0; layer < layers(); ++layer) {
+    positions.push_back(shards_[0]->RowPositions(sequence, layer));
+    for (const auto& shard : shards_) {
+      EXPECT_EQ(shard->RowPositions(sequence, layer), positions.back())
+          << "sequence " << sequence << ", layer " << layer << ": ranks attend different tokens";
+    }
+  }
+  return positions;
+}
+
+void CheckedGroup::Census() {
+  if (Failed()) return;
+  CheckCollectives();
+  for (auto& [sequence, state] : sequences_) {
+    CheckCounts(sequence, state);
+    CheckPositions(sequence, &state);
+  }
+  for (int rank = 0; rank < tp(); ++rank) {
+    int owned = 0;
+    for (const auto& [sequence, state] : sequences_) owned += engine(rank).BlocksUsed(sequence);
+    EXPECT_EQ(owned + engine(rank).free_blocks(), engine(rank).total_blocks())
+        << "rank " << rank << ": a block is owned twice or by nobody";
+  }
+}
+
+void CheckedGroup::CheckCollectives() {
+  const auto& first = communicators_[0]->kinds();
+  const auto compared = static_cast<std::ptrdiff_t>(compared_collectives_);
+  for (const TroubledCommunicator* other : communicators_) {
+    EXPECT_TRUE(std::equal(first.begin() + compared, first.end(), other->kinds().begin() + compared,
+                           other->kinds().end()))
+        << "ranks issue other collectives: " << first.size() << " and " << other->kinds().size();
+  }
+  compared_collectives_ = first.size();
+}
+
+void CheckedGroup::CheckCounts(std::uint64_t sequence, const Sequence& state) {
+  int blocks = 0;
+  for (int layer = 0; layer < layers(); ++layer) {
+    const int rows = static_cast<int>(state.positions[layer].size());
+    if (layer == 0 || layer_tables_) blocks += (rows + block_size_ - 1) / block_size_;
+    for (int rank = 0; rank < tp(); ++rank) {
+      EXPECT_EQ(engine(rank).Rows(sequence, layer), rows)
+          << "rank " << rank << ", sequence " << sequence;
+      EXPECT_EQ(shards_[rank]->Rows(sequence, layer), rows)
+          << "rank " << rank << ", sequence " << sequence;
+    }
+  }
+  if (state.swapped_out) blocks = 0;
+  for (int rank = 0; rank < tp(); ++rank) {
+    EXPECT_EQ(engine(rank).Length(sequence), state.length) << "sequence " << sequence;
+    EXPECT_EQ(shards_[rank]->Length(sequence), state.length) << "sequence " << sequence;
+    EXPECT_EQ(engine(rank).BlocksUsed(sequence), blocks) << "sequence " << sequence;
+  }
+}
+
+void CheckedGroup::CheckPositions(std::uint64_t sequence, Sequence* state) {
+  const PlainMask now = ReadPositions(sequence);
+  for (int layer = 0; layer < layers(); ++layer) {
+    const auto& rows = now[layer];
+    EXPECT_EQ(rows, state->positions[layer])
+        << "sequence " << sequence << ", layer " << layer << ": rows moved between steps";
+    const std::set<std::int32_t> distinct(rows.begin(), rows.end());
+    EXPECT_EQ(distinct.size(), rows.size())
+        << "sequence " << sequence << ", layer " << layer << ": a token is attended twice";
+    EXPECT_TRUE(rows.empty() || (*distinct.begin() >= 0 && *distinct.rbegin() < state->length))
+        << "sequence " << sequence << ", layer " << layer << ": a row holds no token";
+    EXPECT_TRUE(std::is_sorted(rows.begin() + state->ring_rows[layer], rows.end()))
+        << "sequence " << sequence << ", layer " << layer << ": rows are out of order";
+  }
+}
+
+}  // namespace pinboard::testing
