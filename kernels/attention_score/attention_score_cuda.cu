@@ -21,12 +21,18 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kLog2E = 1.44269504F;
 constexpr int kSplitRows = 1024;  // rows over which one block sums exponentials
 
-/// How rows of kDim values are cut: those in registers, and those in shared memory at a time.
+constexpr std::int32_t kUnseen = std::numeric_limits<std::int32_t>::max();    // of a row
+constexpr std::int32_t kSeesNone = std::numeric_limits<std::int32_t>::min();  // of a query
+
+/// How rows of kDim values are cut: those in registers, and those in shared memory, which are
+/// worked on while the next as many come in.
 template <int kDim>
 struct Cut {
   static constexpr int kTiles = kDim <= 128 ? 2 : 1;
   static constexpr int kHeld = 16 * kTiles * kWarps;  // by a block
-  static constexpr int kShared = kDim <= 128 ? 64 : 32;
+  static constexpr int kShared = kDim <= 128 ? 64 : 16;
+  static constexpr int kBytes = kShared * kSharedStride<kDim>;
+  static constexpr int kBlocks = kDim <= 128 ? 2 : 1;  // that a multiprocessor runs at once
 };
 
 /// A query's maximum of the logits (in base 2) and the sum of 2^(logit - maximum).
@@ -76,9 +82,9 @@ class Head {
     if (row >= problem_.rows) return nullptr;
     return RowAddress(problem_.cache.key, problem_.block_table, block_size_, row, kv_head_);
   }
-  __device__ std::int32_t KeyPosition(std::int32_t row) const {
-    return row < problem_.rows ? problem_.row_positions[row]
-                               : std::numeric_limits<std::int32_t>::max();
+  /// Null for a row beyond the end, whose position is kUnseen.
+  __device__ const std::int32_t* PositionOfKey(std::int32_t row) const {
+    return row < problem_.rows ? problem_.row_positions + row : nullptr;
   }
   /// Among the queries [window, query_heads] of the problem.
   __device__ std::int64_t QueryIndex(int query) const {
@@ -87,9 +93,13 @@ class Head {
   __device__ const void* Query(int query) const {
     return query < queries_ ? problem_.queries + QueryIndex(query) * key_dim_ : nullptr;
   }
-  __device__ std::int32_t QueryPosition(int query) const {
-    return query < queries_ ? problem_.query_positions[query / group_]
-                            : std::numeric_limits<std::int32_t>::min();
+  /// Null for a query beyond the last, whose position is kSeesNone.
+  __device__ const std::int32_t* PositionOfQuery(int query) const {
+    return query < queries_ ? problem_.query_positions + query / group_ : nullptr;
+  }
+  __device__ bool SeesARow(int query) const {
+    return problem_.rows > 0 &&
+           problem_.row_positions[problem_.order[0]] <= *PositionOfQuery(query);
   }
 
  private:
@@ -102,14 +112,19 @@ class Head {
   const int queries_;
 };
 
+__device__ std::int32_t ValueOr(const std::int32_t* at, std::int32_t otherwise) {
+  return at == nullptr ? otherwise : *at;
+}
+
 /// Sums of exponentials of a block's queries (in registers) over one split of the rows.
 template <int kDim>
-__global__ __launch_bounds__(kThreads) void SumExpsKernel(AttentionScoreBatch batch,
-                                                          Workspace workspace) {
+__global__ __launch_bounds__(kThreads,
+                             Cut<kDim>::kBlocks) void SumExpsKernel(AttentionScoreBatch batch,
+                                                                    Workspace workspace) {
   using Shape = Cut<kDim>;
-  constexpr int kGroups = 4;  // of 8 rows, whose maximum is taken together
-  alignas(16) __shared__ std::byte keys[Shape::kShared * kSharedStride<kDim>];
-  __shared__ std::int32_t positions[Shape::kShared];
+  constexpr int kGroups = 2;  // of 8 rows, whose maximum is taken together
+  alignas(16) __shared__ std::byte all_keys[2][Shape::kBytes];
+  __shared__ std::int32_t all_positions[2][Shape::kShared];
   const AttentionScoreProblem problem = batch.problems[blockIdx.z];
   const int chunks = (Queries(batch) / batch.shape.kv_heads + Shape::kHeld - 1) / Shape::kHeld;
   const Head head(batch, problem, static_cast<int>(blockIdx.y) / chunks);
@@ -128,18 +143,29 @@ __global__ __launch_bounds__(kThreads) void SumExpsKernel(AttentionScoreBatch ba
   for (int tile = 0; tile < Shape::kTiles; ++tile) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      limit[tile][half] = head.QueryPosition(first + 16 * tile + 8 * half + lane / 4);
+      limit[tile][half] =
+          ValueOr(head.PositionOfQuery(first + 16 * tile + 8 * half + lane / 4), kSeesNone);
       sums[tile][half] = {-kInfinity, 0.0F};
     }
   }
 
-  for (std::int32_t row = begin; row < end; row += Shape::kShared) {
-    __syncthreads();
-    ShareRows<kDim, Shape::kShared, kThreads>(keys, [&](int r) { return head.Key(row + r); });
+  const auto begin_stage = [&](int stage) {
+    const std::int32_t row = begin + stage * Shape::kShared;
+    BeginRows<kDim, Shape::kShared, kThreads>(all_keys[stage % 2],
+                                              [&](int r) { return head.Key(row + r); });
     if (threadIdx.x < Shape::kShared) {
-      positions[threadIdx.x] = head.KeyPosition(row + static_cast<std::int32_t>(threadIdx.x));
+      const auto r = static_cast<std::int32_t>(threadIdx.x);
+      BeginCopy(&all_positions[stage % 2][r], head.PositionOfKey(row + r), kUnseen);
     }
+  };
+  const int stages = (end - begin + Shape::kShared - 1) / Shape::kShared;
+  if (stages > 0) begin_stage(0);
+  for (int stage = 0; stage < stages; ++stage) {
+    WaitForCopies();
     __syncthreads();
+    if (stage + 1 < stages) begin_stage(stage + 1);
+    const std::byte* const keys = all_keys[stage % 2];
+    const std::int32_t* const positions = all_positions[stage % 2];
 #pragma unroll 1
     for (int group = 0; group < Shape::kShared / 8; group += kGroups) {
       float logits[kGroups][Shape::kTiles][4];
@@ -197,39 +223,51 @@ __global__ __launch_bounds__(kThreads) void SumExpsKernel(AttentionScoreBatch ba
   }
 }
 
-/// Log-sum-exps in base 2, from those given or from the partial sums; +infinity for a query that
-/// attends to no row, so that it weighs nothing.
-__global__ __launch_bounds__(kThreads) void LogSumKernel(AttentionScoreBatch batch,
-                                                         Workspace workspace) {
-  const auto query = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
-  if (query >= Queries(batch)) return;
-  const AttentionScoreProblem problem = batch.problems[blockIdx.z];
-  float& log_sum = workspace.log_sums[std::int64_t{blockIdx.z} * Queries(batch) + query];
-  if (batch.has_log_sum_exp) {
-    const int per_head = Queries(batch) / batch.shape.kv_heads;
-    const Head head(batch, problem, query / per_head);
-    const float given = problem.log_sum_exp[head.QueryIndex(query % per_head)];
-    log_sum = given == -kInfinity ? kInfinity : given * kLog2E;
-    return;
-  }
+/// A query's sum of exponentials over all rows.
+__device__ SumOfExps MergedSum(const AttentionScoreBatch& batch, const Workspace& workspace,
+                               std::int32_t rows, int query) {
   SumOfExps sum{-kInfinity, 0.0F};
-  const int splits = (problem.rows + kSplitRows - 1) / kSplitRows;
+  const int splits = (rows + kSplitRows - 1) / kSplitRows;
   for (int split = 0; split < splits; ++split) {
     const std::int64_t at =
         (std::int64_t{blockIdx.z} * Splits(batch) + split) * Queries(batch) + query;
     sum.Merge(workspace.partial[at]);
   }
-  log_sum = sum.sum == 0.0F ? kInfinity : sum.max + log2f(sum.sum);
+  return sum;
+}
+
+/// Log-sum-exps in base 2, from those given or from the partial sums. +infinity for a query that
+/// attends to no row, so that it weighs nothing; -infinity stays where it attends to rows of
+/// infinite keys alone, so that their weights are not finite.
+__global__ __launch_bounds__(kThreads) void LogSumKernel(AttentionScoreBatch batch,
+                                                         Workspace workspace) {
+  const auto query = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (query >= Queries(batch)) return;
+  const AttentionScoreProblem problem = batch.problems[blockIdx.z];
+  const int per_head = Queries(batch) / batch.shape.kv_heads;
+  const Head head(batch, problem, query / per_head);
+  const int of_head = query % per_head;
+  float log_sum = 0.0F;
+  if (batch.has_log_sum_exp) {
+    log_sum = problem.log_sum_exp[head.QueryIndex(of_head)] * kLog2E;
+  } else {
+    const SumOfExps sum = MergedSum(batch, workspace, problem.rows, query);
+    log_sum = sum.max + log2f(sum.sum);
+  }
+  const bool weighs_nothing = log_sum == -kInfinity && !head.SeesARow(of_head);
+  workspace.log_sums[std::int64_t{blockIdx.z} * Queries(batch) + query] =
+      weighs_nothing ? kInfinity : log_sum;
 }
 
 /// Sums over all queries of the weights of a block's rows (in registers).
 template <int kDim>
-__global__ __launch_bounds__(kThreads) void SharesKernel(AttentionScoreBatch batch,
-                                                         Workspace workspace) {
+__global__ __launch_bounds__(kThreads,
+                             Cut<kDim>::kBlocks) void SharesKernel(AttentionScoreBatch batch,
+                                                                   Workspace workspace) {
   using Shape = Cut<kDim>;
-  alignas(16) __shared__ std::byte queries[Shape::kShared * kSharedStride<kDim>];
-  __shared__ float log_sums[Shape::kShared];
-  __shared__ std::int32_t positions[Shape::kShared];
+  alignas(16) __shared__ std::byte all_queries[2][Shape::kBytes];
+  __shared__ float all_log_sums[2][Shape::kShared];
+  __shared__ std::int32_t all_positions[2][Shape::kShared];
   const AttentionScoreProblem problem = batch.problems[blockIdx.z];
   const Head head(batch, problem, static_cast<int>(blockIdx.y));
   if (static_cast<std::int32_t>(blockIdx.x) * Shape::kHeld >= problem.rows) return;
@@ -237,7 +275,7 @@ __global__ __launch_bounds__(kThreads) void SharesKernel(AttentionScoreBatch bat
   const std::int32_t first = static_cast<std::int32_t>(blockIdx.x) * Shape::kHeld +
                              static_cast<int>(threadIdx.x / 32) * 16 * Shape::kTiles;
   const float scale = batch.scale * kLog2E;
-  const float* const all_log_sums =
+  const float* const log_sums_of_head =
       workspace.log_sums + std::int64_t{blockIdx.z} * Queries(batch) + head.first_query();
 
   HeldRows<kDim, Shape::kTiles> keys;
@@ -248,20 +286,32 @@ __global__ __launch_bounds__(kThreads) void SharesKernel(AttentionScoreBatch bat
   for (int tile = 0; tile < Shape::kTiles; ++tile) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      position[tile][half] = head.KeyPosition(first + 16 * tile + 8 * half + lane / 4);
+      position[tile][half] =
+          ValueOr(head.PositionOfKey(first + 16 * tile + 8 * half + lane / 4), kUnseen);
     }
   }
 
-  for (int query = 0; query < head.queries(); query += Shape::kShared) {
-    __syncthreads();
-    ShareRows<kDim, Shape::kShared, kThreads>(queries,
+  const auto begin_stage = [&](int stage) {
+    const int query = stage * Shape::kShared;
+    BeginRows<kDim, Shape::kShared, kThreads>(all_queries[stage % 2],
                                               [&](int q) { return head.Query(query + q); });
     if (threadIdx.x < Shape::kShared) {
-      const int mine = query + static_cast<int>(threadIdx.x);
-      log_sums[threadIdx.x] = mine < head.queries() ? all_log_sums[mine] : kInfinity;
-      positions[threadIdx.x] = head.QueryPosition(mine);
+      const auto q = static_cast<int>(threadIdx.x);
+      const float* const log_sum =
+          query + q < head.queries() ? log_sums_of_head + query + q : nullptr;
+      BeginCopy(&all_log_sums[stage % 2][q], log_sum, kInfinity);
+      BeginCopy(&all_positions[stage % 2][q], head.PositionOfQuery(query + q), kSeesNone);
     }
+  };
+  const int stages = (head.queries() + Shape::kShared - 1) / Shape::kShared;
+  begin_stage(0);
+  for (int stage = 0; stage < stages; ++stage) {
+    WaitForCopies();
     __syncthreads();
+    if (stage + 1 < stages) begin_stage(stage + 1);
+    const std::byte* const queries = all_queries[stage % 2];
+    const float* const log_sums = all_log_sums[stage % 2];
+    const std::int32_t* const positions = all_positions[stage % 2];
 #pragma unroll 1
     for (int group = 0; group < Shape::kShared; group += 8) {
       float logits[Shape::kTiles][4];

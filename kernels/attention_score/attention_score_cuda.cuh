@@ -38,9 +38,11 @@ struct AttentionScoreBatch {
   int query_heads = 0;
   int total_query_heads = 0;
   float scale = 1.0F;
-  int pool = 1;                     // odd, at most kMaxDevicePool
-  bool has_log_sum_exp = false;     // every problem's is given
-  std::uint32_t* faults = nullptr;  // [1], grows by one for each row whose share is not finite
+  int pool = 1;                  // odd, at most kMaxDevicePool
+  bool has_log_sum_exp = false;  // every problem's is given
+  /// [1], grows by one for each row whose share is not finite: by some where AttentionScore refuses
+  /// a query or a key, by none where it does not.
+  std::uint32_t* faults = nullptr;
 };
 
 inline constexpr int kMaxDevicePool = 255;

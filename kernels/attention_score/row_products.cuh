@@ -75,15 +75,16 @@ class HeldRows {
 template <int kDim>
 inline constexpr int kSharedStride = (kDim * 2 + 63) / 64 % 2 == 1 ? kDim * 2 : kDim * 2 + 64;
 
-/// Copies kRows rows to shared memory, with all kThreads threads of the block; row_at as above.
+/// Begins to copy kRows rows to shared memory (BeginCopy), with all kThreads threads of the block;
+/// row_at as above.
 template <int kDim, int kRows, int kThreads, typename RowAt>
-__device__ void ShareRows(std::byte* shared, RowAt row_at) {
+__device__ void BeginRows(std::byte* shared, RowAt row_at) {
   constexpr int kWords = kDim * 2 / 16;
 #pragma unroll 4
   for (int i = static_cast<int>(threadIdx.x); i < kRows * kWords; i += kThreads) {
     const auto* row = static_cast<const uint4*>(row_at(i / kWords));
-    *(reinterpret_cast<uint4*>(shared + i / kWords * kSharedStride<kDim>) + i % kWords) =
-        row == nullptr ? make_uint4(0, 0, 0, 0) : __ldg(row + i % kWords);
+    BeginCopy(reinterpret_cast<uint4*>(shared + i / kWords * kSharedStride<kDim>) + i % kWords,
+              row == nullptr ? nullptr : row + i % kWords, make_uint4(0, 0, 0, 0));
   }
 }
 

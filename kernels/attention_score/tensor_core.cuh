@@ -3,6 +3,8 @@
 // The instructions behind products of rows, in one place.
 #pragma once
 
+#include <cuda_runtime_api.h>
+
 #include <cstdint>
 
 namespace pinboard::kernels {
@@ -25,5 +27,19 @@ __device__ inline float Exp2(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
+
+/// Begins to copy a value of 4, 8 or 16 bytes to shared memory, or stores `otherwise` where `from`
+/// is null. There after this thread's WaitForCopies and then a barrier.
+template <typename T>
+__device__ void BeginCopy(T* shared, const T* from, T otherwise) {
+  if (from == nullptr) {
+    *shared = otherwise;
+    return;
+  }
+  const auto to = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(to), "l"(from), "n"(sizeof(T))
+               : "memory");
+}
+__device__ inline void WaitForCopies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 }  // namespace pinboard::kernels

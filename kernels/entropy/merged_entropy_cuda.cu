@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -10,7 +11,8 @@
 namespace pinboard::kernels {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kMaxWarps = 8;
+constexpr unsigned kAllLanes = 0xffffffffU;
 
 /// How many of k descending values are above `value`, or above or equal.
 __device__ int CountAbove(const float* descending, int k, float value, bool or_equal) {
@@ -38,37 +40,53 @@ __device__ int RankOf(const float* parts, int count, int k, int part, int i) {
   return rank;
 }
 
-/// EntropyOfDescending of `logits`, whose terms are in shared memory.
-__device__ double SumTerms(const double* weights, const double* weighted, int k) {
-  double z = 0.0;
-  double sum = 0.0;
-  for (int i = 0; i < k && weights[i] != 0.0; ++i) {
-    z += weights[i];
-    sum += weighted[i];
-  }
-  return Log(z) - sum / z;
+/// What a logit adds to Z and to the weighted sum of EntropyOfDescending.
+struct Term {
+  double weight;
+  double weighted;
+};
+
+__device__ Term TermOf(float logit, float largest) {
+  const double x = static_cast<double>(logit) - static_cast<double>(largest);
+  const double weight = Exp(x);
+  return {weight, weight == 0.0 ? 0.0 : weight * x};
 }
 
-__global__ __launch_bounds__(kThreads) void MergedEntropyKernel(MergedEntropyBatch batch,
-                                                                double divisor) {
+/// EntropyOfDescending from its terms in shared memory, in the first warp, all of which comes here:
+/// lane 0 adds up one sum and lane 1 the other.
+__device__ double SumTerms(const Term* terms, int k) {
+  const auto lane = static_cast<int>(threadIdx.x);
+  double sum = 0.0;
+  if (lane < 2) {
+#pragma unroll 16
+    for (int i = 0; i < k; ++i) sum += lane == 0 ? terms[i].weight : terms[i].weighted;
+  }
+  const double z = __shfl_sync(kAllLanes, sum, 0);
+  const double weighted = __shfl_sync(kAllLanes, sum, 1);
+  return Log(z) - weighted / z;
+}
+
+/// A block takes one token, with a warp for each part up to kMaxWarps.
+__global__ __launch_bounds__(kMaxWarps * 32) void MergedEntropyKernel(MergedEntropyBatch batch,
+                                                                      double divisor) {
   extern __shared__ double shared[];
   const int k = batch.k;
-  double* const weights = shared;                                // [k]
-  double* const weighted = weights + k;                          // [k]
-  float* const merged = reinterpret_cast<float*>(weighted + k);  // [k]
-  float* const parts = merged + k;                               // [parts, k]
+  const auto threads = static_cast<int>(blockDim.x);
+  Term* const terms = reinterpret_cast<Term*>(shared);        // [k]
+  float* const merged = reinterpret_cast<float*>(terms + k);  // [k]
+  float* const parts = merged + k;                            // [parts, k]
   const std::int64_t token = blockIdx.x;
   const int values = batch.parts * k;
 
   bool has_nan = false;
-  for (int i = static_cast<int>(threadIdx.x); i < values; i += kThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < values; i += threads) {
     const std::int64_t row = std::int64_t{i / k} * batch.tokens + token;
     parts[i] = batch.values[row * k + i % k];
     has_nan |= parts[i] != parts[i];
   }
   const bool is_ordered = __syncthreads_or(has_nan) == 0;
   if (is_ordered) {
-    for (int i = static_cast<int>(threadIdx.x); i < values; i += kThreads) {
+    for (int i = static_cast<int>(threadIdx.x); i < values; i += threads) {
       const int rank = RankOf(parts, batch.parts, k, i / k, i % k);
       if (rank < k) merged[rank] = parts[i];
     }
@@ -81,15 +99,13 @@ __global__ __launch_bounds__(kThreads) void MergedEntropyKernel(MergedEntropyBat
     }
     return;
   }
-  for (int i = static_cast<int>(threadIdx.x); i < k; i += kThreads) {
-    const double x = static_cast<double>(merged[i]) - static_cast<double>(merged[0]);
-    weights[i] = Exp(x);
-    weighted[i] = weights[i] * x;
+  for (int i = static_cast<int>(threadIdx.x); i < k; i += threads) {
+    terms[i] = TermOf(merged[i], merged[0]);
   }
   __syncthreads();
-  if (threadIdx.x == 0) {
-    batch.entropy[token] = static_cast<float>(SumTerms(weights, weighted, k) / divisor);
-  }
+  if (threadIdx.x >= 32) return;
+  const double entropy = SumTerms(terms, k) / divisor;
+  if (threadIdx.x == 0) batch.entropy[token] = static_cast<float>(entropy);
 }
 
 }  // namespace
@@ -108,9 +124,10 @@ absl::Status LaunchMergedEntropy(const MergedEntropyBatch& batch, cudaStream_t s
   }
   if (batch.tokens == 0) return absl::OkStatus();
   const auto k = static_cast<std::size_t>(batch.k);
-  const std::size_t shared = 2 * k * sizeof(double) + (1 + batch.parts) * k * sizeof(float);
+  const std::size_t shared = k * sizeof(Term) + (1 + batch.parts) * k * sizeof(float);
   const double divisor = batch.unit == EntropyUnit::kOverLogK ? Log(batch.k) : 1.0;
-  MergedEntropyKernel<<<batch.tokens, kThreads, shared, stream>>>(batch, divisor);
+  const int threads = std::min(batch.parts, kMaxWarps) * 32;
+  MergedEntropyKernel<<<batch.tokens, threads, shared, stream>>>(batch, divisor);
   return cuda::ToStatus(cudaGetLastError(), "merged entropy");
 }
 

@@ -25,7 +25,7 @@ class Candidates {
   struct Storage {
     std::uint64_t keys[kBuffer];
     std::uint32_t count;
-    std::uint32_t partial[2][kWarps];
+    alignas(16) std::uint32_t partial[2][kWarps];  // else 16-byte reads take in the neighbours
     std::uint64_t ones[kWarps];
     std::uint64_t common[kWarps];
   };

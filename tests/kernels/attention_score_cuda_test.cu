@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// The device's window attention against the formula in double, on queries and keys that bf16 holds.
+// The device's window attention against the formula in double, on queries and keys that bf16 holds,
+// and against the CPU in what it refuses.
 #include "kernels/attention_score/attention_score_cuda.cuh"
 
 #include <gtest/gtest.h>
@@ -148,15 +149,54 @@ TEST_P(AttentionScoreOnDevice, EqualsTheFormulaWithGivenLogSumExps) {
   }
 }
 
-TEST_P(AttentionScoreOnDevice, CountsKeysThatAreNotFinite) {
+/// What the CPU and the device say of the input, the log-sum-exps computed.
+struct Verdicts {
+  absl::StatusCode cpu;
+  absl::StatusCode device;
+};
+Verdicts Judge(const AttentionInput& in) {
+  std::vector<float> queries;
+  const AttentionScoreArgs args = in.Rank(0, 1, queries);
+  std::vector<std::int32_t> out(in.order.size());
+  const absl::StatusCode cpu = AttentionScore(args, absl::MakeSpan(out)).code();
+  return {cpu, ScoreOnDevice(args, in, nullptr, absl::MakeSpan(out)).code()};
+}
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+TEST_P(AttentionScoreOnDevice, RefusesWhatTheCpuRefuses) {
+  SeededRandom random;
+  for (int trial = 0; trial < 4; ++trial) {
+    AttentionInput in = RandomInput(GetParam(), random);
+    const int row = random.Int(0, in.rows() - 1);
+    in.cache.SetKey(row, 0, 3, random.Pick<float>({kNaN, kInfinity, -kInfinity}));
+    const Verdicts verdicts = Judge(in);
+    EXPECT_EQ(verdicts.device, verdicts.cpu) << "row " << row << " of " << in.rows();
+  }
+}
+
+TEST_P(AttentionScoreOnDevice, CountsAKeyThatIsNotFiniteWhereAQuerySeesIt) {
   SeededRandom random;
   AttentionInput in = RandomInput(GetParam(), random);
-  in.cache.SetKey(0, 0, 3, std::numeric_limits<float>::quiet_NaN());
-  in.query_positions.back() = in.row_positions.back() + 1;
-  std::vector<float> queries;
-  std::vector<std::int32_t> out(in.order.size());
-  EXPECT_EQ(ScoreOnDevice(in.Rank(0, 1, queries), in, nullptr, absl::MakeSpan(out)).code(),
-            absl::StatusCode::kInvalidArgument);
+  in.cache.SetKey(0, 0, 3, kNaN);
+  in.query_positions.back() = in.row_positions[0];
+  EXPECT_EQ(Judge(in).device, absl::StatusCode::kInvalidArgument);
+  in.query_positions.assign(in.query_positions.size(), in.row_positions[0] - 1);
+  EXPECT_EQ(Judge(in).device, absl::StatusCode::kOk);
+}
+
+TEST_P(AttentionScoreOnDevice, CountsALogitOfMinusInfinityWhereNoOtherIsSeen) {
+  SeededRandom random;
+  AttentionInput in = RandomInput(GetParam(), random);
+  in.queries.assign(in.queries.size(), 1.0F);
+  in.query_positions.assign(in.query_positions.size(), in.row_positions[in.order[0]]);
+  for (int row = 0; row < in.rows(); ++row) {
+    for (int head = 0; head < in.cache.shape().kv_heads; ++head) {
+      in.cache.SetKey(row, head, 0, -kInfinity);
+    }
+  }
+  EXPECT_EQ(Judge(in).device, absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace
