@@ -14,12 +14,18 @@ enum class ScoreRule : std::uint8_t {
   kInformation,    // E
   kPublished,      // alpha * A + (1 - alpha) * softmax(E)
   kMaxNormalised,  // alpha * A / max A + (1 - alpha) * E / max E
+  kDistinct,       // alpha * maxpool(A) - (1 - alpha) * R, R the redundancy of keys
   kRandom,         // a hash of (seed, layer, position)
   kRecency,        // position
 };
 
 /// Which queries the attention signal looks at.
-enum class AttentionQueries : std::uint8_t { kNone, kWindow, kAll };
+enum class AttentionQueries : std::uint8_t {
+  kNone,
+  kWindow,
+  kAll,
+  kExpected,  // those to come, as the window lets expect them
+};
 
 /// What a token's information E is made of.
 enum class InformationSignal : std::uint8_t {

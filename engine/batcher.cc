@@ -33,11 +33,6 @@ absl::StatusOr<std::unique_ptr<Batcher>> Batcher::Create(Engine* engine, const S
   return std::unique_ptr<Batcher>(new Batcher(engine, shard, options, std::move(choose)));
 }
 
-void Batcher::SetHandlers(OnToken on_token, OnEnd on_end) {
-  on_token_ = std::move(on_token);
-  on_end_ = std::move(on_end);
-}
-
 absl::Status Batcher::Submit(BatchRequest request) {
   if (request.prompt.empty() || request.max_tokens < 1) {
     return absl::InvalidArgumentError(
@@ -86,6 +81,7 @@ absl::Status Batcher::Step() {
   stats_.most_running = std::max(stats_.most_running, running());
   stats_.most_blocks = std::max(stats_.most_blocks, used_blocks());
   for (std::size_t i = 0; i < chosen.size(); ++i) {
+    stats_.tokens += static_cast<std::int64_t>(inputs[i].tokens.size());
     Take(*chosen[i], inputs[i].tokens.size(), outputs[i]);
   }
   return RemoveEnded();
@@ -104,7 +100,10 @@ absl::Status Batcher::Compress(int used_blocks) {
   }
   if (due.empty()) return absl::OkStatus();
   PB_ASSIGN_OR_RETURN(const std::vector<RoundOutcome> outcomes, engine_->Compress(due));
-  for (const RoundOutcome& outcome : outcomes) stats_.rounds += outcome.applied ? 1 : 0;
+  for (const RoundOutcome& outcome : outcomes) {
+    stats_.rounds += outcome.applied ? 1 : 0;
+    if (handlers_.on_round) handlers_.on_round(outcome);
+  }
   return absl::OkStatus();
 }
 
@@ -191,17 +190,19 @@ void Batcher::Take(Active& active, std::size_t tokens, const StepOutput& output)
     if (active.reading()) return;
   }
   active.next = choose_(output);
-  if (active.next.has_value()) {
-    ++active.made;
-    if (on_token_) on_token_(active.request.sequence, *active.next);
+  if (!active.next.has_value()) {
+    active.ended = true;
+    return;
   }
-  active.ended = !active.next.has_value() || active.made == active.request.max_tokens;
+  const bool goes_on =
+      !handlers_.on_token || handlers_.on_token(active.request.sequence, *active.next);
+  active.ended = ++active.made == active.request.max_tokens || !goes_on;
 }
 
 absl::Status Batcher::RemoveEnded() {
   for (const auto& active : active_) {
     if (!active->ended) continue;
-    if (on_end_) on_end_(active->request.sequence);
+    if (handlers_.on_end) handlers_.on_end(active->request.sequence);
     PB_RETURN_IF_ERROR(engine_->Remove(active->request.sequence));
   }
   active_.erase(std::remove_if(active_.begin(), active_.end(),

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -32,6 +33,7 @@ struct BatchRequest {
 
 struct BatchStats {
   std::int64_t steps = 0;
+  std::int64_t tokens = 0;  // that went through them
   std::int64_t rounds = 0;  // sequences compressed
   std::int64_t preemptions = 0;
   std::int64_t resumes = 0;
@@ -61,9 +63,14 @@ class Batcher {
  public:
   /// The next token, the same on every rank; nothing: the text has ended.
   using Choose = std::function<std::optional<std::int32_t>(const StepOutput& output)>;
-  /// Told of each token, and of the end of each sequence, before its blocks are freed.
-  using OnToken = std::function<void(std::uint64_t sequence, std::int32_t token)>;
-  using OnEnd = std::function<void(std::uint64_t sequence)>;
+  /// Told of what happens; each may be null.
+  struct Handlers {
+    /// Of each token. False, on every rank alike: the text ends with it.
+    std::function<bool(std::uint64_t sequence, std::int32_t token)> on_token;
+    std::function<void(const RoundOutcome& outcome)> on_round;
+    /// Before the sequence's blocks are freed.
+    std::function<void(std::uint64_t sequence)> on_end;
+  };
 
   /// `engine` and `shard` (may be null: no rounds) outlive the batcher. InvalidArgument: an option
   /// below one.
@@ -71,7 +78,7 @@ class Batcher {
                                                          const BatchOptions& options,
                                                          Choose choose);
 
-  void SetHandlers(OnToken on_token, OnEnd on_end);
+  void SetHandlers(Handlers handlers) { handlers_ = std::move(handlers); }
 
   /// InvalidArgument: an empty prompt, a token outside the vocabulary, no token to make, options
   /// that the shard refuses. AlreadyExists: the engine has the sequence.
@@ -124,8 +131,7 @@ class Batcher {
   const Shard* shard_;
   const BatchOptions options_;
   const Choose choose_;
-  OnToken on_token_;
-  OnEnd on_end_;
+  Handlers handlers_;
   std::deque<std::unique_ptr<Active>> waiting_;  // known to the engine, without blocks
   std::vector<std::unique_ptr<Active>> active_;  // in the order in which they came
   BatchStats stats_;

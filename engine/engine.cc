@@ -14,6 +14,7 @@
 #include "engine/kv_cache.h"
 #include "engine/logits_pass.h"
 #include "engine/rank_plan.h"
+#include "engine/rope.h"
 #include "engine/sequence_table.h"
 #include "transport/collective/local/local_communicator.h"
 
@@ -33,6 +34,28 @@ absl::Status CheckAtRest(std::uint64_t sequence, const SequenceState& state) {
   return absl::OkStatus();
 }
 
+RotaryShape MakeRotaryShape(const ModelConfig& config) {
+  if (!config.is_mla()) return {.frequencies = RopeFrequencies(config.rope, config.head_dim)};
+  return {.first_dim = config.mla.kv_lora_rank,
+          .interleaved = config.mla.rope_interleave,
+          .frequencies = RopeFrequencies(config.rope, config.mla.qk_rope_head_dim)};
+}
+
+BlockTables TablesOf(const SequenceState& state) {
+  BlockTables tables;
+  for (const RowTable& table : state.tables) tables.emplace_back(table.blocks);
+  return tables;
+}
+
+/// Of all its tables, one after another.
+std::vector<std::int32_t> AllBlocks(const SequenceState& state) {
+  std::vector<std::int32_t> blocks;
+  for (const RowTable& table : state.tables) {
+    blocks.insert(blocks.end(), table.blocks.begin(), table.blocks.end());
+  }
+  return blocks;
+}
+
 }  // namespace
 
 struct Engine::Parts {
@@ -43,7 +66,8 @@ struct Engine::Parts {
         plan(plan),
         forward(config, plan, std::move(weights), communicator, options.collective_deadline),
         logits(&forward, plan, communicator, options.collective_deadline),
-        sequences(options.cache_blocks, options.block_size) {}
+        sequences(options.cache_blocks * (options.layer_tables ? config.layers : 1),
+                  options.block_size, options.layer_tables ? config.layers : 1) {}
 
   absl::Status CheckInputs(absl::Span<const StepInput> inputs);
   absl::Status Grow(absl::Span<const StepInput> inputs);
@@ -90,7 +114,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& option
                       KvCache::Create({.shape = parts->forward.CacheShape(options.cache_dtype),
                                        .layers = config.layers,
                                        .block_size = options.block_size,
-                                       .blocks = options.cache_blocks}));
+                                       .blocks = options.cache_blocks,
+                                       .layer_blocks = options.layer_tables}));
   return std::unique_ptr<Engine>(new Engine(std::move(parts)));
 }
 
@@ -109,10 +134,12 @@ ShardModel Engine::MakeShardModel() const {
   model.kv = parts_->cache->shape();
   model.kv_replicas = parts_->plan.kv_replicas;
   model.attention_scale = parts_->config.attention_scale();
+  model.rotary = MakeRotaryShape(parts_->config);
   model.hidden_dim = parts_->config.hidden_size;
   model.vocab_begin = parts_->plan.vocab_begin;
   model.vocab_local = parts_->plan.vocab_local;
   model.block_size = parts_->options.block_size;
+  model.layer_tables = parts_->options.layer_tables;
   for (int layer = 0; layer < model.layers; ++layer) {
     model.cache.push_back(parts_->cache->layer(layer));
   }
@@ -143,14 +170,19 @@ absl::Status Engine::Fork(std::uint64_t from, std::uint64_t to, const SequenceOp
   absl::Cleanup undo = [&] { sequences.Remove(to).IgnoreError(); };
   const SequenceState& source = *sequences.Peek(from);
   PB_ASSIGN_OR_RETURN(SequenceState * target, sequences.Find(to));
-  PB_RETURN_IF_ERROR(sequences.Grow(target, source.rows));
+  target->length = source.length;
+  for (std::size_t i = 0; i < source.tables.size(); ++i) {
+    target->tables[i].rows = source.tables[i].rows;
+  }
+  PB_RETURN_IF_ERROR(sequences.Grow(target, 0));
   if (parts_->shard != nullptr) {
     PB_RETURN_IF_ERROR(ToAbslStatus(parts_->shard->ForkSequence(from, to, options)));
   }
-  target->rows = source.rows;
-  target->length = source.length;
-  parts_->cache->CopyBlocks(absl::MakeConstSpan(source.blocks).first(target->blocks.size()),
-                            target->blocks);
+  for (std::size_t i = 0; i < source.tables.size(); ++i) {
+    const std::vector<std::int32_t>& blocks = target->tables[i].blocks;
+    parts_->cache->CopyBlocks(absl::MakeConstSpan(source.tables[i].blocks).first(blocks.size()),
+                              blocks);
+  }
   std::move(undo).Cancel();
   return absl::OkStatus();
 }
@@ -158,9 +190,9 @@ absl::Status Engine::Fork(std::uint64_t from, std::uint64_t to, const SequenceOp
 absl::Status Engine::SwapOut(std::uint64_t sequence) {
   PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(sequence));
   PB_RETURN_IF_ERROR(CheckAtRest(sequence, *state));
-  state->swapped = parts_->cache->SaveBlocks(state->blocks);
+  state->swapped = parts_->cache->SaveBlocks(AllBlocks(*state));
   state->swapped_out = true;
-  return parts_->sequences.Truncate(state, 0);
+  return parts_->sequences.Release(state);
 }
 
 absl::Status Engine::SwapIn(std::uint64_t sequence) {
@@ -170,7 +202,7 @@ absl::Status Engine::SwapIn(std::uint64_t sequence) {
         absl::StrCat("sequence ", sequence, " is not swapped out"));
   }
   PB_RETURN_IF_ERROR(parts_->sequences.Grow(state, 0));
-  parts_->cache->RestoreBlocks(state->blocks, state->swapped);
+  parts_->cache->RestoreBlocks(AllBlocks(*state), state->swapped);
   state->swapped = {};
   state->swapped_out = false;
   return absl::OkStatus();
@@ -195,7 +227,7 @@ absl::StatusOr<std::vector<StepOutput>> Engine::Step(absl::Span<const StepInput>
   }
   for (const StepInput& input : inputs) {
     PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(input.sequence));
-    state->rows += static_cast<int>(input.tokens.size());
+    for (RowTable& table : state->tables) table.rows += static_cast<int>(input.tokens.size());
     state->length += static_cast<int>(input.tokens.size());
   }
   return outputs;
@@ -249,7 +281,9 @@ void Engine::Parts::Shrink(absl::Span<const StepInput> inputs) {
   for (const StepInput& input : inputs) {
     const auto state = sequences.Find(input.sequence);
     if (!state.ok()) continue;
-    sequences.Truncate(*state, sequences.BlocksFor((*state)->rows)).IgnoreError();
+    for (RowTable& table : (*state)->tables) {
+      sequences.Truncate(&table, sequences.BlocksFor(table.rows)).IgnoreError();
+    }
   }
 }
 
@@ -257,15 +291,20 @@ absl::StatusOr<StepBatch> Engine::Parts::MakeBatch(absl::Span<const StepInput> i
   StepBatch batch;
   for (const StepInput& input : inputs) {
     const SequenceState& state = *sequences.Peek(input.sequence);
-    if (shard != nullptr && shard->Rows(input.sequence) != state.rows) {
-      return absl::InternalError(absl::StrCat("sequence ", input.sequence, ": the shard counts ",
-                                              shard->Rows(input.sequence), " rows, the engine ",
-                                              state.rows));
+    BatchEntry entry{
+        .first_token = batch.size(), .tokens = static_cast<int>(input.tokens.size()), .tables = {}};
+    for (std::size_t i = 0; i < state.tables.size(); ++i) {
+      const RowTable& table = state.tables[i];
+      const int known =
+          shard == nullptr ? table.rows : shard->Rows(input.sequence, static_cast<int>(i));
+      if (known != table.rows) {
+        return absl::InternalError(absl::StrCat("sequence ", input.sequence, ", layer ", i,
+                                                ": the shard counts ", known, " rows, the engine ",
+                                                table.rows));
+      }
+      entry.tables.push_back({.resident_rows = table.rows, .blocks = table.blocks});
     }
-    batch.entries.push_back({.first_token = batch.size(),
-                             .tokens = static_cast<int>(input.tokens.size()),
-                             .resident_rows = state.rows,
-                             .block_table = state.blocks});
+    batch.entries.push_back(std::move(entry));
     for (std::size_t i = 0; i < input.tokens.size(); ++i) {
       batch.tokens.push_back(input.tokens[i]);
       batch.positions.push_back(state.length + static_cast<int>(i));
@@ -281,7 +320,7 @@ absl::Status Engine::Parts::BeginShardStep(const StepBatch& batch,
     const BatchEntry& entry = batch.entries[i];
     entries.push_back({.sequence = inputs[i].sequence,
                        .tokens = entry.tokens,
-                       .block_table = {entry.block_table.data(), entry.block_table.size()}});
+                       .block_tables = TablesOf(*sequences.Peek(inputs[i].sequence))});
   }
   return ToAbslStatus(shard->BeginStep(entries));
 }
@@ -319,7 +358,7 @@ absl::StatusOr<std::vector<Shard::RoundEntry>> Engine::Parts::RoundEntries(
   for (const std::uint64_t sequence : ids) {
     PB_ASSIGN_OR_RETURN(const SequenceState* state, sequences.Find(sequence));
     if (state->swapped_out) return CheckAtRest(sequence, *state);
-    entries.push_back({.sequence = sequence, .block_table = state->blocks});
+    entries.push_back({.sequence = sequence, .block_tables = TablesOf(*state)});
   }
   return entries;
 }
@@ -349,13 +388,21 @@ absl::Status Engine::Parts::ApplyOutcome(const RoundOutcome& outcome) {
   PB_ASSIGN_OR_RETURN(SequenceState * state, sequences.Find(outcome.sequence));
   state->in_round = false;
   if (!outcome.applied) return absl::OkStatus();
-  if (outcome.rows > state->rows || outcome.blocks < sequences.BlocksFor(outcome.rows)) {
-    return absl::InternalError(absl::StrCat("sequence ", outcome.sequence, ": a round left ",
-                                            outcome.rows, " rows in ", outcome.blocks,
-                                            " blocks of ", state->rows, " rows"));
+  if (outcome.rows.size() != state->tables.size() ||
+      outcome.blocks.size() != state->tables.size()) {
+    return absl::InternalError(absl::StrCat("sequence ", outcome.sequence,
+                                            ": a round knows another number of block tables"));
   }
-  PB_RETURN_IF_ERROR(sequences.Truncate(state, outcome.blocks));
-  state->rows = outcome.rows;
+  for (std::size_t i = 0; i < state->tables.size(); ++i) {
+    RowTable& table = state->tables[i];
+    if (outcome.rows[i] > table.rows || outcome.blocks[i] < sequences.BlocksFor(outcome.rows[i])) {
+      return absl::InternalError(absl::StrCat("sequence ", outcome.sequence, ": a round left ",
+                                              outcome.rows[i], " rows in ", outcome.blocks[i],
+                                              " blocks of ", table.rows, " rows"));
+    }
+    PB_RETURN_IF_ERROR(sequences.Truncate(&table, outcome.blocks[i]));
+    table.rows = outcome.rows[i];
+  }
   return absl::OkStatus();
 }
 
@@ -365,9 +412,15 @@ absl::StatusOr<std::vector<RoundOutcome>> Engine::Compress(
   return CommitRound(sequences);
 }
 
-int Engine::Rows(std::uint64_t sequence) const {
+int Engine::Rows(std::uint64_t sequence, int layer) const {
   const SequenceState* state = parts_->sequences.Peek(sequence);
-  return state == nullptr ? 0 : state->rows;
+  if (state == nullptr) return 0;
+  return state->tables.size() == 1 ? state->tables.front().rows : state->tables[layer].rows;
+}
+std::int64_t Engine::TotalRows(std::uint64_t sequence) const {
+  std::int64_t rows = 0;
+  for (int layer = 0; layer < config().layers; ++layer) rows += Rows(sequence, layer);
+  return rows;
 }
 int Engine::Length(std::uint64_t sequence) const {
   const SequenceState* state = parts_->sequences.Peek(sequence);
@@ -375,7 +428,7 @@ int Engine::Length(std::uint64_t sequence) const {
 }
 int Engine::BlocksUsed(std::uint64_t sequence) const {
   const SequenceState* state = parts_->sequences.Peek(sequence);
-  return state == nullptr ? 0 : static_cast<int>(state->blocks.size());
+  return state == nullptr ? 0 : static_cast<int>(AllBlocks(*state).size());
 }
 int Engine::BlocksMissing(std::uint64_t sequence, int tokens) const {
   const SequenceState* state = parts_->sequences.Peek(sequence);
@@ -384,9 +437,8 @@ int Engine::BlocksMissing(std::uint64_t sequence, int tokens) const {
 std::size_t Engine::ResidentKvBytes(std::uint64_t sequence) const {
   return BlocksUsed(sequence) * parts_->cache->BlockBytes();
 }
-std::size_t Engine::RowBytes() const {
-  return parts_->cache->BlockBytes() / parts_->options.block_size;
-}
+std::size_t Engine::RowBytes() const { return parts_->cache->TokenBytes(); }
+std::size_t Engine::BlockBytes() const { return parts_->cache->BlockBytes(); }
 int Engine::free_blocks() const { return parts_->sequences.free_blocks(); }
 int Engine::total_blocks() const { return parts_->sequences.total_blocks(); }
 

@@ -22,7 +22,10 @@ namespace pinboard::engine {
 struct EngineOptions {
   std::string model_dir;  // config.json, *.safetensors (tokenizer.json is the Tokenizer's)
   int block_size = 16;    // tokens: 16, 32 or 64
-  int cache_blocks = 0;   // capacity of the paged cache, the same blocks in every layer
+  int cache_blocks = 0;   // capacity of the paged cache, in blocks of every layer's rows
+  /// A block table for each layer of a sequence, over cache_blocks * layers blocks of one layer's
+  /// rows, instead of one for all layers. Counts of blocks are counts of these, then.
+  bool layer_tables = false;
   DType cache_dtype = DType::kBF16;                        // kBF16 or kF32
   int max_step_tokens = 16384;                             // bounds a step's activations
   absl::Duration collective_deadline = absl::Seconds(10);  // a rank later than this is lost
@@ -113,18 +116,21 @@ class Engine {
   /// [collective] BeginRound and CommitRound.
   absl::StatusOr<std::vector<RoundOutcome>> Compress(absl::Span<const std::uint64_t> sequences);
 
-  /// Physical rows of the sequence (slots attended), and its tokens so far (positions). 0 for a
-  /// sequence that is not known, as the counts below.
-  int Rows(std::uint64_t sequence) const;
+  /// Physical rows of the sequence in a layer (slots attended), and its tokens so far (positions).
+  /// 0 for a sequence that is not known, as the counts below.
+  int Rows(std::uint64_t sequence, int layer = 0) const;
   int Length(std::uint64_t sequence) const;
   int BlocksUsed(std::uint64_t sequence) const;
   /// Blocks that the sequence needs beyond its own for `tokens` more rows; of one that is swapped
   /// out, for its rows too.
   int BlocksMissing(std::uint64_t sequence, int tokens) const;
+  /// Its rows, summed over the layers.
+  std::int64_t TotalRows(std::uint64_t sequence) const;
   /// Bytes of the sequence's blocks over all layers on this rank.
   std::size_t ResidentKvBytes(std::uint64_t sequence) const;
-  /// Bytes of one row over all layers on this rank.
+  /// Bytes of one token's rows over all layers on this rank, and of one block.
   std::size_t RowBytes() const;
+  std::size_t BlockBytes() const;
   int free_blocks() const;
   int total_blocks() const;
 

@@ -36,7 +36,8 @@ class GroupedAttention final : public AttentionBlock {
     for (const BatchEntry& entry : batch.entries) {
       const std::size_t first = static_cast<std::size_t>(entry.first_token) * row;
       const std::size_t count = static_cast<std::size_t>(entry.tokens) * row;
-      cache->WriteRows(layer, entry.block_table, entry.resident_rows, entry.tokens,
+      const BatchTable& table = entry.table(layer);
+      cache->WriteRows(layer, table.blocks, table.resident_rows, entry.tokens,
                        absl::MakeConstSpan(keys_).subspan(first, count),
                        absl::MakeConstSpan(values_).subspan(first, count));
     }

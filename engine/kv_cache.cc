@@ -77,14 +77,15 @@ absl::Status CheckOptions(const KvCacheOptions& options) {
 absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(const KvCacheOptions& options) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   const KvShape& shape = options.shape;
-  const std::size_t tokens = static_cast<std::size_t>(options.blocks) * options.block_size;
   std::unique_ptr<KvCache> cache(new KvCache(options));
-  for (int layer = 0; layer < options.layers; ++layer) {
+  const std::size_t tokens = static_cast<std::size_t>(cache->blocks()) * options.block_size;
+  const int views = options.layer_blocks ? 1 : options.layers;
+  for (int view_index = 0; view_index < views; ++view_index) {
     std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[tokens * shape.RowBytes()]);
     if (memory == nullptr) {
       return absl::ResourceExhaustedError(
           absl::StrCat("no memory for a KV cache of ", options.blocks, " blocks (",
-                       tokens * shape.RowBytes() * options.layers, " bytes): give it fewer"));
+                       tokens * shape.RowBytes() * views, " bytes): give it fewer"));
     }
     KvLayerView view;
     view.key = MakePlane(memory.get(), options.block_size, shape.kv_heads,
@@ -94,19 +95,19 @@ absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(const KvCacheOptions& o
                              shape.kv_heads, shape.value_dim * DTypeBytes(shape.dtype));
     }
     cache->memory_.push_back(std::move(memory));
-    cache->layers_.push_back(view);
+    cache->views_.push_back(view);
   }
   return cache;
 }
 
 std::size_t KvCache::BlockBytes() const {
-  return layers_.size() * options_.block_size * options_.shape.RowBytes();
+  return views_.size() * options_.block_size * options_.shape.RowBytes();
 }
 
 void KvCache::WriteRows(int layer, absl::Span<const std::int32_t> block_table, int first_row,
                         int rows, absl::Span<const float> keys, absl::Span<const float> values) {
   const KvShape& shape = options_.shape;
-  const KvLayerView& view = layers_[layer];
+  const KvLayerView& view = this->layer(layer);
   const float* key = keys.data();
   const float* value = values.data();
   for (int row = first_row; row < first_row + rows; ++row) {
@@ -123,20 +124,20 @@ void KvCache::WriteRows(int layer, absl::Span<const std::int32_t> block_table, i
 
 void KvCache::ReadKeys(int layer, absl::Span<const std::int32_t> block_table, int rows, int head,
                        float* out) const {
-  ReadRows({layers_[layer].key, block_table, options_.block_size, head}, options_.shape.dtype, rows,
-           options_.shape.key_dim, out);
+  ReadRows({this->layer(layer).key, block_table, options_.block_size, head}, options_.shape.dtype,
+           rows, options_.shape.key_dim, out);
 }
 
 void KvCache::ReadValues(int layer, absl::Span<const std::int32_t> block_table, int rows, int head,
                          float* out) const {
-  ReadRows({layers_[layer].value, block_table, options_.block_size, head}, options_.shape.dtype,
+  ReadRows({this->layer(layer).value, block_table, options_.block_size, head}, options_.shape.dtype,
            rows, options_.shape.value_dim, out);
 }
 
 std::vector<std::byte> KvCache::SaveBlocks(absl::Span<const std::int32_t> blocks) const {
   std::vector<std::byte> saved;
   saved.reserve(blocks.size() * BlockBytes());
-  for (const KvLayerView& view : layers_) {
+  for (const KvLayerView& view : views_) {
     for (const KvPlane& plane : {view.key, view.value}) {
       if (plane.base == nullptr) continue;
       for (const std::int32_t block : blocks) {
@@ -151,7 +152,7 @@ std::vector<std::byte> KvCache::SaveBlocks(absl::Span<const std::int32_t> blocks
 void KvCache::RestoreBlocks(absl::Span<const std::int32_t> blocks,
                             absl::Span<const std::byte> saved) {
   const std::byte* from = saved.data();
-  for (const KvLayerView& view : layers_) {
+  for (const KvLayerView& view : views_) {
     for (const KvPlane& plane : {view.key, view.value}) {
       if (plane.base == nullptr) continue;
       for (const std::int32_t block : blocks) {
@@ -163,7 +164,7 @@ void KvCache::RestoreBlocks(absl::Span<const std::int32_t> blocks,
 }
 
 void KvCache::CopyBlocks(absl::Span<const std::int32_t> from, absl::Span<const std::int32_t> to) {
-  for (const KvLayerView& view : layers_) {
+  for (const KvLayerView& view : views_) {
     for (const KvPlane& plane : {view.key, view.value}) {
       if (plane.base == nullptr) continue;
       for (std::size_t i = 0; i < from.size(); ++i) {

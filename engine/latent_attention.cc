@@ -114,7 +114,8 @@ class LatentAttention final : public AttentionBlock {
       rope.Rotate(token, 1, key_dim(), row + latent);
     }
     for (const BatchEntry& entry : batch.entries) {
-      cache->WriteRows(layer, entry.block_table, entry.resident_rows, entry.tokens,
+      const BatchTable& table = entry.table(layer);
+      cache->WriteRows(layer, table.blocks, table.resident_rows, entry.tokens,
                        absl::MakeConstSpan(latents_).subspan(
                            static_cast<std::size_t>(entry.first_token) * key_dim(),
                            static_cast<std::size_t>(entry.tokens) * key_dim()),

@@ -29,16 +29,18 @@ void PagedAttention::Run(const KvCache& cache, int layer, const StepBatch& batch
   group.value_dim = shape.value_dim;
   const int tile_tokens = std::max(1, kTileRows / group.heads);
   for (const BatchEntry& entry : batch.entries) {
-    const int rows = entry.resident_rows + entry.tokens;
+    const BatchTable& table = entry.table(layer);
+    const int rows = table.resident_rows + entry.tokens;
+    group.resident_rows = table.resident_rows;
     for (int head = 0; head < shape.kv_heads; ++head) {
       group.first_head = head * group.heads;
       Reserve(&keys_, static_cast<std::size_t>(rows) * shape.key_dim);
-      cache.ReadKeys(layer, entry.block_table, rows, head, keys_.data());
+      cache.ReadKeys(layer, table.blocks, rows, head, keys_.data());
       group.keys = group.values = keys_.data();
       group.value_stride = shape.key_dim;
       if (!shape.value_in_key) {
         Reserve(&values_, static_cast<std::size_t>(rows) * shape.value_dim);
-        cache.ReadValues(layer, entry.block_table, rows, head, values_.data());
+        cache.ReadValues(layer, table.blocks, rows, head, values_.data());
         group.values = values_.data();
         group.value_stride = shape.value_dim;
       }
@@ -53,7 +55,7 @@ void PagedAttention::Run(const KvCache& cache, int layer, const StepBatch& batch
 void PagedAttention::RunTile(const Group& group, const BatchEntry& entry, int first, int tokens,
                              const float* queries, float* context) {
   const int tile_rows = tokens * group.heads;
-  const int seen = entry.resident_rows + first + tokens;  // rows the tile's last token sees
+  const int seen = group.resident_rows + first + tokens;  // rows the tile's last token sees
   Reserve(&tile_queries_, static_cast<std::size_t>(tile_rows) * group.key_dim);
   Reserve(&logits_, static_cast<std::size_t>(tile_rows) * seen);
   Reserve(&tile_context_, static_cast<std::size_t>(tile_rows) * group.value_dim);

@@ -31,6 +31,7 @@ class PagedAttention {
     int heads = 0;
     int key_dim = 0;
     int value_dim = 0;
+    int resident_rows = 0;
     const float* keys = nullptr;  // [rows, key_dim]
     const float* values = nullptr;
     int value_stride = 0;

@@ -10,7 +10,11 @@
 namespace pinboard::engine {
 
 absl::Status SequenceTable::Add(std::uint64_t sequence) {
-  if (sequences_.try_emplace(sequence).second) return absl::OkStatus();
+  const auto [added, is_new] = sequences_.try_emplace(sequence);
+  if (is_new) {
+    added->second.tables.resize(tables_);
+    return absl::OkStatus();
+  }
   return absl::AlreadyExistsError(absl::StrCat("sequence ", sequence, " exists already"));
 }
 
@@ -27,26 +31,45 @@ const SequenceState* SequenceTable::Peek(std::uint64_t sequence) const {
 
 absl::Status SequenceTable::Remove(std::uint64_t sequence) {
   PB_ASSIGN_OR_RETURN(SequenceState * state, Find(sequence));
-  PB_RETURN_IF_ERROR(Truncate(state, 0));
+  PB_RETURN_IF_ERROR(Release(state));
   sequences_.erase(sequence);
   return absl::OkStatus();
 }
 
+int SequenceTable::MissingBlocks(const RowTable& table, int tokens) const {
+  return std::max(0, BlocksFor(table.rows + tokens) - static_cast<int>(table.blocks.size()));
+}
+
 int SequenceTable::MissingBlocks(const SequenceState& state, int tokens) const {
-  return std::max(0, BlocksFor(state.rows + tokens) - static_cast<int>(state.blocks.size()));
+  int missing = 0;
+  for (const RowTable& table : state.tables) missing += MissingBlocks(table, tokens);
+  return missing;
 }
 
 absl::Status SequenceTable::Grow(SequenceState* state, int tokens) {
-  return allocator_.Allocate(MissingBlocks(*state, tokens), &state->blocks);
+  std::vector<std::int32_t> fresh;
+  PB_RETURN_IF_ERROR(allocator_.Allocate(MissingBlocks(*state, tokens), &fresh));
+  auto next = fresh.begin();
+  for (RowTable& table : state->tables) {
+    const auto end = next + MissingBlocks(table, tokens);
+    table.blocks.insert(table.blocks.end(), next, end);
+    next = end;
+  }
+  return absl::OkStatus();
 }
 
-absl::Status SequenceTable::Truncate(SequenceState* state, int blocks) {
-  if (blocks < 0 || blocks > static_cast<int>(state->blocks.size())) {
+absl::Status SequenceTable::Truncate(RowTable* table, int blocks) {
+  if (blocks < 0 || blocks > static_cast<int>(table->blocks.size())) {
     return absl::InternalError(
-        absl::StrCat("a table of ", state->blocks.size(), " blocks cannot be cut to ", blocks));
+        absl::StrCat("a table of ", table->blocks.size(), " blocks cannot be cut to ", blocks));
   }
-  PB_RETURN_IF_ERROR(allocator_.Free(absl::MakeConstSpan(state->blocks).subspan(blocks)));
-  state->blocks.resize(blocks);
+  PB_RETURN_IF_ERROR(allocator_.Free(absl::MakeConstSpan(table->blocks).subspan(blocks)));
+  table->blocks.resize(blocks);
+  return absl::OkStatus();
+}
+
+absl::Status SequenceTable::Release(SequenceState* state) {
+  for (RowTable& table : state->tables) PB_RETURN_IF_ERROR(Truncate(&table, 0));
   return absl::OkStatus();
 }
 

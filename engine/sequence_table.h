@@ -14,10 +14,15 @@
 
 namespace pinboard::engine {
 
+/// A block table and the physical rows that lie in it.
+struct RowTable {
+  std::vector<std::int32_t> blocks;
+  int rows = 0;
+};
+
 /// Logical length (positions) and physical length (rows) part company at the first compaction.
 struct SequenceState {
-  std::vector<std::int32_t> blocks;  // the block table
-  int rows = 0;
+  std::vector<RowTable> tables;  // one for all layers, or one for each
   int length = 0;
   bool swapped_out = false;
   bool in_round = false;           // between BeginRound and CommitRound
@@ -27,7 +32,9 @@ struct SequenceState {
 /// Owns every block of every sequence. Thread-compatible.
 class SequenceTable {
  public:
-  SequenceTable(int blocks, int block_size) : allocator_(blocks), block_size_(block_size) {}
+  /// `tables`: block tables of each sequence, all of which take their blocks from one pool.
+  SequenceTable(int blocks, int block_size, int tables)
+      : allocator_(blocks), block_size_(block_size), tables_(tables) {}
 
   /// AlreadyExists.
   absl::Status Add(std::uint64_t sequence);
@@ -38,12 +45,14 @@ class SequenceTable {
   /// Frees the sequence's blocks. NotFound.
   absl::Status Remove(std::uint64_t sequence);
 
-  /// Blocks that `tokens` more rows of the sequence need beyond those it has.
+  /// Blocks that `tokens` more rows in every table need beyond those the sequence has.
   int MissingBlocks(const SequenceState& state, int tokens) const;
-  /// Appends blocks for `tokens` more rows. ResourceExhausted: nothing was changed.
+  /// Appends blocks for `tokens` more rows in every table. ResourceExhausted: nothing was changed.
   absl::Status Grow(SequenceState* state, int tokens);
   /// Keeps the first `blocks` blocks of the table and frees the others.
-  absl::Status Truncate(SequenceState* state, int blocks);
+  absl::Status Truncate(RowTable* table, int blocks);
+  /// Frees all blocks; the row counts stay.
+  absl::Status Release(SequenceState* state);
   int BlocksFor(int rows) const { return (rows + block_size_ - 1) / block_size_; }
 
   bool empty() const { return sequences_.empty(); }
@@ -51,8 +60,11 @@ class SequenceTable {
   int total_blocks() const { return allocator_.total(); }
 
  private:
+  int MissingBlocks(const RowTable& table, int tokens) const;
+
   BlockAllocator allocator_;
   int block_size_;
+  int tables_;
   absl::flat_hash_map<std::uint64_t, SequenceState> sequences_;
 };
 

@@ -10,13 +10,22 @@
 
 namespace pinboard::engine {
 
-/// One sequence's part of a step. Token i of it goes to physical row resident_rows + i and sees the
-/// rows [0, resident_rows + i].
+/// Where the rows of a sequence lie in a layer.
+struct BatchTable {
+  int resident_rows = 0;
+  absl::Span<const std::int32_t> blocks;  // covers the new rows
+};
+
+/// One sequence's part of a step. In each layer its token i goes to physical row resident_rows + i
+/// and sees the rows [0, resident_rows + i].
 struct BatchEntry {
   int first_token = 0;  // in the step
   int tokens = 0;
-  int resident_rows = 0;
-  absl::Span<const std::int32_t> block_table;  // covers the new rows
+  std::vector<BatchTable> tables;  // one for all layers, or one for each
+
+  const BatchTable& table(int layer) const {
+    return tables.size() == 1 ? tables.front() : tables[layer];
+  }
 };
 
 struct StepBatch {

@@ -3,6 +3,7 @@
 #include "kernels/paged_rows.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -51,6 +52,18 @@ absl::Status CheckRows(absl::string_view operation, const PagedLayer& layer, std
   if (!layer.shape.value_in_key && layer.cache.value.base == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat(operation, ": the cache's values have no address"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPermutation(absl::string_view operation, absl::Span<const std::int32_t> order) {
+  std::vector<bool> seen(order.size(), false);
+  for (const std::int32_t row : order) {
+    if (row < 0 || static_cast<std::size_t>(row) >= seen.size() || seen[row]) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(operation, ": row ", row, " in `order`: name each row once"));
+    }
+    seen[row] = true;
   }
   return absl::OkStatus();
 }

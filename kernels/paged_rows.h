@@ -36,6 +36,9 @@ absl::Status CheckKeys(absl::string_view operation, const PagedLayer& layer, std
 /// The same for keys and values.
 absl::Status CheckRows(absl::string_view operation, const PagedLayer& layer, std::int64_t rows);
 
+/// OK if `order` names each of the rows [0, order.size()) once.
+absl::Status CheckPermutation(absl::string_view operation, absl::Span<const std::int32_t> order);
+
 /// OK if a row can be cut into heads at all: positive sizes, and one head where the value lies in
 /// the key.
 absl::Status CheckShape(absl::string_view operation, const KvShape& shape);

@@ -76,20 +76,27 @@ int WholeShare(double share, int count) {
   return static_cast<int>(Billionths(share) * count / kBillion);
 }
 
-RoundPlan PlanRound(const BudgetOptions& options, const SequenceSnapshot& sequence) {
-  const int candidates = sequence.rows - sequence.ring_rows;
-  const int keep = std::max(RowsAllowed(options, sequence), sequence.protected_rows);
-  if (keep >= candidates) return KeepEverything(sequence);
+int KeepRows(const BudgetOptions& options, const SequenceSnapshot& sequence) {
+  return std::max(RowsAllowed(options, sequence), sequence.protected_rows);
+}
 
-  RoundPlan plan{.compress = true, .keep_rows = keep};
+RoundPlan PlanRound(const BudgetOptions& options, const SequenceSnapshot& sequence) {
+  return PlanRound(options, sequence, KeepRows(options, sequence));
+}
+
+RoundPlan PlanRound(const BudgetOptions& options, const SequenceSnapshot& sequence, int keep_rows) {
+  const int candidates = sequence.rows - sequence.ring_rows;
+  if (keep_rows >= candidates) return KeepEverything(sequence);
+
+  RoundPlan plan{.compress = true, .keep_rows = keep_rows};
   if (options.offload) {
-    plan.band_pages =
-        std::min(WholePages(options.band, sequence.length), (sequence.length - keep) / kPageRows);
+    plan.band_pages = std::min(WholePages(options.band, sequence.length),
+                               (sequence.length - keep_rows) / kPageRows);
   }
   const int ring_now = sequence.ring_rows / kPageRows;
-  const int fillable = std::min(plan.band_pages, ring_now + (candidates - keep) / kPageRows);
+  const int fillable = std::min(plan.band_pages, ring_now + (candidates - keep_rows) / kPageRows);
   const int freeing =
-      ((Blocks(sequence.rows, sequence.block_size) - 1) * sequence.block_size - keep);
+      (Blocks(sequence.rows, sequence.block_size) - 1) * sequence.block_size - keep_rows;
   if (freeing < sequence.ring_rows) return KeepEverything(sequence);
   plan.ring_pages = std::max(
       ring_now, WholeBlocksOfPages(std::min({options.recall_pages, fillable, freeing / kPageRows}),

@@ -27,7 +27,7 @@ absl::Status Validate(const BudgetOptions& options);
 /// in [0, 1].
 int WholeShare(double share, int count);
 
-/// A sequence as a round finds it.
+/// A sequence as a round finds it, in one layer.
 struct SequenceSnapshot {
   int length = 0;          // positions so far
   int rows = 0;            // physical rows now, the ring's included
@@ -45,10 +45,15 @@ struct RoundPlan {
   int ring_pages = 0;  // of the ring after this round; whole blocks
 };
 
-/// keep = max(cap, or else round(budget * length), protected); band = floor(band * length / 16)
+/// Rows to keep: max(cap, or else round(budget * length), protected).
+int KeepRows(const BudgetOptions& options, const SequenceSnapshot& sequence);
+
+/// Of a layer that is to keep `keep_rows` rows outside the ring: band = floor(band * length / 16)
 /// pages, at most what is evicted. The ring grows towards recall_pages as far as the band and what
 /// this round evicts can fill it and a block is still freed; it never shrinks. Plans no compression
 /// where no block would be freed.
+RoundPlan PlanRound(const BudgetOptions& options, const SequenceSnapshot& sequence, int keep_rows);
+/// The same with KeepRows.
 RoundPlan PlanRound(const BudgetOptions& options, const SequenceSnapshot& sequence);
 
 }  // namespace pinboard::scheduler

@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scheduler/round_trigger.h"
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/page.h"
+#include "base/status_macros.h"
 
 namespace pinboard::scheduler {
 namespace {
@@ -11,6 +14,26 @@ namespace {
 constexpr int kMaxEvery = 1 << 20;
 
 }  // namespace
+
+absl::StatusOr<RoundTrigger> ParseRoundTrigger(absl::string_view text) {
+  RoundTrigger trigger;
+  absl::string_view value = text;
+  if (absl::ConsumePrefix(&value, "every:") && absl::SimpleAtoi(value, &trigger.every) &&
+      trigger.every >= 1) {
+    PB_RETURN_IF_ERROR(Validate(trigger));
+    return trigger;
+  }
+  value = text;
+  if (absl::ConsumePrefix(&value, "pressure:") && absl::SimpleAtod(value, &trigger.watermark) &&
+      trigger.watermark > 0.0) {
+    PB_RETURN_IF_ERROR(Validate(trigger));
+    return trigger;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", text,
+                   "' is neither every:N (tokens, at least 1) nor pressure:WATERMARK "
+                   "(a share of the cache's blocks, above 0 and at most 1)"));
+}
 
 absl::Status Validate(const RoundTrigger& trigger) {
   if (trigger.every < 0 || trigger.every > kMaxEvery) {

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace pinboard::scheduler {
 
@@ -13,6 +15,10 @@ struct RoundTrigger {
   double watermark =
       0.0;  // [0, 1]: share of the cache's blocks in use from which on; 0: not by use
 };
+
+/// "every:N", N at least 1, or "pressure:WATERMARK", above 0. InvalidArgument, one line: neither,
+/// or out of range.
+absl::StatusOr<RoundTrigger> ParseRoundTrigger(absl::string_view text);
 
 /// InvalidArgument, one line, naming the option and its range.
 absl::Status Validate(const RoundTrigger& trigger);

@@ -5,10 +5,12 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "shard/block_tables.h"
 
 namespace pinboard {
 namespace {
@@ -25,19 +27,15 @@ std::uint64_t HashPlaneRow(const KvPlane& plane, int block, int token, int heads
 
 absl::Status CheckLayer(const SequenceState& state, int l) {
   const std::vector<std::int32_t>& positions = state.layers[l].positions;
-  if (static_cast<int>(positions.size()) != state.rows) {
-    return absl::InternalError(absl::StrCat("census: layer ", l, " knows ", positions.size(),
-                                            " of ", state.rows, " rows"));
-  }
   absl::flat_hash_set<std::int32_t> seen;
-  for (int row = 0; row < state.rows; ++row) {
+  for (int row = 0; row < state.layers[l].rows(); ++row) {
     const std::int32_t position = positions[row];
     if (position < 0 || position >= state.length || !seen.insert(position).second) {
       return absl::InternalError(absl::StrCat("census: layer ", l, " row ", row, " holds position ",
                                               position,
                                               ", which is attended twice or out of range"));
     }
-    if (row > state.ring_rows && positions[row - 1] >= position) {
+    if (row > state.layers[l].ring_rows() && positions[row - 1] >= position) {
       return absl::InternalError(
           absl::StrCat("census: layer ", l, " row ", row, " is out of order"));
     }
@@ -69,19 +67,24 @@ std::vector<std::uint64_t> HashRows(const ShardModel& model, int layer,
 }
 
 absl::Status CheckSequence(const ShardModel& model, const SequenceState& state,
-                           absl::Span<const std::int32_t> block_table) {
-  const auto blocks =
-      static_cast<std::size_t>((state.rows + model.block_size - 1) / model.block_size);
-  if (block_table.size() < blocks) {
-    return absl::InternalError(
-        absl::StrCat("census: ", state.rows, " rows, but ", block_table.size(), " blocks"));
+                           const BlockTables& tables) {
+  // Layers that lie in the same memory share its blocks.
+  absl::flat_hash_set<std::pair<const std::byte*, std::int32_t>> used;
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    for (const std::int32_t block : tables[i]) {
+      if (used.insert({model.cache[i].key.base, block}).second) continue;
+      return absl::InternalError(
+          absl::StrCat("census: layer ", i, ": block ", block, " is used twice"));
+    }
   }
-  absl::flat_hash_set<std::int32_t> owned(block_table.begin(), block_table.end());
-  if (owned.size() != block_table.size()) {
-    return absl::InternalError("census: a block stands twice in the block table");
-  }
-  for (std::size_t l = 0; l < state.layers.size(); ++l) {
-    PB_RETURN_IF_ERROR(CheckLayer(state, static_cast<int>(l)));
+  for (int l = 0; l < model.layers; ++l) {
+    const int rows = state.layers[l].rows();
+    const auto slots = TableOf(tables, l).size() * static_cast<std::size_t>(model.block_size);
+    if (slots < static_cast<std::size_t>(rows)) {
+      return absl::InternalError(
+          absl::StrCat("census: layer ", l, " has ", rows, " rows, but ", slots, " slots"));
+    }
+    PB_RETURN_IF_ERROR(CheckLayer(state, l));
   }
   return absl::OkStatus();
 }

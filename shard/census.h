@@ -20,8 +20,8 @@ std::vector<std::uint64_t> HashRows(const ShardModel& model, int layer,
 
 /// Internal, naming the first violation: every physical row has one position, below the length;
 /// none is attended twice, the ring's included; rows behind the ring ascend by position; every row
-/// is reachable through the block table and no block stands in it twice.
+/// is reachable through its layer's block table, and no block is used twice.
 absl::Status CheckSequence(const ShardModel& model, const SequenceState& state,
-                           absl::Span<const std::int32_t> block_table);
+                           const BlockTables& tables);
 
 }  // namespace pinboard

@@ -39,6 +39,10 @@ struct ShardContext {
   /// same.
   int kv_shard() const { return rank() / options.model.kv_replicas; }
   int kv_replica() const { return rank() % options.model.kv_replicas; }
+  /// KV heads of the whole model.
+  int total_kv_heads() const {
+    return options.model.kv.kv_heads * tp() / options.model.kv_replicas;
+  }
   /// One rank per replica group offloads a page: one copy in the service (vllm#47929).
   bool OwnsPage(std::uint32_t page) const {
     return static_cast<int>(page % static_cast<std::uint32_t>(options.model.kv_replicas)) ==

@@ -8,18 +8,28 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/page_digest/page_digest.h"
 #include "pinboard/kv_layout.h"
 
 namespace pinboard {
 
+/// One page's digest, laid out as kernels::DigestSlot. Owns its memory.
+struct PageDigest {
+  std::vector<std::int8_t> centres;
+  std::vector<std::uint8_t> counts;
+  std::vector<float> step;
+};
+
+/// Of a page's bytes in kernels/page_transfer's layout. Errors: kernels::BuildDigest's.
+absl::StatusOr<PageDigest> MakeDigest(const KvShape& shape, absl::Span<const std::byte> bytes);
+
 /// Digests by page number. A value type; host memory; slots of removed pages are used again.
 class DigestTable {
  public:
-  /// Makes and stores the digest of a page's bytes (kernels/page_transfer's layout).
-  absl::Status Add(const KvShape& shape, std::uint32_t page, absl::Span<const std::byte> bytes);
+  /// Every digest has the same shape.
+  void Add(std::uint32_t page, const PageDigest& digest);
   void Remove(std::uint32_t page);
 
   kernels::DigestView view() const { return {centres_, counts_, step_}; }

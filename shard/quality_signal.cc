@@ -7,6 +7,7 @@
 
 #include "base/status_macros.h"
 #include "kernels/evicted_attention/evicted_attention.h"
+#include "shard/block_tables.h"
 
 namespace pinboard {
 namespace {
@@ -29,22 +30,22 @@ absl::Status SampleQuality(ShardContext& context, absl::Span<const StepSlice> sl
   for (const StepSlice& slice : slices) {
     SequenceState& state = *slice.state;
     if (every == 0 || !state.recalls() || state.steps % every != 0) continue;
-    const std::vector<std::int32_t> evicted = EvictedSlots(state.layers[layer]);
-    const absl::Span<const std::int32_t> table(slice.entry.block_table.data(),
-                                               slice.entry.block_table.size());
+    const LayerState& of_layer = state.layers[layer];
+    const std::vector<std::int32_t> evicted = EvictedSlots(of_layer);
     PB_ASSIGN_OR_RETURN(
         const kernels::EvictedAttentionResult result,
-        kernels::EvictedAttention({.layer = {model.cache[layer], model.kv, model.block_size, table},
-                                   .rows = state.rows,
-                                   .ring_rows = state.ring_rows,
-                                   .digests = state.layers[layer].digests.view(),
+        kernels::EvictedAttention({.layer = {model.cache[layer], model.kv, model.block_size,
+                                             TableOf(slice.entry.block_tables, layer)},
+                                   .rows = of_layer.rows(),
+                                   .ring_rows = of_layer.ring_rows(),
+                                   .digests = of_layer.digests.view(),
                                    .evicted = evicted,
-                                   .query = state.layers[layer].queries.Last(1),
+                                   .query = of_layer.queries.Last(1),
                                    .query_heads = model.query_heads,
                                    .attention_scale = model.attention_scale}));
     ++context.stats.quality_samples;
     context.stats.evicted_attention += result.evicted_share;
-    context.stats.ring_rows_sampled += state.ring_rows;
+    context.stats.ring_rows_sampled += of_layer.ring_rows();
     context.stats.ring_rows_attended += result.attended_ring_rows;
   }
   return absl::OkStatus();

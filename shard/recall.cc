@@ -23,10 +23,10 @@ bool Drifts(const SequenceState& state) {
 }  // namespace
 
 absl::Status Recall::MakeVisible(std::uint64_t sequence, SequenceState& state,
-                                 absl::Span<const std::int32_t> block_table) {
+                                 const BlockTables& tables) {
   for (const AgreedPage& agreed : agreed_) {
     if (agreed.sequence != sequence) continue;
-    PB_RETURN_IF_ERROR(ShowPage(*context_, state, block_table, agreed));
+    PB_RETURN_IF_ERROR(ShowPage(*context_, state, tables, agreed));
   }
   agreed_.erase(
       std::remove_if(agreed_.begin(), agreed_.end(),

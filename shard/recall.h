@@ -26,8 +26,7 @@ class Recall {
   Recall(ShardContext* context, PageFetcher* fetcher) : context_(context), fetcher_(fetcher) {}
 
   /// Scatters the agreed replacements of a sequence into its ring.
-  absl::Status MakeVisible(std::uint64_t sequence, SequenceState& state,
-                           absl::Span<const std::int32_t> block_table);
+  absl::Status MakeVisible(std::uint64_t sequence, SequenceState& state, const BlockTables& tables);
   /// Opens a step: which of its sequences choose pages in it.
   void BeginStep(absl::Span<const StepSlice> slices);
 

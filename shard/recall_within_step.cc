@@ -61,6 +61,7 @@ absl::Status RecallWithinStep::Recall(absl::Span<const StepSlice> slices, int la
     return std::any_of(slices.begin(), slices.end(),
                        [&](const StepSlice& slice) { return looks(slice, ahead); });
   };
+  if (scored_.empty() && !any(true) && !any(false)) return absl::OkStatus();
   if (any(true) && context_->options.wait_for_pages) fetcher_->Wait(context_->FetchDeadline());
   std::vector<std::int32_t> sum;
   fetcher_->Poll();
@@ -107,10 +108,8 @@ absl::Status RecallWithinStep::Settle(const StepSlice& slice, int layer,
   merged->remove_prefix(in_flight.size());
   const auto agreed =
       SettlePages(*context_, *fetcher_, slice.entry.sequence, *slice.state, layer, ready, {});
-  const absl::Span<const std::int32_t> table(slice.entry.block_table.data(),
-                                             slice.entry.block_table.size());
   for (const AgreedPage& page : agreed) {
-    PB_RETURN_IF_ERROR(ShowPage(*context_, *slice.state, table, page));
+    PB_RETURN_IF_ERROR(ShowPage(*context_, *slice.state, slice.entry.block_tables, page));
   }
   return absl::OkStatus();
 }

@@ -8,11 +8,12 @@
 #include "base/status_macros.h"
 #include "kernels/page_digest/page_digest.h"
 #include "kernels/page_transfer/page_transfer.h"
+#include "shard/block_tables.h"
 
 namespace pinboard {
 
-absl::Status ShowPage(ShardContext& context, SequenceState& state,
-                      absl::Span<const std::int32_t> block_table, const AgreedPage& agreed) {
+absl::Status ShowPage(ShardContext& context, SequenceState& state, const BlockTables& tables,
+                      const AgreedPage& agreed) {
   const ShardModel& model = context.options.model;
   LayerState& layer = state.layers[agreed.layer];
   const auto info = layer.pages.find(agreed.replacement.page);
@@ -24,8 +25,8 @@ absl::Status ShowPage(ShardContext& context, SequenceState& state,
   const FetchedPage& page = *agreed.fetched.page;
   const int first_row = agreed.replacement.ring_slot * kPageRows;
   PB_RETURN_IF_ERROR(kernels::PageScatter(
-      {model.cache[agreed.layer], model.kv, model.block_size, block_table}, first_row,
-      {info->second.ref.key, info->second.ref.generation}, page.header.tag, page.bytes));
+      {model.cache[agreed.layer], model.kv, model.block_size, TableOf(tables, agreed.layer)},
+      first_row, {info->second.ref.key, info->second.ref.generation}, page.header.tag, page.bytes));
   std::copy(info->second.positions.begin(), info->second.positions.end(),
             layer.positions.begin() + first_row);
   std::copy(info->second.information.begin(), info->second.information.end(),

@@ -22,8 +22,8 @@ struct AgreedPage {
 };
 
 /// Scatters it into its ring slot. Internal: it left the band.
-absl::Status ShowPage(ShardContext& context, SequenceState& state,
-                      absl::Span<const std::int32_t> block_table, const AgreedPage& agreed);
+absl::Status ShowPage(ShardContext& context, SequenceState& state, const BlockTables& tables,
+                      const AgreedPage& agreed);
 
 /// Ends fetches of one layer: `ready` ones, which all ranks hold, take the slots their ring gives
 /// them; `missed` ones, which any rank missed, leave band and digests.

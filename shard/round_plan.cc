@@ -7,29 +7,28 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "base/fixed_point.h"
 #include "base/status_macros.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "kernels/select/select.h"
+#include "shard/head_round.h"
+#include "shard/round_counts.h"
 #include "shard/round_signals.h"
 
 namespace pinboard {
 namespace {
 
-int ProtectedRows(const SequenceState& state) {
-  const int first =
-      std::max(state.policy.method.sinks, state.policy.protect_prompt ? state.prompt_tokens : 0);
-  return std::min(state.length, first + state.policy.method.window);
-}
+/// Below every score: Select keeps such a row last.
+constexpr std::int64_t kNeverKept = std::numeric_limits<std::int64_t>::min();
 
 /// Rows in the order of positions, as the selection sees them.
 struct OrderedRows {
   OrderedRows(const SequenceState& state, const LayerState& layer,
               absl::Span<const std::int32_t> order,
               absl::Span<const std::int32_t> row_information) {
-    const int first =
-        std::max(state.policy.method.sinks, state.policy.protect_prompt ? state.prompt_tokens : 0);
+    const int first = ProtectedHead(state);
     const int recent = state.length - state.policy.method.window;
     for (const std::int32_t row : order) {
       const std::int32_t position = layer.positions[row];
@@ -42,6 +41,13 @@ struct OrderedRows {
   std::vector<std::int32_t> positions;
   std::vector<std::int32_t> information;
   std::vector<std::uint8_t> is_protected;
+};
+
+/// One layer's rows and their scores, in the order of positions.
+struct ScoredRows {
+  OrderedRows rows;
+  std::vector<std::int64_t> keep;
+  std::vector<std::int64_t> band;
 };
 
 /// A band score as the int32 that pages are ranked by; for rule kInformation this is E itself.
@@ -70,26 +76,25 @@ std::vector<scheduler::BandPage> ExistingPages(const LayerState& layer,
 
 /// Selects the kept rows; returns the rows left over that are in no page: what was evicted, and the
 /// rest of pages of which a row is kept. Indices into the order of positions.
-absl::StatusOr<std::vector<std::size_t>> SelectKept(const SequenceState& state,
+absl::StatusOr<std::vector<std::size_t>> SelectKept(int ring_rows,
                                                     absl::Span<const std::int32_t> order,
-                                                    absl::Span<const std::int64_t> score,
-                                                    absl::Span<const std::uint8_t> is_protected,
-                                                    int keep, LayerPlan* plan) {
+                                                    const ScoredRows& scored, LayerPlan* plan) {
   std::vector<kernels::RowClass> classes(order.size());
-  PB_RETURN_IF_ERROR(
-      kernels::Select({score, score, is_protected, keep, 0, 0}, absl::MakeSpan(classes)));
-  std::vector<bool> retired(state.ring_rows / kPageRows, false);
+  PB_RETURN_IF_ERROR(kernels::Select(
+      {scored.keep, scored.keep, scored.rows.is_protected, plan->counts.keep_rows, 0, 0},
+      absl::MakeSpan(classes)));
+  std::vector<bool> retired(ring_rows / kPageRows, false);
   for (std::size_t i = 0; i < order.size(); ++i) {
     if (classes[i] != kernels::RowClass::kKept) continue;
     plan->kept_rows.push_back(order[i]);
-    if (order[i] < state.ring_rows) retired[order[i] / kPageRows] = true;
+    if (order[i] < ring_rows) retired[order[i] / kPageRows] = true;
   }
   for (std::size_t slot = 0; slot < retired.size(); ++slot) {
     if (retired[slot]) plan->ring_slots.push_back(static_cast<int>(slot));
   }
   std::vector<std::size_t> loose;
   for (std::size_t i = 0; i < order.size(); ++i) {
-    const bool in_page = order[i] < state.ring_rows && !retired[order[i] / kPageRows];
+    const bool in_page = order[i] < ring_rows && !retired[order[i] / kPageRows];
     if (classes[i] != kernels::RowClass::kKept && !in_page) loose.push_back(i);
   }
   return loose;
@@ -103,30 +108,105 @@ std::vector<T> Picked(const std::vector<T>& values, absl::Span<const std::size_t
   return picked;
 }
 
-absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::RoundPlan& counts,
-                       const LayerSignals& signals, LayerPlan* plan) {
-  const LayerState& layer = state.layers[l];
-  plan->totals = layer.totals;
-  plan->totals.Add(signals.information);
-  plan->information = layer.information;
+double Real(std::int64_t score) { return FromFixed(score, kScoreFractionBits); }
+
+ScoreSummary Summary(absl::Span<const std::int64_t> scores) {
+  if (scores.empty()) return {};
+  const auto [lowest, highest] = std::minmax_element(scores.begin(), scores.end());
+  double sum = 0.0;
+  for (const std::int64_t score : scores) sum += Real(score);
+  return {static_cast<int>(scores.size()), Real(*lowest), sum / static_cast<double>(scores.size()),
+          Real(*highest)};
+}
+
+void SummariseScores(absl::Span<const std::int32_t> order, const ScoredRows& scored,
+                     LayerPlan* plan) {
+  std::vector<bool> is_kept(order.size(), false);
+  for (const std::int32_t row : plan->kept_rows) is_kept[row] = true;
+  std::vector<std::int64_t> kept;
+  std::vector<std::int64_t> other;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (!is_kept[order[i]]) {
+      other.push_back(scored.keep[i]);
+    } else if (scored.rows.is_protected[i] == 0) {
+      kept.push_back(scored.keep[i]);
+    }
+  }
+  plan->kept_scores = Summary(kept);
+  plan->other_scores = Summary(other);
+}
+
+/// The plan of a layer before anything is decided: its rows, with the merged information.
+LayerPlan StartLayer(const LayerState& layer, const LayerSignals& signals) {
+  LayerPlan plan;
+  plan.rows = layer.rows();
+  plan.totals = layer.totals;
+  plan.totals.Add(signals.information);
+  plan.information = layer.information;
   std::copy(signals.information.begin(), signals.information.end(),
-            plan->information.end() - static_cast<std::ptrdiff_t>(signals.information.size()));
+            plan.information.end() - static_cast<std::ptrdiff_t>(signals.information.size()));
+  return plan;
+}
 
-  const OrderedRows rows(state, layer, signals.order, plan->information);
+/// Where KV heads keep rows apart, only which rows there are: heads score by themselves.
+absl::StatusOr<ScoredRows> Score(const SequenceState& state, int l, const LayerSignals& signals,
+                                 const LayerPlan& plan) {
+  ScoredRows scored{.rows = OrderedRows(state, state.layers[l], signals.order, plan.information),
+                    .keep = std::vector<std::int64_t>(signals.order.size()),
+                    .band = std::vector<std::int64_t>(signals.order.size())};
+  if (state.policy.per_head) return scored;
   kernels::FuseArgs fuse{
-      state.policy.keep, state.policy.method.alpha, state.policy.method.seed, l,
-      signals.attention, rows.information,          rows.positions,           plan->totals};
-  std::vector<std::int64_t> keep_score(signals.order.size());
-  std::vector<std::int64_t> band_score(signals.order.size());
-  PB_RETURN_IF_ERROR(kernels::Fuse(fuse, absl::MakeSpan(keep_score)));
+      state.policy.keep, state.policy.alpha,      state.policy.method.seed, l,
+      signals.attention, scored.rows.information, scored.rows.positions,    plan.totals,
+      signals.redundancy};
+  PB_RETURN_IF_ERROR(kernels::Fuse(fuse, absl::MakeSpan(scored.keep)));
   fuse.rule = state.policy.band;
-  PB_RETURN_IF_ERROR(kernels::Fuse(fuse, absl::MakeSpan(band_score)));
+  PB_RETURN_IF_ERROR(kernels::Fuse(fuse, absl::MakeSpan(scored.band)));
+  return scored;
+}
 
-  PB_ASSIGN_OR_RETURN(
-      const std::vector<std::size_t> loose,
-      SelectKept(state, signals.order, keep_score, rows.is_protected, counts.keep_rows, plan));
+/// Scope global: a row scores the sum over the layers, so that all keep the same positions. What
+/// only some layers have, in their rings, cannot be kept by all.
+void UniteKeepScores(int length, absl::Span<ScoredRows> layers) {
+  std::vector<std::int64_t> sum(length, 0);
+  std::vector<std::size_t> holders(length, 0);
+  for (const ScoredRows& layer : layers) {
+    for (std::size_t i = 0; i < layer.keep.size(); ++i) {
+      sum[layer.rows.positions[i]] += layer.keep[i];
+      ++holders[layer.rows.positions[i]];
+    }
+  }
+  for (ScoredRows& layer : layers) {
+    for (std::size_t i = 0; i < layer.keep.size(); ++i) {
+      const std::int32_t position = layer.rows.positions[i];
+      layer.keep[i] = holders[position] == layers.size() ? sum[position] : kNeverKept;
+    }
+  }
+}
+
+/// Decides a layer whose counts, rows and information are known.
+absl::Status PlanLayer(const SequenceState& state, int l, const LayerSignals& signals,
+                       const ScoredRows& scored, LayerPlan* plan) {
+  const LayerState& layer = state.layers[l];
+  const scheduler::RoundPlan& counts = plan->counts;
+  const int ring_rows = layer.ring_rows();
+  if (!counts.compress) {
+    plan->kept_rows.resize(plan->rows - ring_rows);
+    std::iota(plan->kept_rows.begin(), plan->kept_rows.end(), ring_rows);
+    return absl::OkStatus();
+  }
+  if (state.policy.per_head) {
+    PB_ASSIGN_OR_RETURN(plan->head_rows, SelectHeadRows(signals.attention, scored.rows.is_protected,
+                                                        counts.keep_rows));
+    plan->kept_rows = plan->head_rows.front();
+    plan->dropped = plan->rows - counts.keep_rows;
+    return absl::OkStatus();
+  }
+  PB_ASSIGN_OR_RETURN(const std::vector<std::size_t> loose,
+                      SelectKept(ring_rows, signals.order, scored, plan));
+  SummariseScores(signals.order, scored, plan);
   const std::vector<int> retired = plan->ring_slots;
-  for (int slot = state.ring_rows / kPageRows; slot < counts.ring_pages; ++slot) {
+  for (int slot = ring_rows / kPageRows; slot < counts.ring_pages; ++slot) {
     plan->ring_slots.push_back(slot);
   }
   // At least a page for each slot: a retired page leaves 16 rows, of which some are kept, and for
@@ -139,14 +219,14 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
   const int near = existing.empty() ? scheduler::WholeShare(state.policy.near_share, band) : 0;
   std::vector<kernels::RowClass> classes(loose.size());
   PB_RETURN_IF_ERROR(
-      kernels::Select({Picked(keep_score, loose), Picked(band_score, loose),
+      kernels::Select({Picked(scored.keep, loose), Picked(scored.band, loose),
                        std::vector<std::uint8_t>(loose.size(), 0), 0, near, band - near},
                       absl::MakeSpan(classes)));
   std::vector<scheduler::BorderlineRow> borderline;
   for (std::size_t i = 0; i < loose.size(); ++i) {
     if (classes[i] != kernels::RowClass::kBorderline) continue;
-    borderline.push_back(
-        {signals.order[loose[i]], rows.positions[loose[i]], BandValue(band_score[loose[i]])});
+    borderline.push_back({signals.order[loose[i]], scored.rows.positions[loose[i]],
+                          BandValue(scored.band[loose[i]])});
   }
   plan->band = scheduler::PlanBand(existing, borderline, counts.band_pages, slots);
   plan->dropped = static_cast<std::int64_t>(loose.size()) -
@@ -155,14 +235,41 @@ absl::Status PlanLayer(const SequenceState& state, int l, const scheduler::Round
   return absl::OkStatus();
 }
 
+/// Leaves plan->layers empty where nothing is gained.
+absl::Status PlanSequence(const SequenceState& state, int block_size,
+                          absl::Span<const LayerSignals> signals, SequencePlan* plan) {
+  std::vector<LayerPlan> layers;
+  std::vector<std::int64_t> information;
+  for (std::size_t l = 0; l < signals.size(); ++l) {
+    layers.push_back(StartLayer(state.layers[l], signals[l]));
+    information.push_back(layers.back().totals.sum);
+  }
+  const std::vector<scheduler::RoundPlan> counts = RoundCounts(state, block_size, information);
+  if (!Compresses(counts)) return absl::OkStatus();
+  std::vector<ScoredRows> scored;
+  for (std::size_t l = 0; l < signals.size(); ++l) {
+    layers[l].counts = counts[l];
+    PB_ASSIGN_OR_RETURN(ScoredRows one, Score(state, static_cast<int>(l), signals[l], layers[l]));
+    scored.push_back(std::move(one));
+  }
+  if (state.scope == scheduler::KeepScope::kGlobal) {
+    UniteKeepScores(state.length, absl::MakeSpan(scored));
+  }
+  for (std::size_t l = 0; l < signals.size(); ++l) {
+    PB_RETURN_IF_ERROR(PlanLayer(state, static_cast<int>(l), signals[l], scored[l], &layers[l]));
+  }
+  plan->layers = std::move(layers);
+  return absl::OkStatus();
+}
+
 std::uint64_t HashPlan(const RoundInProgress& round) {
   std::vector<std::int64_t> words = {static_cast<std::int64_t>(round.number)};
   for (const SequencePlan& sequence : round.sequences) {
-    words.insert(words.end(),
-                 {static_cast<std::int64_t>(sequence.sequence), sequence.rows, sequence.length,
-                  sequence.counts.keep_rows, sequence.counts.ring_pages});
+    words.insert(words.end(), {static_cast<std::int64_t>(sequence.sequence), sequence.length});
     for (const LayerPlan& layer : sequence.layers) {
+      words.insert(words.end(), {layer.rows, layer.counts.keep_rows, layer.counts.ring_pages});
       words.insert(words.end(), layer.kept_rows.begin(), layer.kept_rows.end());
+      for (const auto& rows : layer.head_rows) words.insert(words.end(), rows.begin(), rows.end());
       words.insert(words.end(), layer.information.begin(), layer.information.end());
       for (const auto& page : layer.band.publish) {
         for (const auto& row : page.rows) words.push_back(row.row);
@@ -177,9 +284,9 @@ std::uint64_t HashPlan(const RoundInProgress& round) {
 }
 
 /// Slabs for the pages this rank will offload. Without them the pages become misses later.
-void LeaseSlabs(ShardContext& context, SequencePlan& plan) {
-  if (context.store == nullptr) return;
-  const auto& layers = context.sequences.at(plan.sequence).layers;
+void LeaseSlabs(ShardContext& context, const SequenceState& state, SequencePlan& plan) {
+  if (context.store == nullptr || state.observe) return;
+  const auto& layers = state.layers;
   int owned = 0;
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     for (std::size_t i = 0; i < plan.layers[l].band.publish.size(); ++i) {
@@ -192,10 +299,25 @@ void LeaseSlabs(ShardContext& context, SequencePlan& plan) {
   if (leases.ok()) plan.leases = *std::move(leases);
 }
 
+/// Scores and selects for the sequences `compressed` of the round.
+absl::Status PlanLayers(ShardContext& context, absl::Span<const SignalRequest> requests,
+                        absl::Span<const std::size_t> compressed, RoundInProgress* round) {
+  std::vector<std::vector<LayerSignals>> signals;
+  PB_RETURN_IF_ERROR(MergeSignals(context, requests, context.RoundDeadline(), &signals));
+  for (std::size_t i = 0; i < compressed.size(); ++i) {
+    SequencePlan& plan = round->sequences[compressed[i]];
+    PB_RETURN_IF_ERROR(
+        PlanSequence(*requests[i].state, context.options.model.block_size, signals[i], &plan));
+    LeaseSlabs(context, *requests[i].state, plan);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t number,
                                           std::span<const Shard::RoundEntry> entries) {
+  const int block_size = context.options.model.block_size;
   RoundInProgress round;
   round.number = number;
   std::vector<SignalRequest> requests;
@@ -208,41 +330,19 @@ absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t n
     const SequenceState& state = found->second;
     SequencePlan plan;
     plan.sequence = entry.sequence;
-    plan.rows = state.rows;
     plan.length = state.length;
-    if (!state.policy.keeps_all()) {
-      plan.counts = scheduler::PlanRound(
-          state.budget, {.length = state.length,
-                         .rows = state.rows,
-                         .ring_rows = state.ring_rows,
-                         .prompt_rows = std::min(state.prompt_tokens, state.length),
-                         .protected_rows = ProtectedRows(state),
-                         .block_size = context.options.model.block_size});
-    }
-    if (plan.counts.compress) {
+    if (!state.policy.keeps_all() && Compresses(RoundCounts(state, block_size, {}))) {
       compressed.push_back(round.sequences.size());
-      requests.push_back(
-          {&state, absl::MakeConstSpan(entry.block_table.data(), entry.block_table.size())});
+      requests.push_back({&state, &entry.block_tables});
     }
     round.sequences.push_back(std::move(plan));
   }
   if (!compressed.empty()) {
-    std::vector<std::vector<LayerSignals>> signals;
-    const absl::Status merged = MergeSignals(context, requests, context.RoundDeadline(), &signals);
-    if (absl::IsDeadlineExceeded(merged)) {
-      round.ready = false;
-      round.not_ready_because = std::string(merged.message());
+    const absl::Status planned = PlanLayers(context, requests, compressed, &round);
+    if (absl::IsUnavailable(planned)) return planned;
+    if (!planned.ok()) {
+      round.NotReady(planned);
       return round;
-    }
-    PB_RETURN_IF_ERROR(merged);
-    for (std::size_t i = 0; i < compressed.size(); ++i) {
-      SequencePlan& plan = round.sequences[compressed[i]];
-      plan.layers.resize(context.options.model.layers);
-      for (std::size_t l = 0; l < plan.layers.size(); ++l) {
-        PB_RETURN_IF_ERROR(PlanLayer(*requests[i].state, static_cast<int>(l), plan.counts,
-                                     signals[i][l], &plan.layers[l]));
-      }
-      LeaseSlabs(context, plan);
     }
   }
   round.plan_hash = HashPlan(round);

@@ -18,7 +18,12 @@ namespace pinboard {
 
 /// What the round will do to one layer of one sequence.
 struct LayerPlan {
-  std::vector<std::int32_t> kept_rows;    // physical, by ascending position; the ring's too
+  scheduler::RoundPlan counts;
+  int rows = 0;                         // physical, as of the snapshot
+  std::vector<std::int32_t> kept_rows;  // physical, by ascending position; the ring's too
+  /// [total_kv_heads][keep] where KV heads keep rows apart (head_round.h); kept_rows are the
+  /// first's.
+  std::vector<std::vector<std::int32_t>> head_rows;
   std::vector<std::int32_t> information;  // [rows], merged E of every physical row
   kernels::InformationTotals totals;
   scheduler::BandPlan band;
@@ -27,13 +32,13 @@ struct LayerPlan {
   /// dropped like any.
   std::vector<int> ring_slots;
   std::int64_t dropped = 0;
+  ScoreSummary kept_scores;
+  ScoreSummary other_scores;
 };
 
-/// One sequence, as of the snapshot [rows, length).
+/// One sequence, as of the snapshot: `length` positions.
 struct SequencePlan {
   std::uint64_t sequence = 0;
-  scheduler::RoundPlan counts;
-  int rows = 0;
   int length = 0;
   std::vector<LayerPlan> layers;                 // empty where nothing is compressed
   std::vector<cache_service::PageLease> leases;  // for the new pages this rank offloads
@@ -46,11 +51,16 @@ struct RoundInProgress {
   std::string not_ready_because;
   std::uint64_t plan_hash = 0;
   std::vector<SequencePlan> sequences;
+
+  void NotReady(const absl::Status& because) {
+    ready = false;
+    not_ready_because = std::string(because.message());
+  }
 };
 
 /// [one collective where tp > 1 and a sequence is compressed] A of every row and E of the new
-/// tokens are merged as integers; what follows is the same arithmetic on every rank. A late rank
-/// makes the round not ready; Unavailable: a rank is lost.
+/// tokens are merged as integers; what follows is the same arithmetic on every rank. A late rank,
+/// or one on which something fails, has a round that is not ready. Unavailable: a rank is lost.
 absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t number,
                                           std::span<const Shard::RoundEntry> entries);
 

@@ -8,6 +8,10 @@
 
 #include "base/status_macros.h"
 #include "kernels/attention_score/attention_score.h"
+#include "kernels/expected_attention/expected_attention.h"
+#include "kernels/key_redundancy/key_redundancy.h"
+#include "shard/block_tables.h"
+#include "shard/head_round.h"
 
 namespace pinboard {
 namespace {
@@ -27,15 +31,37 @@ absl::Status Attention(const ShardContext& context, const SignalRequest& request
   const ShardModel& model = context.options.model;
   const LayerState& layer = state.layers[l];
   if (state.policy.queries == AttentionQueries::kNone) return absl::OkStatus();
+  if (state.policy.per_head) return HeadAttention(context, request, l, &signals->attention);
   const int window = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                     : state.policy.window;
-  signals->attention.resize(state.rows);
+  signals->attention.resize(layer.rows());
+  if (state.policy.queries == AttentionQueries::kExpected) {
+    return kernels::ExpectedAttention(
+        {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
+         signals->order, layer.queries.Last(window), layer.queries.LastPositions(window),
+         model.query_heads, model.total_query_heads, model.attention_scale, model.rotary,
+         state.length},
+        absl::MakeSpan(signals->attention));
+  }
   return kernels::AttentionScore(
-      {model.cache[l], model.kv, model.block_size, request.block_table, layer.positions,
-       state.ring_rows, signals->order, layer.queries.Last(window),
+      {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
+       layer.positions, layer.ring_rows(), signals->order, layer.queries.Last(window),
        layer.queries.LastPositions(window), model.query_heads, model.total_query_heads,
        model.attention_scale, state.policy.pool},
       absl::MakeSpan(signals->attention));
+}
+
+/// Of the ranks that hold the same keys the first one contributes.
+absl::Status Redundancy(const ShardContext& context, const SignalRequest& request, int l,
+                        LayerSignals* signals) {
+  if (request.state->policy.keep != ScoreRule::kDistinct) return absl::OkStatus();
+  signals->redundancy.assign(request.state->layers[l].rows(), 0);
+  if (context.kv_replica() != 0) return absl::OkStatus();
+  const ShardModel& model = context.options.model;
+  return kernels::KeyRedundancy(
+      {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
+       signals->order, context.total_kv_heads()},
+      absl::MakeSpan(signals->redundancy));
 }
 
 /// H of the pending tokens, aligned as the policy asks.
@@ -75,29 +101,32 @@ absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest>
                           absl::Time deadline, std::vector<std::vector<LayerSignals>>* merged) {
   merged->assign(requests.size(), std::vector<LayerSignals>(context.options.model.layers));
   std::vector<std::int32_t> buffer;
+  absl::Status own;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     for (std::size_t l = 0; l < (*merged)[i].size(); ++l) {
       LayerSignals& signals = (*merged)[i][l];
       signals.order = RowsByPosition(requests[i].state->layers[l].positions);
-      PB_RETURN_IF_ERROR(Attention(context, requests[i], static_cast<int>(l), &signals));
-      PB_RETURN_IF_ERROR(
+      own.Update(Attention(context, requests[i], static_cast<int>(l), &signals));
+      own.Update(Redundancy(context, requests[i], static_cast<int>(l), &signals));
+      own.Update(
           Information(context, *requests[i].state, static_cast<int>(l), &signals.information));
-      buffer.insert(buffer.end(), signals.attention.begin(), signals.attention.end());
-      buffer.insert(buffer.end(), signals.information.begin(), signals.information.end());
+      for (const auto* part : {&signals.attention, &signals.redundancy, &signals.information}) {
+        buffer.insert(buffer.end(), part->begin(), part->end());
+      }
     }
   }
-  if (context.tp() == 1) return absl::OkStatus();
+  if (context.tp() == 1) return own;
   PB_RETURN_IF_ERROR(context.communicator->SumInt32(absl::MakeSpan(buffer), deadline));
   auto from = buffer.begin();
   for (auto& layers : *merged) {
     for (LayerSignals& signals : layers) {
-      for (auto* part : {&signals.attention, &signals.information}) {
+      for (auto* part : {&signals.attention, &signals.redundancy, &signals.information}) {
         std::copy(from, from + static_cast<std::ptrdiff_t>(part->size()), part->begin());
         from += static_cast<std::ptrdiff_t>(part->size());
       }
     }
   }
-  return absl::OkStatus();
+  return own;
 }
 
 }  // namespace pinboard

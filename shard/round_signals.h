@@ -14,20 +14,23 @@ namespace pinboard {
 
 /// One layer's merged signals.
 struct LayerSignals {
-  std::vector<std::int32_t> order;      // [rows]: the physical rows by ascending position
-  std::vector<std::int32_t> attention;  // [rows], in that order; empty where the policy takes none
+  std::vector<std::int32_t> order;        // [rows]: the physical rows by ascending position
+  std::vector<std::int32_t> attention;    // [rows], in that order; [total_kv_heads, rows] where
+                                          // heads keep rows apart; empty where none is taken
+  std::vector<std::int32_t> redundancy;   // likewise
   std::vector<std::int32_t> information;  // [new tokens]: positions merged_length ... length - 1
 };
 
 /// A sequence that takes part in the merge.
 struct SignalRequest {
   const SequenceState* state = nullptr;
-  absl::Span<const std::int32_t> block_table;
+  const BlockTables* block_tables = nullptr;
 };
 
-/// [collective where tp > 1] One integer sum for all layers of all sequences: [sequence][layer] A
-/// and the new tokens' E, to which only rank (position mod tp) contributes (architecture.md, round,
-/// 2 and 3).
+/// [collective where tp > 1] One integer sum for all layers of all sequences: [sequence][layer] A,
+/// R and the new tokens' E, to which only rank (position mod tp) contributes (architecture.md,
+/// round, 2 and 3). A rank that cannot score takes part in the sum all the same, and returns its
+/// own error after it: the others' sum is then worth nothing, which the vote tells them.
 absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest> requests,
                           absl::Time deadline, std::vector<std::vector<LayerSignals>>* merged);
 

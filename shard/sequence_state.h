@@ -3,6 +3,7 @@
 // Everything a rank knows of one sequence besides its rows, which the engine holds.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/page.h"
 #include "cache_service/page_store.h"
 #include "kernels/influence/influence.h"
+#include "scheduler/layer_budget.h"
 #include "scheduler/policy/policy.h"
 #include "scheduler/recall_plan.h"
 #include "scheduler/recall_trigger.h"
@@ -41,6 +43,9 @@ struct LayerState {
   scheduler::RecallPlan recall;
   std::vector<float> chosen_by;  // query of the last choice of pages; kept for kDrift alone
   std::uint32_t next_page = 0;
+
+  int rows() const { return static_cast<int>(positions.size()); }
+  int ring_rows() const { return recall.ring_pages() * kPageRows; }
 };
 
 /// A value type: forking a sequence copies it. The same on every rank but for this rank's floats
@@ -48,12 +53,13 @@ struct LayerState {
 struct SequenceState {
   scheduler::PolicySpec policy;
   scheduler::BudgetOptions budget;
+  scheduler::LayerShare layer_share = scheduler::LayerShare::kUniform;
+  scheduler::KeepScope scope = scheduler::KeepScope::kLayer;
   scheduler::RoundTrigger trigger;
+  bool observe = false;  // rounds change nothing
   int prompt_tokens = 0;
 
   int length = 0;           // positions so far
-  int rows = 0;             // physical rows
-  int ring_rows = 0;        // at the head of them
   int length_at_round = 0;  // of its last round, applied or not
   int merged_length = 0;    // tokens whose E all ranks agree on
   /// Entropy of the model's output after the tokens [merged_length - 1, length): the first one is
@@ -67,10 +73,14 @@ struct SequenceState {
   std::uint32_t generation =
       0;  // of the pages it makes: no other sequence had it, the id before too
   bool has_published = false;
-  bool in_round = false;  // between BeginRound and CommitRound: the ring stands still
+  bool heads_apart = false;  // its KV heads hold other tokens in the same row: head_round.h
+  bool in_round = false;     // between BeginRound and CommitRound: the ring stands still
   std::vector<LayerState> layers;
 
-  bool recalls() const { return ring_rows > 0; }
+  bool recalls() const {
+    return std::any_of(layers.begin(), layers.end(),
+                       [](const LayerState& layer) { return layer.recall.ring_pages() > 0; });
+  }
   /// Whether a layer's pages are visible at the step that chooses them.
   bool recalls_within_step(int layer) const { return recall_ahead >= 0 && layer >= recall_ahead; }
 };

@@ -14,8 +14,12 @@
 #include "kernels/page_digest/page_digest.h"
 #include "scheduler/policy/policy.h"
 #include "scheduler/round_plan.h"
+#include "shard/block_tables.h"
 #include "shard/quality_signal.h"
 #include "shard/round_apply.h"
+#include "shard/round_export.h"
+#include "shard/round_prepare.h"
+#include "shard/round_vote.h"
 #include "shard/shard_factory.h"
 #include "shard/token_exchange.h"
 
@@ -33,13 +37,6 @@ absl::StatusOr<ScoreRule> ParseFusion(const std::string& fusion) {
   return absl::InvalidArgumentError(
       absl::StrCat("unknown fusion '", fusion, "': use published or max"));
 }
-
-/// What every rank must agree on before anything changes.
-struct Vote {
-  std::uint64_t round = 0;
-  std::uint64_t plan_hash = 0;
-  std::uint64_t ready = 0;
-};
 
 absl::Status CheckModel(const ShardModel& model, int tp) {
   if (model.layers < 1 || model.query_heads < 1 || model.kv.kv_heads < 1 || model.kv.key_dim < 1 ||
@@ -85,10 +82,25 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
   state.budget = {.budget = options.budget,
                   .band = options.band,
                   .recall_pages = options.recall_pages,
-                  .offload = context_.store != nullptr,
+                  .offload = context_.store != nullptr || options.observe,
                   .of_generated = options.budget_of_generated,
                   .cap = options.cap};
   PB_RETURN_IF_ERROR(scheduler::Validate(state.budget));
+  if (state.budget.offload) {
+    PB_RETURN_IF_ERROR(
+        scheduler::CheckPages(state.policy, state.budget.band, state.budget.recall_pages));
+  }
+  state.layer_share = state.policy.layers;
+  if (!options.layers.empty()) {
+    PB_ASSIGN_OR_RETURN(state.layer_share, scheduler::ParseLayerShare(options.layers));
+  }
+  PB_ASSIGN_OR_RETURN(state.scope, scheduler::ParseKeepScope(options.scope));
+  if (state.policy.per_head && state.scope == scheduler::KeepScope::kGlobal) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "policy ", state.policy.name, " keeps rows by KV head: one set for all layers is none"));
+  }
+  PB_RETURN_IF_ERROR(scheduler::CheckLayerShare(state.layer_share, state.scope,
+                                                context_.options.model.layer_tables));
   state.trigger = {options.round_every, options.round_watermark};
   PB_RETURN_IF_ERROR(scheduler::Validate(state.trigger));
   PB_ASSIGN_OR_RETURN(state.recall_trigger, scheduler::ParseRecallTrigger(options.recall_when));
@@ -102,7 +114,13 @@ absl::StatusOr<SequenceState> ShardRuntime::NewState(const SequenceOptions& opti
     return absl::FailedPreconditionError(
         absl::StrCat("policy ", options.policy, " looks at all queries: set observe_all_queries"));
   }
+  if (state.policy.queries == AttentionQueries::kExpected &&
+      context_.options.model.rotary.frequencies.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "policy ", options.policy, " turns queries ahead: the shard's model must name its rotary"));
+  }
   state.prompt_tokens = options.prompt_tokens;
+  state.observe = options.observe;
   const ShardModel& model = context_.options.model;
   const int capacity =
       context_.options.observe_all_queries ? QueryWindow::kUnlimited : state.policy.window;
@@ -136,13 +154,23 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to,
   auto fresh = NewState(options);
   if (!fresh.ok()) return ToPublicStatus(fresh.status());
   SequenceState state = parent->second;
+  const scheduler::PolicySpec& policy = fresh->policy;
+  const bool apart = state.heads_apart && !policy.per_head && !policy.keeps_all();
+  if (apart || (policy.per_head && state.recalls())) {
+    return {StatusCode::kFailedPrecondition,
+            absl::StrCat("policy ", policy.name, " cannot go on from sequence ", from,
+                         ", as its rounds left it: fork it before the first one")};
+  }
   state.policy = fresh->policy;
   state.budget = fresh->budget;
+  state.layer_share = fresh->layer_share;
+  state.scope = fresh->scope;
   state.trigger = fresh->trigger;
   if (fresh->recall_trigger.when != state.recall_trigger.when) state.recall_snapshot = {};
   state.recall_trigger = fresh->recall_trigger;
   state.recall_ahead = fresh->recall_ahead;
   state.prompt_tokens = fresh->prompt_tokens;
+  state.observe = fresh->observe;
   const int capacity = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                       : state.policy.window;
   for (LayerState& layer : state.layers) layer.queries = layer.queries.WithCapacity(capacity);
@@ -169,9 +197,9 @@ Status ShardRuntime::RemoveSequence(std::uint64_t sequence) {
   return {};
 }
 
-int ShardRuntime::Rows(std::uint64_t sequence) const {
+int ShardRuntime::Rows(std::uint64_t sequence, int layer) const {
   const auto found = context_.sequences.find(sequence);
-  return found == context_.sequences.end() ? 0 : found->second.rows;
+  return found == context_.sequences.end() ? 0 : found->second.layers[layer].rows();
 }
 
 int ShardRuntime::Length(std::uint64_t sequence) const {
@@ -192,7 +220,7 @@ Status ShardRuntime::BeginStep(std::span<const StepEntry> entries) {
   recall_within_step_.BeginStep();
   for (const StepSlice& slice : recorder_.slices()) {
     const absl::Status visible =
-        recall_.MakeVisible(slice.entry.sequence, *slice.state, AsSpan(slice.entry.block_table));
+        recall_.MakeVisible(slice.entry.sequence, *slice.state, slice.entry.block_tables);
     if (!visible.ok()) return ToPublicStatus(visible);
   }
   return {};
@@ -289,10 +317,11 @@ absl::Status ShardRuntime::Plan(std::span<const RoundEntry> entries) {
       return absl::InvalidArgumentError(
           absl::StrCat("a round names sequence ", entry.sequence, " twice"));
     }
+    PB_RETURN_IF_ERROR(CheckTables(context_.options.model, entry.sequence, entry.block_tables));
   }
   for (const RoundEntry& entry : entries) {
     PB_RETURN_IF_ERROR(recall_.MakeVisible(entry.sequence, context_.sequences.at(entry.sequence),
-                                           AsSpan(entry.block_table)));
+                                           entry.block_tables));
   }
   PB_ASSIGN_OR_RETURN(round_, PlanRound(context_, ++round_number_, entries));
   for (const RoundEntry& entry : entries) context_.sequences.at(entry.sequence).in_round = true;
@@ -311,27 +340,34 @@ Result<std::vector<RoundOutcome>> ShardRuntime::CommitRound(std::span<const Roun
   return ToPublicResult(Commit(entries));
 }
 
-absl::Status ShardRuntime::AgreeOnRound(std::string* kept_all_because) {
-  *kept_all_because = round_->not_ready_because;
-  if (context_.tp() == 1) return absl::OkStatus();
-  const Vote own{round_->number, round_->plan_hash, round_->ready ? 1U : 0U};
-  std::vector<Vote> votes(context_.tp());
-  PB_RETURN_IF_ERROR(AsLostRank(context_.communicator->AllGather(
-      {reinterpret_cast<const std::byte*>(&own), sizeof(own)},
-      {reinterpret_cast<std::byte*>(votes.data()), votes.size() * sizeof(Vote)},
-      context_.RankDeadline())));
-  const bool ready =
-      std::all_of(votes.begin(), votes.end(), [](const Vote& v) { return v.ready == 1; });
-  const bool equal = std::all_of(votes.begin(), votes.end(), [&](const Vote& v) {
-    return v.round == own.round && v.plan_hash == votes.front().plan_hash;
-  });
-  if (!ready) {
-    if (kept_all_because->empty()) *kept_all_because = "another rank was not ready";
-  } else if (!equal) {
-    *kept_all_because = "the ranks' plans differ";
-    ++context_.stats.keepset_mismatches;
+std::vector<PreparedSequence> ShardRuntime::Prepare(std::span<const RoundEntry> entries) {
+  std::vector<PreparedSequence> prepared;
+  for (std::size_t i = 0; round_->ready && i < entries.size(); ++i) {
+    SequencePlan& plan = round_->sequences[i];
+    if (context_.sequences.at(plan.sequence).observe) {
+      prepared.emplace_back();
+      continue;
+    }
+    auto one = PrepareSequence(context_, plan, entries[i].block_tables);
+    if (!one.ok()) {
+      round_->NotReady(one.status());
+    } else {
+      prepared.push_back(*std::move(one));
+    }
   }
-  return absl::OkStatus();
+  return prepared;
+}
+
+absl::StatusOr<std::string> ShardRuntime::AgreeOnRound() {
+  PB_ASSIGN_OR_RETURN(const Verdict verdict,
+                      VoteOnRound(context_, round_->ready, round_->plan_hash));
+  ++context_.stats.rounds;
+  if (verdict.all_ready && verdict.plans_equal) return std::string();
+  ++context_.stats.rounds_kept_all;
+  if (!round_->ready) return round_->not_ready_because;
+  if (!verdict.all_ready) return std::string("another rank was not ready");
+  ++context_.stats.keepset_mismatches;
+  return std::string("the ranks' plans differ");
 }
 
 absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
@@ -344,14 +380,15 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
     return absl::FailedPreconditionError(
         "CommitRound without a BeginRound of the same sequences in the same order");
   }
+  for (const RoundEntry& entry : entries) {
+    PB_RETURN_IF_ERROR(CheckTables(context_.options.model, entry.sequence, entry.block_tables));
+  }
   const absl::Cleanup end = [this] { EndRound(); };
-  std::string kept_all_because;
-  PB_RETURN_IF_ERROR(AgreeOnRound(&kept_all_because));
-  ++context_.stats.rounds;
-  if (!kept_all_because.empty()) ++context_.stats.rounds_kept_all;
+  std::vector<PreparedSequence> prepared = Prepare(entries);
+  PB_ASSIGN_OR_RETURN(const std::string kept_all_because, AgreeOnRound());
   std::vector<RoundOutcome> outcomes;
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    SequencePlan& plan = round_->sequences[i];
+    const SequencePlan& plan = round_->sequences[i];
     SequenceState& state = context_.sequences.at(plan.sequence);
     state.length_at_round = plan.length;
     RoundOutcome outcome;
@@ -361,11 +398,19 @@ absl::StatusOr<std::vector<RoundOutcome>> ShardRuntime::Commit(
     if (kept_all_because.empty() && plan.layers.empty()) {
       outcome.kept_all_because = "nothing to gain";
     } else if (kept_all_because.empty()) {
-      PB_RETURN_IF_ERROR(ApplyRound(context_, plan, AsSpan(entries[i].block_table), &outcome));
+      if (context_.options.export_plans) outcome.plan = ExportPlan(state, plan);
+      if (state.observe) outcome.kept_all_because = "only observed";
     }
-    outcome.rows = state.rows;
+    if (outcome.kept_all_because.empty()) {
+      PB_RETURN_IF_ERROR(
+          ApplyRound(context_, plan, std::move(prepared[i]), entries[i].block_tables, &outcome));
+    }
     const int block_size = context_.options.model.block_size;
-    outcome.blocks = (state.rows + block_size - 1) / block_size;
+    for (std::size_t table = 0; table < entries[i].block_tables.size(); ++table) {
+      const int rows = state.layers[table].rows();
+      outcome.rows.push_back(rows);
+      outcome.blocks.push_back((rows + block_size - 1) / block_size);
+    }
     outcomes.push_back(std::move(outcome));
   }
   return outcomes;

@@ -13,6 +13,7 @@
 #include "shard/recall.h"
 #include "shard/recall_within_step.h"
 #include "shard/round_plan.h"
+#include "shard/round_prepare.h"
 #include "shard/step_recorder.h"
 
 namespace pinboard {
@@ -25,7 +26,7 @@ class ShardRuntime final : public Shard {
   Status ForkSequence(std::uint64_t from, std::uint64_t to,
                       const SequenceOptions& options) override;
   Status RemoveSequence(std::uint64_t sequence) override;
-  int Rows(std::uint64_t sequence) const override;
+  int Rows(std::uint64_t sequence, int layer) const override;
   int Length(std::uint64_t sequence) const override;
   std::vector<std::int32_t> RowPositions(std::uint64_t sequence, int layer) const override;
 
@@ -51,7 +52,10 @@ class ShardRuntime final : public Shard {
   absl::Status Plan(std::span<const RoundEntry> entries);
   void EndRound();
   absl::StatusOr<std::vector<RoundOutcome>> Commit(std::span<const RoundEntry> entries);
-  absl::Status AgreeOnRound(std::string* kept_all_because);
+  /// Of each entry; where one fails, the round is not ready.
+  std::vector<PreparedSequence> Prepare(std::span<const RoundEntry> entries);
+  /// Empty, or why everything is kept.
+  absl::StatusOr<std::string> AgreeOnRound();
   void NoteWorkspace();
 
   ShardContext context_;

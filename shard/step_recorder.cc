@@ -7,6 +7,7 @@
 #include "kernels/entropy/entropy.h"
 #include "kernels/projection_sketch/projection_sketch.h"
 #include "kernels/representation_shift/representation_shift.h"
+#include "shard/block_tables.h"
 
 namespace pinboard {
 namespace {
@@ -20,12 +21,15 @@ absl::Status CheckEntry(const ShardContext& context, const StepEntry& entry) {
     return absl::InvalidArgumentError(
         absl::StrCat("sequence ", entry.sequence, " joins a step with ", entry.tokens, " tokens"));
   }
-  const auto slots =
-      entry.block_table.size() * static_cast<std::size_t>(context.options.model.block_size);
-  if (static_cast<std::size_t>(found->second.rows + entry.tokens) > slots) {
-    return absl::InvalidArgumentError(absl::StrCat("the block table of sequence ", entry.sequence,
-                                                   " has ", slots, " slots for ",
-                                                   found->second.rows + entry.tokens, " rows"));
+  const ShardModel& model = context.options.model;
+  PB_RETURN_IF_ERROR(CheckTables(model, entry.sequence, entry.block_tables));
+  for (int l = 0; l < model.layers; ++l) {
+    const auto slots = TableOf(entry.block_tables, l).size() * std::size_t(model.block_size);
+    const int rows = found->second.layers[l].rows() + entry.tokens;
+    if (static_cast<std::size_t>(rows) <= slots) continue;
+    return absl::InvalidArgumentError(absl::StrCat("layer ", l, ": the block table of sequence ",
+                                                   entry.sequence, " has ", slots, " slots for ",
+                                                   rows, " rows"));
   }
   return absl::OkStatus();
 }
@@ -52,7 +56,6 @@ absl::Status StepRecorder::Begin(std::span<const StepEntry> entries) {
     SequenceState& state = context_->sequences.at(entry.sequence);
     slices_.push_back({&state, entry, tokens_, state.length});
     tokens_ += entry.tokens;
-    state.rows += entry.tokens;
     state.length += entry.tokens;
     ++state.steps;
     for (LayerState& layer : state.layers) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "app/flags/flags.h"
 #include "base/status_macros.h"
+#include "scheduler/layer_budget.h"
 #include "scheduler/policy/policy.h"
 #include "scheduler/recall_trigger.h"
 #include "scheduler/round_plan.h"
@@ -40,40 +41,54 @@ struct ArmOption {
   const char* name;
   bool in_label;   // false: the results have a field for it
   bool of_policy;  // only policies that say so read it
+  bool is_budget;  // an arm has one of them, or the run's
   absl::Status (*set)(const std::string& value, SequenceOptions* options);
 };
 
 using Options = SequenceOptions;
 using Text = const std::string&;
 constexpr std::array kOptions = {
-    ArmOption{"fusion", true, true, [](Text v, Options* o) { return SetFusion(v, &o->fusion); }},
-    ArmOption{"alpha", true, true, [](Text v, Options* o) { return SetReal(v, &o->alpha); }},
-    ArmOption{"tau", true, true, [](Text v, Options* o) { return SetReal(v, &o->tau); }},
-    ArmOption{"near-share", true, true,
+    ArmOption{"fusion", true, true, false,
+              [](Text v, Options* o) { return SetFusion(v, &o->fusion); }},
+    ArmOption{"alpha", true, true, false, [](Text v, Options* o) { return SetReal(v, &o->alpha); }},
+    ArmOption{"tau", true, true, false, [](Text v, Options* o) { return SetReal(v, &o->tau); }},
+    ArmOption{"near-share", true, true, false,
               [](Text v, Options* o) { return SetReal(v, &o->near_share); }},
-    ArmOption{"window", true, false, [](Text v, Options* o) { return SetInt(v, &o->window); }},
-    ArmOption{"seed", true, true, [](Text v, Options* o) { return SetInt(v, &o->seed); }},
-    ArmOption{"ratio", true, false,
+    ArmOption{"window", true, false, false,
+              [](Text v, Options* o) { return SetInt(v, &o->window); }},
+    ArmOption{"seed", true, true, false, [](Text v, Options* o) { return SetInt(v, &o->seed); }},
+    ArmOption{"ratio", true, false, true,
               [](Text v, Options* o) {
                 o->budget_of_generated = true;
                 return SetReal(v, &o->budget);
               }},
-    ArmOption{"cap", true, false, [](Text v, Options* o) { return SetInt(v, &o->cap); }},
-    ArmOption{"budget", false, false, [](Text v, Options* o) { return SetReal(v, &o->budget); }},
-    ArmOption{"band", false, false, [](Text v, Options* o) { return SetReal(v, &o->band); }},
-    ArmOption{"recall-when", true, false,
+    ArmOption{"cap", true, false, true, [](Text v, Options* o) { return SetInt(v, &o->cap); }},
+    ArmOption{"budget", false, false, true,
+              [](Text v, Options* o) { return SetReal(v, &o->budget); }},
+    ArmOption{"band", false, false, false, [](Text v, Options* o) { return SetReal(v, &o->band); }},
+    ArmOption{"recall-when", true, false, false,
               [](Text v, Options* o) {
                 o->recall_when = v;
                 return scheduler::ParseRecallTrigger(v).status();
               }},
-    ArmOption{"recall-ahead", true, false,
+    ArmOption{"recall-ahead", true, false, false,
               [](Text v, Options* o) { return SetInt(v, &o->recall_ahead); }},
-    ArmOption{"recall-pages", false, false,
+    ArmOption{"recall-pages", false, false, false,
               [](Text v, Options* o) { return SetInt(v, &o->recall_pages); }},
+    ArmOption{"layers", true, false, false,
+              [](Text v, Options* o) {
+                o->layers = v;
+                return scheduler::ParseLayerShare(v).status();
+              }},
+    ArmOption{"scope", true, false, false,
+              [](Text v, Options* o) {
+                o->scope = v;
+                return scheduler::ParseKeepScope(v).status();
+              }},
 };
 
 absl::Status ApplyOption(const std::string& text, const std::vector<std::string>& reads, Arm* arm,
-                         bool* own_budget) {
+                         std::string* own_budget) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
   std::vector<std::string> known;
   for (const ArmOption& option : kOptions) {
@@ -82,9 +97,15 @@ absl::Status ApplyOption(const std::string& text, const std::vector<std::string>
     }
     known.emplace_back(option.name);
     if (parts.first != option.name) continue;
+    if (option.is_budget) {
+      if (!own_budget->empty()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(*own_budget, " and ", parts.first, ": an arm has one of them"));
+      }
+      *own_budget = parts.first;
+    }
     PB_RETURN_IF_ERROR(option.set(parts.second, &arm->options));
     if (option.in_label) absl::StrAppend(&arm->policy, ":", text);
-    *own_budget |= parts.first == "budget" || parts.first == "ratio" || parts.first == "cap";
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat("'", parts.first, "' is no option of ",
@@ -116,8 +137,19 @@ absl::StatusOr<scheduler::PolicySpec> MakeSpec(const SequenceOptions& options) {
   return scheduler::MakePolicy(options.policy, method);
 }
 
+/// Of an arm whose options are set: how its budget is shared out over the layers.
+absl::Status SettleLayers(const scheduler::PolicySpec& spec, SequenceOptions* options) {
+  scheduler::LayerShare share = spec.layers;
+  if (!options->layers.empty()) {
+    PB_ASSIGN_OR_RETURN(share, scheduler::ParseLayerShare(options->layers));
+  }
+  options->layers = scheduler::LayerShareName(share);
+  PB_ASSIGN_OR_RETURN(const scheduler::KeepScope scope, scheduler::ParseKeepScope(options->scope));
+  return scheduler::CheckLayerShare(share, scope, /*layer_tables=*/true);
+}
+
 absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& defaults,
-                             bool has_service, bool* own_budget) {
+                             bool has_service, std::string* own_budget) {
   const std::vector<std::string> pieces = SplitOptions(text);
   Arm arm;
   arm.options = defaults;
@@ -133,6 +165,7 @@ absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& def
                                           .recall_pages = arm.options.recall_pages,
                                           .cap = arm.options.cap}));
   PB_RETURN_IF_ERROR(scheduler::ParseRecallTrigger(arm.options.recall_when).status());
+  PB_RETURN_IF_ERROR(SettleLayers(spec, &arm.options));
   arm.options.near_share = spec.near_share;
   arm.keeps_all = spec.keeps_all();
   arm.protects_prompt = spec.protect_prompt;
@@ -142,6 +175,7 @@ absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& def
     arm.options.band = 0.0;
     arm.options.recall_pages = 0;
   }
+  PB_RETURN_IF_ERROR(scheduler::CheckPages(spec, arm.options.band, arm.options.recall_pages));
   return arm;
 }
 
@@ -161,7 +195,7 @@ absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const st
   std::vector<Arm> arms;
   const std::vector<std::string> texts = absl::StrSplit(policies, ',');
   for (const std::string& text : texts) {
-    bool own_budget = false;
+    std::string own_budget;
     auto parsed = ParseArm(text, defaults, has_service, &own_budget);
     if (!parsed.ok()) {
       return absl::InvalidArgumentError(
@@ -174,7 +208,7 @@ absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const st
       continue;
     }
     const std::vector<double> own = {parsed->options.budget};
-    for (const double share : own_budget ? own : shares) {
+    for (const double share : own_budget.empty() ? shares : own) {
       Arm arm = *parsed;
       arm.options.budget = share;
       arm.budgets = {share};
@@ -182,6 +216,17 @@ absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const st
     }
   }
   return arms;
+}
+
+absl::Status CheckTables(absl::Span<const Arm> arms, bool layer_tables) {
+  for (const Arm& arm : arms) {
+    if (layer_tables || arm.keeps_all || arm.options.layers == "uniform") continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--policy ", arm.policy, ": ", arm.options.layers,
+                     " budgets keep unequal counts, which a block table that all layers share "
+                     "cannot hold: add --tables layer, or layers=uniform"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace pinboard::app

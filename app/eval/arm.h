@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "pinboard/shard.h"
 
 namespace pinboard::app {
@@ -15,7 +16,7 @@ struct Arm {
   /// The policy as written, without the options that have a field of their own in the results
   /// (budget, band, recall-pages): "infokv:fusion=max".
   std::string policy;
-  SequenceOptions options;
+  SequenceOptions options;  // layers: by name, also where the policy chose them
   /// Budgets this arm is reported under: options.budget alone, or for `full`, which ignores it, all
   /// of the run.
   std::vector<double> budgets;
@@ -27,13 +28,18 @@ struct Arm {
 
 /// `policies`: POLICY[:OPTION=VALUE]..., comma-separated, each run at every budget of `budgets`
 /// unless it names its own. Options: window, budget, ratio (a budget as a share of what follows the
-/// prompt), cap (rows), band, recall-pages, recall-when, recall-ahead, and those that the policy
-/// reads of fusion, alpha, tau, near-share, seed. What an arm leaves out comes from `defaults`.
-/// Without a service (`has_service` false) band and recall_pages are 0 whatever is asked for.
+/// prompt), cap (rows), of these three at most one, band, recall-pages, recall-when, recall-ahead,
+/// layers, scope, and those that the policy reads of fusion, alpha, tau, near-share, seed. What an
+/// arm leaves out comes from `defaults`. Without a service (`has_service` false) band and
+/// recall_pages are 0 whatever is asked for.
 ///
 /// InvalidArgument, one line: an unknown policy (with the known ones) or an option that it has not,
 /// or a value out of its range.
 absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const std::string& budgets,
                                            const SequenceOptions& defaults, bool has_service);
+
+/// InvalidArgument, naming the arm: it keeps unequal counts, which a table that all layers share
+/// (`layer_tables` false) cannot hold.
+absl::Status CheckTables(absl::Span<const Arm> arms, bool layer_tables);
 
 }  // namespace pinboard::app

@@ -33,7 +33,7 @@ struct ArmResult {
   std::int64_t kept = 0;
   std::int64_t borderline = 0;
   std::int64_t dropped = 0;
-  std::int64_t ring_rows = 0;  // of one layer
+  std::int64_t ring_rows = 0;  // of a layer, in the mean
   std::int64_t resident_kv_bytes = 0;
   std::int64_t digest_bytes = 0;
   std::int64_t workspace_bytes = 0;  // high-water mark of the run so far

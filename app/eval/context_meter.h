@@ -33,8 +33,8 @@ struct Asked {
   std::uint64_t sequence = 0;
   const SuiteItem* item = nullptr;
   SequenceOptions options;
-  int ring_rows = 0;
-  bool keeps_all = false;  // the sequence is its own reference
+  std::int64_t ring_rows = 0;  // over all layers
+  bool keeps_all = false;      // the sequence is its own reference
   absl::Span<const float> reference;
   std::vector<std::optional<int>> rounds_ago;  // of each question; empty: of none
 };

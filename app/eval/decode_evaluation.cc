@@ -130,8 +130,7 @@ absl::Status DecodeEvaluation::Compress(absl::Span<Decoding* const> fed, ArmResu
     ++result->rounds;
     result->borderline += outcomes[i].borderline;
     result->dropped += outcomes[i].dropped;
-    due[i]->ring_rows =
-        outcomes[i].rows - static_cast<int>(outcomes[i].kept / engine.config().layers);
+    due[i]->ring_rows = outcomes[i].ring;
   }
   return absl::OkStatus();
 }
@@ -153,9 +152,8 @@ absl::Status DecodeEvaluation::Finish(absl::Span<const Decoding> decoded,
                      .reference = references[i],
                      .rounds_ago = RoundsAgoOf(*one.item)});
     resident_bytes += engine.ResidentKvBytes(one.sequence);
-    result->kept +=
-        std::int64_t{engine.Rows(one.sequence) - one.ring_rows} * engine.config().layers;
-    result->ring_rows += one.ring_rows;
+    result->kept += engine.TotalRows(one.sequence) - one.ring_rows;
+    result->ring_rows += one.ring_rows / engine.config().layers;
     result->context_tokens += static_cast<std::int64_t>(one.item->context.size());
     ++result->contexts;
   }

@@ -34,7 +34,7 @@ class DecodeEvaluation final : public Evaluation {
     const SuiteItem* item = nullptr;
     std::uint64_t sequence = 0;
     std::size_t fed = 0;
-    int ring_rows = 0;
+    std::int64_t ring_rows = 0;  // over all layers
 
     bool done() const { return fed == item->context.size(); }
     std::size_t generated() const { return fed - item->prompt_tokens; }

@@ -61,11 +61,10 @@ absl::Status PrefillEvaluation::MeasureArm(absl::Span<Context> contexts, const A
   std::vector<Asked> asked;
   for (std::size_t i = 0; i < contexts.size(); ++i) {
     const RoundOutcome& outcome = outcomes[i];
-    const int ring_rows = outcome.rows - static_cast<int>(outcome.kept / engine.config().layers);
     asked.push_back({.sequence = contexts[i].kept,
                      .item = contexts[i].item,
                      .options = arm.options,
-                     .ring_rows = ring_rows,
+                     .ring_rows = outcome.ring,
                      .keeps_all = arm.keeps_all,
                      .reference = contexts[i].reference,
                      .rounds_ago = {}});
@@ -73,7 +72,7 @@ absl::Status PrefillEvaluation::MeasureArm(absl::Span<Context> contexts, const A
     result->kept += outcome.kept;
     result->borderline += outcome.borderline;
     result->dropped += outcome.dropped;
-    result->ring_rows += ring_rows;
+    result->ring_rows += outcome.ring / engine.config().layers;
     ++result->contexts;
     result->context_tokens += static_cast<std::int64_t>(contexts[i].item->context.size());
   }
@@ -96,8 +95,7 @@ absl::StatusOr<std::vector<RoundOutcome>> PrefillEvaluation::Compress(
   }
   for (std::size_t i = 0; i < contexts.size(); ++i) {
     if (outcomes[i].applied) continue;
-    outcomes[i].rows = engine.Rows(contexts[i].kept);
-    outcomes[i].kept = std::int64_t{outcomes[i].rows} * engine.config().layers;
+    outcomes[i].kept = engine.TotalRows(contexts[i].kept);
   }
   return outcomes;
 }

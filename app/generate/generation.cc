@@ -3,6 +3,8 @@
 #include "app/generate/generation.h"
 
 #include <algorithm>
+#include <numeric>
+#include <optional>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -11,56 +13,94 @@
 namespace pinboard::app {
 namespace {
 
-/// One sequence and when it is compressed.
+/// The batch, and what becomes of each request.
 class Generator {
  public:
-  Generator(RankSession& session, const GenerationOptions& options)
-      : session_(session),
-        options_(options),
-        sampler_(options.sampling),
-        sequence_(session.NewSequence()) {}
+  Generator(RankSession& session, absl::Span<const GenerationRequest> requests,
+            const GenerationHandlers& handlers)
+      : session_(session), requests_(requests), handlers_(handlers), start_(absl::Now()) {}
 
-  absl::StatusOr<std::int32_t> Start(absl::Span<const std::int32_t> prompt) {
-    SequenceOptions sequence = options_.sequence;
-    sequence.prompt_tokens = static_cast<int>(prompt.size());
-    PB_RETURN_IF_ERROR(session_.engine().AddSequence(sequence_, sequence));
-    PB_ASSIGN_OR_RETURN(const engine::StepOutput output, session_.Prefill(sequence_, prompt));
-    PB_RETURN_IF_ERROR(Compress());
-    return sampler_.Next(output.candidates);
-  }
-
-  absl::StatusOr<std::int32_t> Next(std::int32_t id) {
-    PB_ASSIGN_OR_RETURN(const auto outputs,
-                        session_.Step({{.sequence = sequence_, .tokens = {&id, 1}}}));
-    if (++tokens_since_round_ >= options_.round_every) {
-      PB_RETURN_IF_ERROR(Compress());
+  absl::StatusOr<Generations> Run(const engine::BatchOptions& options) {
+    PB_ASSIGN_OR_RETURN(const auto batcher,
+                        engine::Batcher::Create(
+                            &session_.engine(), &session_.shard(), options,
+                            [this](const engine::StepOutput& output) { return Choose(output); }));
+    batcher->SetHandlers({
+        .on_token = [this](std::uint64_t id, std::int32_t token) { return OnToken(id, token); },
+        .on_round = [this](const RoundOutcome& outcome) { OnRound(outcome); },
+        .on_end = [this](std::uint64_t id) { OnEnd(id); },
+    });
+    for (const GenerationRequest& request : requests_) {
+      const std::uint64_t id = session_.NewSequence();
+      if (samplers_.empty()) first_sequence_ = id;
+      samplers_.emplace_back(request.sampling);
+      PB_RETURN_IF_ERROR(batcher->Submit({.sequence = id,
+                                          .prompt = request.prompt,
+                                          .max_tokens = request.max_tokens,
+                                          .options = request.method}));
     }
-    return sampler_.Next(outputs.front().candidates);
-  }
-
-  absl::Status Finish(Generation* generation) {
-    const engine::Engine& engine = session_.engine();
-    generation->length = engine.Length(sequence_);
-    generation->rows = engine.Rows(sequence_);
-    generation->kv_bytes = engine.ResidentKvBytes(sequence_);
-    generation->rounds = rounds_;
-    return session_.engine().Remove(sequence_);
+    all_.made.resize(requests_.size());
+    first_token_.resize(requests_.size(), start_);
+    while (!batcher->idle()) {
+      const std::int64_t before = batcher->stats().tokens;
+      PB_RETURN_IF_ERROR(batcher->Step());
+      PB_RETURN_IF_ERROR(failed_);
+      session_.CountStep(static_cast<int>(batcher->stats().tokens - before));
+    }
+    all_.batch = batcher->stats();
+    return std::move(all_);
   }
 
  private:
-  absl::Status Compress() {
-    PB_ASSIGN_OR_RETURN(const auto outcomes, session_.engine().Compress({sequence_}));
-    rounds_ += outcomes.front().applied ? 1 : 0;
-    tokens_since_round_ = 0;
-    return absl::OkStatus();
+  std::size_t IndexOf(std::uint64_t sequence) const { return sequence - first_sequence_; }
+
+  std::optional<std::int32_t> Choose(const engine::StepOutput& output) {
+    const std::vector<std::int32_t>& ends = session_.engine().config().eos_ids;
+    const std::size_t index = IndexOf(output.sequence);
+    const std::int32_t id = samplers_[index].Next(output.candidates);
+    Generation& made = all_.made[index];
+    if (made.ids.empty()) first_token_[index] = absl::Now();
+    if (std::find(ends.begin(), ends.end(), id) == ends.end()) return id;
+    made.stop_reason = StopReason::kEndOfText;
+    return std::nullopt;
+  }
+
+  bool OnToken(std::uint64_t sequence, std::int32_t token) {
+    Generation& made = all_.made[IndexOf(sequence)];
+    made.ids.push_back(token);
+    const absl::StatusOr<bool> goes_on = handlers_.on_token(IndexOf(sequence), token);
+    failed_.Update(goes_on.status());
+    if (goes_on.ok() && *goes_on) return true;
+    made.stop_reason = StopReason::kStopText;
+    return false;
+  }
+
+  void OnRound(const RoundOutcome& outcome) {
+    const std::size_t index = IndexOf(outcome.sequence);
+    all_.made[index].rounds += outcome.applied ? 1 : 0;
+    if (handlers_.on_round) failed_.Update(handlers_.on_round(index, outcome));
+  }
+
+  void OnEnd(std::uint64_t sequence) {
+    const std::size_t index = IndexOf(sequence);
+    const engine::Engine& engine = session_.engine();
+    Generation& made = all_.made[index];
+    made.length = engine.Length(sequence);
+    made.rows = engine.Rows(sequence);
+    made.kv_bytes = engine.ResidentKvBytes(sequence);
+    made.prefill_seconds = absl::ToDoubleSeconds(first_token_[index] - start_);
+    made.decode_seconds = absl::ToDoubleSeconds(absl::Now() - first_token_[index]);
   }
 
   RankSession& session_;
-  const GenerationOptions& options_;
-  Sampler sampler_;
-  const std::uint64_t sequence_;
-  int tokens_since_round_ = 0;
-  int rounds_ = 0;
+  const absl::Span<const GenerationRequest> requests_;
+  const GenerationHandlers& handlers_;
+  const absl::Time start_;
+  std::uint64_t first_sequence_ = 0;
+  std::vector<Sampler> samplers_;        // [requests]
+  std::vector<absl::Time> first_token_;  // [requests]
+  Generations all_;
+  absl::Status failed_;  // of a handler
 };
 
 }  // namespace
@@ -77,36 +117,23 @@ const char* StopReasonName(StopReason reason) {
   return "";
 }
 
-int CacheBlocksNeeded(std::size_t prompt_tokens, int max_tokens, int block_size) {
-  return static_cast<int>((prompt_tokens + max_tokens + block_size - 1) / block_size);
+int CacheBlocksNeeded(absl::Span<const GenerationRequest> requests, int max_running,
+                      int block_size) {
+  std::vector<int> blocks;
+  for (const GenerationRequest& request : requests) {
+    const int tokens = static_cast<int>(request.prompt.size()) + request.max_tokens;
+    blocks.push_back((tokens + block_size - 1) / block_size);
+  }
+  std::sort(blocks.rbegin(), blocks.rend());
+  blocks.resize(std::min(blocks.size(), static_cast<std::size_t>(max_running)));
+  return std::accumulate(blocks.begin(), blocks.end(), 0);
 }
 
-absl::StatusOr<Generation> Generate(RankSession& session, absl::Span<const std::int32_t> prompt,
-                                    const GenerationOptions& options, const OnToken& on_token) {
-  const std::vector<std::int32_t>& ends = session.engine().config().eos_ids;
-  Generation generation;
-  Generator generator(session, options);
-  const absl::Time start = absl::Now();
-  PB_ASSIGN_OR_RETURN(std::int32_t id, generator.Start(prompt));
-  const absl::Time prefilled = absl::Now();
-  while (true) {
-    if (std::find(ends.begin(), ends.end(), id) != ends.end()) {
-      generation.stop_reason = StopReason::kEndOfText;
-      break;
-    }
-    generation.ids.push_back(id);
-    PB_ASSIGN_OR_RETURN(const bool go_on, on_token(id));
-    if (!go_on) {
-      generation.stop_reason = StopReason::kStopText;
-      break;
-    }
-    if (static_cast<int>(generation.ids.size()) >= options.max_tokens) break;
-    PB_ASSIGN_OR_RETURN(id, generator.Next(id));
-  }
-  generation.prefill_seconds = absl::ToDoubleSeconds(prefilled - start);
-  generation.decode_seconds = absl::ToDoubleSeconds(absl::Now() - prefilled);
-  PB_RETURN_IF_ERROR(generator.Finish(&generation));
-  return generation;
+absl::StatusOr<Generations> Generate(RankSession& session,
+                                     absl::Span<const GenerationRequest> requests,
+                                     const engine::BatchOptions& options,
+                                     const GenerationHandlers& handlers) {
+  return Generator(session, requests, handlers).Run(options);
 }
 
 }  // namespace pinboard::app

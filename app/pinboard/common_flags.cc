@@ -60,6 +60,12 @@ void AddMethodFlags(FlagTable* flags, SequenceOptions* options) {
              "Recall within the step in layers from L on, by queries foreseen L layers earlier (0: "
              "by their own, waiting for the pages); -1: one step behind.",
              -1, 1024, &options->recall_ahead);
+  flags->Text("layers", "NAME",
+              "How a budget is shared out over the layers: uniform, pyramid (wide at the first) or "
+              "adaptive (by information). pyramidkv has a pyramid of its own.",
+              &options->layers);
+  flags->Text("scope", "NAME", "layer: each keeps rows of its own; global: one set for all layers.",
+              &options->scope);
 }
 
 void AddRunFlags(FlagTable* flags, CommonFlags* common) {
@@ -71,6 +77,10 @@ void AddRunFlags(FlagTable* flags, CommonFlags* common) {
   flags->Text("service-arena", "SIZE", "Memory of --service auto.", &common->service_arena);
   flags->Int("block-size", "N", "Tokens in a block of the KV cache: 16, 32 or 64.", 16, 64,
              &common->block_size);
+  flags->Text("tables", "NAME",
+              "Block tables: shared, one for all layers, or layer, one for each, which pyramid and "
+              "adaptive budgets need.",
+              &common->tables);
   flags->Int("sketch", "N",
              "Take the shift of hidden states from N random projections of them, to save memory "
              "in long prompts; 0: from the states.",
@@ -87,6 +97,10 @@ absl::Status CheckCommon(const CommonFlags& common) {
   if (common.block_size != 16 && common.block_size != 32 && common.block_size != 64) {
     return absl::InvalidArgumentError(
         absl::StrCat("--block-size is ", common.block_size, ": use 16, 32 or 64"));
+  }
+  if (common.tables != "shared" && common.tables != "layer") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--tables is '", common.tables, "': use shared or layer"));
   }
   PB_RETURN_IF_ERROR(CheckService(common.service));
   PB_RETURN_IF_ERROR(InFlag("--service-arena", ParseByteSize(common.service_arena).status()));
@@ -105,6 +119,7 @@ SessionOptions ToSessionOptions(const CommonFlags& common) {
   SessionOptions session;
   session.model_dir = common.model;
   session.block_size = common.block_size;
+  session.layer_tables = common.tables == "layer";
   session.sketch_dim = common.sketch_dim;
   session.metrics = common.metrics;
   return session;

@@ -20,13 +20,15 @@ struct CommonFlags {
   std::string service = "auto";
   std::string service_arena = "512MiB";
   int block_size = 16;
+  std::string tables = "shared";
   int sketch_dim = 0;
   std::string metrics;
   bool help = false;
 };
 
 void AddModelFlags(FlagTable* flags, CommonFlags* common);
-/// --fusion, --alpha, --tau, --window, --band, --recall-pages, --recall-when, --recall-ahead.
+/// --fusion, --alpha, --tau, --window, --band, --recall-pages, --recall-when, --recall-ahead,
+/// --layers, --scope.
 void AddMethodFlags(FlagTable* flags, SequenceOptions* options);
 void AddRunFlags(FlagTable* flags, CommonFlags* common);
 

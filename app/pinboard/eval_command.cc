@@ -36,10 +36,11 @@ end.
 A table goes to standard output.
 
 A policy may carry options of its own: POLICY:OPTION=VALUE[:OPTION=VALUE...], of window, budget,
-ratio (a budget as a share of what follows the prompt), cap (rows kept, whatever the length), band,
-recall-pages, recall-when and recall-ahead; infokv and pinboard also fusion, alpha and tau; pinboard near-share (of its
-band: ranked like what is kept); random seed. Policies: full, random, recency,
-random-prompt, recency-prompt, snapkv, h2o, tova, rpc, entropy-only, shift-only, infokv, pinboard.
+ratio (a budget as a share of what follows the prompt) or cap (rows kept, whatever the length),
+band, recall-pages, recall-when, recall-ahead, layers and scope; infokv and pinboard also fusion,
+alpha and tau; pinboard near-share (of its band: ranked like what is kept); random seed.
+Policies: full, random, recency, random-prompt, recency-prompt, snapkv, snapkv-heads, pyramidkv,
+h2o, tova, rpc, rkv, expected-attention, entropy-only, shift-only, infokv, pinboard.
 
 A line of a suite: {"context": T, "continuation": T, "questions": [{"prompt": T, "answer": T,
 "tokens_ago": N}]}, T a list of token ids or a string; "prompt": T beside them comes before the
@@ -124,6 +125,7 @@ absl::Status Validate(const EvalFlags& flags) {
   PB_ASSIGN_OR_RETURN(
       const std::vector<Arm> arms,
       ParseArms(flags.policies, flags.budgets, flags.method, flags.common.service != "none"));
+  PB_RETURN_IF_ERROR(CheckTables(arms, flags.common.tables == "layer"));
   PB_ASSIGN_OR_RETURN(const std::vector<SuiteItem> items, LoadItems(flags));
   PB_RETURN_IF_ERROR(CheckPrompts(arms, items));
   return flags.json.empty() ? absl::OkStatus() : CheckWritable(flags.json);
@@ -150,6 +152,7 @@ absl::Status Report(const EvalFlags& flags, RankSession& session, const Evaluati
   results.round_every = flags.decodes() ? flags.every : 0;
   results.tp = flags.common.tp;
   results.block_size = flags.common.block_size;
+  results.tables = flags.common.tables;
   results.has_service = session.rank().store != nullptr;
   results.row_bytes = static_cast<std::int64_t>(session.engine().RowBytes()) * flags.common.tp;
   results.prefill_seconds = evaluation.prefill_seconds();

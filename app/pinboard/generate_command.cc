@@ -2,21 +2,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
-#include <limits>
+#include <memory>
+#include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "app/eval/arm.h"
 #include "app/generate/generated_text.h"
 #include "app/generate/generation.h"
+#include "app/generate/plan_log.h"
 #include "app/pinboard/commands.h"
-#include "app/pinboard/common_flags.h"
+#include "app/pinboard/generate_flags.h"
 #include "app/pinboard/generate_report.h"
 #include "app/report/output_file.h"
 #include "app/session/model_files.h"
 #include "base/status_macros.h"
+#include "scheduler/policy/policy.h"
 
 namespace pinboard::app {
 namespace {
@@ -28,187 +28,101 @@ constexpr char kUsage[] =
   pinboard generate --model DIR --prompt-file long.txt --budget 0.1 --tp 2 --stats
   pinboard generate --model DIR --prompt "Dear" --temperature 0.8 --seed 7 --stop "Yours"
   pinboard generate --model DIR --ids 0,17,305 --json -
+  pinboard generate --model DIR --prompts many.jsonl --cache-blocks 512 --stats
 
 The text goes to standard output as it is made. It ends where the model ends it (eos_token_id of
-generation_config.json or config.json), before a --stop text, or after --max-tokens. After the
-prompt and every --every tokens the cache is compressed to --budget of the length; pages come back
-when they matter, and are never waited for.
+generation_config.json or config.json), before a --stop text, or after --max-tokens. The cache is
+compressed to --budget of the length when --when says so; pages come back when they matter, and are
+never waited for.
+
+The prompts of a file, one JSON object a line such as {"prompt": "Dear", "max_tokens": 40}, are
+continued side by side in one cache: they wait for free blocks, and the latest is swapped out where
+there are none. A line may have its own max_tokens, policy ("snapkv:budget=0.2") and seed.
+
+To see what would be evicted before anything is: --mode observe --plans plans.jsonl.
 
 )";
 
-struct GenerateFlags {
-  CommonFlags common;
-  SequenceOptions method;
-  std::string prompt;
-  std::string prompt_file;
-  std::string ids;
-  SamplingOptions sampling;
-  int seed = 0;
-  std::vector<std::string> stop;
-  int max_tokens = 256;
-  int every = 256;
-  std::string json;
-  bool stats = false;
-};
-
-FlagTable MakeTable(GenerateFlags* flags) {
-  FlagTable table("pinboard generate");
-  AddModelFlags(&table, &flags->common);
-  table.Section("Text");
-  table.Text("prompt", "TEXT", "What to continue.", &flags->prompt);
-  table.Text("prompt-file", "FILE", "The same from a file.", &flags->prompt_file);
-  table.Text(
-      "ids", "1,2,3",
-      "The same as token ids, begin-of-text included. With --json the model needs no tokenizer.",
-      &flags->ids);
-  table.Int("max-tokens", "N", "Stop after N tokens, or where the model ends the text.", 1, 1 << 20,
-            &flags->max_tokens);
-  table.Texts("stop", "TEXT",
-              "Stop where TEXT comes up, and leave it out. May be given more than once.",
-              &flags->stop);
-  table.Text("json", "OUT",
-             "Write prompt, tokens, text and statistics there instead; - is "
-             "standard output.",
-             &flags->json);
-  table.Switch("stats", "Cache statistics on standard error, though it is no terminal.",
-               &flags->stats);
-  table.Section("Sampling");
-  table.Real("temperature", "T", "Draw from softmax(logits / T); 0 takes the best token.",
-             &flags->sampling.temperature);
-  table.Int("top-k", "K", "Draw from the K best tokens. What is less likely is never drawn.", 1,
-            MaxTopK(), &flags->sampling.top_k);
-  table.Real("top-p", "P", "Of those, draw from the likeliest that together have this share.",
-             &flags->sampling.top_p);
-  table.Int("seed", "S", "The same seed draws the same tokens.", 0, std::numeric_limits<int>::max(),
-            &flags->seed);
-  table.Section("Cache");
-  table.Text("policy", "P",
-             "full, random, recency, random-prompt, recency-prompt, snapkv, h2o, "
-             "infokv or pinboard.",
-             &flags->method.policy);
-  table.Real("budget", "SHARE", "Rows kept, as a share of the length, in (0, 1].",
-             &flags->method.budget);
-  AddMethodFlags(&table, &flags->method);
-  table.Int("every", "N", "Generated tokens between compressions.", 1, 1 << 20, &flags->every);
-  AddRunFlags(&table, &flags->common);
-  return table;
-}
-
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return absl::NotFoundError(absl::StrCat("--prompt-file: cannot read ", path));
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-absl::StatusOr<std::vector<std::int32_t>> PromptIds(const GenerateFlags& flags, int vocab_size,
-                                                    LazyTokenizer& tokenizer) {
-  std::vector<std::int32_t> ids;
-  if (!flags.ids.empty()) {
-    PB_RETURN_IF_ERROR(ParseIds(flags.ids, &ids));
-    for (const std::int32_t id : ids) {
-      if (id < vocab_size) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("--ids: ", id, " is out of range: the model has 0 to ", vocab_size - 1));
-    }
-    return ids;
-  }
-  std::string text = flags.prompt;
-  if (!flags.prompt_file.empty()) {
-    PB_ASSIGN_OR_RETURN(text, ReadText(flags.prompt_file));
-  }
-  PB_ASSIGN_OR_RETURN(ids, tokenizer.Vocabulary(vocab_size).encode(text, /*starts_text=*/true));
-  if (ids.empty()) return absl::InvalidArgumentError("the prompt is empty: give it some text");
-  return ids;
-}
-
-SamplingOptions Sampling(const GenerateFlags& flags) {
-  SamplingOptions sampling = flags.sampling;
-  sampling.seed = static_cast<std::uint64_t>(flags.seed);
-  return sampling;
-}
-
-/// Stop texts are found in text: they need the tokenizer that ids alone do not.
-absl::Status CheckStops(const GenerateFlags& flags, LazyTokenizer& tokenizer) {
-  if (flags.stop.empty()) return absl::OkStatus();
-  for (const std::string& stop : flags.stop) {
-    if (stop.empty()) return absl::InvalidArgumentError("--stop: give it some text");
-  }
-  return tokenizer.Get().status();
-}
-
-absl::Status Validate(const GenerateFlags& flags) {
-  PB_RETURN_IF_ERROR(CheckCommon(flags.common));
-  const int given = (flags.prompt.empty() ? 0 : 1) + (flags.prompt_file.empty() ? 0 : 1) +
-                    (flags.ids.empty() ? 0 : 1);
-  if (given != 1) {
-    return absl::InvalidArgumentError("give one of --prompt, --prompt-file and --ids");
-  }
-  PB_RETURN_IF_ERROR(
-      ParseArms(flags.method.policy, absl::StrCat(flags.method.budget), flags.method, true)
-          .status());
-  PB_RETURN_IF_ERROR(CheckSampling(Sampling(flags)));
-  if (!flags.json.empty()) PB_RETURN_IF_ERROR(CheckWritable(flags.json));
-  PB_ASSIGN_OR_RETURN(const auto config, CheckModel(flags.common.model, flags.common.tp));
-  LazyTokenizer tokenizer(flags.common.model);
-  PB_RETURN_IF_ERROR(CheckStops(flags, tokenizer));
-  return PromptIds(flags, config.vocab_size, tokenizer).status();
-}
-
-/// Null for a model without one, where ids go in and come out.
+/// Null for a model without one, where ids come out as JSON.
 absl::StatusOr<const engine::Tokenizer*> OutputTokenizer(const GenerateFlags& flags,
                                                          LazyTokenizer& lazy) {
   auto tokenizer = lazy.Get();
-  const bool ids_only = !flags.ids.empty() && !flags.json.empty() && flags.stop.empty();
+  const bool ids_only = !flags.json.empty() && flags.stop.empty();
   if (ids_only && absl::IsNotFound(tokenizer.status())) return nullptr;
   return tokenizer;
 }
 
-absl::Status Report(const GenerateFlags& flags, const GenerateReport& report) {
-  if (flags.stats || isatty(STDERR_FILENO) == 1) std::fputs(Statistics(report).c_str(), stderr);
-  return flags.json.empty() ? absl::OkStatus() : WriteJson(report, flags.json);
+/// A dry run plans as if there were one, unless it was told to go without.
+bool HasService(const GenerateFlags& flags, const RankContext& rank) {
+  return Observes(flags) ? flags.common.service != "none" : rank.store != nullptr;
+}
+
+bool LooksAtAllQueries(absl::Span<const GenerationRequest> requests) {
+  return std::any_of(requests.begin(), requests.end(), [](const GenerationRequest& request) {
+    const auto policy = scheduler::MakePolicy(request.method.policy, {});
+    return policy.ok() && policy->queries == AttentionQueries::kAll;
+  });
 }
 
 absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
   PB_ASSIGN_OR_RETURN(const auto config, CheckModel(flags.common.model, flags.common.tp));
   LazyTokenizer lazy(flags.common.model);
-  PB_ASSIGN_OR_RETURN(const auto prompt, PromptIds(flags, config.vocab_size, lazy));
+  PB_ASSIGN_OR_RETURN(const auto requests, MakeRequests(flags, lazy.Vocabulary(config.vocab_size),
+                                                        HasService(flags, rank)));
   PB_ASSIGN_OR_RETURN(const engine::Tokenizer* tokenizer, OutputTokenizer(flags, lazy));
+  const engine::BatchOptions batch;
   SessionOptions session_options = ToSessionOptions(flags.common);
   session_options.cache_blocks =
-      CacheBlocksNeeded(prompt.size(), flags.max_tokens, flags.common.block_size);
-  session_options.observe_all_queries = flags.method.policy == "h2o";
+      flags.cache_blocks > 0
+          ? flags.cache_blocks
+          : CacheBlocksNeeded(requests, batch.max_running, flags.common.block_size);
+  session_options.export_plans = !flags.plans.empty();
+  session_options.observe_all_queries = LooksAtAllQueries(requests);
   PB_ASSIGN_OR_RETURN(auto session, RankSession::Open(session_options, rank));
 
-  GenerationOptions options;
-  options.sequence = flags.method;
-  options.sampling = Sampling(flags);
-  options.max_tokens = flags.max_tokens;
-  options.round_every = flags.every;
-  GeneratedText text(tokenizer, flags.stop);
+  std::vector<GeneratedText> texts(tokenizer == nullptr ? 0 : requests.size(),
+                                   GeneratedText(tokenizer, flags.stop));
   const bool streams = session->is_first() && flags.json.empty();
-  PB_ASSIGN_OR_RETURN(
-      Generation made,
-      Generate(*session, prompt, options, [&](std::int32_t id) -> absl::StatusOr<bool> {
-        if (tokenizer == nullptr) return true;
-        PB_ASSIGN_OR_RETURN(const std::string piece, text.Push(id));
-        if (streams) PB_RETURN_IF_ERROR(WriteOutput("-", piece));
-        return !text.stopped();
-      }));
+  GenerationHandlers handlers;
+  handlers.on_token = [&](std::size_t request, std::int32_t id) -> absl::StatusOr<bool> {
+    if (texts.empty()) return true;
+    PB_ASSIGN_OR_RETURN(const std::string piece, texts[request].Push(id));
+    if (streams) PB_RETURN_IF_ERROR(WriteOutput("-", piece));
+    return !texts[request].stopped();
+  };
+  std::unique_ptr<PlanLog> plans;
+  if (session->is_first() && !flags.plans.empty()) {
+    PB_ASSIGN_OR_RETURN(plans, PlanLog::Open(flags.plans));
+    handlers.on_round = [&](std::size_t request, const RoundOutcome& outcome) {
+      return plans->Write(request, outcome);
+    };
+  }
+  PB_ASSIGN_OR_RETURN(Generations made, Generate(*session, requests, batch, handlers));
   if (!session->is_first()) return absl::OkStatus();
-  const std::string rest = text.Finish();
-  if (streams) PB_RETURN_IF_ERROR(WriteOutput("-", rest + "\n"));
-  return Report(flags, {.made = std::move(made),
+  GenerateReport report{.generations = std::move(made),
                         .stats = session->shard().stats(),
-                        .prompt_tokens = static_cast<int>(prompt.size()),
                         .tp = rank.tp,
-                        .row_bytes = session->engine().RowBytes(),
-                        .has_text = tokenizer != nullptr,
-                        .text = text.text()});
+                        .cache_blocks = session_options.cache_blocks,
+                        .row_bytes = session->engine().RowBytes()};
+  for (const GenerationRequest& request : requests) {
+    report.prompt_tokens.push_back(static_cast<int>(request.prompt.size()));
+  }
+  for (GeneratedText& text : texts) {
+    const std::string rest = text.Finish();
+    if (streams) PB_RETURN_IF_ERROR(WriteOutput("-", rest + "\n"));
+    report.texts.push_back(text.text());
+  }
+  if (flags.stats || isatty(STDERR_FILENO) == 1) std::fputs(Statistics(report).c_str(), stderr);
+  if (flags.json.empty()) return absl::OkStatus();
+  return WriteJson(report, /*as_list=*/!flags.prompts.empty(), flags.json);
 }
 
 GroupOptions MakeGroupOptions(const GenerateFlags& flags) {
   GroupOptions options = ToGroupOptions(flags.common);
-  const bool offloads = flags.method.policy != "full" && flags.method.band > 0;
+  // A line of a file may have a policy of its own.
+  const bool may_offload =
+      !flags.prompts.empty() || (flags.method.policy != "full" && flags.method.band > 0);
+  const bool offloads = may_offload && !Observes(flags);
   if (options.service == "auto" && !offloads) options.service = "none";
   return options;
 }
@@ -217,14 +131,16 @@ GroupOptions MakeGroupOptions(const GenerateFlags& flags) {
 
 int GenerateCommand(absl::Span<const std::string> arguments, char** argv) {
   GenerateFlags flags;
-  const FlagTable table = MakeTable(&flags);
+  const FlagTable table = MakeGenerateTable(&flags);
   if (const absl::Status parsed = table.Parse(arguments); !parsed.ok()) return UsageError(parsed);
+  // Many texts cannot be shown while they are made.
+  if (!flags.prompts.empty() && flags.json.empty()) flags.json = std::string("-");
   if (flags.common.help) {
     std::printf("%s%s", kUsage, table.Help().c_str());
     return 0;
   }
   return RunRankGroup(
-      MakeGroupOptions(flags), argv, [&] { return Validate(flags); },
+      MakeGroupOptions(flags), argv, [&] { return CheckGenerateFlags(flags); },
       [&](const RankContext& rank) { return RunGenerate(flags, rank); });
 }
 

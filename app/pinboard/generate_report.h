@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "app/generate/generation.h"
@@ -13,19 +14,21 @@
 namespace pinboard::app {
 
 struct GenerateReport {
-  Generation made;
+  Generations generations;
+  std::vector<int> prompt_tokens;  // [requests]
+  std::vector<std::string>
+      texts;  // [requests], what may be shown; empty: the model has no tokenizer
   ShardStats stats;
-  int prompt_tokens = 0;
   int tp = 1;
+  int cache_blocks = 0;
   std::size_t row_bytes = 0;  // one token, all layers of one rank
-  bool has_text = false;      // the model has a tokenizer
-  std::string text;           // what was shown
 };
 
 /// One line.
 std::string Statistics(const GenerateReport& report);
 
-/// app/README.md names the fields. `path` as WriteOutput has it.
-absl::Status WriteJson(const GenerateReport& report, const std::string& path);
+/// app/README.md names the fields: of one text or, where it came from a file of prompts
+/// (`as_list`), of all. `path` as WriteOutput has it.
+absl::Status WriteJson(const GenerateReport& report, bool as_list, const std::string& path);
 
 }  // namespace pinboard::app

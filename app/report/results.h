@@ -17,7 +17,8 @@ struct EvalResults {
   std::string suite;
   int tp = 1;
   int block_size = 16;
-  int round_every = 0;  // tokens; 0: one compression, after the context
+  std::string tables = "shared";  // or layer: a block table for each
+  int round_every = 0;            // tokens; 0: one compression, after the context
   bool has_service = false;
   std::int64_t row_bytes = 0;  // of one token, all layers and ranks
   double prefill_seconds = 0.0;

@@ -20,7 +20,7 @@ absl::StatusOr<const engine::Tokenizer*> LazyTokenizer::Get() {
   return tokenizer_.get();
 }
 
-SuiteVocabulary LazyTokenizer::Vocabulary(int vocab_size) {
+TokenVocabulary LazyTokenizer::Vocabulary(int vocab_size) {
   return {vocab_size,
           [this](const std::string& text,
                  bool starts_text) -> absl::StatusOr<std::vector<std::int32_t>> {

@@ -23,8 +23,8 @@ class LazyTokenizer {
   explicit LazyTokenizer(std::string model_dir) : model_dir_(std::move(model_dir)) {}
 
   absl::StatusOr<const engine::Tokenizer*> Get();
-  /// For suites of this model; refers to this object.
-  SuiteVocabulary Vocabulary(int vocab_size);
+  /// Of this model; refers to this object.
+  TokenVocabulary Vocabulary(int vocab_size);
 
  private:
   std::string model_dir_;

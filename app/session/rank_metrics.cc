@@ -18,7 +18,7 @@ struct CounterSpec {
 constexpr CounterSpec kCounters[] = {
     {&ShardStats::rounds, "pinboard_rank_rounds_total", "Compression rounds committed."},
     {&ShardStats::rounds_kept_all, "pinboard_rank_rounds_kept_all_total",
-     "Rounds that kept everything because a rank was late or the plans differed."},
+     "Rounds that kept everything because a rank was late or failed, or the plans differed."},
     {&ShardStats::keepset_mismatches, "pinboard_rank_keepset_mismatches_total",
      "Rounds in which the ranks' plans differed."},
     {&ShardStats::pages_offloaded, "pinboard_rank_pages_offloaded_total",

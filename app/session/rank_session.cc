@@ -17,6 +17,7 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
   engine_options.model_dir = options.model_dir;
   engine_options.block_size = options.block_size;
   engine_options.cache_blocks = options.cache_blocks;
+  engine_options.layer_tables = options.layer_tables;
   engine_options.collective_deadline = options.deadline;
   PB_ASSIGN_OR_RETURN(session->engine_, engine::Engine::Load(engine_options, rank.communicator));
   session->max_step_tokens_ = engine_options.max_step_tokens;
@@ -27,6 +28,7 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
   shard_options.observe_all_queries = options.observe_all_queries;
   shard_options.wait_for_pages = options.wait_for_pages;
   shard_options.census = options.census;
+  shard_options.export_plans = options.export_plans;
   shard_options.rank_deadline_ms = absl::ToInt64Milliseconds(options.deadline);
   shard_options.round_deadline_ms = shard_options.rank_deadline_ms;
   PB_ASSIGN_OR_RETURN(session->shard_, CreateShard(shard_options, rank.communicator, rank.store));
@@ -43,14 +45,17 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
 absl::StatusOr<std::vector<engine::StepOutput>> RankSession::Step(
     absl::Span<const engine::StepInput> inputs) {
   auto outputs = engine_->Step(inputs);
-  ++steps_;
-  if (metrics_ != nullptr) {
-    int tokens = 0;
-    for (const engine::StepInput& input : inputs) tokens += static_cast<int>(input.tokens.size());
-    const auto blocks = static_cast<std::size_t>(engine_->total_blocks() - engine_->free_blocks());
-    metrics_->Update(shard_->stats(), tokens, blocks * block_size_ * engine_->RowBytes());
-  }
+  int tokens = 0;
+  for (const engine::StepInput& input : inputs) tokens += static_cast<int>(input.tokens.size());
+  CountStep(tokens);
   return outputs;
+}
+
+void RankSession::CountStep(int tokens) {
+  ++steps_;
+  if (metrics_ == nullptr) return;
+  const auto blocks = static_cast<std::size_t>(engine_->total_blocks() - engine_->free_blocks());
+  metrics_->Update(shard_->stats(), tokens, blocks * engine_->BlockBytes());
 }
 
 absl::StatusOr<engine::StepOutput> RankSession::Prefill(std::uint64_t sequence,

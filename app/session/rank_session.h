@@ -22,10 +22,12 @@ struct SessionOptions {
   std::string model_dir;
   int block_size = 16;
   int cache_blocks = 0;  // capacity
+  bool layer_tables = false;
   int sketch_dim = 0;
   bool observe_all_queries = false;
   bool wait_for_pages = false;
   bool census = false;
+  bool export_plans = false;
   absl::Duration deadline = absl::Seconds(10);  // a rank later than this is lost
   std::string metrics;                          // HOST:PORT of rank 0; empty: none
 };
@@ -50,6 +52,9 @@ class RankSession {
   /// [collective] Engine::Step, counted for the metrics.
   absl::StatusOr<std::vector<engine::StepOutput>> Step(absl::Span<const engine::StepInput> inputs);
 
+  /// Tells the metrics of a step that was made on engine() itself.
+  void CountStep(int tokens);
+
   /// [collective] Feeds a whole prompt in as few steps as the engine allows; the last one's output.
   absl::StatusOr<engine::StepOutput> Prefill(std::uint64_t sequence,
                                              absl::Span<const std::int32_t> prompt);
@@ -60,10 +65,9 @@ class RankSession {
 
  private:
   RankSession(const SessionOptions& options, const RankContext& rank)
-      : rank_(rank), block_size_(options.block_size), deadline_(options.deadline) {}
+      : rank_(rank), deadline_(options.deadline) {}
 
   const RankContext rank_;
-  const int block_size_;
   const absl::Duration deadline_;
   int max_step_tokens_ = 0;
   std::uint64_t last_sequence_ = 0;

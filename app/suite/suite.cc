@@ -16,7 +16,7 @@ using Json = nlohmann::json;
 /// Turns one line into an item; errors do not name the line yet.
 class LineReader {
  public:
-  explicit LineReader(const SuiteVocabulary& vocabulary) : vocabulary_(vocabulary) {}
+  explicit LineReader(const TokenVocabulary& vocabulary) : vocabulary_(vocabulary) {}
 
   absl::StatusOr<SuiteItem> Read(const std::string& line) const {
     const Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
@@ -33,7 +33,8 @@ class LineReader {
     PB_ASSIGN_OR_RETURN(const auto rest, Tokens(object, "context", /*starts_text=*/!has_prompt));
     item.context.insert(item.context.end(), rest.begin(), rest.end());
     if (object.contains("continuation")) {
-      PB_ASSIGN_OR_RETURN(item.continuation, Ids(object["continuation"], "continuation", false));
+      PB_ASSIGN_OR_RETURN(item.continuation,
+                          ReadTokens(object["continuation"], "continuation", false, vocabulary_));
     }
     PB_ASSIGN_OR_RETURN(item.questions, Questions(object, static_cast<int>(item.context.size())));
     return item;
@@ -71,41 +72,18 @@ class LineReader {
                                                    bool starts_text) const {
     const auto found = object.find(key);
     if (found == object.end()) return absl::InvalidArgumentError(absl::StrCat(key, " is missing"));
-    PB_ASSIGN_OR_RETURN(auto ids, Ids(*found, key, starts_text));
+    PB_ASSIGN_OR_RETURN(auto ids, ReadTokens(*found, key, starts_text, vocabulary_));
     if (ids.empty()) return absl::InvalidArgumentError(absl::StrCat(key, " is empty"));
     return ids;
   }
 
-  absl::StatusOr<std::vector<std::int32_t>> Ids(const Json& value, const char* key,
-                                                bool starts_text) const {
-    if (value.is_string()) return vocabulary_.encode(value.get<std::string>(), starts_text);
-    if (!value.is_array()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(key, " is neither a list of token ids nor a string"));
-    }
-    std::vector<std::int32_t> ids;
-    for (const Json& id : value) {
-      if (!id.is_number_integer()) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(key, " holds ", id.dump(), ", which is no token id"));
-      }
-      if (id < 0 || id >= vocabulary_.size) {
-        return absl::InvalidArgumentError(absl::StrCat("token id ", id.dump(), " in ", key,
-                                                       " is out of range: the model has 0 to ",
-                                                       vocabulary_.size - 1));
-      }
-      ids.push_back(id.get<std::int32_t>());
-    }
-    return ids;
-  }
-
-  const SuiteVocabulary& vocabulary_;
+  const TokenVocabulary& vocabulary_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::vector<SuiteItem>> ParseSuite(std::istream& lines, const std::string& name,
-                                                  const SuiteVocabulary& vocabulary, int limit) {
+                                                  const TokenVocabulary& vocabulary, int limit) {
   const LineReader reader(vocabulary);
   std::vector<SuiteItem> items;
   std::string line;
@@ -126,7 +104,7 @@ absl::StatusOr<std::vector<SuiteItem>> ParseSuite(std::istream& lines, const std
 }
 
 absl::StatusOr<std::vector<SuiteItem>> ReadSuite(const std::string& path,
-                                                 const SuiteVocabulary& vocabulary, int limit) {
+                                                 const TokenVocabulary& vocabulary, int limit) {
   std::ifstream file(path);
   if (!file || file.peek() == std::ifstream::traits_type::eof()) {
     return absl::NotFoundError(absl::StrCat("suite ", path, " cannot be read, or is empty"));

@@ -4,12 +4,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <istream>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "app/suite/token_field.h"
 
 namespace pinboard::app {
 
@@ -28,16 +28,6 @@ struct SuiteItem {
   std::vector<Question> questions;         // may be empty
 };
 
-/// What a suite's lines are checked against, and how their strings become tokens.
-struct SuiteVocabulary {
-  int size = 0;  // ids are 0 .. size - 1
-  /// `starts_text`: the first part of the text, which begins with the model's begin-of-text token;
-  /// the other parts continue it. Called for strings only.
-  std::function<absl::StatusOr<std::vector<std::int32_t>>(const std::string& text,
-                                                          bool starts_text)>
-      encode;
-};
-
 /// Reads one JSON object per line:
 ///   {"prompt": T, "context": T, "continuation": T, "questions": [Q, ...]},
 ///   Q {"prompt": T, "answer": T, "tokens_ago": N}
@@ -48,10 +38,10 @@ struct SuiteVocabulary {
 /// InvalidArgument, one line that begins "name:line: ": not JSON, a part that is missing, empty or
 /// of another type, an id outside the vocabulary, or a suite without items.
 absl::StatusOr<std::vector<SuiteItem>> ParseSuite(std::istream& lines, const std::string& name,
-                                                  const SuiteVocabulary& vocabulary, int limit);
+                                                  const TokenVocabulary& vocabulary, int limit);
 
 /// The same from a file. NotFound: it cannot be read.
 absl::StatusOr<std::vector<SuiteItem>> ReadSuite(const std::string& path,
-                                                 const SuiteVocabulary& vocabulary, int limit);
+                                                 const TokenVocabulary& vocabulary, int limit);
 
 }  // namespace pinboard::app

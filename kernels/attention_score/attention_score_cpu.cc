@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "kernels/attention_score/attention_score.h"
 #include "kernels/attention_score/attention_score_core.h"
+#include "kernels/key_tile.h"
 #include "kernels/key_values.h"
 #include "kernels/paged_rows.h"
 #include "kernels/row_scores.h"
@@ -41,18 +42,12 @@ absl::Status CheckQueries(const AttentionScoreArgs& args) {
 }
 
 absl::Status CheckOrder(const AttentionScoreArgs& args) {
-  std::vector<bool> seen(args.order.size(), false);
-  std::int32_t position = std::numeric_limits<std::int32_t>::min();
-  for (const std::int32_t row : args.order) {
-    if (row < 0 || static_cast<std::size_t>(row) >= seen.size() || seen[row] ||
-        args.row_positions[row] < position) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("AttentionScore: row ", row, " in `order`: each row once, by position"));
-    }
-    seen[row] = true;
-    position = args.row_positions[row];
-  }
-  return absl::OkStatus();
+  PB_RETURN_IF_ERROR(CheckPermutation("AttentionScore", args.order));
+  const auto earlier = [&](std::int32_t a, std::int32_t b) {
+    return args.row_positions[a] < args.row_positions[b];
+  };
+  if (std::is_sorted(args.order.begin(), args.order.end(), earlier)) return absl::OkStatus();
+  return absl::InvalidArgumentError("AttentionScore: positions must ascend in `order`");
 }
 
 absl::Status CheckArgs(const AttentionScoreArgs& args, std::size_t out) {
@@ -124,8 +119,9 @@ class Scorer {
 
   bool AddBlock(int kv_head, int count) {
     const std::int64_t end = End(*std::max_element(positions_, positions_ + count));
+    const PagedLayer layer{args_.cache, args_.shape, args_.block_size, args_.block_table};
     for (std::int64_t row = 0; row < end; row += kTileRows) {
-      LoadTile(kv_head, row, std::min<std::int64_t>(kTileRows, end - row));
+      LoadKeyTile(layer, kv_head, row, std::min<std::int64_t>(kTileRows, end - row), tile_.data());
       TileScores(queries_.data(), count, dim_, tile_.data(), args_.scale, scores_.data() + row,
                  padded_rows_);
     }
@@ -149,23 +145,6 @@ class Scorer {
     if (!std::isfinite(sum)) return false;
     AddWeighted(scores, padded, 1.0 / sum, shares_.data());
     return true;
-  }
-
-  void LoadTile(int kv_head, std::int64_t first, std::int64_t rows) {
-    if (args_.shape.dtype == DType::kF32) {
-      LoadTileAs<DType::kF32>(kv_head, first, rows);
-    } else {
-      LoadTileAs<DType::kBF16>(kv_head, first, rows);
-    }
-  }
-
-  template <DType dtype>
-  void LoadTileAs(int kv_head, std::int64_t first, std::int64_t rows) {
-    for (std::int64_t t = 0; t < rows; ++t) {
-      const std::byte* key = RowAddress(args_.cache.key, args_.block_table.data(), args_.block_size,
-                                        first + t, kv_head);
-      for (int d = 0; d < dim_; ++d) tile_[d * kTileRows + t] = ReadValue<dtype>(key, d);
-    }
   }
 
   const AttentionScoreArgs& args_;

@@ -30,4 +30,7 @@ struct CompactArgs {
 /// the head, become garbage. InvalidArgument: rows outside the block table, or out of order.
 absl::Status Compact(const CompactArgs& args);
 
+/// What Compact would refuse, without moving anything.
+absl::Status CheckCompact(const CompactArgs& args);
+
 }  // namespace pinboard::kernels

@@ -13,32 +13,6 @@
 namespace pinboard::kernels {
 namespace {
 
-absl::Status CheckArgs(const CompactArgs& args) {
-  if (args.head_rows < 0 || args.first_row < args.head_rows) {
-    return absl::InvalidArgumentError(absl::StrCat("Compact: rows would move to row ",
-                                                   args.first_row, ", inside a head of ",
-                                                   args.head_rows, " rows"));
-  }
-  std::vector<bool> copied(args.head_rows, false);
-  std::int64_t last = args.head_rows - 1;
-  for (const std::int32_t row : args.source_rows) {
-    const bool in_head = row >= 0 && row < args.head_rows;
-    if (row < 0 || (in_head ? copied[row] : row <= last)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "Compact: source row ", row, ": sources are distinct and ascend behind the head"));
-    }
-    if (in_head) {
-      copied[row] = true;
-    } else {
-      last = row;
-    }
-  }
-  const std::int64_t targets_end =
-      std::int64_t{args.first_row} + static_cast<std::int64_t>(args.source_rows.size());
-  return CheckRows("Compact", {args.cache, args.shape, args.block_size, args.block_table},
-                   std::max(targets_end, last + 1));
-}
-
 class RowMover {
  public:
   explicit RowMover(const CompactArgs& args) : args_(args) {}
@@ -64,9 +38,35 @@ class RowMover {
 
 }  // namespace
 
-absl::Status Compact(const CompactArgs& args) {
+absl::Status CheckCompact(const CompactArgs& args) {
   if (args.source_rows.empty()) return absl::OkStatus();
-  PB_RETURN_IF_ERROR(CheckArgs(args));
+  if (args.head_rows < 0 || args.first_row < args.head_rows) {
+    return absl::InvalidArgumentError(absl::StrCat("Compact: rows would move to row ",
+                                                   args.first_row, ", inside a head of ",
+                                                   args.head_rows, " rows"));
+  }
+  std::vector<bool> copied(args.head_rows, false);
+  std::int64_t last = args.head_rows - 1;
+  for (const std::int32_t row : args.source_rows) {
+    const bool in_head = row >= 0 && row < args.head_rows;
+    if (row < 0 || (in_head ? copied[row] : row <= last)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Compact: source row ", row, ": sources are distinct and ascend behind the head"));
+    }
+    if (in_head) {
+      copied[row] = true;
+    } else {
+      last = row;
+    }
+  }
+  const std::int64_t targets_end =
+      std::int64_t{args.first_row} + static_cast<std::int64_t>(args.source_rows.size());
+  return CheckRows("Compact", {args.cache, args.shape, args.block_size, args.block_table},
+                   std::max(targets_end, last + 1));
+}
+
+absl::Status Compact(const CompactArgs& args) {
+  PB_RETURN_IF_ERROR(CheckCompact(args));
   const RowMover mover(args);
   const auto rows = static_cast<std::int64_t>(args.source_rows.size());
   const auto source = [&](std::int64_t i) { return std::int64_t{args.source_rows[i]}; };

@@ -22,13 +22,14 @@ absl::Status Information(absl::Span<const float> shift, absl::Span<const float> 
 struct InformationTotals {
   ExpSum exp_sum;  // of exp(E), the softmax's denominator
   std::int32_t max = 0;
+  std::int64_t sum = 0;  // of E
 
   void Add(absl::Span<const std::int32_t> information);
 };
 
 struct FuseArgs {
   ScoreRule rule = ScoreRule::kPublished;
-  double alpha = 0.9;
+  double alpha = 0.9;      // weight of attention against the other signal
   std::uint64_t seed = 0;  // kRandom
   int layer = 0;           // kRandom
   absl::Span<const std::int32_t>
@@ -36,11 +37,14 @@ struct FuseArgs {
   absl::Span<const std::int32_t> information;  // [rows], likewise
   absl::Span<const std::int32_t> positions;    // [rows]
   InformationTotals totals;
+  absl::Span<const std::int32_t> redundancy;  // [rows], as attention: key_redundancy.h
 };
 
 /// score[r] by `rule` with base/fixed_point.h's kScoreFractionBits. Fixed order, no fast math: the
 /// same inputs give the same integers on every rank, whatever its CPU. kKeepAll scores every row 0;
-/// kRecency scores position << 15; kRandom scores
+/// kRecency scores position << 15; kDistinct scores alpha * A' - (1 - alpha) * R, where A' is the
+/// largest A of the 7 rows around the row (R-KV, arXiv:2505.24133, on one set for all heads);
+/// kRandom scores
 ///   SplitMix64(SplitMix64(SplitMix64(seed) + layer) + position) >> 18,   sums mod 2^64,
 /// where SplitMix64(x) is the first output of that generator seeded with x:
 ///   z = x + 0x9e3779b97f4a7c15; z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;

@@ -16,7 +16,7 @@ namespace pinboard::kernels {
 /// Which signals a rule reads.
 constexpr bool NeedsAttention(ScoreRule rule) {
   return rule == ScoreRule::kAttention || rule == ScoreRule::kPublished ||
-         rule == ScoreRule::kMaxNormalised;
+         rule == ScoreRule::kMaxNormalised || rule == ScoreRule::kDistinct;
 }
 constexpr bool NeedsInformation(ScoreRule rule) {
   return rule == ScoreRule::kInformation || rule == ScoreRule::kPublished ||
@@ -67,6 +67,16 @@ PB_HOST_DEVICE inline double MaxNormalisedScore(double alpha, std::int32_t atten
 PB_HOST_DEVICE inline std::int64_t WidenedScore(std::int32_t signal, int fraction_bits) {
   return static_cast<std::int64_t>(signal) *
          (std::int64_t{1} << (kScoreFractionBits - fraction_bits));
+}
+
+/// Rows around one, itself among them, whose largest attention counts for it under kDistinct.
+inline constexpr int kPeakRows = 7;
+
+/// alpha * peak of A - (1 - alpha) * R, not yet rounded.
+PB_HOST_DEVICE inline double DistinctScore(double alpha, std::int32_t peak_attention,
+                                           std::int32_t redundancy) {
+  return alpha * FromFixed(peak_attention, kAttentionFractionBits) -
+         (1.0 - alpha) * FromFixed(redundancy, kAttentionFractionBits);
 }
 
 /// The key that RandomScore hashes positions with.

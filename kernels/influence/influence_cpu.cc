@@ -30,6 +30,9 @@ absl::Status CheckArgs(const FuseArgs& args, std::size_t rows) {
   if (NeedsInformation(args.rule)) {
     PB_RETURN_IF_ERROR(CheckSignal("information", args.information.size(), rows));
   }
+  if (args.rule == ScoreRule::kDistinct) {
+    PB_RETURN_IF_ERROR(CheckSignal("redundancy", args.redundancy.size(), rows));
+  }
   if (NeedsPositions(args.rule)) {
     PB_RETURN_IF_ERROR(CheckSignal("positions", args.positions.size(), rows));
   }
@@ -66,6 +69,16 @@ void FuseMaxNormalised(const FuseArgs& args, absl::Span<std::int64_t> score) {
   });
 }
 
+void FuseDistinct(const FuseArgs& args, absl::Span<std::int64_t> score) {
+  constexpr std::size_t kReach = kPeakRows / 2;
+  ForEachRow(score, [&](std::size_t r) {
+    const auto begin = args.attention.begin();
+    const std::int32_t peak = *std::max_element(begin + (r - std::min(r, kReach)),
+                                                begin + std::min(r + kReach + 1, score.size()));
+    return ToFixed64(DistinctScore(args.alpha, peak, args.redundancy[r]), kScoreFractionBits);
+  });
+}
+
 }  // namespace
 
 absl::Status Information(absl::Span<const float> shift, absl::Span<const float> entropy, double tau,
@@ -91,6 +104,7 @@ void InformationTotals::Add(absl::Span<const std::int32_t> information) {
   for (const std::int32_t value : information) {
     exp_sum.Add(ExpInformation(value));
     max = std::max(max, value);
+    sum += value;
   }
 }
 
@@ -115,6 +129,9 @@ absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score) {
       break;
     case ScoreRule::kMaxNormalised:
       FuseMaxNormalised(args, score);
+      break;
+    case ScoreRule::kDistinct:
+      FuseDistinct(args, score);
       break;
     case ScoreRule::kRandom:
       ForEachRow(score, [&, key = RandomKey(args.seed, args.layer)](std::size_t r) {

@@ -184,6 +184,8 @@ absl::Status LaunchFuse(const FuseBatch& batch, cudaStream_t stream) {
     case ScoreRule::kMaxNormalised:
       PB_RETURN_IF_ERROR(LaunchMaxAttention(batch, grid, stream));
       return Launch<ScoreRule::kMaxNormalised>(batch, grid, stream);
+    case ScoreRule::kDistinct:
+      return absl::UnimplementedError("Fuse: the redundancy of keys is scored on the CPU only");
     case ScoreRule::kRandom:
       return Launch<ScoreRule::kRandom>(batch, grid, stream);
     case ScoreRule::kRecency:

@@ -8,6 +8,7 @@ PolicySpec InfoKv(const MethodOptions& method) {
   return {.queries = AttentionQueries::kWindow,
           .pool = 9,
           .keep = method.fusion,
+          .alpha = method.alpha,
           .band = method.fusion,
           .reads = {"fusion", "alpha", "tau"}};
 }

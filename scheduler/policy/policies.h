@@ -17,6 +17,11 @@ PolicySpec Recency(const MethodOptions& method);
 PolicySpec RecencyPrompt(const MethodOptions& method);
 /// Attention of the last window of queries, pooled over 5 rows, mean over all heads.
 PolicySpec SnapKv(const MethodOptions& method);
+/// The same for each KV head by itself, which keeps rows of its own (arXiv:2404.14469): for
+/// comparison, since no block table and no page can be shared beyond the head.
+PolicySpec SnapKvHeads(const MethodOptions& method);
+/// The same scores under a pyramid of layer budgets (arXiv:2406.02069).
+PolicySpec PyramidKv(const MethodOptions& method);
 /// Attention summed over every query so far.
 PolicySpec H2o(const MethodOptions& method);
 /// Attention of the last query alone, mean over all heads (arXiv:2401.06104).
@@ -24,6 +29,12 @@ PolicySpec Tova(const MethodOptions& method);
 /// Attention of the last 32 queries, pooled over 7 rows; the prompt stays. Meant for decoding with
 /// a budget of what was generated: the baseline of arXiv:2606.26875.
 PolicySpec Rpc(const MethodOptions& method);
+/// Attention of the last 8 queries, its peak over 7 rows, less what other rows' keys say too:
+/// 0.07 * A - 0.93 * R (R-KV, arXiv:2505.24133), on one set for all heads.
+PolicySpec Rkv(const MethodOptions& method);
+/// The attention that queries like the window's are expected to pay in the next 512 positions, by
+/// the size of the value they find (arXiv:2510.00636), mean over all heads.
+PolicySpec ExpectedAttention(const MethodOptions& method);
 /// How uncertain the model was of a token, H, and nothing else.
 PolicySpec EntropyOnly(const MethodOptions& method);
 /// How far a layer's representation is from the last one's, D, and nothing else.

@@ -24,9 +24,13 @@ constexpr std::array kPolicies = {
     Entry{"random-prompt", RandomPrompt},
     Entry{"recency-prompt", RecencyPrompt},
     Entry{"snapkv", SnapKv},
+    Entry{"snapkv-heads", SnapKvHeads},
+    Entry{"pyramidkv", PyramidKv},
     Entry{"h2o", H2o},
     Entry{"tova", Tova},
     Entry{"rpc", Rpc},
+    Entry{"rkv", Rkv},
+    Entry{"expected-attention", ExpectedAttention},
     Entry{"entropy-only", EntropyOnly},
     Entry{"shift-only", ShiftOnly},
     Entry{"infokv", InfoKv},
@@ -66,6 +70,14 @@ absl::StatusOr<PolicySpec> MakePolicy(absl::string_view name, const MethodOption
   }
   return absl::InvalidArgumentError(
       absl::StrCat("unknown policy '", name, "': known are ", absl::StrJoin(PolicyNames(), ", ")));
+}
+
+absl::Status CheckPages(const PolicySpec& policy, double band, int recall_pages) {
+  if (!policy.per_head || (band == 0.0 && recall_pages == 0)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(policy.name,
+                   " keeps other rows in each KV head, and a page holds rows of all: "
+                   "set band and recall-pages to 0"));
 }
 
 std::vector<std::string> PolicyNames() {

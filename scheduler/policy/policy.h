@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/score_rule.h"
+#include "scheduler/layer_budget.h"
 
 namespace pinboard::scheduler {
 
@@ -34,13 +35,16 @@ struct MethodOptions {
 struct PolicySpec {
   std::string name;
   AttentionQueries queries = AttentionQueries::kNone;
-  int window = 0;  // queries of the attention signal, kWindow; 0: the method's window
+  int window = 0;  // queries of the attention signal, unless kAll; 0: the method's window
   int pool = 1;    // average-pooling kernel of the attention signal
   InformationSignal information = InformationSignal::kProduct;
   ScoreRule keep = ScoreRule::kKeepAll;
+  double alpha = 0.0;       // of both rules: the weight of attention against the other signal
   double near_share = 0.0;  // of the rows the first round offloads: those next best by `keep`
   ScoreRule band = ScoreRule::kKeepAll;  // ranks the rest of them, and a full band's pages
   bool protect_prompt = false;
+  bool per_head = false;                     // each KV head keeps rows of its own
+  LayerShare layers = LayerShare::kUniform;  // unless the sequence's options say otherwise
   /// The names of the method's options that it reads, besides window and sinks, which all read.
   std::vector<std::string> reads = {};
   MethodOptions method;
@@ -51,6 +55,10 @@ struct PolicySpec {
 /// By name: policies.h has them all.
 /// InvalidArgument: an unknown name (the message lists the known ones) or an option out of range.
 absl::StatusOr<PolicySpec> MakePolicy(absl::string_view name, const MethodOptions& method);
+
+/// InvalidArgument where the policy keeps rows for which there can be no pages, and there are to
+/// be.
+absl::Status CheckPages(const PolicySpec& policy, double band, int recall_pages);
 
 std::vector<std::string> PolicyNames();
 

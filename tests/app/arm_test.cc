@@ -74,10 +74,42 @@ TEST(Arms, ABudgetOfItsOwnTakesTheArmOutOfTheList) {
   EXPECT_EQ(arms[0].policy, "snapkv");
 }
 
+TEST(Arms, LayersAndScopeAreNamedAndPyramidKvBringsItsOwn) {
+  SequenceOptions defaults;
+  defaults.scope = "global";
+  const auto arms = Parse("snapkv,pyramidkv:scope=layer,infokv:layers=adaptive:scope=layer", "0.1",
+                          true, defaults);
+  EXPECT_EQ(arms[0].options.layers, "uniform");
+  EXPECT_EQ(arms[0].options.scope, "global");
+  EXPECT_EQ(arms[1].options.layers, "pyramid");
+  EXPECT_EQ(arms[1].options.scope, "layer");
+  EXPECT_EQ(arms[2].policy, "infokv:layers=adaptive:scope=layer");
+  EXPECT_THAT(Refusal("snapkv:layers=cone", "0.1"), HasSubstr("uniform, pyramid or adaptive"));
+  EXPECT_THAT(Refusal("snapkv:scope=head", "0.1"), HasSubstr("use layer or global"));
+  EXPECT_THAT(Refusal("pyramidkv:scope=global", "0.1"), HasSubstr("one set for all layers"));
+}
+
+TEST(Arms, UnequalCountsNeedTablesOfLayers) {
+  const auto arms = Parse("full,snapkv,infokv:layers=adaptive", "0.1");
+  EXPECT_TRUE(CheckTables(arms, /*layer_tables=*/true).ok());
+  EXPECT_TRUE(CheckTables({arms.data(), 2}, /*layer_tables=*/false).ok());
+  EXPECT_EQ(std::string(CheckTables(arms, /*layer_tables=*/false).message()),
+            "--policy infokv:layers=adaptive: adaptive budgets keep unequal counts, which a block "
+            "table that all layers share cannot hold: add --tables layer, or layers=uniform");
+}
+
 TEST(Arms, WithoutAServiceThereIsNeitherBandNorRecall) {
   const auto arms = Parse("pinboard:band=0.6:recall-pages=32", "0.1", /*has_service=*/false);
   EXPECT_EQ(arms[0].options.band, 0.0);
   EXPECT_EQ(arms[0].options.recall_pages, 0);
+}
+
+TEST(Arms, APolicyWithoutPagesIsNamedWhereItIsToRecall) {
+  EXPECT_THAT(Refusal("snapkv-heads", "0.1"),
+              StartsWith("--policy snapkv-heads: snapkv-heads keeps other rows in each KV head"));
+  EXPECT_THAT(Refusal("snapkv-heads:band=0", "0.1"), HasSubstr("band and recall-pages to 0"));
+  EXPECT_THAT(Parse("snapkv-heads:band=0:recall-pages=0", "0.1"), SizeIs(1));
+  EXPECT_THAT(Parse("snapkv-heads", "0.1", /*has_service=*/false), SizeIs(1));
 }
 
 TEST(Arms, OnlyH2oLooksAtAllQueries) {
@@ -106,6 +138,10 @@ TEST(Arms, MistakesAreNamed) {
               HasSubstr("'1.5' is not a whole number"));
   EXPECT_THAT(Refusal("pinboard:recall-pages=2000", "0.1"), HasSubstr("[0, 1024]"));
   EXPECT_THAT(Refusal("snapkv:budget=0", "0.1"), HasSubstr("budget is 0"));
+  EXPECT_THAT(Refusal("snapkv:budget=0.1:cap=100", "0.1"),
+              HasSubstr("budget and cap: an arm has one of them"));
+  EXPECT_THAT(Refusal("rpc:cap=100:ratio=0.25", "0.1"), HasSubstr("cap and ratio: an arm has"));
+  EXPECT_THAT(Refusal("rpc:ratio=0.5:ratio=0.25", "0.1"), HasSubstr("ratio and ratio"));
   EXPECT_THAT(Refusal("snapkv", "0.1,1.5"), StartsWith("--budget: budget is 1.5"));
   EXPECT_THAT(Refusal("snapkv", "0"), HasSubstr("(0, 1]"));
   EXPECT_THAT(Refusal("snapkv", "a"), HasSubstr("'a' is not a number"));

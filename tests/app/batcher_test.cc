@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 
@@ -28,6 +29,7 @@ struct Outcome {
   Texts texts;
   BatchStats stats;
   std::vector<std::uint64_t> collectives;  // issued before each step and at the end
+  std::map<std::uint64_t, std::vector<std::vector<PlannedLayer>>> plans;  // by sequence and round
 };
 
 class Batching : public ::testing::TestWithParam<const char*> {
@@ -44,6 +46,8 @@ class Batching : public ::testing::TestWithParam<const char*> {
     options.cache_blocks = cache_blocks;
     options.wait_for_pages = true;
     options.census = true;
+    options.export_plans = true;
+    options.layer_tables = layer_tables_;
     return options;
   }
 
@@ -61,9 +65,15 @@ class Batching : public ::testing::TestWithParam<const char*> {
                           });
       ASSERT_TRUE(made.ok()) << made.status();
       Batcher& batcher = **made;
-      batcher.SetHandlers(
-          [&](std::uint64_t id, std::int32_t token) { outcome.texts[id].push_back(token); },
-          nullptr);
+      batcher.SetHandlers({.on_token =
+                               [&](std::uint64_t id, std::int32_t token) {
+                                 outcome.texts[id].push_back(token);
+                                 return true;
+                               },
+                           .on_round =
+                               [&](const RoundOutcome& round) {
+                                 outcome.plans[round.sequence].push_back(round.plan);
+                               }});
       for (const BatchRequest& request : requests) ASSERT_TRUE(batcher.Submit(request).ok());
       while (!batcher.idle()) {
         outcome.collectives.push_back(session.shard().stats().collectives);
@@ -78,12 +88,14 @@ class Batching : public ::testing::TestWithParam<const char*> {
     for (const Outcome& outcome : outcomes) {
       EXPECT_EQ(outcome.texts, outcomes[0].texts);
       EXPECT_EQ(outcome.collectives, outcomes[0].collectives);
+      EXPECT_TRUE(outcome.plans == outcomes[0].plans);
     }
     EXPECT_EQ(pages.pages(), 0) << "a sequence left pages behind";
     return outcomes[0];
   }
 
   engine::testing::TinyDirectory directory_;
+  bool layer_tables_ = false;
 };
 
 BatchRequest Request(std::uint64_t sequence, int prompt, int max_tokens) {
@@ -99,6 +111,17 @@ BatchRequest Request(std::uint64_t sequence, int prompt, int max_tokens) {
   request.options.recall_pages = 4;
   request.options.round_every = 48;
   return request;
+}
+
+/// Scores may differ in their last bits: BLAS sums in another order for another batch.
+bool SameRows(const std::vector<std::vector<PlannedLayer>>& a,
+              const std::vector<std::vector<PlannedLayer>>& b) {
+  const auto same_layer = [](const PlannedLayer& x, const PlannedLayer& y) {
+    return x.kept == y.kept && x.offloaded == y.offloaded && x.dropped == y.dropped;
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const auto& x, const auto& y) {
+    return std::equal(x.begin(), x.end(), y.begin(), y.end(), same_layer);
+  });
 }
 
 /// Mixed lengths; the longest takes 25 blocks uncompressed.
@@ -130,7 +153,90 @@ TEST_P(Batching, SixteenSequencesInACacheForFourAllFinishAsEachWouldAlone) {
       const Outcome alone = Run(tp, blocks, {request});
       EXPECT_EQ(together.texts.at(request.sequence), alone.texts.at(request.sequence))
           << "sequence " << request.sequence;
+      EXPECT_TRUE(SameRows(together.plans.at(request.sequence), alone.plans.at(request.sequence)))
+          << "sequence " << request.sequence;
       EXPECT_EQ(alone.stats.preemptions, 0);
+    }
+  }
+}
+
+TEST_P(Batching, WhatIsOnlyObservedIsPlannedAndReadsAsTheFullCache) {
+  for (const int tp : {1, 2}) {
+    std::vector<BatchRequest> requests = {Request(1, 150, 60), Request(2, 70, 90)};
+    for (BatchRequest& request : requests) request.options.observe = true;
+    const Outcome observed = Run(tp, 32, requests);
+    for (BatchRequest& request : requests) {
+      request.options.observe = false;
+      request.options.policy = "full";
+    }
+    const Outcome full = Run(tp, 32, requests);
+    EXPECT_EQ(observed.texts, full.texts);
+    EXPECT_EQ(observed.stats.rounds, 0);
+    ASSERT_THAT(observed.plans.at(1), SizeIs(::testing::Ge(4)));
+    for (const auto& layers : observed.plans.at(1)) {
+      EXPECT_THAT(layers, SizeIs(3));
+      for (const PlannedLayer& layer : layers) EXPECT_GT(layer.dropped, 0);
+    }
+  }
+}
+
+TEST_P(Batching, BlocksThatARoundFreesAdmitTheNextInTheSameStep) {
+  OnSessions(1, Session(7), nullptr, [&](RankSession& session) {
+    const auto made =
+        Batcher::Create(&session.engine(), &session.shard(), {},
+                        [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); });
+    Batcher& batcher = **made;
+    BatchRequest first = Request(1, 96, 20);
+    first.options.round_every = 96;
+    ASSERT_TRUE(batcher.Submit(first).ok());
+    ASSERT_TRUE(batcher.Submit(Request(2, 40, 20)).ok());
+    ASSERT_TRUE(batcher.Step().ok());
+    EXPECT_EQ(session.engine().free_blocks(), 1) << "six blocks are read, the second needs three";
+    EXPECT_EQ(batcher.stats().most_running, 1);
+    ASSERT_TRUE(batcher.Step().ok());
+    EXPECT_EQ(batcher.stats().rounds, 1);
+    EXPECT_EQ(batcher.stats().most_running, 2);
+  });
+}
+
+TEST_P(Batching, ATextEndsWhereItsListenerSaysSo) {
+  OnSessions(1, Session(16), nullptr, [&](RankSession& session) {
+    const auto made =
+        Batcher::Create(&session.engine(), &session.shard(), {},
+                        [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); });
+    Batcher& batcher = **made;
+    std::map<std::uint64_t, int> tokens;
+    batcher.SetHandlers({.on_token = [&](std::uint64_t id, std::int32_t) {
+      return ++tokens[id] < static_cast<int>(2 * id);
+    }});
+    for (const std::uint64_t id : {1, 2}) ASSERT_TRUE(batcher.Submit(Request(id, 9, 9)).ok());
+    while (!batcher.idle()) ASSERT_TRUE(batcher.Step().ok());
+    EXPECT_EQ(tokens, (std::map<std::uint64_t, int>{{1, 2}, {2, 4}}));
+    EXPECT_EQ(batcher.stats().tokens, 9 + 9 + 1 + 3) << "the last of each is not fed";
+    EXPECT_EQ(session.engine().free_blocks(), 16);
+  });
+}
+
+TEST_P(Batching, SequencesOfAnyPolicyAndAnyLayersShareOnePool) {
+  layer_tables_ = true;
+  std::vector<BatchRequest> requests = SixteenRequests();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    SequenceOptions& options = requests[i].options;
+    options.policy = std::vector{"pinboard", "pyramidkv", "snapkv", "recency"}[i % 4];
+    if (i % 4 == 2) options.layers = "adaptive";
+    if (i % 4 == 3) options.scope = "global";
+    options.budget = 0.15 + 0.05 * static_cast<double>(i % 3);
+  }
+  for (const int tp : {1, 2}) {
+    SCOPED_TRACE(testing::Message() << "tp " << tp);
+    const Outcome together = Run(tp, 84, requests);
+    EXPECT_GT(together.stats.preemptions, 0);
+    EXPECT_EQ(together.stats.resumes, together.stats.preemptions);
+    EXPECT_GT(together.stats.most_running, 4) << "freed blocks count at once";
+    for (const BatchRequest& request : requests) {
+      EXPECT_EQ(together.texts.at(request.sequence),
+                Run(tp, 84, {request}).texts.at(request.sequence))
+          << "sequence " << request.sequence;
     }
   }
 }
@@ -237,10 +343,10 @@ TEST_P(Batching, ATextThatEndsMakesRoomForTheNext) {
                           return ++made % 3 == 0 ? std::nullopt : std::optional<std::int32_t>(5);
                         });
     Batcher& batcher = **created;
-    batcher.SetHandlers(nullptr, [&](std::uint64_t id) {
+    batcher.SetHandlers({.on_end = [&](std::uint64_t id) {
       EXPECT_GT(session.engine().Length(id), 0) << "told before its blocks are freed";
       ended.push_back(id);
-    });
+    }});
     for (const std::uint64_t id : {3, 1, 2}) ASSERT_TRUE(batcher.Submit(Request(id, 9, 9)).ok());
     while (!batcher.idle()) ASSERT_TRUE(batcher.Step().ok());
     EXPECT_EQ(ended, (std::vector<std::uint64_t>{3, 1, 2})) << "in the order in which they came";

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -214,9 +215,9 @@ TEST_F(PinboardProgram, GenerateMakesTheSameTokensOnAnyNumberOfRanks) {
   }
   nlohmann::json one;
   for (const char* tp : {"1", "2"}) {
-    Program program(GenerateFrom({"--ids", absl::StrJoin(ids, ","), "--max-tokens", "40", "--every",
-                                  "16", "--policy", "snapkv", "--window", "16", "--budget", "0.3",
-                                  "--service", "none", "--tp", tp, "--json", "-"}));
+    Program program(GenerateFrom({"--ids", absl::StrJoin(ids, ","), "--max-tokens", "40", "--when",
+                                  "every:16", "--policy", "snapkv", "--window", "16", "--budget",
+                                  "0.3", "--service", "none", "--tp", tp, "--json", "-"}));
     ASSERT_EQ(program.Wait(), 0) << program.Err();
     EXPECT_THAT(program.Err(), IsEmpty());
     const auto made = nlohmann::json::parse(program.Out());
@@ -240,6 +241,173 @@ TEST_F(PinboardProgram, GenerateDrawsTheSameTokensAgainOnAnyNumberOfRanks) {
   EXPECT_EQ(made("1", "7"), one);
   EXPECT_EQ(made("2", "7"), one);
   EXPECT_NE(made("1", "8"), one);
+}
+
+/// Prompts of 20 to 180 tokens.
+std::vector<nlohmann::json> Prompts(int count) {
+  std::mt19937 random(13);
+  std::vector<nlohmann::json> prompts;
+  for (int i = 0; i < count; ++i) {
+    prompts.push_back(
+        {{"prompt", RandomIds(&random, 20 + i * 67 % 160)}, {"max_tokens", 20 + i * 7 % 30}});
+  }
+  return prompts;
+}
+
+std::string Lines(const std::vector<nlohmann::json>& objects) {
+  std::string text;
+  for (const auto& object : objects) absl::StrAppend(&text, object.dump(), "\n");
+  return text;
+}
+
+TEST_F(PinboardProgram, GenerateContinuesSixteenPromptsInACacheForFourAsEachAlone) {
+  const std::vector<nlohmann::json> prompts = Prompts(16);
+  std::size_t longest = 0;
+  for (const auto& prompt : prompts) {
+    longest = std::max(longest, prompt["prompt"].size() + prompt["max_tokens"].get<std::size_t>());
+  }
+  const std::string blocks = absl::StrCat(4 * ((longest + 15) / 16));
+  const auto run = [&](const std::vector<nlohmann::json>& some, const std::string& tp) {
+    engine::testing::WriteFile(*directory_ / "prompts.jsonl", Lines(some));
+    Program program(GenerateFrom({"--prompts", Path("prompts.jsonl"), "--cache-blocks", blocks,
+                                  "--policy", "snapkv", "--window", "16", "--budget", "0.3",
+                                  "--when", "every:32", "--service", "none", "--tp", tp}));
+    EXPECT_EQ(program.Wait(), 0) << program.Err();
+    return nlohmann::json::parse(program.Out());
+  };
+  const auto together = run(prompts, "2");
+  ASSERT_THAT(together["sequences"], SizeIs(16));
+  EXPECT_GT(together["preemptions"], 0);
+  EXPECT_GT(together["most_running"], 4);
+  EXPECT_LE(together["most_blocks"], std::stoi(blocks));
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const auto& made = together["sequences"][i];
+    EXPECT_EQ(made["prompt_tokens"], prompts[i]["prompt"].size());
+    EXPECT_EQ(made["stop_reason"] == "max_tokens",
+              made["ids"].size() == prompts[i]["max_tokens"].get<std::size_t>());
+    if (i % 5 == 0) {
+      const auto alone = run({prompts[i]}, "2");
+      EXPECT_EQ(made["ids"], alone["sequences"][0]["ids"]) << "prompt " << i;
+      EXPECT_EQ(alone["preemptions"], 0);
+    }
+  }
+}
+
+TEST_F(PinboardProgram, EveryPromptOfAFileDrawsFromASeedOfItsOwn) {
+  const nlohmann::json prompt = {{"prompt", {3, 14, 15, 92}}};
+  nlohmann::json seeded = prompt;
+  seeded["seed"] = 8;
+  seeded["policy"] = "full";
+  engine::testing::WriteFile(*directory_ / "same.jsonl", Lines({prompt, prompt, seeded}));
+  const auto run = [&](const std::vector<std::string>& source) {
+    std::vector<std::string> arguments = {"--temperature", "1.5",  "--max-tokens", "20",
+                                          "--policy",      "full", "--json",       "-"};
+    arguments.insert(arguments.end(), source.begin(), source.end());
+    Program program(GenerateFrom(arguments));
+    EXPECT_EQ(program.Wait(), 0) << program.Err();
+    return nlohmann::json::parse(program.Out());
+  };
+  const auto many = run({"--prompts", Path("same.jsonl"), "--seed", "7"})["sequences"];
+  EXPECT_NE(many[0]["ids"], many[1]["ids"]);
+  EXPECT_EQ(many[1]["ids"], many[2]["ids"]) << "the second's seed is 8, too";
+  EXPECT_EQ(run({"--ids", "3,14,15,92", "--seed", "7"})["ids"], many[0]["ids"]);
+  EXPECT_EQ(run({"--ids", "3,14,15,92", "--seed", "8"})["ids"], many[1]["ids"]);
+}
+
+TEST_F(PinboardProgram, APromptOfAFileMayHaveAPolicyOfItsOwn) {
+  std::vector<nlohmann::json> prompts = Prompts(3);
+  prompts[2]["policy"] = "pinboard:budget=0.2:recall-pages=2";
+  engine::testing::WriteFile(*directory_ / "own.jsonl", Lines(prompts));
+  Program program(GenerateFrom({"--prompts", Path("own.jsonl"), "--policy", "full", "--window",
+                                "16", "--when", "every:32", "--service-arena", "16MiB"}));
+  ASSERT_EQ(program.Wait(), 0) << program.Err();
+  const auto made = nlohmann::json::parse(program.Out());
+  for (const int i : {0, 1}) {
+    EXPECT_EQ(made["sequences"][i]["rows"], made["sequences"][i]["length"]);
+  }
+  EXPECT_LT(made["sequences"][2]["rows"], made["sequences"][2]["length"]);
+  EXPECT_GT(made["pages_offloaded"], 0);
+}
+
+TEST_F(PinboardProgram, ByPressureOnlyAFullCacheIsCompressed) {
+  engine::testing::WriteFile(*directory_ / "pressure.jsonl", Lines(Prompts(4)));
+  const auto rounds = [&](const std::string& when) {
+    Program program(
+        GenerateFrom({"--prompts", Path("pressure.jsonl"), "--policy", "snapkv", "--window", "16",
+                      "--when", when, "--service", "none", "--cache-blocks", "40"}));
+    EXPECT_EQ(program.Wait(), 0) << program.Err();
+    int rounds = 0;
+    const auto made = nlohmann::json::parse(program.Out());
+    for (const auto& sequence : made["sequences"]) rounds += sequence["rounds"].get<int>();
+    return rounds;
+  };
+  EXPECT_EQ(rounds("pressure:1"), 0) << "the four need 30 blocks";
+  EXPECT_GT(rounds("pressure:0.5"), 0);
+}
+
+TEST_F(PinboardProgram, ADryRunMakesTheTextOfTheFullCacheAndWritesItsPlans) {
+  engine::testing::WriteFile(*directory_ / "dry.jsonl", Lines(Prompts(4)));
+  const std::string plans = Path("plans.jsonl");
+  const auto run = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {
+        "--prompts", Path("dry.jsonl"), "--tp", "2", "--window", "16", "--when", "every:32"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    Program program(GenerateFrom(arguments));
+    EXPECT_EQ(program.Wait(), 0) << program.Err();
+    return nlohmann::json::parse(program.Out());
+  };
+  const auto observed = run({"--mode", "observe", "--plans", plans});
+  const auto full = run({"--policy", "full"});
+  const auto compressed = run({"--budget", "0.3", "--service", "none"});
+  bool differs = false;
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(observed["sequences"][i]["ids"], full["sequences"][i]["ids"]) << "prompt " << i;
+    EXPECT_EQ(observed["sequences"][i]["rows"], observed["sequences"][i]["length"]);
+    differs |= compressed["sequences"][i]["ids"] != full["sequences"][i]["ids"];
+  }
+  EXPECT_TRUE(differs) << "eviction is not seen in these texts: the test would prove nothing";
+  std::set<std::string> seen;
+  bool evicts = false;
+  for (const absl::string_view line : absl::StrSplit(FileText(plans), '\n', absl::SkipEmpty())) {
+    const auto plan = nlohmann::json::parse(line);
+    if (plan.contains("kept_all_because")) continue;
+    EXPECT_EQ(plan["applied"], false);
+    EXPECT_GT(plan["kept"].size(), 0U);
+    evicts |= plan["offloaded"].size() + plan["dropped"].get<std::size_t>() > 0;
+    EXPECT_TRUE(seen.insert(absl::StrCat(plan["sequence"].dump(), " ", plan["round"].dump(), " ",
+                                         plan["layer"].dump()))
+                    .second);
+  }
+  EXPECT_TRUE(evicts);
+  EXPECT_THAT(seen, ::testing::IsSupersetOf({"2 2 0", "2 2 1", "2 2 2", "2 3 0"}));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--mode", "watch"}), 2),
+              HasSubstr("--mode: 'watch' is neither compress nor observe"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--plans", "/nowhere/x"}), 2),
+              HasSubstr("cannot write /nowhere/x"));
+}
+
+TEST_F(PinboardProgram, APromptFileThatIsWrongIsNamedWithFileAndLine) {
+  const auto refusal = [](const std::string& text) {
+    engine::testing::WriteFile(*directory_ / "wrong.jsonl", text);
+    return Refusal(GenerateFrom({"--prompts", Path("wrong.jsonl")}), 2);
+  };
+  EXPECT_THAT(refusal(""), HasSubstr("wrong.jsonl:1: no prompts"));
+  EXPECT_THAT(refusal("{\"prompt\":[1]}\n\n[1]\n"), HasSubstr("wrong.jsonl:3: not a JSON object"));
+  EXPECT_THAT(refusal("{\"max_tokens\":4}\n"), HasSubstr("prompt is missing or empty"));
+  EXPECT_THAT(refusal("{\"prompt\":[1,96]}\n"), HasSubstr("token id 96 in prompt"));
+  EXPECT_THAT(refusal("{\"prompt\":[1],\"max_tokens\":0}\n"),
+              HasSubstr("max_tokens is 0: a whole number from 1 to"));
+  EXPECT_THAT(refusal("{\"prompt\":[1],\"seed\":4}\n"), HasSubstr("give a --temperature above 0"));
+  EXPECT_THAT(refusal("{\"prompt\":[1],\"policy\":\"x\"}\n"), HasSubstr("unknown policy 'x'"));
+  EXPECT_THAT(refusal("{\"prompt\":[1],\"policy\":\"h2o,tova\"}\n"), HasSubstr("names several"));
+  EXPECT_THAT(refusal("{\"prompt\":[1],\"length\":4}\n"),
+              HasSubstr("'length' is not known: a line has prompt, max_tokens, policy and seed"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--prompts", Path("nothing.jsonl")}), 2),
+              HasSubstr("--prompts: cannot read"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--when", "often"}), 2),
+              HasSubstr("--when: 'often' is neither every:N"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--prompts", Path("suite.jsonl")}), 2),
+              HasSubstr("give one of --prompt, --prompt-file, --ids and --prompts"));
 }
 
 TEST_F(PinboardProgram, GenerateStopsBeforeAStopTextOnAllRanksAndSaysWhy) {
@@ -281,6 +449,12 @@ TEST_F(PinboardProgram, WrongUsageIsOneLineAndExitCodeTwo) {
   EXPECT_THAT(Refusal(Eval({"--budget", "0"}), 2), HasSubstr("(0, 1]"));
   EXPECT_THAT(Refusal(Eval({"--tp", "3"}), 2), HasSubstr("tp 3 does not divide"));
   EXPECT_THAT(Refusal(Eval({"--block-size", "17"}), 2), HasSubstr("use 16, 32 or 64"));
+  EXPECT_THAT(Refusal(Eval({"--policy", "pyramidkv"}), 2), HasSubstr("add --tables layer"));
+  EXPECT_THAT(Refusal(Eval({"--layers", "adaptive", "--scope", "global"}), 2),
+              HasSubstr("scope global one set for all layers"));
+  EXPECT_THAT(Refusal(Eval({"--tables", "own"}), 2), HasSubstr("use shared or layer"));
+  EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--layers", "pyramid"}), 2),
+              HasSubstr("add --tables layer"));
   EXPECT_THAT(Refusal(Eval({"--service", "somewhere"}), 2), HasSubstr("neither auto, none nor"));
   EXPECT_THAT(Refusal(Eval({"--service-arena", "much"}), 2), StartsWith("--service-arena: "));
   EXPECT_THAT(Refusal(Eval({"--json", "/nowhere/x"}), 2), HasSubstr("cannot write /nowhere/x"));
@@ -301,6 +475,21 @@ TEST_F(PinboardProgram, WrongUsageIsOneLineAndExitCodeTwo) {
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--stop", ""}), 2), StartsWith("--stop: give"));
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--json", "-", "--stop", "x"}), 2),
               HasSubstr("tokenizer.json"));
+}
+
+TEST_F(PinboardProgram, LayersTablesAndScopeAreRunAsAskedAndNamedInTheResults) {
+  Program run(Eval({"--policy", "pyramidkv:window=8,snapkv:window=8:scope=global", "--tables",
+                    "layer", "--tp", "2", "--service", "none", "--json", "-"}));
+  ASSERT_EQ(run.Wait(), 0) << run.Err();
+  const auto list = nlohmann::json::parse(run.Out());
+  EXPECT_EQ(list[0]["layers"], "pyramid");
+  EXPECT_EQ(list[1]["layers"], "uniform");
+  EXPECT_EQ(list[1]["scope"], "global");
+  for (const auto& arm : list) EXPECT_EQ(arm["tables"], "layer");
+  EXPECT_EQ(list[0]["kept"], list[1]["kept"]) << "the same total";
+  Program text(GenerateFrom({"--ids", "5,6,7", "--policy", "pyramidkv", "--tables", "layer",
+                             "--max-tokens", "4", "--json", "-"}));
+  EXPECT_EQ(text.Wait(), 0) << text.Err();
 }
 
 TEST_F(PinboardProgram, ASuiteThatIsWrongIsNamedWithFileAndLine) {

@@ -104,6 +104,9 @@ TEST(ResultsJson, HasTheFieldsThatAreAgreedOnAsMeansAndTotals) {
   EXPECT_EQ(object["nll"], 2.0);
   EXPECT_EQ(object["band"], 0.4);
   EXPECT_EQ(object["recall_pages"], 32);
+  EXPECT_EQ(object["layers"], "uniform");
+  EXPECT_EQ(object["scope"], "layer");
+  EXPECT_EQ(object["tables"], "shared");
   EXPECT_EQ(object["resident_kv_bytes"], 30'000.0);  // a mean
   EXPECT_EQ(object["misses"], 3);                    // a total
   EXPECT_EQ(object["lag_steps"], 1.2);

@@ -5,12 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <random>
 
 #include "app/eval/decode_evaluation.h"
 #include "app/eval/prefill_evaluation.h"
 #include "app/generate/generation.h"
 #include "app/session/model_files.h"
+#include "base/status_macros.h"
 #include "tests/app/session_group.h"
 #include "tests/engine/tiny_model.h"
 
@@ -30,6 +32,24 @@ std::vector<std::int32_t> RandomIds(std::size_t count, unsigned seed) {
   std::vector<std::int32_t> ids(count);
   for (auto& value : ids) value = id(random);
   return ids;
+}
+
+/// One request, alone; `goes_on` is told of its tokens.
+absl::StatusOr<Generation> GenerateOne(
+    RankSession& session, const GenerationRequest& request,
+    const std::function<absl::StatusOr<bool>(std::int32_t id)>& goes_on = nullptr) {
+  GenerationHandlers handlers;
+  handlers.on_token = [&](std::size_t, std::int32_t id) -> absl::StatusOr<bool> {
+    return goes_on ? goes_on(id) : true;
+  };
+  PB_ASSIGN_OR_RETURN(Generations all, Generate(session, {request}, {}, handlers));
+  return std::move(all.made.front());
+}
+
+GenerationRequest UnderFullCache(std::vector<std::int32_t> prompt, int max_tokens) {
+  GenerationRequest request{.prompt = std::move(prompt), .max_tokens = max_tokens};
+  request.method.policy = "full";
+  return request;
 }
 
 class Sessions : public ::testing::TestWithParam<const char*> {
@@ -56,10 +76,7 @@ class Sessions : public ::testing::TestWithParam<const char*> {
     text.insert(text.end(), prompt.begin(), prompt.end());
     std::vector<std::int32_t> answer;
     OnSessions(1, Options(64), nullptr, [&](RankSession& session) {
-      GenerationOptions options;
-      options.sequence.policy = "full";
-      options.max_tokens = 4;
-      const auto made = Generate(session, text, options, [](std::int32_t) { return true; });
+      const auto made = GenerateOne(session, UnderFullCache(text, 4));
       ASSERT_TRUE(made.ok()) << made.status();
       answer = made->ids;
     });
@@ -147,7 +164,8 @@ TEST_P(Sessions, EveryPolicyKeepsItsBudgetAndTheRing) {
   cache_service::MemoryPages pages;
   const auto items = Suite();
   const auto arms = Arms(
-      "random,recency,random-prompt,recency-prompt,snapkv,h2o,tova,rpc,entropy-only,shift-only,"
+      "random,recency,random-prompt,recency-prompt,snapkv,h2o,tova,rpc,rkv,expected-attention,"
+      "entropy-only,shift-only,"
       "infokv,"
       "pinboard");
   const auto results = Evaluate(1, items, arms, &pages);
@@ -167,6 +185,51 @@ TEST_P(Sessions, EveryPolicyKeepsItsBudgetAndTheRing) {
     EXPECT_GT(results[a].kl_sum, 0.0);
   }
   EXPECT_EQ(pages.pages(), 0) << "an arm left pages behind";
+}
+
+TEST_P(Sessions, HeadsThatKeepRowsOfTheirOwnKeepTheSameBudgetWithoutPages) {
+  cache_service::MemoryPages pages;
+  const auto arms = Arms("snapkv-heads:band=0:recall-pages=0");
+  const auto one = Evaluate(1, Suite(), arms, &pages);
+  EXPECT_EQ(one[0].kept, (100 + 101) * kLayers);
+  EXPECT_EQ(one[0].kept + one[0].dropped, (500 + 507) * kLayers);
+  EXPECT_EQ(one[0].pages_offloaded, 0);
+  EXPECT_GT(one[0].kl_sum, 0.0);
+  for (const int tp : {2, 4}) {
+    const auto many = Evaluate(tp, Suite(), arms, &pages);
+    EXPECT_EQ(many[0].kept, one[0].kept);
+    EXPECT_EQ(many[0].keepset_mismatches, 0);
+    EXPECT_NEAR(many[0].kl_sum, one[0].kl_sum, 1e-3);
+  }
+}
+
+TEST_P(Sessions, UnequalLayersAndOneSetForAllKeepTheSameTotal) {
+  const auto items = Suite();
+  const auto arms = Arms(
+      "snapkv,pyramidkv,snapkv:layers=adaptive,infokv:scope=global,pinboard:layers=pyramid,full");
+  std::vector<std::vector<ArmResult>> measured;
+  for (const int tp : {1, 2}) {
+    cache_service::MemoryPages pages;
+    SessionOptions options = Options(PrefillEvaluation::CacheBlocksNeeded(items, 16));
+    options.layer_tables = true;
+    measured.push_back(MeasureOn(tp, options, &pages, arms, items, [&](RankSession* session) {
+      return std::make_unique<PrefillEvaluation>(session, arms, Quiet);
+    }));
+    EXPECT_EQ(pages.pages(), 0) << "an arm left pages behind";
+  }
+  for (std::size_t a = 0; a + 1 < arms.size(); ++a) {
+    SCOPED_TRACE(arms[a].policy);
+    EXPECT_EQ(measured[0][a].kept, (100 + 101) * kLayers);
+    EXPECT_EQ(measured[0][a].ring_rows, 2 * 4 * 16);
+    EXPECT_GT(measured[0][a].pages_recalled, 0);
+    EXPECT_NEAR(static_cast<double>(measured[0][a].resident_kv_bytes),
+                static_cast<double>(measured[0][0].resident_kv_bytes),
+                0.1 * static_cast<double>(measured[0][0].resident_kv_bytes));
+    EXPECT_EQ(measured[1][a].kept, measured[0][a].kept);
+    EXPECT_NEAR(measured[1][a].kl_sum, measured[0][a].kl_sum, 0.02 * measured[0][a].kl_sum + 1e-6);
+  }
+  EXPECT_NE(measured[0][0].kl_sum, measured[0][1].kl_sum);
+  EXPECT_EQ(measured[0].back().correct, 4) << "the full cache";
 }
 
 TEST_P(Sessions, ResidentBytesAreWithinOneBlockPerLayerOfBudgetAndRing) {
@@ -306,18 +369,15 @@ TEST_P(Sessions, FeedingTokenByTokenOrWholeGivesTheSameTokens) {
 
 TEST_P(Sessions, GenerationStaysWithinItsBudgetWhateverItsLength) {
   cache_service::MemoryPages pages;
-  const auto prompt = RandomIds(300, 8);
-  GenerationOptions options;
-  options.sequence = {.policy = "pinboard", .window = 16, .recall_pages = 4};
-  options.max_tokens = 160;
-  options.round_every = 32;
+  GenerationRequest request{.prompt = RandomIds(300, 8), .max_tokens = 160};
+  request.method = {.policy = "pinboard", .window = 16, .recall_pages = 4, .round_every = 32};
   std::vector<std::vector<std::int32_t>> made_by_rank(2);
-  OnSessions(2, Options(CacheBlocksNeeded(300, 160, 16)), &pages, [&](RankSession& session) {
-    const auto made = Generate(session, prompt, options, [](std::int32_t) { return true; });
+  OnSessions(2, Options(CacheBlocksNeeded({request}, 1, 16)), &pages, [&](RankSession& session) {
+    const auto made = GenerateOne(session, request);
     ASSERT_TRUE(made.ok()) << made.status();
     EXPECT_EQ(made->length, 300 + 159);  // the last token is not fed
     EXPECT_EQ(made->stop_reason, StopReason::kMaxTokens);
-    EXPECT_EQ(made->rounds, 5);  // after the prompt, then at 32, 64, 96, 128 tokens
+    EXPECT_GT(made->rounds, 5) << "while the prompt is read, after it, then at 32, 64, 96, 128";
     EXPECT_LE(made->rows, 64 + 46 + 32);
     made_by_rank[session.rank().rank] = made->ids;
   });
@@ -326,18 +386,16 @@ TEST_P(Sessions, GenerationStaysWithinItsBudgetWhateverItsLength) {
 }
 
 TEST_P(Sessions, DrawnTokensAreTheSameOnEveryRankAndDependOnTheSeed) {
-  const auto prompt = RandomIds(60, 8);
-  GenerationOptions options;
-  options.sequence.policy = "full";
-  options.max_tokens = 48;
+  GenerationRequest request = UnderFullCache(RandomIds(60, 8), 48);
   const auto made_with = [&](int tp, double temperature, std::uint64_t seed) {
-    options.sampling = {.temperature = temperature, .top_k = 40, .top_p = 0.9, .seed = seed};
+    request.sampling = {.temperature = temperature, .top_k = 40, .top_p = 0.9, .seed = seed};
     std::vector<std::vector<std::int32_t>> by_rank(tp);
-    OnSessions(tp, Options(CacheBlocksNeeded(60, 48, 16)), nullptr, [&](RankSession& session) {
-      const auto made = Generate(session, prompt, options, [](std::int32_t) { return true; });
-      ASSERT_TRUE(made.ok()) << made.status();
-      by_rank[session.rank().rank] = made->ids;
-    });
+    OnSessions(tp, Options(CacheBlocksNeeded({request}, 1, 16)), nullptr,
+               [&](RankSession& session) {
+                 const auto made = GenerateOne(session, request);
+                 ASSERT_TRUE(made.ok()) << made.status();
+                 by_rank[session.rank().rank] = made->ids;
+               });
     for (const auto& ids : by_rank) EXPECT_EQ(ids, by_rank[0]);
     return by_rank[0];
   };
@@ -351,13 +409,21 @@ TEST_P(Sessions, DrawnTokensAreTheSameOnEveryRankAndDependOnTheSeed) {
   EXPECT_EQ(made_with(4, 1.0, 7), one);
 }
 
+TEST(CacheBlocks, HoldTheLargestTextsThatRunSideBySide) {
+  const auto of = [](int prompt, int max_tokens) {
+    return UnderFullCache(RandomIds(prompt, 1), max_tokens);
+  };
+  const std::vector<GenerationRequest> requests = {of(10, 6), of(100, 12), of(10, 7), of(50, 14)};
+  EXPECT_EQ(CacheBlocksNeeded(requests, 64, 16), 1 + 7 + 2 + 4);
+  EXPECT_EQ(CacheBlocksNeeded(requests, 2, 16), 7 + 4);
+  EXPECT_EQ(CacheBlocksNeeded(requests, 1, 32), 4);
+}
+
 TEST_P(Sessions, ATextEndsWhereItsReaderSaysSo) {
   OnSessions(2, Options(8), nullptr, [&](RankSession& session) {
-    GenerationOptions options;
-    options.sequence.policy = "full";
     int seen = 0;
-    const auto made =
-        Generate(session, RandomIds(20, 8), options, [&](std::int32_t) { return ++seen < 3; });
+    const auto made = GenerateOne(session, UnderFullCache(RandomIds(20, 8), 64),
+                                  [&](std::int32_t) { return ++seen < 3; });
     ASSERT_TRUE(made.ok()) << made.status();
     EXPECT_EQ(made->stop_reason, StopReason::kStopText);
     EXPECT_THAT(made->ids, SizeIs(3));
@@ -370,9 +436,7 @@ TEST_P(Sessions, ATextEndsAtAnyOfTheModelsLastTokens) {
   engine::testing::WriteFile(directory_ / "generation_config.json",
                              "{\"eos_token_id\": [1, " + std::to_string(whole[2]) + "]}");
   OnSessions(1, Options(8), nullptr, [&](RankSession& session) {
-    GenerationOptions options;
-    options.sequence.policy = "full";
-    const auto made = Generate(session, prompt, options, [](std::int32_t) { return true; });
+    const auto made = GenerateOne(session, UnderFullCache(prompt, 64));
     ASSERT_TRUE(made.ok()) << made.status();
     EXPECT_EQ(made->stop_reason, StopReason::kEndOfText);
     EXPECT_THAT(made->ids, ElementsAre(whole[0], whole[1]));
@@ -381,7 +445,7 @@ TEST_P(Sessions, ATextEndsAtAnyOfTheModelsLastTokens) {
 
 TEST_P(Sessions, AnErrorOfTheTokenSinkEndsTheGeneration) {
   OnSessions(1, Options(8), nullptr, [&](RankSession& session) {
-    const auto made = Generate(session, RandomIds(5, 1), {}, [](std::int32_t) {
+    const auto made = GenerateOne(session, UnderFullCache(RandomIds(5, 1), 9), [](std::int32_t) {
       return absl::UnavailableError("cannot write standard output");
     });
     EXPECT_THAT(std::string(made.status().message()), HasSubstr("cannot write"));

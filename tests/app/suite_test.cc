@@ -20,7 +20,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 /// A character is its own token; 0 begins a text.
-SuiteVocabulary Characters(int size = 128) {
+TokenVocabulary Characters(int size = 128) {
   return {
       size,
       [](const std::string& text, bool starts_text) -> absl::StatusOr<std::vector<std::int32_t>> {

@@ -191,7 +191,7 @@ TEST_F(EngineTest, ACommittedRoundFreesBlocksAndMovesTheNextRows) {
   ASSERT_TRUE(engine_->AddSequence(2, {}).ok());
   ASSERT_TRUE(Step({{1, TokenIds(50, 3)}, {2, TokenIds(10, 3)}}).ok());
   EXPECT_EQ(engine_->free_blocks(), 1);
-  shard_.outcomes = {{.sequence = 1, .applied = true, .rows = 20, .blocks = 2},
+  shard_.outcomes = {{.sequence = 1, .applied = true, .rows = {20}, .blocks = {2}},
                      {.sequence = 2, .applied = false, .kept_all_because = "nothing to gain"}};
   const std::vector<std::uint64_t> both = {1, 2};
   const auto outcomes = engine_->Compress(both);
@@ -216,7 +216,7 @@ TEST_F(EngineTest, PositionsGoOnAfterACompactionAsIfNothingHadBeenEvicted) {
   const std::vector<float> expected = shard_.queries[0];  // of token 4 at position 50
   ASSERT_TRUE(engine_->AddSequence(2, {}).ok());
   ASSERT_TRUE(Step({{2, TokenIds(30, 3)}}).ok());
-  shard_.outcomes = {{.sequence = 2, .applied = true, .rows = 5, .blocks = 1}};
+  shard_.outcomes = {{.sequence = 2, .applied = true, .rows = {5}, .blocks = {1}}};
   const std::vector<std::uint64_t> two = {2};
   ASSERT_TRUE(engine_->Compress(two).ok());
   ASSERT_TRUE(Step({{2, TokenIds(20, 3)}}).ok());
@@ -231,7 +231,7 @@ TEST_F(EngineTest, RowsAppendedBetweenBeginAndCommitStay) {
   const std::vector<std::uint64_t> one = {1};
   ASSERT_TRUE(engine_->BeginRound(one).ok());
   ASSERT_TRUE(Step({{1, TokenIds(20, 3)}}).ok());
-  shard_.outcomes = {{.sequence = 1, .applied = true, .rows = 30, .blocks = 2}};
+  shard_.outcomes = {{.sequence = 1, .applied = true, .rows = {30}, .blocks = {2}}};
   ASSERT_TRUE(engine_->CommitRound(one).ok());
   EXPECT_EQ(shard_.round_tables[1].size(), 5U);
   EXPECT_EQ(engine_->BlocksUsed(1), 2);
@@ -242,9 +242,9 @@ TEST_F(EngineTest, AnOutcomeThatCannotBeIsInternal) {
   ASSERT_TRUE(engine_->AddSequence(1, {}).ok());
   ASSERT_TRUE(Step({{1, TokenIds(50, 3)}}).ok());
   const std::vector<std::uint64_t> one = {1};
-  shard_.outcomes = {{.sequence = 1, .applied = true, .rows = 51, .blocks = 4}};
+  shard_.outcomes = {{.sequence = 1, .applied = true, .rows = {51}, .blocks = {4}}};
   EXPECT_EQ(engine_->Compress(one).status().code(), absl::StatusCode::kInternal);
-  shard_.outcomes = {{.sequence = 1, .applied = true, .rows = 33, .blocks = 2}};
+  shard_.outcomes = {{.sequence = 1, .applied = true, .rows = {33}, .blocks = {2}}};
   EXPECT_EQ(engine_->Compress(one).status().code(), absl::StatusCode::kInternal);
   EXPECT_THAT(MessageOf(Step({{1, {1}}}).status()), HasSubstr("the shard counts 33 rows"));
 }

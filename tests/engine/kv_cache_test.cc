@@ -52,22 +52,40 @@ TEST(BlockAllocatorTest, AFreedBlockIsNotFreedAgain) {
 }
 
 TEST(SequenceTableTest, BlocksFollowRowsAndGoBack) {
-  SequenceTable table(4, 16);
+  SequenceTable table(4, 16, /*tables=*/1);
   ASSERT_TRUE(table.Add(1).ok());
   EXPECT_EQ(table.Add(1).code(), absl::StatusCode::kAlreadyExists);
   SequenceState* state = *table.Find(1);
   ASSERT_TRUE(table.Grow(state, 17).ok());
-  state->rows = 17;
-  EXPECT_THAT(state->blocks, ElementsAre(0, 1));
+  state->tables[0].rows = 17;
+  EXPECT_THAT(state->tables[0].blocks, ElementsAre(0, 1));
   EXPECT_EQ(table.MissingBlocks(*state, 15), 0);
   EXPECT_EQ(table.MissingBlocks(*state, 16), 1);
   EXPECT_EQ(table.Grow(state, 48).code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(table.Truncate(state, 3).code(), absl::StatusCode::kInternal);
-  ASSERT_TRUE(table.Truncate(state, 1).ok());
+  EXPECT_EQ(table.Truncate(state->tables.data(), 3).code(), absl::StatusCode::kInternal);
+  ASSERT_TRUE(table.Truncate(state->tables.data(), 1).ok());
   EXPECT_EQ(table.free_blocks(), 3);
   ASSERT_TRUE(table.Remove(1).ok());
   EXPECT_EQ(table.free_blocks(), 4);
   EXPECT_EQ(table.Remove(1).code(), absl::StatusCode::kNotFound);
+}
+
+TEST(SequenceTableTest, TablesOfLayersGrowEachByTheirOwnRowsFromOnePool) {
+  SequenceTable table(5, 16, /*tables=*/2);
+  ASSERT_TRUE(table.Add(1).ok());
+  SequenceState* state = *table.Find(1);
+  state->tables[0].rows = 3;
+  state->tables[1].rows = 20;
+  EXPECT_EQ(table.MissingBlocks(*state, 13), 1 + 3);
+  ASSERT_TRUE(table.Grow(state, 13).ok());
+  EXPECT_THAT(state->tables[0].blocks, ElementsAre(0));
+  EXPECT_THAT(state->tables[1].blocks, ElementsAre(1, 2, 3));
+  EXPECT_EQ(table.Grow(state, 30).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(state->tables[0].blocks.size(), 1) << "nothing was changed";
+  ASSERT_TRUE(table.Truncate(&state->tables[1], 1).ok());
+  EXPECT_EQ(table.free_blocks(), 3);
+  ASSERT_TRUE(table.Release(state).ok());
+  EXPECT_EQ(table.free_blocks(), 5);
 }
 
 KvCacheOptions Options(DType dtype, bool mla, int block_size) {
@@ -123,6 +141,28 @@ TEST(KvCacheTest, TheViewsStridesDescribeTheMemory) {
   std::memcpy(&bits, slot + 2 * sizeof bits, sizeof bits);
   EXPECT_EQ(std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16), values[8]);
   EXPECT_EQ(cache->BlockBytes(), 2U * 16 * 2 * (6 + 6) * 2);
+}
+
+TEST(KvCacheTest, LayerBlocksAreOnePoolForAllLayers) {
+  KvCacheOptions options = Options(DType::kF32, false, 16);
+  options.layer_blocks = true;
+  const auto cache = *KvCache::Create(options);
+  EXPECT_EQ(cache->blocks(), 2 * 5);
+  EXPECT_EQ(cache->BlockBytes(), 16U * 2 * (6 + 6) * 4);
+  EXPECT_EQ(cache->TokenBytes(), 2 * cache->BlockBytes() / 16);
+  EXPECT_EQ(cache->layer(0).key.base, cache->layer(1).key.base);
+  const std::vector<std::int32_t> first = {9}, second = {0};
+  cache->WriteRows(0, first, 0, 1, Counting(12, 1), Counting(12, 20));
+  cache->WriteRows(1, second, 0, 1, Counting(12, 40), Counting(12, 60));
+  const auto saved = cache->SaveBlocks(first);
+  EXPECT_EQ(saved.size(), cache->BlockBytes());
+  cache->WriteRows(0, first, 0, 1, Counting(12, 80), Counting(12, 80));
+  cache->RestoreBlocks(first, saved);
+  std::vector<float> out(6);
+  cache->ReadKeys(0, first, 1, 0, out.data());
+  EXPECT_EQ(out[0], 1.0F);
+  cache->ReadKeys(1, second, 1, 0, out.data());
+  EXPECT_EQ(out[0], 40.0F);
 }
 
 TEST(KvCacheTest, MlaRowsHoldTheLatentOnce) {

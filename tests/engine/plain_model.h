@@ -7,7 +7,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/engine/plain_moe.h"
@@ -68,7 +71,11 @@ struct PlainHeads {
 
 class PlainModel {
  public:
-  explicit PlainModel(const TinyModel& model) : model_(model), config_(model.config) {}
+  /// Whether a token attends to one before it.
+  using Attends = std::function<bool(int layer, int token, int before)>;
+
+  explicit PlainModel(const TinyModel& model, Attends attends = nullptr)
+      : model_(model), config_(model.config), attends_(std::move(attends)) {}
 
   /// logits [tokens][vocab] of a whole text.
   std::vector<Vector> Logits(const std::vector<std::int32_t>& tokens) const {
@@ -122,7 +129,8 @@ class PlainModel {
     }
     for (std::size_t token = 0; token < stream->size(); ++token) {
       Vector& state = (*stream)[token];
-      AddTo(Product(model_[prefix + "self_attn.o_proj.weight"], Attend(heads, token)), &state);
+      AddTo(Product(model_[prefix + "self_attn.o_proj.weight"], Attend(heads, layer, token)),
+            &state);
       AddTo(Mlp(layer, NormOf(model_[prefix + "post_attention_layernorm.weight"], state,
                               config_.rms_norm_eps)),
             &state);
@@ -197,14 +205,17 @@ class PlainModel {
     heads->values.push_back(values);
   }
 
-  Vector Attend(const PlainHeads& heads, std::size_t token) const {
+  Vector Attend(const PlainHeads& heads, int layer, std::size_t token) const {
     Vector out;
     for (int head = 0; head < config_.heads; ++head) {
       const Vector& query = heads.queries[token][head];
       const double scale = Scale(query);
       Vector weights;
       for (std::size_t row = 0; row <= token; ++row) {
-        weights.push_back(scale * Dot(query, heads.keys[row][head]));
+        const bool seen =
+            attends_ == nullptr || attends_(layer, static_cast<int>(token), static_cast<int>(row));
+        weights.push_back(seen ? scale * Dot(query, heads.keys[row][head])
+                               : -std::numeric_limits<double>::infinity());
       }
       const double highest = *std::max_element(weights.begin(), weights.end());
       double sum = 0;
@@ -247,6 +258,7 @@ class PlainModel {
 
   const TinyModel& model_;
   const ModelConfig& config_;
+  Attends attends_;
 };
 
 }  // namespace pinboard::engine::testing

@@ -40,7 +40,7 @@ class RecordingShard final : public Shard {
     return {};
   }
 
-  int Rows(std::uint64_t sequence) const override { return sequences.at(sequence).rows; }
+  int Rows(std::uint64_t sequence, int) const override { return sequences.at(sequence).rows; }
   int Length(std::uint64_t sequence) const override { return sequences.at(sequence).length; }
   std::vector<std::int32_t> RowPositions(std::uint64_t, int) const override { return {}; }
 
@@ -106,10 +106,11 @@ class RecordingShard final : public Shard {
   Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> round) override {
     calls.push_back("CommitRound");
     for (const RoundEntry& entry : round) {
-      round_tables[entry.sequence].assign(entry.block_table.begin(), entry.block_table.end());
+      const auto& table = entry.block_tables.front();
+      round_tables[entry.sequence].assign(table.begin(), table.end());
     }
     for (const RoundOutcome& outcome : outcomes) {
-      if (outcome.applied) sequences[outcome.sequence].rows = outcome.rows;
+      if (outcome.applied) sequences[outcome.sequence].rows = outcome.rows.front();
     }
     return outcomes;
   }

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "kernels/attention_score/attention_score.h"
+#include "kernels/expected_attention/expected_attention.h"
 #include "kernels/influence/influence.h"
+#include "kernels/key_redundancy/key_redundancy.h"
 #include "kernels/select/select.h"
 #include "tests/kernels/paged_cache.h"
 
@@ -41,7 +43,7 @@ class Replay {
       : values_(c.values),
         rows_(values_.at("rows")),
         cache_({"KeepSets",
-                {values_.at("kv_heads"), values_.at("key_dim"), values_.at("key_dim"),
+                {values_.at("kv_heads"), values_.at("key_dim"), values_.at("value_dim"),
                  values_.at("value_in_key"), c.dtype},
                 16,
                 CacheLayout::kNhd},
@@ -55,6 +57,12 @@ class Replay {
       const int row = i / (shape.kv_heads * shape.key_dim);
       cache_.SetKey(row, i / shape.key_dim % shape.kv_heads, i % shape.key_dim,
                     keys[i] / denominator);
+    }
+    const std::vector<float> values = values_.at("values");
+    for (int i = 0; i < static_cast<int>(values.size()); ++i) {
+      const int row = i / (shape.kv_heads * shape.value_dim);
+      cache_.SetValue(row, i / shape.value_dim % shape.kv_heads, i % shape.value_dim,
+                      values[i] / denominator);
     }
     queries_ = values_.at("queries").get<std::vector<float>>();
     for (float& value : queries_) value /= denominator;
@@ -74,9 +82,31 @@ class Replay {
     std::vector<std::int64_t> score(positions_.size());
     FuseArgs fuse{rule, 0.9, values_.at("random_seed"), values_.at("random_layer")};
     fuse.attention = attention;
+    std::vector<std::int32_t> redundancy;
+    if (rule == ScoreRule::kDistinct) {
+      fuse.alpha = 0.07;
+      redundancy = Redundancy();
+      fuse.redundancy = redundancy;
+    }
     fuse.positions = positions_;
     EXPECT_TRUE(Fuse(fuse, absl::MakeSpan(score)).ok());
     return Selected(score);
+  }
+
+  std::vector<int> KeptAsExpected() {
+    const int heads = values_.at("query_heads");
+    const std::size_t width = static_cast<std::size_t>(heads) * cache_.shape().key_dim;
+    const RotaryShape rotary{values_.at("rotary_first"), values_.at("rotary_interleaved"),
+                             values_.at("frequencies")};
+    std::vector<std::int32_t> attention(positions_.size());
+    const absl::Status status =
+        ExpectedAttention({cache_.view(), cache_.shape(), cache_.block_size(), cache_.block_table(),
+                           positions_, absl::MakeConstSpan(queries_).last(window() * width),
+                           absl::MakeConstSpan(positions_).last(window()), heads, heads,
+                           values_.at("scale"), rotary, rows_},
+                          absl::MakeSpan(attention));
+    EXPECT_TRUE(status.ok()) << status;
+    return Selected({attention.begin(), attention.end()});
   }
 
   int rows() const { return rows_; }
@@ -85,6 +115,15 @@ class Replay {
   std::vector<int> Expected(const char* policy) const { return values_.at("kept").at(policy); }
 
  private:
+  std::vector<std::int32_t> Redundancy() const {
+    std::vector<std::int32_t> redundancy(positions_.size());
+    EXPECT_TRUE(KeyRedundancy({cache_.view(), cache_.shape(), cache_.block_size(),
+                               cache_.block_table(), positions_, cache_.shape().kv_heads},
+                              absl::MakeSpan(redundancy))
+                    .ok());
+    return redundancy;
+  }
+
   std::vector<int> Selected(const std::vector<std::int64_t>& score) const {
     std::vector<std::uint8_t> is_protected(score.size(), 0);
     for (int r = 0; r < rows_; ++r) {
@@ -135,6 +174,16 @@ TEST_P(KeepSetsTest, TovaKeepsTheRowsOfTheIndependentProgram) {
 TEST_P(KeepSetsTest, RpcKeepsTheRowsOfTheIndependentProgram) {
   Replay replay(GetParam());
   EXPECT_EQ(replay.Kept(ScoreRule::kAttention, 32, 7), replay.Expected("rpc"));
+}
+
+TEST_P(KeepSetsTest, RkvKeepsTheRowsOfTheIndependentProgram) {
+  Replay replay(GetParam());
+  EXPECT_EQ(replay.Kept(ScoreRule::kDistinct, 8, 1), replay.Expected("rkv"));
+}
+
+TEST_P(KeepSetsTest, ExpectedAttentionKeepsTheRowsOfTheIndependentProgram) {
+  Replay replay(GetParam());
+  EXPECT_EQ(replay.KeptAsExpected(), replay.Expected("expected-attention"));
 }
 
 TEST_P(KeepSetsTest, RandomKeepsTheRowsOfTheIndependentProgram) {

@@ -91,19 +91,16 @@ class PagedCache {
   const std::vector<std::int32_t>& block_table() const { return block_table_; }
   const std::vector<std::byte>& bytes() const { return bytes_; }
 
-  float Key(int row, int head, int d) const {
-    const std::byte* at = Address(view_.key, row, head);
-    if (shape_.dtype == DType::kF32) {
-      float value;
-      std::memcpy(&value, at + std::ptrdiff_t{d} * 4, 4);
-      return value;
-    }
-    std::uint16_t bits;
-    std::memcpy(&bits, at + std::ptrdiff_t{d} * 2, 2);
-    return BFloat16ToFloat(bits);
+  float Key(int row, int head, int d) const { return Read(Address(view_.key, row, head), d); }
+  /// The value's, wherever it lies.
+  float Value(int row, int head, int d) const {
+    return Read(Address(shape_.value_in_key ? view_.key : view_.value, row, head), d);
   }
   void SetKey(int row, int head, int d, float value) {
     Write(Address(view_.key, row, head), d, value);
+  }
+  void SetValue(int row, int head, int d, float value) {
+    Write(Address(view_.value, row, head), d, value);
   }
 
   /// The row as a page holds it: keys of all heads, then values of all heads.
@@ -121,6 +118,16 @@ class PagedCache {
   }
 
  private:
+  float Read(const std::byte* at, int d) const {
+    if (shape_.dtype == DType::kF32) {
+      float value;
+      std::memcpy(&value, at + std::ptrdiff_t{d} * 4, 4);
+      return value;
+    }
+    std::uint16_t bits;
+    std::memcpy(&bits, at + std::ptrdiff_t{d} * 2, 2);
+    return BFloat16ToFloat(bits);
+  }
   KvPlane Nhd(std::byte* base, std::int64_t width) const {
     const std::int64_t token = width * shape_.kv_heads;
     return {base, token * block_size_, token, width};

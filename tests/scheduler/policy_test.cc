@@ -21,9 +21,20 @@ PolicySpec Make(const char* name, const MethodOptions& method = {}) {
 
 TEST(Policy, EveryKnownNameMakesAPolicyOfThatName) {
   EXPECT_THAT(PolicyNames(), ElementsAre("full", "random", "recency", "random-prompt",
-                                         "recency-prompt", "snapkv", "h2o", "tova", "rpc",
+                                         "recency-prompt", "snapkv", "snapkv-heads", "pyramidkv",
+                                         "h2o", "tova", "rpc", "rkv", "expected-attention",
                                          "entropy-only", "shift-only", "infokv", "pinboard"));
   for (const auto& name : PolicyNames()) EXPECT_EQ(Make(name.c_str()).name, name);
+}
+
+TEST(Policy, PyramidKvIsSnapKvUnderAPyramid) {
+  const PolicySpec pyramid = Make("pyramidkv");
+  const PolicySpec snapkv = Make("snapkv");
+  EXPECT_EQ(pyramid.layers, LayerShare::kPyramid);
+  EXPECT_EQ(snapkv.layers, LayerShare::kUniform);
+  EXPECT_EQ(pyramid.queries, snapkv.queries);
+  EXPECT_EQ(pyramid.pool, snapkv.pool);
+  EXPECT_EQ(pyramid.keep, snapkv.keep);
 }
 
 TEST(Policy, OnlyFullKeepsAll) {
@@ -48,6 +59,17 @@ TEST(Policy, SnapKvPoolsFiveOverTheWindowAndTakesNoInformation) {
   EXPECT_EQ(spec.pool, 5);
   EXPECT_EQ(spec.keep, ScoreRule::kAttention);
   EXPECT_EQ(spec.band, ScoreRule::kAttention);
+}
+
+TEST(Policy, SnapKvHeadsIsSnapKvForEachHeadAndHasNoPages) {
+  const PolicySpec spec = Make("snapkv-heads");
+  EXPECT_TRUE(spec.per_head);
+  EXPECT_EQ(spec.window, Make("snapkv").window);
+  EXPECT_EQ(spec.pool, Make("snapkv").pool);
+  EXPECT_TRUE(CheckPages(spec, 0.0, 0).ok());
+  EXPECT_TRUE(CheckPages(Make("snapkv"), 0.4, 16).ok());
+  EXPECT_THAT(std::string(CheckPages(spec, 0.4, 0).message()), HasSubstr("snapkv-heads keeps"));
+  EXPECT_EQ(CheckPages(spec, 0.0, 16).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(Policy, H2oLooksAtAllQueriesUnpooled) {
@@ -87,6 +109,25 @@ TEST(Policy, TovaAndRpcLookAtWindowsOfTheirOwnWhateverTheMethods) {
   EXPECT_EQ(Make("rpc", method).window, 32);
   EXPECT_EQ(Make("rpc", method).pool, 7);
   EXPECT_EQ(Make("rpc", method).method.window, 16) << "what is protected is the method's";
+}
+
+TEST(Policy, RkvWeighsAttentionAgainstRedundancyWhateverTheMethodsAlpha) {
+  const PolicySpec spec = Make("rkv");
+  EXPECT_EQ(spec.queries, AttentionQueries::kWindow);
+  EXPECT_EQ(spec.window, 8);
+  EXPECT_EQ(spec.pool, 1);
+  EXPECT_EQ(spec.keep, ScoreRule::kDistinct);
+  EXPECT_EQ(spec.band, ScoreRule::kDistinct);
+  EXPECT_EQ(spec.alpha, 0.07);
+}
+
+TEST(Policy, ExpectedAttentionLooksAheadFromTheWindow) {
+  MethodOptions method;
+  method.window = 32;
+  const PolicySpec spec = Make("expected-attention", method);
+  EXPECT_EQ(spec.queries, AttentionQueries::kExpected);
+  EXPECT_EQ(spec.window, 32);
+  EXPECT_EQ(spec.keep, ScoreRule::kAttention);
 }
 
 TEST(Policy, EntropyOnlyAndShiftOnlyRankByOneFactorOfInformation) {

@@ -46,6 +46,25 @@ TEST(RoundTrigger, ByUseFromTheWatermarkOnWhereAPageCouldBeGained) {
   EXPECT_FALSE(due(100, 15)) << "a round of nothing new would be one in vain each step";
 }
 
+TEST(RoundTrigger, IsReadFromText) {
+  const auto every = ParseRoundTrigger("every:64");
+  ASSERT_TRUE(every.ok()) << every.status();
+  EXPECT_EQ(every->every, 64);
+  EXPECT_EQ(every->watermark, 0.0);
+  const auto pressure = ParseRoundTrigger("pressure:0.75");
+  ASSERT_TRUE(pressure.ok()) << pressure.status();
+  EXPECT_EQ(pressure->every, 0);
+  EXPECT_EQ(pressure->watermark, 0.75);
+  for (const char* text : {"", "64", "every", "every:", "every:0", "every:-4", "every:2.5",
+                           "pressure:", "pressure:0", "pressure:x", "pressure:nan"}) {
+    EXPECT_THAT(std::string(ParseRoundTrigger(text).status().message()),
+                HasSubstr("is neither every:N"))
+        << text;
+  }
+  EXPECT_THAT(std::string(ParseRoundTrigger("pressure:1.5").status().message()),
+              HasSubstr("round_watermark is 1.5"));
+}
+
 TEST(RoundTrigger, OptionsOutOfRangeAreNamed) {
   const auto message = [](const RoundTrigger& trigger) {
     EXPECT_EQ(Validate(trigger).code(), absl::StatusCode::kInvalidArgument);

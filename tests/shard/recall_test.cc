@@ -62,12 +62,12 @@ TEST_P(RecallOverGroups, BringsBackTheRowAQueryLooksForOneStepLater) {
   group.OnEach([&](ToyRank& rank, int) {
     Prefill(rank);
     ASSERT_FALSE(Attends(rank, kSequence, 0, wanted));
-    const int rows = rank.shard().Rows(kSequence);
+    const int rows = rank.shard().Rows(kSequence, 0);
     ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
     EXPECT_FALSE(Attends(rank, kSequence, 0, wanted)) << "one step behind";
     ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
     EXPECT_TRUE(Attends(rank, kSequence, 0, wanted));
-    EXPECT_EQ(rank.shard().Rows(kSequence), rows + 2) << "lengths never change by recall";
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), rows + 2) << "lengths never change by recall";
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
     const ShardStats stats = rank.shard().stats();
     EXPECT_GT(stats.pages_recalled, 0U);

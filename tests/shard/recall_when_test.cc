@@ -36,13 +36,14 @@ bool Attends(ToyRank& rank, std::uint64_t sequence, int layer, int position) {
 }
 
 /// A position per layer that is offloaded, not in the ring, and comes back when looked for.
-std::vector<int> FindRecallable(const ToyModel& model) {
+std::vector<int> FindRecallable(const ToyModel& model,
+                                const SequenceOptions& options = ToyPolicy()) {
   ToyGroup group(model, 1, ToyOptions());
   ToyRank& rank = group.rank(0);
-  Prefill(rank, ToyPolicy());
+  Prefill(rank, options);
   std::vector<int> found(kLayers, -1);
   for (int position = 4; position < 280; ++position) {
-    EXPECT_TRUE(rank.Fork(kSequence, 100 + position, ToyPolicy()).ok());
+    EXPECT_TRUE(rank.Fork(kSequence, 100 + position, options).ok());
     for (int step = 0; step < 2; ++step) {
       EXPECT_TRUE(rank.Step({100U + position}, 1, position).ok());
     }
@@ -128,24 +129,33 @@ TEST(RecallWhen, AStepThatIsNotDueLeavesTheRingAsItIs) {
   EXPECT_EQ(std::vector<std::int32_t>(later.begin(), later.begin() + 64), ring);
 }
 
-/// MLA or not, ranks, recall_ahead.
-class RecallWithinStepOverGroups : public ::testing::TestWithParam<std::tuple<bool, int, int>> {
+/// MLA or not, one block table or one a layer with unequal counts, ranks, recall_ahead.
+class RecallWithinStepOverGroups
+    : public ::testing::TestWithParam<std::tuple<bool, bool, int, int>> {
  protected:
   ToyModel model() const {
     ToyModel model;
     model.mla = std::get<0>(GetParam());
+    model.layer_tables = std::get<1>(GetParam());
+    if (model.layer_tables) model.blocks *= model.layers;
     return model;
   }
-  int tp() const { return std::get<1>(GetParam()); }
-  int ahead() const { return std::get<2>(GetParam()); }
+  SequenceOptions options(int ahead) const {
+    SequenceOptions options = Recalling("step", ahead);
+    if (std::get<1>(GetParam())) options.layers = "pyramid";
+    return options;
+  }
+  std::vector<int> recallable() const { return FindRecallable(model(), options(-1)); }
+  int tp() const { return std::get<2>(GetParam()); }
+  int ahead() const { return std::get<3>(GetParam()); }
 };
 
 TEST_P(RecallWithinStepOverGroups, ShowsTheRowAQueryLooksForAtThisVeryStep) {
-  const std::vector<int> wanted = FindRecallable(model());
+  const std::vector<int> wanted = recallable();
   for (int layer = 0; layer < kLayers; ++layer) {
     ToyGroup group(model(), tp(), ToyOptions());
     group.OnEach([&](ToyRank& rank, int) {
-      Prefill(rank, Recalling("step", ahead()));
+      Prefill(rank, options(ahead()));
       ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted[layer]));
       EXPECT_EQ(Attends(rank, kSequence, layer, wanted[layer]), layer >= ahead())
           << "layer " << layer;
@@ -161,10 +171,10 @@ TEST_P(RecallWithinStepOverGroups, ShowsTheRowAQueryLooksForAtThisVeryStep) {
 }
 
 TEST_P(RecallWithinStepOverGroups, LeavesTheRingAsItIsWhileARoundIsUnderWay) {
-  const int wanted = FindRecallable(model())[kLayers - 1];
+  const int wanted = recallable()[kLayers - 1];
   ToyGroup group(model(), tp(), ToyOptions());
   group.OnEach([&](ToyRank& rank, int) {
-    Prefill(rank, Recalling("step", ahead()));
+    Prefill(rank, options(ahead()));
     ASSERT_PB_OK(rank.Step({kSequence}, 60));
     const auto before = rank.shard().RowPositions(kSequence, kLayers - 1);
     ASSERT_PB_OK(rank.Begin({kSequence}));
@@ -180,7 +190,8 @@ TEST_P(RecallWithinStepOverGroups, LeavesTheRingAsItIsWhileARoundIsUnderWay) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RecallWithinStepOverGroups,
-                         ::testing::Combine(::testing::Bool(), ::testing::Values(1, 2, 4),
+                         ::testing::Combine(::testing::Bool(), ::testing::Bool(),
+                                            ::testing::Values(1, 2, 4),
                                             ::testing::Values(0, 1, 2)));
 
 TEST(RecallWithinStep, APageThatIsLateJoinsAtALaterStepWithoutAnyoneWaiting) {

@@ -86,7 +86,8 @@ TEST_P(RoundOverPolicies, SelectsTheSameRowsForEveryGroupSize) {
 
 INSTANTIATE_TEST_SUITE_P(All, RoundOverPolicies,
                          ::testing::Values("random", "recency", "snapkv", "h2o", "tova", "rpc",
-                                           "entropy-only", "shift-only", "infokv", "pinboard"));
+                                           "rkv", "expected-attention", "entropy-only",
+                                           "shift-only", "infokv", "pinboard"));
 
 /// Of the toy's positions, the `count` of highest `score` besides the sinks and the recent ones.
 std::set<std::int32_t> Highest(const std::function<double(int)>& score, int count) {
@@ -173,7 +174,84 @@ TEST(Round, OfAPolicyThatKeepsAllGainsNothing) {
   ASSERT_TRUE(outcomes.ok());
   EXPECT_FALSE(outcomes.value()[0].applied);
   EXPECT_EQ(outcomes.value()[0].kept_all_because, "nothing to gain");
-  EXPECT_EQ(rank.shard().Rows(kSequence), 300);
+  EXPECT_EQ(rank.shard().Rows(kSequence, 0), 300);
+}
+
+/// A prefill of 300 tokens and one round of two ranks; the outcome of rank 0.
+RoundOutcome Planned(const SequenceOptions& policy) {
+  ShardOptions options = ToyOptions();
+  options.export_plans = true;
+  ToyGroup group({}, 2, options);
+  std::vector<RoundOutcome> made(2);
+  group.OnEach([&](ToyRank& rank, int index) {
+    ASSERT_PB_OK(rank.Add(kSequence, policy));
+    ASSERT_PB_OK(rank.Step({kSequence}, 300));
+    auto outcomes = rank.Compress({kSequence});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    made[index] = outcomes.value()[0];
+    ASSERT_PB_OK(rank.Step({kSequence}, 1));
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), made[0].rows[0] + 1);
+  });
+  EXPECT_EQ(made[0].plan, made[1].plan);
+  EXPECT_EQ(group.pages().pages() > 0, made[0].applied);
+  return made[0];
+}
+
+TEST(Round, ExportsItsPlanByPosition) {
+  const Positions rows = CompressOnce({}, 2, ToyPolicy());
+  const RoundOutcome outcome = Planned(ToyPolicy());
+  ASSERT_EQ(outcome.plan.size(), rows.size());
+  std::int64_t offloaded = 0;
+  for (std::size_t l = 0; l < rows.size(); ++l) {
+    const PlannedLayer& layer = outcome.plan[l];
+    EXPECT_EQ(layer.kept, std::vector<std::int32_t>(rows[l].begin() + 64, rows[l].end()));
+    std::vector<std::int32_t> ring(rows[l].begin(), rows[l].begin() + 64);
+    std::sort(ring.begin(), ring.end());
+    EXPECT_TRUE(
+        std::includes(layer.offloaded.begin(), layer.offloaded.end(), ring.begin(), ring.end()));
+    EXPECT_EQ(layer.kept.size() + layer.offloaded.size() + layer.dropped, 300U);
+    EXPECT_EQ(layer.kept_scores.rows, 45 - 16 - 4) << "all but window and sinks";
+    EXPECT_EQ(layer.other_scores.rows, 300 - 45);
+    EXPECT_GE(layer.kept_scores.lowest, layer.other_scores.highest);
+    EXPECT_GT(layer.kept_scores.highest, layer.kept_scores.mean);
+    EXPECT_GT(layer.other_scores.mean, layer.other_scores.lowest);
+    offloaded += static_cast<std::int64_t>(layer.offloaded.size());
+  }
+  EXPECT_EQ(offloaded, outcome.borderline);
+}
+
+TEST(Round, OnlyObservedPlansTheSameAndChangesNothing) {
+  SequenceOptions observe = ToyPolicy();
+  observe.observe = true;
+  const RoundOutcome applied = Planned(ToyPolicy());
+  const RoundOutcome observed = Planned(observe);
+  EXPECT_TRUE(applied.applied);
+  EXPECT_FALSE(observed.applied);
+  EXPECT_EQ(observed.kept_all_because, "only observed");
+  EXPECT_EQ(observed.rows[0], 300);
+  EXPECT_EQ(observed.plan, applied.plan);
+  EXPECT_EQ(observed.plan_hash, applied.plan_hash);
+}
+
+TEST(Round, WithoutAStoreAnObservedOnePlansAsIfThereWereOne) {
+  ShardOptions options = ToyOptions();
+  options.export_plans = true;
+  ToyGroup group({}, 1, options, /*with_store=*/false);
+  ToyRank& rank = group.rank(0);
+  SequenceOptions observe = ToyPolicy();
+  observe.observe = true;
+  ASSERT_PB_OK(rank.Add(kSequence, observe));
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_PB_OK(rank.Step({kSequence}, 300));
+    const auto outcomes = rank.Compress({kSequence});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    EXPECT_EQ(outcomes.value()[0].rows[0], 300 * (round + 1));
+    ASSERT_EQ(outcomes.value()[0].plan.size(), 3U);
+    EXPECT_GT(outcomes.value()[0].plan[0].offloaded.size(), 64U);
+  }
+  EXPECT_EQ(rank.shard().stats().rounds_kept_all, 0U);
+  EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
 }
 
 TEST(Round, LetsRowsAppendedSinceBeginMoveAlong) {
@@ -186,7 +264,7 @@ TEST(Round, LetsRowsAppendedSinceBeginMoveAlong) {
     auto outcomes = rank.Commit({kSequence});
     ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
     ASSERT_TRUE(outcomes.value()[0].applied);
-    EXPECT_EQ(rank.shard().Rows(kSequence), 64 + 45 + 5);
+    EXPECT_EQ(rank.shard().Rows(kSequence, 0), 64 + 45 + 5);
     EXPECT_EQ(rank.shard().Length(kSequence), 305);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   });
@@ -240,7 +318,7 @@ TEST(Round, RepeatedOverALongDecodeStaysWithinItsBudget) {
       }
       const int length = rank.shard().Length(kSequence);
       EXPECT_EQ(length, 440);
-      EXPECT_EQ(rank.shard().Rows(kSequence), 64 + 66) << "the ring and 15 % of 440";
+      EXPECT_EQ(rank.shard().Rows(kSequence, 0), 64 + 66) << "the ring and 15 % of 440";
     });
     EXPECT_GT(group.pages().pages(), 0);
   }
@@ -275,7 +353,7 @@ TEST(Round, WithoutAStoreKeepsTheBudgetAndNoRing) {
     ASSERT_PB_OK(rank.Step({kSequence}, 300));
     auto outcomes = rank.Compress({kSequence});
     ASSERT_TRUE(outcomes.ok());
-    EXPECT_EQ(outcomes.value()[0].rows, 45);
+    EXPECT_EQ(outcomes.value()[0].rows.front(), 45);
     EXPECT_EQ(outcomes.value()[0].borderline, 0);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   });

@@ -31,7 +31,7 @@ struct Recorded {
     std::vector<std::int32_t> table(kTokens / 16);
     std::iota(table.begin(), table.end(), 0);
     StepRecorder recorder(&context);
-    const StepEntry entry{1, kTokens, table};
+    const StepEntry entry{1, kTokens, {table}};
     ASSERT_TRUE(recorder.Begin({&entry, 1}).ok());
     for (int layer = 0; layer < kLayers; ++layer) {
       ASSERT_TRUE(recorder.Hidden(layer, hidden[layer]).ok());

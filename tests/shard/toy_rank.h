@@ -33,6 +33,7 @@ struct ToyModel {
   int vocab = 64;
   int block_size = 16;
   int blocks = 64;
+  bool layer_tables = false;
 };
 
 /// In [-1, 1), a function of the arguments alone.
@@ -60,10 +61,12 @@ class ToyRank {
     const int kv_heads = model.mla ? 1 : std::max(1, model.kv_heads / tp_);
     m.kv = {kv_heads, model.key_dim, model.value_dim, model.mla, DType::kBF16};
     m.attention_scale = 2.0F;
+    m.rotary = {.first_dim = model.key_dim / 2, .frequencies = {1.0, 0.3, 0.1, 0.03}};
     m.hidden_dim = model.hidden;
     m.vocab_local = model.vocab / tp_;
     m.vocab_begin = rank_ * m.vocab_local;
     m.block_size = model.block_size;
+    m.layer_tables = model.layer_tables;
     const std::int64_t key_token = static_cast<std::int64_t>(m.kv.KeyBytes());
     const std::int64_t value_token = static_cast<std::int64_t>(m.kv.ValueBytes());
     for (int l = 0; l < model.layers; ++l) {
@@ -83,7 +86,9 @@ class ToyRank {
 
   Shard& shard() { return *shard_; }
   const ShardModel& shape() const { return shape_; }
-  const std::vector<std::int32_t>& table(std::uint64_t sequence) { return tables_[sequence]; }
+  const std::vector<std::int32_t>& table(std::uint64_t sequence) {
+    return tables_[sequence].front();
+  }
   std::size_t free_blocks() const { return free_.size(); }
 
   Status Add(std::uint64_t sequence, const SequenceOptions& options) {
@@ -93,9 +98,9 @@ class ToyRank {
   Status Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
     const Status forked = shard_->ForkSequence(from, to, options);
     if (!forked.ok()) return forked;
-    Reserve(to, shard_->Rows(to));
-    for (int row = 0; row < shard_->Rows(to); ++row) {
-      for (int l = 0; l < model_.layers; ++l) {
+    Reserve(to, 0);
+    for (int l = 0; l < model_.layers; ++l) {
+      for (int row = 0; row < shard_->Rows(to, l); ++row) {
         std::memcpy(KeyAt(to, l, row), KeyAt(from, l, row), shape_.kv.KeyBytes());
         if (!model_.mla)
           std::memcpy(ValueAt(to, l, row), ValueAt(from, l, row), shape_.kv.ValueBytes());
@@ -105,7 +110,9 @@ class ToyRank {
   }
 
   Status Remove(std::uint64_t sequence) {
-    for (const std::int32_t block : tables_[sequence]) free_.push_back(block);
+    for (const auto& table : tables_[sequence]) {
+      free_.insert(free_.end(), table.begin(), table.end());
+    }
     tables_.erase(sequence);
     return shard_->RemoveSequence(sequence);
   }
@@ -115,11 +122,15 @@ class ToyRank {
   Status Step(const std::vector<std::uint64_t>& sequences, int tokens, int look_for = -1) {
     std::vector<StepEntry> entries;
     for (const std::uint64_t sequence : sequences) {
-      Reserve(sequence, shard_->Rows(sequence) + tokens);
-      entries.push_back({sequence, tokens, tables_[sequence]});
+      Reserve(sequence, tokens);
+      entries.push_back({sequence, tokens, TablesOf(sequence)});
     }
-    std::vector<int> rows;
-    for (const std::uint64_t sequence : sequences) rows.push_back(shard_->Rows(sequence));
+    std::vector<std::vector<int>> rows(model_.layers);  // before the step
+    for (int l = 0; l < model_.layers; ++l) {
+      for (const std::uint64_t sequence : sequences) {
+        rows[l].push_back(shard_->Rows(sequence, l));
+      }
+    }
     std::vector<int> lengths;
     for (const std::uint64_t sequence : sequences) lengths.push_back(shard_->Length(sequence));
     if (Status begun = shard_->BeginStep(entries); !begun.ok()) return begun;
@@ -128,7 +139,7 @@ class ToyRank {
       std::vector<float> hidden;
       for (std::size_t s = 0; s < sequences.size(); ++s) {
         for (int t = 0; t < tokens; ++t) {
-          WriteRow(sequences[s], l, rows[s] + t, lengths[s] + t);
+          WriteRow(sequences[s], l, rows[l][s] + t, lengths[s] + t);
           AppendQueries(l, lengths[s] + t, look_for, &queries);
           for (int d = 0; d < model_.hidden; ++d)
             hidden.push_back(ToyValue(3, l, lengths[s] + t, 0, d));
@@ -171,10 +182,12 @@ class ToyRank {
     auto outcomes = shard_->CommitRound(RoundEntries(sequences));
     if (!outcomes.ok()) return outcomes;
     for (const RoundOutcome& outcome : outcomes.value()) {
-      auto& table = tables_[outcome.sequence];
-      while (static_cast<int>(table.size()) > outcome.blocks) {
-        free_.push_back(table.back());
-        table.pop_back();
+      for (std::size_t i = 0; i < outcome.blocks.size(); ++i) {
+        auto& table = tables_[outcome.sequence][i];
+        while (static_cast<int>(table.size()) > outcome.blocks[i]) {
+          free_.push_back(table.back());
+          table.pop_back();
+        }
       }
     }
     return outcomes;
@@ -182,6 +195,17 @@ class ToyRank {
   Result<std::vector<RoundOutcome>> Compress(const std::vector<std::uint64_t>& sequences) {
     if (Status begun = Begin(sequences); !begun.ok()) return begun;
     return Commit(sequences);
+  }
+
+  /// A fault of this rank's memory: the keys of one layer of a sequence that was never compressed
+  /// are no numbers.
+  void SpoilKeys(std::uint64_t sequence, int l) {
+    for (int row = 0; row < shard_->Rows(sequence, l); ++row) {
+      std::memset(KeyAt(sequence, l, row), 0xFF, shape_.kv.KeyBytes());
+    }
+  }
+  void RestoreKeys(std::uint64_t sequence, int l) {
+    for (int row = 0; row < shard_->Rows(sequence, l); ++row) WriteRow(sequence, l, row, row);
   }
 
   /// Every attended row holds the bytes of its position: the first wrong one, or "".
@@ -205,31 +229,59 @@ class ToyRank {
     return "";
   }
 
- private:
-  void Reserve(std::uint64_t sequence, int rows) {
-    auto& table = tables_[sequence];
-    while (static_cast<int>(table.size()) * model_.block_size < rows) {
-      ASSERT_FALSE(free_.empty());
-      table.push_back(free_.back());
-      free_.pop_back();
+  /// The position whose key one of this rank's KV heads holds in a row; -1: none.
+  int HeadPosition(std::uint64_t sequence, int l, int head, int row) {
+    const std::size_t bytes = shape_.kv.KeyBytes() / shape_.kv.kv_heads;
+    for (int position = 0; position < shard_->Length(sequence); ++position) {
+      const auto expected = RowBytes(l, position);
+      if (std::memcmp(KeyAt(sequence, l, row) + head * bytes, expected.data() + head * bytes,
+                      bytes) == 0) {
+        return position;
+      }
     }
+    return -1;
+  }
+
+ private:
+  /// Blocks for `tokens` more rows in every table.
+  void Reserve(std::uint64_t sequence, int tokens) {
+    auto& tables = tables_[sequence];
+    tables.resize(model_.layer_tables ? model_.layers : 1);
+    for (std::size_t i = 0; i < tables.size(); ++i) {
+      const int rows = shard_->Rows(sequence, static_cast<int>(i)) + tokens;
+      while (static_cast<int>(tables[i].size()) * model_.block_size < rows) {
+        ASSERT_FALSE(free_.empty());
+        tables[i].push_back(free_.back());
+        free_.pop_back();
+      }
+    }
+  }
+
+  BlockTables TablesOf(std::uint64_t sequence) {
+    const auto& tables = tables_[sequence];
+    return {tables.begin(), tables.end()};
+  }
+
+  /// Where a row lies in its layer's planes, in rows.
+  int SlotOf(std::uint64_t sequence, int l, int row) {
+    const auto& tables = tables_[sequence];
+    const auto& table = tables.size() == 1 ? tables.front() : tables[l];
+    return table[row / model_.block_size] * model_.block_size + row % model_.block_size;
   }
 
   std::vector<Shard::RoundEntry> RoundEntries(const std::vector<std::uint64_t>& sequences) {
     std::vector<Shard::RoundEntry> entries;
-    for (const std::uint64_t sequence : sequences) entries.push_back({sequence, tables_[sequence]});
+    for (const std::uint64_t sequence : sequences) {
+      entries.push_back({sequence, TablesOf(sequence)});
+    }
     return entries;
   }
 
   std::byte* KeyAt(std::uint64_t sequence, int l, int row) {
-    return keys_[l].data() + (tables_[sequence][row / model_.block_size] * model_.block_size +
-                              row % model_.block_size) *
-                                 shape_.kv.KeyBytes();
+    return keys_[l].data() + SlotOf(sequence, l, row) * shape_.kv.KeyBytes();
   }
   std::byte* ValueAt(std::uint64_t sequence, int l, int row) {
-    return values_[l].data() + (tables_[sequence][row / model_.block_size] * model_.block_size +
-                                row % model_.block_size) *
-                                   shape_.kv.ValueBytes();
+    return values_[l].data() + SlotOf(sequence, l, row) * shape_.kv.ValueBytes();
   }
 
   int GlobalKvHead(int local) const {
@@ -281,7 +333,7 @@ class ToyRank {
   std::vector<std::vector<std::byte>> keys_;
   std::vector<std::vector<std::byte>> values_;
   std::vector<std::int32_t> free_;
-  std::map<std::uint64_t, std::vector<std::int32_t>> tables_;
+  std::map<std::uint64_t, std::vector<std::vector<std::int32_t>>> tables_;
   std::vector<StepEntryResult> results_;
   std::unique_ptr<Shard> shard_;
 };

@@ -12,12 +12,13 @@
 #include <vector>
 
 #include "pinboard/kv_layout.h"
+#include "pinboard/rotary.h"
 #include "pinboard/status.h"
 
 namespace pinboard {
 
 /// The model and its paged cache as this rank holds them. The engine owns the cache's memory, the
-/// block allocator and the block tables; one block table serves all layers.
+/// block allocator and the block tables.
 struct ShardModel {
   int layers = 0;
   int query_heads = 0;        // on this rank
@@ -28,17 +29,27 @@ struct ShardModel {
   /// them.
   int kv_replicas = 1;
   float attention_scale = 1.0F;
+  RotaryShape rotary;  // of queries and keys; policy expected-attention needs it
   int hidden_dim = 0;
   int vocab_begin = 0;  // this rank's vocabulary shard
   int vocab_local = 0;
   int block_size = 16;             // tokens
   std::vector<KvLayerView> cache;  // [layers]
+  /// Each layer of a sequence has a block table of its own, so that layers may keep unequal counts
+  /// of rows. False: one table serves all layers.
+  bool layer_tables = false;
 };
+
+/// The block tables of one sequence: [layers], or [1] where all layers share it. Physical row r of
+/// a layer lies in slot r % block_size of block table[r / block_size].
+using BlockTables = std::vector<std::span<const std::int32_t>>;
 
 /// How much is kept of a sequence, and how (scheduler/policy/policy.h, scheduler/round_plan.h name
 /// and check the options; defaults are method.md's).
 struct SequenceOptions {
   std::string policy = "pinboard";
+  std::string layers;                // uniform | pyramid | adaptive; empty: the policy's own
+  std::string scope = "layer";       // layer | global: one set of kept rows for all layers
   std::string fusion = "published";  // published | max
   double alpha = 0.9;
   double tau = 1.0;
@@ -63,6 +74,9 @@ struct SequenceOptions {
   int round_every = 0;           // tokens from round to round; 0: not by count
   double round_watermark = 0.0;  // use of the cache from which on a round is due; 0: not by use
   int prompt_tokens = 0;         // leading tokens that a prompt-protecting policy never evicts
+  /// A dry run: rounds are scored, planned, as if there were a service, voted on and reported, and
+  /// change nothing.
+  bool observe = false;
 };
 
 struct ShardOptions {
@@ -74,6 +88,7 @@ struct ShardOptions {
   bool wait_for_pages =
       false;            // eval: a step ends when its pages are here; never set it when serving
   bool census = false;  // check every row and slot after each compaction
+  bool export_plans = false;              // RoundOutcome::plan
   std::int64_t round_deadline_ms = 2000;  // a round later than this keeps everything
   std::int64_t rank_deadline_ms = 10000;  // a rank later than this is lost
   std::int64_t fetch_deadline_ms = 2000;
@@ -82,11 +97,11 @@ struct ShardOptions {
 };
 
 /// One sequence of a step: `tokens` new tokens whose rows the engine writes at physical rows
-/// [Rows(sequence), Rows(sequence) + tokens) during the step.
+/// [Rows(sequence, layer), Rows(sequence, layer) + tokens) of each layer during the step.
 struct StepEntry {
   std::uint64_t sequence = 0;
   int tokens = 0;
-  std::span<const std::int32_t> block_table;  // covers the new rows; valid until EndStep
+  BlockTables block_tables;  // cover the new rows; valid until EndStep
 };
 
 /// A candidate for the next token: the merged top of all ranks' vocabulary shards.
@@ -100,18 +115,42 @@ struct StepEntryResult {
   float next_entropy = 0.0F;               // H of the token to come, nats
 };
 
+/// Scores of some rows, as the policy ranks what is kept.
+struct ScoreSummary {
+  int rows = 0;  // 0: the others are 0 too
+  double lowest = 0.0, mean = 0.0, highest = 0.0;
+
+  bool operator==(const ScoreSummary&) const = default;
+};
+
+/// What a round decided of one layer. Positions ascend.
+struct PlannedLayer {
+  std::vector<std::int32_t> kept;       // in rows of their own; resident pages are not among them
+  std::vector<std::int32_t> offloaded;  // in new pages
+  std::int64_t dropped = 0;             // rows, as in RoundOutcome
+  ScoreSummary kept_scores;             // of the kept rows that nothing protects
+  ScoreSummary other_scores;            // of all other rows
+
+  bool operator==(const PlannedLayer&) const = default;
+};
+
 /// What a round did to one sequence, the same on every rank.
 struct RoundOutcome {
   std::uint64_t sequence = 0;
-  bool applied = false;          // false: everything was kept
-  std::string kept_all_because;  // "", "nothing to gain", "plans differ between ranks", "a rank was
-                                 // late", ...
-  int rows = 0;                  // physical rows now
-  int blocks = 0;  // the block table's first `blocks` entries stay; the engine frees the rest
-  /// Rows, summed over layers: kept; offloaded by this round; lost in it, with pages that the band
-  /// let go.
-  std::int64_t kept = 0, borderline = 0, dropped = 0;
+  bool applied = false;  // false: everything was kept
+  /// "", "nothing to gain", "the ranks' plans differ", "another rank was not ready", "only
+  /// observed", ...
+  std::string kept_all_because;
+  /// [block tables]: physical rows now, and how many of the table's first entries stay; the engine
+  /// frees the rest.
+  std::vector<int> rows, blocks;
+  /// Rows, summed over layers: kept; in the rings; offloaded by this round; lost in it, with pages
+  /// that the band let go. 0 where it was not applied.
+  std::int64_t kept = 0, ring = 0, borderline = 0, dropped = 0;
   std::uint64_t plan_hash = 0;
+  /// [layers], of a round that was applied or only observed, where ShardOptions::export_plans asks
+  /// for it.
+  std::vector<PlannedLayer> plan;
 };
 
 /// Monotone counters and current sizes of this rank.
@@ -157,10 +196,11 @@ class Shard {
   /// Ends a sequence; its own pages leave the service. FailedPrecondition: in a round.
   virtual Status RemoveSequence(std::uint64_t sequence) = 0;
 
-  /// Physical rows (slots) and positions so far.
-  virtual int Rows(std::uint64_t sequence) const = 0;
+  /// Physical rows (slots) of a layer, and positions so far.
+  virtual int Rows(std::uint64_t sequence, int layer) const = 0;
   virtual int Length(std::uint64_t sequence) const = 0;
-  /// Position of the token in each physical row of a layer; ring rows included.
+  /// Position of the token in each physical row of a layer; ring rows included. Under snapkv-heads,
+  /// whose KV heads keep rows of their own, in the model's first KV head.
   virtual std::vector<std::int32_t> RowPositions(std::uint64_t sequence, int layer) const = 0;
 
   /// Makes agreed ring replacements visible and opens the step. Sequences are distinct; order is
@@ -197,12 +237,13 @@ class Shard {
   /// FailedPrecondition: a round is under way.
   struct RoundEntry {
     std::uint64_t sequence = 0;
-    std::span<const std::int32_t> block_table;  // valid during the call
+    BlockTables block_tables;  // valid during the call
   };
   virtual Status BeginRound(std::span<const RoundEntry> entries) = 0;
   /// [collective] Applies the plan on every rank or on none, and ends the round, whatever becomes
-  /// of it. `entries`: the sequences of BeginRound in its order, with the block tables as they are
-  /// now.
+  /// of it. What fails on one rank before the ranks have voted, BeginRound included, is the reason
+  /// why everything was kept, not an error. `entries`: the sequences of BeginRound in its order,
+  /// with the block tables as they are now.
   virtual Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> entries) = 0;
 
   virtual ShardStats stats() const = 0;

@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/generate/prompt_file.h"
+
+#include <cstdint>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "app/eval/arm.h"
+#include "base/status_macros.h"
+
+namespace pinboard::app {
+namespace {
+
+using Json = nlohmann::json;
+
+/// A whole number from `low` to `high`.
+template <typename Int>
+absl::Status ReadNumber(const Json& value, const std::string& key, Int low, Int high, Int* target) {
+  if (!value.is_number_integer() || value < low || value > high) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(key, " is ", value.dump(), ": a whole number from ", low, " to ", high));
+  }
+  *target = value.get<Int>();
+  return absl::OkStatus();
+}
+
+/// Turns one line into a request; errors do not name the line yet.
+class LineReader {
+ public:
+  LineReader(const TokenVocabulary& vocabulary, const GenerationRequest& defaults,
+             const SequenceOptions& method, bool has_service)
+      : vocabulary_(vocabulary), defaults_(defaults), method_(method), has_service_(has_service) {}
+
+  absl::StatusOr<GenerationRequest> Read(const std::string& line, std::size_t index) const {
+    const Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!object.is_object()) {
+      return absl::InvalidArgumentError(
+          R"(not a JSON object: a line is {"prompt": ..., "max_tokens": ...})");
+    }
+    GenerationRequest request = defaults_;
+    if (request.sampling.temperature > 0) request.sampling.seed += index;
+    for (const auto& [key, value] : object.items()) {
+      PB_RETURN_IF_ERROR(ReadField(key, value, &request));
+    }
+    if (request.prompt.empty()) {
+      return absl::InvalidArgumentError("prompt is missing or empty: give it some text");
+    }
+    PB_RETURN_IF_ERROR(CheckSampling(request.sampling));
+    return request;
+  }
+
+ private:
+  absl::Status ReadField(const std::string& key, const Json& value,
+                         GenerationRequest* request) const {
+    if (key == "prompt") {
+      PB_ASSIGN_OR_RETURN(request->prompt,
+                          ReadTokens(value, "prompt", /*starts_text=*/true, vocabulary_));
+      return absl::OkStatus();
+    }
+    if (key == "max_tokens") return ReadNumber(value, key, 1, 1 << 20, &request->max_tokens);
+    if (key == "seed") {
+      return ReadNumber<std::uint64_t>(value, key, 0, std::numeric_limits<std::int32_t>::max(),
+                                       &request->sampling.seed);
+    }
+    if (key == "policy") return ReadPolicy(value, request);
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", key, "' is not known: a line has prompt, max_tokens, policy and seed"));
+  }
+
+  absl::Status ReadPolicy(const Json& value, GenerationRequest* request) const {
+    if (!value.is_string()) return absl::InvalidArgumentError("policy is not a string");
+    PB_ASSIGN_OR_RETURN(
+        const auto arms,
+        ParseArms(value.get<std::string>(), absl::StrCat(method_.budget), method_, has_service_));
+    if (arms.size() != 1) {
+      return absl::InvalidArgumentError("policy names several: a prompt is continued under one");
+    }
+    request->method = arms.front().options;
+    return absl::OkStatus();
+  }
+
+  const TokenVocabulary& vocabulary_;
+  const GenerationRequest& defaults_;
+  const SequenceOptions& method_;
+  const bool has_service_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<GenerationRequest>> ParsePrompts(
+    std::istream& lines, const std::string& name, const TokenVocabulary& vocabulary,
+    const GenerationRequest& defaults, const SequenceOptions& method, bool has_service) {
+  const LineReader reader(vocabulary, defaults, method, has_service);
+  std::vector<GenerationRequest> requests;
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    auto request = reader.Read(line, requests.size());
+    if (!request.ok()) {
+      return absl::Status(request.status().code(),
+                          absl::StrCat(name, ":", number, ": ", request.status().message()));
+    }
+    requests.push_back(*std::move(request));
+  }
+  if (requests.empty()) return absl::InvalidArgumentError(absl::StrCat(name, ":1: no prompts"));
+  return requests;
+}
+
+absl::StatusOr<std::vector<GenerationRequest>> ReadPrompts(const std::string& path,
+                                                           const TokenVocabulary& vocabulary,
+                                                           const GenerationRequest& defaults,
+                                                           const SequenceOptions& method,
+                                                           bool has_service) {
+  std::ifstream file(path);
+  if (!file) return absl::NotFoundError(absl::StrCat("--prompts: cannot read ", path));
+  return ParsePrompts(file, path, vocabulary, defaults, method, has_service);
+}
+
+}  // namespace pinboard::app

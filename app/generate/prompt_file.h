@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Many prompts in one file.
+#pragma once
+
+#include <istream>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "app/generate/generation.h"
+#include "app/suite/token_field.h"
+
+namespace pinboard::app {
+
+/// Reads one JSON object per line:
+///   {"prompt": T, "max_tokens": N, "policy": P, "seed": S}
+/// where T is a list of token ids or a string and P a policy with its options as ParseArms takes
+/// one. All but `prompt` may be left out and come from `defaults`; the seed of prompt i, counted
+/// from 0, is then the default one + i, so that equal prompts are continued differently. Empty
+/// lines are ignored. Without a service (`has_service` false) nothing is offloaded.
+///
+/// InvalidArgument, one line that begins "name:line: ": not JSON, a key that is not known, a value
+/// of another type or out of range; or no prompt at all.
+absl::StatusOr<std::vector<GenerationRequest>> ParsePrompts(
+    std::istream& lines, const std::string& name, const TokenVocabulary& vocabulary,
+    const GenerationRequest& defaults, const SequenceOptions& method, bool has_service);
+
+/// The same from a file. NotFound: it cannot be read.
+absl::StatusOr<std::vector<GenerationRequest>> ReadPrompts(const std::string& path,
+                                                           const TokenVocabulary& vocabulary,
+                                                           const GenerationRequest& defaults,
+                                                           const SequenceOptions& method,
+                                                           bool has_service);
+
+}  // namespace pinboard::app
