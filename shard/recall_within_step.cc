@@ -62,6 +62,7 @@ absl::Status RecallWithinStep::Recall(absl::Span<const StepSlice> slices, int la
     return std::any_of(slices.begin(), slices.end(),
                        [&](const StepSlice& slice) { return looks(slice, ahead); });
   };
+  if (scored_.empty() && !any(true) && !any(false)) return absl::OkStatus();
   if (any(true) && context_->options.wait_for_pages) fetcher_->Wait(context_->FetchDeadline());
   std::vector<std::int32_t> sum;
   fetcher_->Poll();
