@@ -54,7 +54,6 @@ absl::Status RecallWithinStep::Sum(std::vector<std::int32_t>* values) {
 }
 
 absl::Status RecallWithinStep::Recall(absl::Span<const StepSlice> slices, int layer) {
-  if (context_->store == nullptr) return absl::OkStatus();
   const auto looks = [&](const StepSlice& slice, bool ahead) {
     return RecallsNow(slice, layer) && (slice.state->recall_ahead > 0) == ahead;
   };
