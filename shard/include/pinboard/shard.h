@@ -93,7 +93,7 @@ struct ShardOptions {
   std::int64_t rank_deadline_ms = 10000;  // a rank later than this is lost
   std::int64_t fetch_deadline_ms = 2000;
   int max_fetch_pages_per_step = 4096;
-  int quality_every = 16;  // steps of a sequence from one quality sample to the next; 0: none
+  int quality_every = 64;  // steps of a sequence from one quality sample to the next; 0: none
 };
 
 /// One sequence of a step: `tokens` new tokens whose rows the engine writes at physical rows
