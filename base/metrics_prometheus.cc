@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <CivetServer.h>
 #include <prometheus/counter.h>
 #include <prometheus/exposer.h>
 #include <prometheus/gauge.h>
@@ -106,6 +107,27 @@ class PrometheusRegistry : public MetricRegistry {
   Handles<prometheus::Histogram, PrometheusHistogram> histograms_ ABSL_GUARDED_BY(mutex_);
 };
 
+/// civetweb takes connections while it still starts, and crashes where it answers one with an error
+/// then, as it does before /metrics is there: requests wait for servers that are starting.
+ABSL_CONST_INIT absl::Mutex starting(absl::kConstInit);
+
+int WaitForStart(mg_connection* /*connection*/) {
+  const absl::MutexLock none_starts(&starting);
+  return 0;  // civetweb goes on
+}
+
+std::unique_ptr<prometheus::Exposer> StartExposer(const std::string& address,
+                                                  const PrometheusRegistry& registry) {
+  mg_callbacks callbacks = {};
+  callbacks.begin_request = WaitForStart;
+  const absl::MutexLock starts(&starting);
+  // CivetCallbacks adds nothing to its base but a constructor.
+  auto exposer = std::make_unique<prometheus::Exposer>(
+      address, /*num_threads=*/2, static_cast<const CivetCallbacks*>(&callbacks));
+  exposer->RegisterCollectable(registry.collectable());
+  return exposer;
+}
+
 class PrometheusServer : public MetricServer {
  public:
   explicit PrometheusServer(std::unique_ptr<prometheus::Exposer> exposer)
@@ -128,9 +150,8 @@ absl::StatusOr<std::unique_ptr<MetricServer>> ServeMetrics(const MetricRegistry&
   // The exposer does not say why it cannot listen; this does.
   PB_RETURN_IF_ERROR(CheckCanListen(where));
   try {
-    auto exposer = std::make_unique<prometheus::Exposer>(where.ToString(), /*num_threads=*/2);
-    exposer->RegisterCollectable(static_cast<const PrometheusRegistry&>(registry).collectable());
-    return std::make_unique<PrometheusServer>(std::move(exposer));
+    return std::make_unique<PrometheusServer>(
+        StartExposer(where.ToString(), static_cast<const PrometheusRegistry&>(registry)));
   } catch (const std::exception& error) {
     return absl::UnavailableError(absl::StrCat("cannot serve metrics on ", where.ToString(), ": ",
                                                error.what(), "; choose another port"));
