@@ -4,7 +4,7 @@
 #pragma once
 
 #include <memory>
-#include <optional>
+#include <span>
 #include <vector>
 
 #include "pinboard/shard.h"
@@ -12,8 +12,7 @@
 #include "shard/page_fetcher.h"
 #include "shard/recall.h"
 #include "shard/recall_within_step.h"
-#include "shard/round_plan.h"
-#include "shard/round_prepare.h"
+#include "shard/rounds.h"
 #include "shard/step_recorder.h"
 
 namespace pinboard {
@@ -49,15 +48,7 @@ class ShardRuntime final : public Shard {
   ShardStats stats() const override;
 
  private:
-  absl::StatusOr<SequenceState> NewState(const SequenceOptions& options) const;
   absl::StatusOr<std::vector<StepEntryResult>> FinishStep();
-  absl::Status Plan(std::span<const RoundEntry> entries);
-  void EndRound();
-  absl::StatusOr<std::vector<RoundOutcome>> Commit(std::span<const RoundEntry> entries);
-  /// Of each entry; where one fails, the round is not ready.
-  std::vector<PreparedSequence> Prepare(std::span<const RoundEntry> entries);
-  /// Empty, or why everything is kept.
-  absl::StatusOr<std::string> AgreeOnRound();
   void NoteWorkspace();
 
   ShardContext context_;
@@ -65,9 +56,8 @@ class ShardRuntime final : public Shard {
   PageFetcher fetcher_;
   Recall recall_;
   RecallWithinStep recall_within_step_;
-  std::uint64_t round_number_ = 0;
+  Rounds rounds_;
   std::uint32_t generations_ = 0;
-  std::optional<RoundInProgress> round_;
 };
 
 }  // namespace pinboard

@@ -1,0 +1,173 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "shard/rounds.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "shard/block_tables.h"
+#include "shard/round_apply.h"
+#include "shard/round_counts.h"
+#include "shard/round_export.h"
+#include "shard/round_vote.h"
+
+namespace pinboard {
+
+std::vector<std::uint64_t> Rounds::Due(int used_blocks, int total_blocks) const {
+  std::vector<std::uint64_t> due;
+  for (const auto& [id, state] : context_->sequences) {
+    if (state.policy.keeps_all() || state.in_round) continue;
+    if (scheduler::IsDue(state.trigger, {.length = state.length,
+                                         .length_at_round = state.length_at_round,
+                                         .prompt_tokens = state.prompt_tokens,
+                                         .used_blocks = used_blocks,
+                                         .total_blocks = total_blocks})) {
+      due.push_back(id);
+    }
+  }
+  std::sort(due.begin(), due.end());
+  return due;
+}
+
+std::vector<int> Rounds::PlannedRows(std::uint64_t sequence) const {
+  const auto found = context_->sequences.find(sequence);
+  if (found == context_->sequences.end() || found->second.observe) return {};
+  std::vector<int> rows = RowsAfterRound(found->second, context_->options.model.block_size);
+  if (!rows.empty() && !context_->options.model.layer_tables) return {rows.front()};
+  return rows;
+}
+
+absl::Status Rounds::Begin(std::span<const Shard::RoundEntry> entries) {
+  PB_RETURN_IF_ERROR(CheckBegin(entries));
+  for (const Shard::RoundEntry& entry : entries) {
+    PB_RETURN_IF_ERROR(recall_->MakeVisible(entry.sequence, context_->sequences.at(entry.sequence),
+                                            entry.block_tables));
+  }
+  PB_ASSIGN_OR_RETURN(round_, PlanRound(*context_, ++round_number_, entries));
+  for (const Shard::RoundEntry& entry : entries) {
+    context_->sequences.at(entry.sequence).in_round = true;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Rounds::CheckBegin(std::span<const Shard::RoundEntry> entries) const {
+  if (round_.has_value()) {
+    return absl::FailedPreconditionError("a round is under way: commit it first");
+  }
+  absl::flat_hash_set<std::uint64_t> named;
+  for (const Shard::RoundEntry& entry : entries) {
+    if (!context_->sequences.contains(entry.sequence)) {
+      return absl::NotFoundError("a round names a sequence that was never added");
+    }
+    if (!named.insert(entry.sequence).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a round names sequence ", entry.sequence, " twice"));
+    }
+    PB_RETURN_IF_ERROR(CheckTables(context_->options.model, entry));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<RoundOutcome>> Rounds::Commit(
+    std::span<const Shard::RoundEntry> entries) {
+  PB_RETURN_IF_ERROR(CheckCommit(entries));
+  const absl::Cleanup end = [this] { End(); };
+  std::vector<PreparedSequence> prepared = Prepare(entries);
+  PB_ASSIGN_OR_RETURN(const std::string kept_all_because, Agree());
+  prepared.resize(entries.size());
+  std::vector<RoundOutcome> outcomes;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    PB_ASSIGN_OR_RETURN(RoundOutcome outcome, Settle(entries[i], round_->sequences[i],
+                                                     std::move(prepared[i]), kept_all_because));
+    outcomes.push_back(std::move(outcome));
+  }
+  return outcomes;
+}
+
+absl::Status Rounds::CheckCommit(std::span<const Shard::RoundEntry> entries) const {
+  const auto same = [](const SequencePlan& plan, const Shard::RoundEntry& entry) {
+    return plan.sequence == entry.sequence;
+  };
+  if (!round_.has_value() || !std::equal(round_->sequences.begin(), round_->sequences.end(),
+                                         entries.begin(), entries.end(), same)) {
+    return absl::FailedPreconditionError(
+        "CommitRound without a BeginRound of the same sequences in the same order");
+  }
+  for (const Shard::RoundEntry& entry : entries) {
+    PB_RETURN_IF_ERROR(CheckTables(context_->options.model, entry));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<PreparedSequence> Rounds::Prepare(std::span<const Shard::RoundEntry> entries) {
+  std::vector<PreparedSequence> prepared;
+  for (std::size_t i = 0; round_->ready && i < entries.size(); ++i) {
+    SequencePlan& plan = round_->sequences[i];
+    if (context_->sequences.at(plan.sequence).observe) {
+      prepared.emplace_back();
+      continue;
+    }
+    auto one = PrepareSequence(*context_, plan, TablesOfRound(entries[i]));
+    if (!one.ok()) {
+      round_->NotReady(one.status());
+    } else {
+      prepared.push_back(*std::move(one));
+    }
+  }
+  return prepared;
+}
+
+absl::StatusOr<std::string> Rounds::Agree() {
+  PB_ASSIGN_OR_RETURN(const Verdict verdict,
+                      VoteOnRound(*context_, round_->ready, round_->plan_hash));
+  ++context_->stats.rounds;
+  if (verdict.all_ready && verdict.plans_equal) return std::string();
+  ++context_->stats.rounds_kept_all;
+  if (!round_->ready) return round_->not_ready_because;
+  if (!verdict.all_ready) return std::string("another rank was not ready");
+  ++context_->stats.keepset_mismatches;
+  return std::string("the ranks' plans differ");
+}
+
+absl::StatusOr<RoundOutcome> Rounds::Settle(const Shard::RoundEntry& entry,
+                                            const SequencePlan& plan, PreparedSequence prepared,
+                                            const std::string& kept_all_because) {
+  SequenceState& state = context_->sequences.at(plan.sequence);
+  state.length_at_round = plan.length;
+  RoundOutcome outcome;
+  outcome.sequence = plan.sequence;
+  outcome.plan_hash = round_->plan_hash;
+  outcome.kept_all_because = kept_all_because;
+  if (kept_all_because.empty() && plan.layers.empty()) {
+    outcome.kept_all_because =
+        plan.keep_all ? "no blocks are free for rows that are shared" : "nothing to gain";
+  } else if (kept_all_because.empty()) {
+    if (context_->options.export_plans) outcome.plan = ExportPlan(state, plan);
+    if (state.observe) outcome.kept_all_because = "only observed";
+  }
+  if (outcome.kept_all_because.empty()) {
+    PB_RETURN_IF_ERROR(
+        ApplyRound(*context_, plan, std::move(prepared), TablesOfRound(entry), &outcome));
+  }
+  if (plan.keep_all) ++context_->stats.rounds_without_blocks;
+  const int block_size = context_->options.model.block_size;
+  for (std::size_t table = 0; table < entry.block_tables.size(); ++table) {
+    const int rows = state.layers[table].rows();
+    outcome.rows.push_back(rows);
+    outcome.blocks.push_back((rows + block_size - 1) / block_size);
+  }
+  return outcome;
+}
+
+void Rounds::End() {
+  for (const SequencePlan& plan : round_->sequences) {
+    context_->sequences.at(plan.sequence).in_round = false;
+  }
+  round_.reset();
+}
+
+}  // namespace pinboard
