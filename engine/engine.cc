@@ -2,11 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/engine.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/public_status.h"
 #include "base/status_macros.h"
@@ -16,47 +14,20 @@
 #include "engine/logits_pass.h"
 #include "engine/rank_plan.h"
 #include "engine/rope.h"
+#include "engine/round_runner.h"
 #include "engine/sequence_table.h"
+#include "engine/step_runner.h"
 #include "transport/collective/local/local_communicator.h"
 
 namespace pinboard::engine {
 
 namespace {
 
-absl::Status CheckAtRest(std::uint64_t sequence, const SequenceState& state) {
-  if (state.in_round) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("sequence ", sequence, " is in a round: commit it first"));
-  }
-  if (state.swapped_out) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("sequence ", sequence, " is swapped out: swap it in first"));
-  }
-  return absl::OkStatus();
-}
-
 RotaryShape MakeRotaryShape(const ModelConfig& config) {
   if (!config.is_mla()) return {.frequencies = RopeFrequencies(config.rope, config.head_dim)};
   return {.first_dim = config.mla.kv_lora_rank,
           .interleaved = config.mla.rope_interleave,
           .frequencies = RopeFrequencies(config.rope, config.mla.qk_rope_head_dim)};
-}
-
-BlockTables TablesOf(const SequenceState& state) {
-  BlockTables tables;
-  for (const RowTable& table : state.tables) tables.emplace_back(table.blocks);
-  return tables;
-}
-
-/// Empty: its rows stay in place.
-BlockTables DestinationsOf(const SequenceState& state) {
-  if (std::all_of(state.tables.begin(), state.tables.end(),
-                  [](const RowTable& table) { return table.destination.empty(); })) {
-    return {};
-  }
-  BlockTables tables;
-  for (const RowTable& table : state.tables) tables.emplace_back(table.destination);
-  return tables;
 }
 
 /// Of all its tables, one after another.
@@ -79,22 +50,11 @@ struct Engine::Parts {
         forward(config, plan, std::move(weights), communicator, options.collective_deadline),
         logits(&forward, plan, communicator, options.collective_deadline),
         sequences(options.cache_blocks * (options.layer_tables ? config.layers : 1),
-                  options.block_size, options.layer_tables ? config.layers : 1) {}
+                  options.block_size, options.layer_tables ? config.layers : 1),
+        steps({.vocab_size = config.vocab_size, .max_tokens = options.max_step_tokens}, &forward,
+              &logits, &sequences, &stats),
+        rounds(&sequences, &stats) {}
 
-  absl::Status CheckInputs(absl::Span<const StepInput> inputs);
-  absl::Status Grow(absl::Span<const StepInput> inputs);
-  void Shrink(absl::Span<const StepInput> inputs);
-  absl::StatusOr<StepBatch> MakeBatch(absl::Span<const StepInput> inputs);
-  absl::Status BeginShardStep(const StepBatch& batch, absl::Span<const StepInput> inputs);
-  absl::Status EndShardStep(absl::Span<StepOutput> outputs);
-  absl::StatusOr<std::vector<StepOutput>> RunStep(absl::Span<const StepInput> inputs);
-  absl::StatusOr<std::vector<Shard::RoundEntry>> RoundEntries(
-      absl::Span<const std::uint64_t> sequences);
-  void ReserveDestinations(absl::Span<const std::uint64_t> sequences,
-                           absl::Span<Shard::RoundEntry> entries);
-  void Unreserve(absl::Span<const std::uint64_t> sequences);
-  absl::Status ApplyOutcome(const RoundOutcome& outcome);
-  void Copy(const BlockCopies& copies);
   int RingRows(std::uint64_t sequence, int table) const {
     return shard == nullptr ? 0 : shard->RingRows(sequence, table);
   }
@@ -109,6 +69,8 @@ struct Engine::Parts {
   std::unique_ptr<KvCache> cache;
   Shard* shard = nullptr;
   EngineStats stats;
+  StepRunner steps;
+  RoundRunner rounds;
 };
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& options,
@@ -212,16 +174,12 @@ absl::Status Engine::ForkPrefix(std::uint64_t from, std::uint64_t to, int tokens
   if (parts_->shard != nullptr) {
     PB_RETURN_IF_ERROR(ToAbslStatus(parts_->shard->ForkSequence(from, to, tokens, options)));
   }
-  parts_->Copy(copies);
+  parts_->cache->CopyBlocks(copies.from, copies.to);
+  parts_->stats.blocks_copied += static_cast<std::int64_t>(copies.to.size());
   parts_->stats.blocks_shared +=
       static_cast<std::int64_t>(AllBlocks(*target).size() - copies.to.size());
   std::move(undo).Cancel();
   return absl::OkStatus();
-}
-
-void Engine::Parts::Copy(const BlockCopies& copies) {
-  cache->CopyBlocks(copies.from, copies.to);
-  stats.blocks_copied += static_cast<std::int64_t>(copies.to.size());
 }
 
 absl::Status Engine::SwapOut(std::uint64_t sequence) {
@@ -255,223 +213,16 @@ absl::Status Engine::Remove(std::uint64_t sequence) {
 }
 
 absl::StatusOr<std::vector<StepOutput>> Engine::Step(absl::Span<const StepInput> inputs) {
-  PB_RETURN_IF_ERROR(parts_->CheckInputs(inputs));
-  PB_RETURN_IF_ERROR(parts_->Grow(inputs));
-  absl::StatusOr<std::vector<StepOutput>> outputs = parts_->RunStep(inputs);
-  if (!outputs.ok()) {
-    parts_->Shrink(inputs);
-    return outputs;
-  }
-  for (const StepInput& input : inputs) {
-    PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(input.sequence));
-    for (RowTable& table : state->tables) table.rows += static_cast<int>(input.tokens.size());
-    state->length += static_cast<int>(input.tokens.size());
-  }
-  return outputs;
-}
-
-absl::Status Engine::Parts::CheckInputs(absl::Span<const StepInput> inputs) {
-  std::size_t total = 0;
-  absl::flat_hash_set<std::uint64_t> seen;
-  for (const StepInput& input : inputs) {
-    PB_ASSIGN_OR_RETURN(const SequenceState* state, sequences.Find(input.sequence));
-    if (state->swapped_out) return CheckAtRest(input.sequence, *state);
-    if (!seen.insert(input.sequence).second || input.tokens.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "sequence ", input.sequence, " must come once in a step, with at least one token"));
-    }
-    for (const std::int32_t token : input.tokens) {
-      if (token >= 0 && token < config.vocab_size) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          "token id ", token, " is outside the vocabulary of ", config.vocab_size, " tokens"));
-    }
-    total += input.tokens.size();
-  }
-  if (total > 0 && total <= static_cast<std::size_t>(options.max_step_tokens)) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat("a step of ", total, " tokens: give it 1 to ",
-                                                 options.max_step_tokens,
-                                                 ", a longer prompt in several steps"));
-}
-
-absl::Status Engine::Parts::Grow(absl::Span<const StepInput> inputs) {
-  int missing = 0;
-  for (const StepInput& input : inputs) {
-    missing += sequences.MissingBlocks(*sequences.Peek(input.sequence),
-                                       static_cast<int>(input.tokens.size()));
-  }
-  if (missing > sequences.free_blocks()) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the step needs ", missing, " KV cache blocks, ", sequences.free_blocks(),
-                     " of ", sequences.total_blocks(),
-                     " are free; compress or end a sequence, or give the cache more blocks"));
-  }
-  for (const StepInput& input : inputs) {
-    PB_ASSIGN_OR_RETURN(SequenceState * state, sequences.Find(input.sequence));
-    PB_ASSIGN_OR_RETURN(const BlockCopies copies,
-                        sequences.Grow(state, static_cast<int>(input.tokens.size())));
-    Copy(copies);
-  }
-  return absl::OkStatus();
-}
-
-void Engine::Parts::Shrink(absl::Span<const StepInput> inputs) {
-  for (const StepInput& input : inputs) {
-    const auto state = sequences.Find(input.sequence);
-    if (!state.ok()) continue;
-    for (RowTable& table : (*state)->tables) {
-      sequences.Truncate(&table, sequences.BlocksFor(table.rows)).IgnoreError();
-    }
-  }
-}
-
-absl::StatusOr<StepBatch> Engine::Parts::MakeBatch(absl::Span<const StepInput> inputs) {
-  StepBatch batch;
-  for (const StepInput& input : inputs) {
-    const SequenceState& state = *sequences.Peek(input.sequence);
-    BatchEntry entry{
-        .first_token = batch.size(), .tokens = static_cast<int>(input.tokens.size()), .tables = {}};
-    for (std::size_t i = 0; i < state.tables.size(); ++i) {
-      const RowTable& table = state.tables[i];
-      const int known =
-          shard == nullptr ? table.rows : shard->Rows(input.sequence, static_cast<int>(i));
-      if (known != table.rows) {
-        return absl::InternalError(absl::StrCat("sequence ", input.sequence, ", layer ", i,
-                                                ": the shard counts ", known, " rows, the engine ",
-                                                table.rows));
-      }
-      entry.tables.push_back({.resident_rows = table.rows, .blocks = table.blocks});
-    }
-    batch.entries.push_back(std::move(entry));
-    for (std::size_t i = 0; i < input.tokens.size(); ++i) {
-      batch.tokens.push_back(input.tokens[i]);
-      batch.positions.push_back(state.length + static_cast<int>(i));
-    }
-  }
-  return batch;
-}
-
-absl::Status Engine::Parts::BeginShardStep(const StepBatch& batch,
-                                           absl::Span<const StepInput> inputs) {
-  std::vector<StepEntry> entries;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const BatchEntry& entry = batch.entries[i];
-    entries.push_back({.sequence = inputs[i].sequence,
-                       .tokens = entry.tokens,
-                       .block_tables = TablesOf(*sequences.Peek(inputs[i].sequence))});
-  }
-  return ToAbslStatus(shard->BeginStep(entries));
-}
-
-absl::Status Engine::Parts::EndShardStep(absl::Span<StepOutput> outputs) {
-  PB_ASSIGN_OR_RETURN(std::vector<StepEntryResult> results, ToAbslStatusOr(shard->EndStep()));
-  if (results.size() != outputs.size()) {
-    return absl::InternalError("the shard ended a step of other sequences");
-  }
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    outputs[i].candidates = std::move(results[i].candidates);
-    outputs[i].next_entropy = results[i].next_entropy;
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<StepOutput>> Engine::Parts::RunStep(absl::Span<const StepInput> inputs) {
-  PB_ASSIGN_OR_RETURN(const StepBatch batch, MakeBatch(inputs));
-  std::vector<StepOutput> outputs(inputs.size());
-  for (std::size_t i = 0; i < inputs.size(); ++i) outputs[i].sequence = inputs[i].sequence;
-  if (shard != nullptr) PB_RETURN_IF_ERROR(BeginShardStep(batch, inputs));
-  PB_RETURN_IF_ERROR(forward.Run(batch, cache.get(), shard));
-  if (shard != nullptr) PB_RETURN_IF_ERROR(ToAbslStatus(shard->ExchangeScores()));
-  PB_RETURN_IF_ERROR(logits.Run(batch, inputs, shard, absl::MakeSpan(outputs)));
-  if (shard != nullptr) PB_RETURN_IF_ERROR(EndShardStep(absl::MakeSpan(outputs)));
-  return outputs;
-}
-
-absl::StatusOr<std::vector<Shard::RoundEntry>> Engine::Parts::RoundEntries(
-    absl::Span<const std::uint64_t> ids) {
-  if (shard == nullptr) {
-    return absl::FailedPreconditionError("no shard is attached: nothing can be compressed");
-  }
-  std::vector<Shard::RoundEntry> entries;
-  for (const std::uint64_t sequence : ids) {
-    PB_ASSIGN_OR_RETURN(const SequenceState* state, sequences.Find(sequence));
-    if (state->swapped_out) return CheckAtRest(sequence, *state);
-    entries.push_back({.sequence = sequence,
-                       .block_tables = TablesOf(*state),
-                       .destination_tables = DestinationsOf(*state)});
-  }
-  return entries;
-}
-
-void Engine::Parts::ReserveDestinations(absl::Span<const std::uint64_t> ids,
-                                        absl::Span<Shard::RoundEntry> entries) {
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    SequenceState& state = **sequences.Find(ids[i]);
-    const std::vector<int> planned_rows = shard->PlannedRows(ids[i]);
-    if (planned_rows.empty()) continue;
-    entries[i].keep_all = !sequences.Reserve(&state, planned_rows).ok();
-    entries[i].destination_tables = DestinationsOf(state);
-  }
-}
-
-void Engine::Parts::Unreserve(absl::Span<const std::uint64_t> ids) {
-  for (const std::uint64_t sequence : ids) {
-    const auto state = sequences.Find(sequence);
-    if (state.ok()) sequences.Unreserve(*state).IgnoreError();
-  }
+  return parts_->steps.Run(inputs, parts_->cache.get(), parts_->shard);
 }
 
 absl::Status Engine::BeginRound(absl::Span<const std::uint64_t> sequences) {
-  PB_ASSIGN_OR_RETURN(auto entries, parts_->RoundEntries(sequences));
-  for (const std::uint64_t sequence : sequences) {
-    PB_RETURN_IF_ERROR(CheckAtRest(sequence, *parts_->sequences.Peek(sequence)));
-  }
-  parts_->ReserveDestinations(sequences, absl::MakeSpan(entries));
-  if (absl::Status begun = ToAbslStatus(parts_->shard->BeginRound(entries)); !begun.ok()) {
-    parts_->Unreserve(sequences);
-    return begun;
-  }
-  for (const std::uint64_t sequence : sequences) {
-    PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(sequence));
-    state->in_round = true;
-  }
-  return absl::OkStatus();
+  return parts_->rounds.Begin(sequences, parts_->shard);
 }
 
 absl::StatusOr<std::vector<RoundOutcome>> Engine::CommitRound(
     absl::Span<const std::uint64_t> sequences) {
-  PB_ASSIGN_OR_RETURN(const auto entries, parts_->RoundEntries(sequences));
-  PB_ASSIGN_OR_RETURN(std::vector<RoundOutcome> outcomes,
-                      ToAbslStatusOr(parts_->shard->CommitRound(entries)));
-  for (const RoundOutcome& outcome : outcomes) {
-    PB_RETURN_IF_ERROR(parts_->ApplyOutcome(outcome));
-  }
-  return outcomes;
-}
-
-absl::Status Engine::Parts::ApplyOutcome(const RoundOutcome& outcome) {
-  PB_ASSIGN_OR_RETURN(SequenceState * state, sequences.Find(outcome.sequence));
-  state->in_round = false;
-  if (!outcome.applied) return sequences.Unreserve(state);
-  if (outcome.rows.size() != state->tables.size() ||
-      outcome.blocks.size() != state->tables.size()) {
-    return absl::InternalError(absl::StrCat("sequence ", outcome.sequence,
-                                            ": a round knows another number of block tables"));
-  }
-  for (std::size_t i = 0; i < state->tables.size(); ++i) {
-    const RowTable& table = state->tables[i];
-    if (outcome.rows[i] > table.rows || outcome.blocks[i] < sequences.BlocksFor(outcome.rows[i])) {
-      return absl::InternalError(absl::StrCat("sequence ", outcome.sequence, ": a round left ",
-                                              outcome.rows[i], " rows in ", outcome.blocks[i],
-                                              " blocks of ", table.rows, " rows"));
-    }
-  }
-  const int before = sequences.free_blocks() + SequenceTable::ReservedBlocks(*state);
-  PB_RETURN_IF_ERROR(sequences.Settle(state, outcome.blocks));
-  stats.blocks_saved += sequences.free_blocks() - before;
-  for (std::size_t i = 0; i < state->tables.size(); ++i) state->tables[i].rows = outcome.rows[i];
-  return absl::OkStatus();
+  return parts_->rounds.Commit(sequences, parts_->shard);
 }
 
 absl::StatusOr<std::vector<RoundOutcome>> Engine::Compress(

@@ -23,6 +23,18 @@ std::vector<std::int32_t> Reserved(const RowTable& table) {
 
 }  // namespace
 
+absl::Status CheckSwappedIn(std::uint64_t sequence, const SequenceState& state) {
+  if (!state.swapped_out) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("sequence ", sequence, " is swapped out: swap it in first"));
+}
+
+absl::Status CheckAtRest(std::uint64_t sequence, const SequenceState& state) {
+  if (!state.in_round) return CheckSwappedIn(sequence, state);
+  return absl::FailedPreconditionError(
+      absl::StrCat("sequence ", sequence, " is in a round: commit it first"));
+}
+
 absl::Status SequenceTable::Add(std::uint64_t sequence) {
   const auto [added, is_new] = sequences_.try_emplace(sequence);
   if (is_new) {

@@ -37,6 +37,11 @@ struct SequenceState {
   bool in_round = false;           // between BeginRound and CommitRound
 };
 
+/// FailedPrecondition: the sequence is swapped out.
+absl::Status CheckSwappedIn(std::uint64_t sequence, const SequenceState& state);
+/// FailedPrecondition: it is in a round, or swapped out.
+absl::Status CheckAtRest(std::uint64_t sequence, const SequenceState& state);
+
 /// Contents to copy, of all layers that a block holds: from[i] -> to[i].
 struct BlockCopies {
   std::vector<std::int32_t> from;
