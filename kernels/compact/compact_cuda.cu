@@ -7,13 +7,12 @@
 #include "base/cuda/cuda_status.h"
 #include "base/status_macros.h"
 #include "kernels/compact/compact_cuda.cuh"
-#include "kernels/paged_rows.h"
+#include "kernels/row_words.cuh"
 
 namespace pinboard::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kWordBytes = 16;
 constexpr int kWordsHeld = 8;  // by a thread
 constexpr int kTicketWords = kThreads * kWordsHeld;
 constexpr int kMaxTicketRows = 64;
@@ -21,38 +20,29 @@ constexpr int kBlocksPerMultiprocessor = 3;
 
 using Mark = std::uint32_t;  // 1: the row at this target is a source that was not read yet
 
-/// What a row is cut into: 16-byte words, keys of all heads and then values of all heads.
-struct RowWords {
-  int key;    // of one head
-  int value;  // of one head, 0 where the value lies in the key
-  int heads;
+__device__ const std::int32_t* DestinationTable(const CompactProblem& problem) {
+  return problem.destination_table == nullptr ? problem.block_table : problem.destination_table;
+}
 
-  __host__ __device__ int all() const { return (key + value) * heads; }
-};
-
-/// Where the first heads of a row lie.
-struct RowPlace {
-  std::byte* key;  // null: no row
-  std::byte* value;
-};
-
-__device__ RowPlace PlaceOf(const CompactProblem& problem, int block_size, std::int32_t row) {
-  const auto in = [&](const KvPlane& plane) {
-    return RowAddress(plane, problem.block_table, block_size, row, 0);
-  };
-  return {in(problem.cache.key),
-          problem.cache.value.base == nullptr ? nullptr : in(problem.cache.value)};
+/// Where its row lies already, a move writes nothing.
+__device__ bool IsThere(const CompactProblem& problem, int block_size, std::int32_t source,
+                        std::int32_t target) {
+  if (source != target) return false;
+  const std::int32_t block = target / block_size;
+  return DestinationTable(problem)[block] == problem.block_table[block];
 }
 
 /// The three passes in the order of tickets; a move belongs to one or, where it stays, to none.
 enum class Pass : std::uint8_t { kRight, kLeft, kHead };
 constexpr int kPasses = 3;
 
-__device__ bool BelongsTo(Pass pass, const CompactProblem& problem, std::int32_t move) {
+__device__ bool BelongsTo(Pass pass, const CompactProblem& problem, int block_size,
+                          std::int32_t move) {
   const std::int32_t source = problem.source_rows[move];
   const std::int32_t target = problem.first_row + move;
   if (source < problem.head_rows) return pass == Pass::kHead;
-  return pass == Pass::kRight ? source < target : pass == Pass::kLeft && source > target;
+  if (source < target) return pass == Pass::kRight;
+  return pass == Pass::kLeft && !IsThere(problem, block_size, source, target);
 }
 
 /// Marks the targets that are sources, too. marks: [problems, longest], by target, 0 before.
@@ -101,8 +91,8 @@ class Mover {
 
     const auto lane = static_cast<std::int32_t>(threadIdx.x);
     const std::int32_t move = first + lane;
-    const bool is_mine =
-        lane < ticket_rows_ && move < problem.count && BelongsTo(pass, problem, move);
+    const bool is_mine = lane < ticket_rows_ && move < problem.count &&
+                         BelongsTo(pass, problem, batch_.block_size, move);
     if (lane < ticket_rows_) Locate(problem, move, is_mine);
     if (__syncthreads_or(is_mine) == 0) return;
     uint4 held[kWordsHeld];
@@ -123,8 +113,10 @@ class Mover {
     RowPlace& to = ticket_.to[threadIdx.x];
     from = to = {nullptr, nullptr};
     if (is_mine) {
-      from = PlaceOf(problem, batch_.block_size, problem.source_rows[move]);
-      to = PlaceOf(problem, batch_.block_size, problem.first_row + move);
+      from =
+          PlaceOf(problem.cache, problem.block_table, batch_.block_size, problem.source_rows[move]);
+      to = PlaceOf(problem.cache, DestinationTable(problem), batch_.block_size,
+                   problem.first_row + move);
     }
     if (threadIdx.x == 0) {
       ticket_.key_head_stride = problem.cache.key.head_stride;
@@ -135,20 +127,13 @@ class Mover {
   /// Calls visit(i, address) for this thread's words of the rows at `places`.
   template <typename Visit>
   __device__ void ForEachWord(const RowPlace* places, Visit visit) const {
-    const int key_words = words_.key * words_.heads;
 #pragma unroll
     for (int i = 0; i < kWordsHeld; ++i) {
       const int at = i * kThreads + static_cast<int>(threadIdx.x);
       const int row = at / words_.all();
       if (row >= ticket_rows_ || places[row].key == nullptr) continue;
-      const int word = at % words_.all();
-      std::byte* const address =
-          word < key_words
-              ? places[row].key + word / words_.key * ticket_.key_head_stride +
-                    word % words_.key * kWordBytes
-              : places[row].value + (word - key_words) / words_.value * ticket_.value_head_stride +
-                    (word - key_words) % words_.value * kWordBytes;
-      visit(i, reinterpret_cast<uint4*>(address));
+      visit(i, WordAddress(places[row], words_, ticket_.key_head_stride, ticket_.value_head_stride,
+                           at % words_.all()));
     }
   }
 
@@ -196,13 +181,6 @@ absl::Status CheckBatch(const CompactBatch& batch) {
         absl::StrCat("Compact: ", batch.count, " problems of up to ", batch.longest,
                      " moves in blocks of ", batch.block_size, " rows: at most 65,535 problems"));
   }
-  PB_RETURN_IF_ERROR(CheckShape("Compact", batch.shape));
-  const auto heads = static_cast<std::size_t>(batch.shape.kv_heads);
-  if (batch.shape.KeyBytes() / heads % kWordBytes != 0 ||
-      batch.shape.ValueBytes() / heads % kWordBytes != 0) {
-    return absl::UnimplementedError(
-        "Compact: on the device a head's keys and values must be multiples of 16 bytes");
-  }
   if (batch.shape.RowBytes() > kTicketWords * kWordBytes) {
     return absl::UnimplementedError(absl::StrCat("Compact: a row has ", batch.shape.RowBytes(),
                                                  " bytes: the device moves at most ",
@@ -223,10 +201,8 @@ std::size_t CompactWorkspaceBytes(int problems, std::int32_t longest) {
 
 absl::Status LaunchCompact(const CompactBatch& batch, void* workspace, cudaStream_t stream) {
   PB_RETURN_IF_ERROR(CheckBatch(batch));
+  PB_ASSIGN_OR_RETURN(const RowWords words, CutIntoWords("Compact", batch.shape));
   if (batch.count == 0 || batch.longest == 0) return absl::OkStatus();
-  const int heads = batch.shape.kv_heads;
-  const RowWords words{static_cast<int>(batch.shape.KeyBytes()) / heads / kWordBytes,
-                       static_cast<int>(batch.shape.ValueBytes()) / heads / kWordBytes, heads};
   const int ticket_rows = std::min(kTicketWords / words.all(), kMaxTicketRows);
   int device = 0;
   int multiprocessors = 0;

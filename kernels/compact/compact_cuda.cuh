@@ -14,9 +14,8 @@
 namespace pinboard::kernels {
 
 /// One layer of one sequence: CompactArgs' moves, with the same promises (sources are distinct and
-/// ascend behind the head, targets lie behind the head, all rows are in the block table). No
-/// destination table: rows move in place, so no other sequence may share the blocks. Pointers:
-/// device memory.
+/// ascend behind the head, targets lie behind the head, all rows are in the tables, the destination
+/// leaves the head's blocks where they are). Pointers: device memory.
 struct CompactProblem {
   KvLayerView cache;
   const std::int32_t* block_table = nullptr;
@@ -24,10 +23,13 @@ struct CompactProblem {
   std::int32_t count = 0;
   std::int32_t first_row = 0;
   std::int32_t head_rows = 0;
+  const std::int32_t* destination_table = nullptr;  // null: block_table
 };
 
+/// No problem writes a row that another one reads or writes: where sequences share a block, the
+/// destination of each that is compacted replaces it.
 struct CompactBatch {
-  const CompactProblem* problems = nullptr;  // [count], device memory; no two share a row
+  const CompactProblem* problems = nullptr;  // [count], device memory
   int count = 0;
   std::int32_t longest = 0;  // moves of the problem with most
   KvShape shape;

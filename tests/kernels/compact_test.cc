@@ -71,7 +71,7 @@ TEST_P(CompactTest, LeavesBlocksAloneThatTheDestinationReplaces) {
     const int room = behind - static_cast<int>(kept.size());
     from_head.resize(std::min(static_cast<int>(from_head.size()), room));
     const int first_row = head + random.Int(0, room - static_cast<int>(from_head.size()));
-    checks::ExpectCompactsOutOfShared(Compact, cache, random,
+    checks::ExpectCompactsOutOfShared(under_test::Compact, cache, random,
                                       checks::Interleaved(random, kept, from_head), first_row, head,
                                       random.Pick(std::vector<double>{0.0, 0.3, 0.7, 1.0}));
     if (HasFatalFailure()) return;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/kernels/checks/page_transfer_checks.h"
+#include "tests/kernels/under_test/under_test.h"
 
 namespace pinboard::kernels {
 namespace {
@@ -21,7 +22,7 @@ TEST_P(PageTransferTest, BringsRowsFromAnywhereBackUnchanged) {
   for (int trial = 0; trial < 20; ++trial) {
     const int rows = random.Int(kPageRows, 150);
     PagedCache cache(GetParam(), rows, random);
-    checks::ExpectRoundTrip(PageGather, PageScatter, cache, rows, random);
+    checks::ExpectRoundTrip(under_test::PageGather, under_test::PageScatter, cache, rows, random);
     if (HasFatalFailure()) return;
   }
 }
@@ -31,13 +32,13 @@ TEST_P(PageTransferTest, RefusesAFlippedBitAnywhereAndWritesNothing) {
   PagedCache cache(GetParam(), 64, random);
   const PageIdentity identity{{1, 2, 3, 4}, 5};
   std::vector<std::byte> page;
-  const std::uint64_t tag =
-      checks::Gather(PageGather, cache, checks::RandomPageRows(random, 64), identity, page);
+  const std::uint64_t tag = checks::Gather(under_test::PageGather, cache,
+                                           checks::RandomPageRows(random, 64), identity, page);
   for (int trial = 0; trial < 50; ++trial) {
     const auto at = static_cast<std::size_t>(random.Int(0, static_cast<int>(page.size()) - 1));
     const auto bit = static_cast<std::byte>(1U << static_cast<unsigned>(random.Int(0, 7)));
     page[at] ^= bit;
-    checks::ExpectRefused(PageScatter, cache, identity, tag, page);
+    checks::ExpectRefused(under_test::PageScatter, cache, identity, tag, page);
     page[at] ^= bit;
   }
 }
@@ -47,12 +48,12 @@ TEST_P(PageTransferTest, RefusesAPageOfAnotherIdentityAndWritesNothing) {
   PagedCache cache(GetParam(), 64, random);
   const PageIdentity identity{{1, 2, 3, 4}, 5};
   std::vector<std::byte> page;
-  const std::uint64_t tag =
-      checks::Gather(PageGather, cache, checks::RandomPageRows(random, 64), identity, page);
+  const std::uint64_t tag = checks::Gather(under_test::PageGather, cache,
+                                           checks::RandomPageRows(random, 64), identity, page);
   for (const PageIdentity& other :
        {PageIdentity{{2, 2, 3, 4}, 5}, PageIdentity{{1, 1, 3, 4}, 5}, PageIdentity{{1, 2, 4, 4}, 5},
         PageIdentity{{1, 2, 3, 3}, 5}, PageIdentity{{1, 2, 3, 4}, 4}}) {
-    checks::ExpectRefused(PageScatter, cache, other, tag, page);
+    checks::ExpectRefused(under_test::PageScatter, cache, other, tag, page);
   }
 }
 

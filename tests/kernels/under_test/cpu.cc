@@ -39,6 +39,17 @@ absl::Status ScorePages(const PageScoreArgs& args, absl::Span<std::int32_t> out)
   return kernels::ScorePages(args, out);
 }
 
+absl::StatusOr<std::uint64_t> PageGather(const PageCopyArgs& args,
+                                         absl::Span<const std::int32_t> rows,
+                                         const PageIdentity& identity, absl::Span<std::byte> page) {
+  return kernels::PageGather(args, rows, identity, page);
+}
+
+absl::Status PageScatter(const PageCopyArgs& args, int first_row, const PageIdentity& identity,
+                         std::uint64_t tag, absl::Span<const std::byte> page) {
+  return kernels::PageScatter(args, first_row, identity, tag, page);
+}
+
 absl::Status RepresentationShift(absl::Span<const float> hidden,
                                  absl::Span<const float> final_hidden, int tokens, int dim,
                                  absl::Span<float> shift) {

@@ -9,11 +9,13 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/compact/compact.h"
 #include "kernels/entropy/entropy.h"
 #include "kernels/influence/influence.h"
 #include "kernels/page_digest/page_digest.h"
+#include "kernels/page_transfer/page_transfer.h"
 #include "kernels/representation_shift/representation_shift.h"
 #include "kernels/select/select.h"
 
@@ -35,6 +37,12 @@ absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score);
 absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
                          const DigestSlot& digest);
 absl::Status ScorePages(const PageScoreArgs& args, absl::Span<std::int32_t> out);
+
+absl::StatusOr<std::uint64_t> PageGather(const PageCopyArgs& args,
+                                         absl::Span<const std::int32_t> rows,
+                                         const PageIdentity& identity, absl::Span<std::byte> page);
+absl::Status PageScatter(const PageCopyArgs& args, int first_row, const PageIdentity& identity,
+                         std::uint64_t tag, absl::Span<const std::byte> page);
 
 absl::Status RepresentationShift(absl::Span<const float> hidden,
                                  absl::Span<const float> final_hidden, int tokens, int dim,
