@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "absl/types/span.h"
-#include "engine/kv_cache.h"
+#include "engine/host_kv_cache.h"
 #include "engine/model_config.h"
 #include "engine/rank_plan.h"
 #include "engine/rope.h"
@@ -21,15 +21,13 @@ class AttentionBlock {
  public:
   virtual ~AttentionBlock() = default;
 
-  /// This rank's cache rows.
-  virtual KvShape CacheShape(DType dtype) const = 0;
   /// A table for the rotated values of one head.
   virtual RopeTable MakeRope() const = 0;
 
   /// From normed [tokens, hidden]: writes the step's rows into the cache and its rotated queries
   /// [tokens, heads, key_dim]; MLA's are absorbed, so that they meet the cached latent directly.
   virtual void Project(const LayerWeights& weights, int layer, const StepBatch& batch,
-                       const RopeTable& rope, absl::Span<const float> normed, KvCache* cache,
+                       const RopeTable& rope, absl::Span<const float> normed, HostKvCache* cache,
                        absl::Span<float> queries) = 0;
 
   /// The queries alone: from the normed stream of an earlier layer, those that this one is likely

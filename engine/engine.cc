@@ -8,9 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/public_status.h"
 #include "base/status_macros.h"
-#include "engine/blas.h"
-#include "engine/forward_pass.h"
-#include "engine/kv_cache.h"
+#include "engine/cpu_forward_pass.h"
+#include "engine/cuda/cuda_forward_pass.h"
 #include "engine/logits_pass.h"
 #include "engine/rank_plan.h"
 #include "engine/rope.h"
@@ -43,18 +42,19 @@ std::vector<std::int32_t> AllBlocks(const SequenceState& state) {
 
 struct Engine::Parts {
   Parts(const EngineOptions& options, const ModelConfig& config, const RankPlan& plan,
-        ModelWeights weights, transport::Communicator* communicator)
+        std::unique_ptr<ForwardPass> pass, transport::Communicator* communicator)
       : options(options),
         config(config),
         plan(plan),
-        forward(config, plan, std::move(weights), communicator, options.collective_deadline),
-        logits(&forward, plan, communicator, options.collective_deadline),
+        forward(std::move(pass)),
+        logits(forward.get(), plan, communicator, options.collective_deadline),
         sequences(options.cache_blocks * (options.layer_tables ? config.layers : 1),
                   options.block_size, options.layer_tables ? config.layers : 1),
-        steps({.vocab_size = config.vocab_size, .max_tokens = options.max_step_tokens}, &forward,
-              &logits, &sequences, &stats),
+        steps({.vocab_size = config.vocab_size, .max_tokens = options.max_step_tokens},
+              forward.get(), &logits, &sequences, &stats),
         rounds(&sequences, &stats) {}
 
+  KvCache& cache() const { return forward->cache(); }
   int RingRows(std::uint64_t sequence, int table) const {
     return shard == nullptr ? 0 : shard->RingRows(sequence, table);
   }
@@ -63,10 +63,9 @@ struct Engine::Parts {
   ModelConfig config;
   RankPlan plan;
   std::unique_ptr<transport::Communicator> solo;  // where the caller gave none
-  ForwardPass forward;
+  std::unique_ptr<ForwardPass> forward;
   LogitsPass logits;
   SequenceTable sequences;
-  std::unique_ptr<KvCache> cache;
   Shard* shard = nullptr;
   EngineStats stats;
   StepRunner steps;
@@ -84,20 +83,18 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& option
   PB_ASSIGN_OR_RETURN(const RankPlan plan,
                       MakeRankPlan(config, communicator->rank(), communicator->size()));
   PB_ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(options.model_dir));
-  PB_ASSIGN_OR_RETURN(ModelWeights weights, LoadWeights(*checkpoint, config, plan));
-  SetProductThreads(plan.ranks);
-  if (options.cache_blocks <= 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a KV cache of ", options.cache_blocks, " blocks: give it at least one"));
-  }
-  auto parts = std::make_unique<Parts>(options, config, plan, std::move(weights), communicator);
+  const ForwardPassOptions of_pass{.config = config,
+                                   .plan = plan,
+                                   .cache = {.shape = CacheShape(config, plan, options.cache_dtype),
+                                             .layers = config.layers,
+                                             .block_size = options.block_size,
+                                             .blocks = options.cache_blocks,
+                                             .layer_blocks = options.layer_tables},
+                                   .collective_deadline = options.collective_deadline};
+  const auto load = options.backend == Backend::kCuda ? LoadCudaForwardPass : CpuForwardPass::Load;
+  PB_ASSIGN_OR_RETURN(auto forward, load(of_pass, *checkpoint, communicator));
+  auto parts = std::make_unique<Parts>(options, config, plan, std::move(forward), communicator);
   parts->solo = std::move(solo);
-  PB_ASSIGN_OR_RETURN(parts->cache,
-                      KvCache::Create({.shape = parts->forward.CacheShape(options.cache_dtype),
-                                       .layers = config.layers,
-                                       .block_size = options.block_size,
-                                       .blocks = options.cache_blocks,
-                                       .layer_blocks = options.layer_tables}));
   return std::unique_ptr<Engine>(new Engine(std::move(parts)));
 }
 
@@ -107,13 +104,14 @@ Engine::~Engine() = default;
 const ModelConfig& Engine::config() const { return parts_->config; }
 int Engine::vocab_begin() const { return parts_->plan.vocab_begin; }
 int Engine::vocab_local() const { return parts_->plan.vocab_local; }
+void* Engine::stream() const { return parts_->forward->stream(); }
 
 ShardModel Engine::MakeShardModel() const {
   ShardModel model;
   model.layers = parts_->config.layers;
   model.query_heads = parts_->plan.heads;
   model.total_query_heads = parts_->config.heads;
-  model.kv = parts_->cache->shape();
+  model.kv = parts_->cache().shape();
   model.kv_replicas = parts_->plan.kv_replicas;
   model.attention_scale = parts_->config.attention_scale();
   model.rotary = MakeRotaryShape(parts_->config);
@@ -123,7 +121,7 @@ ShardModel Engine::MakeShardModel() const {
   model.block_size = parts_->options.block_size;
   model.layer_tables = parts_->options.layer_tables;
   for (int layer = 0; layer < model.layers; ++layer) {
-    model.cache.push_back(parts_->cache->layer(layer));
+    model.cache.push_back(parts_->cache().layer(layer));
   }
   return model;
 }
@@ -174,7 +172,7 @@ absl::Status Engine::ForkPrefix(std::uint64_t from, std::uint64_t to, int tokens
   if (parts_->shard != nullptr) {
     PB_RETURN_IF_ERROR(ToAbslStatus(parts_->shard->ForkSequence(from, to, tokens, options)));
   }
-  parts_->cache->CopyBlocks(copies.from, copies.to);
+  PB_RETURN_IF_ERROR(parts_->cache().CopyBlocks(copies.from, copies.to));
   parts_->stats.blocks_copied += static_cast<std::int64_t>(copies.to.size());
   parts_->stats.blocks_shared +=
       static_cast<std::int64_t>(AllBlocks(*target).size() - copies.to.size());
@@ -185,7 +183,7 @@ absl::Status Engine::ForkPrefix(std::uint64_t from, std::uint64_t to, int tokens
 absl::Status Engine::SwapOut(std::uint64_t sequence) {
   PB_ASSIGN_OR_RETURN(SequenceState * state, parts_->sequences.Find(sequence));
   PB_RETURN_IF_ERROR(CheckAtRest(sequence, *state));
-  state->swapped = parts_->cache->SaveBlocks(AllBlocks(*state));
+  PB_ASSIGN_OR_RETURN(state->swapped, parts_->cache().SaveBlocks(AllBlocks(*state)));
   state->swapped_out = true;
   return parts_->sequences.Release(state);
 }
@@ -197,7 +195,7 @@ absl::Status Engine::SwapIn(std::uint64_t sequence) {
         absl::StrCat("sequence ", sequence, " is not swapped out"));
   }
   PB_RETURN_IF_ERROR(parts_->sequences.Grow(state, 0).status());
-  parts_->cache->RestoreBlocks(AllBlocks(*state), state->swapped);
+  PB_RETURN_IF_ERROR(parts_->cache().RestoreBlocks(AllBlocks(*state), state->swapped));
   state->swapped = {};
   state->swapped_out = false;
   return absl::OkStatus();
@@ -213,7 +211,7 @@ absl::Status Engine::Remove(std::uint64_t sequence) {
 }
 
 absl::StatusOr<std::vector<StepOutput>> Engine::Step(absl::Span<const StepInput> inputs) {
-  return parts_->steps.Run(inputs, parts_->cache.get(), parts_->shard);
+  return parts_->steps.Run(inputs, parts_->shard);
 }
 
 absl::Status Engine::BeginRound(absl::Span<const std::uint64_t> sequences) {
@@ -254,10 +252,10 @@ int Engine::BlocksMissing(std::uint64_t sequence, int tokens) const {
   return state == nullptr ? 0 : parts_->sequences.MissingBlocks(*state, tokens);
 }
 std::size_t Engine::ResidentKvBytes(std::uint64_t sequence) const {
-  return BlocksUsed(sequence) * parts_->cache->BlockBytes();
+  return BlocksUsed(sequence) * parts_->cache().BlockBytes();
 }
-std::size_t Engine::RowBytes() const { return parts_->cache->TokenBytes(); }
-std::size_t Engine::BlockBytes() const { return parts_->cache->BlockBytes(); }
+std::size_t Engine::RowBytes() const { return parts_->cache().TokenBytes(); }
+std::size_t Engine::BlockBytes() const { return parts_->cache().BlockBytes(); }
 const EngineStats& Engine::stats() const { return parts_->stats; }
 
 absl::Status Engine::Census() const {

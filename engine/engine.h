@@ -14,19 +14,22 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "engine/model_config.h"
+#include "pinboard/backend.h"
 #include "pinboard/shard.h"
 #include "transport/collective/communicator.h"
 
 namespace pinboard::engine {
 
 struct EngineOptions {
+  /// kCuda: on the current device of the thread that loads, which is that of every later call.
+  Backend backend = Backend::kCpu;
   std::string model_dir;  // config.json, *.safetensors (tokenizer.json is the Tokenizer's)
   int block_size = 16;    // tokens: 16, 32 or 64
   int cache_blocks = 0;   // capacity of the paged cache, in blocks of every layer's rows
   /// A block table for each layer of a sequence, over cache_blocks * layers blocks of one layer's
   /// rows, instead of one for all layers. Counts of blocks are counts of these, then.
   bool layer_tables = false;
-  DType cache_dtype = DType::kBF16;                        // kBF16 or kF32
+  DType cache_dtype = DType::kBF16;                        // kBF16, or under kCpu kF32
   int max_step_tokens = 16384;                             // bounds a step's activations
   absl::Duration collective_deadline = absl::Seconds(10);  // a rank later than this is lost
 };
@@ -72,13 +75,15 @@ struct EngineStats {
 ///   PB_ASSIGN_OR_RETURN(auto outputs, engine->Step({{.sequence = 1, .tokens = prompt}}));
 ///   engine->Compress({1});
 ///
-/// Memory: host. Weights are float32; a rank holds its heads, its MLP columns (of every expert) and
-/// its vocabulary rows (of the embedding too: the looked-up rows are summed over the ranks). KV
-/// heads are replicated where tp exceeds them; MLA's latent is replicated on every rank.
+/// Memory: the backend's. Weights are float32 under kCpu, bf16 under kCuda; a rank holds its heads,
+/// its MLP columns (of every expert) and its vocabulary rows (of the embedding too: the looked-up
+/// rows are summed over the ranks). KV heads are replicated where tp exceeds them; MLA's latent is
+/// replicated on every rank.
 ///
 /// Errors. InvalidArgument, NotFound, Unimplemented, DataLoss: one line that names the file or
 /// value. ResourceExhausted: too few free cache blocks, nothing was changed. Unavailable,
-/// DeadlineExceeded: a rank is lost and the group cannot go on.
+/// DeadlineExceeded: a rank is lost and the group cannot go on. Unavailable from Load: there is no
+/// device for kCuda; Unimplemented: this build has none of its code.
 class Engine {
  public:
   /// Reads the directory and makes this rank's part of it. `communicator` outlives the engine; null
@@ -92,6 +97,9 @@ class Engine {
   const ModelConfig& config() const;
   int vocab_begin() const;
   int vocab_local() const;
+  /// Under kCuda the cudaStream_t in whose order the engine works and its shard has to; null under
+  /// kCpu. Valid while the engine lives.
+  void* stream() const;
 
   /// Describes this rank to a Shard; the cache views stay valid while the engine lives.
   ShardModel MakeShardModel() const;

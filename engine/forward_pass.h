@@ -3,63 +3,88 @@
 // The model itself: tokens in, hidden states and logits out.
 #pragma once
 
-#include <memory>
-#include <vector>
-
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "engine/attention_block.h"
-#include "engine/mlp_block.h"
-#include "engine/paged_attention.h"
+#include "engine/kv_cache.h"
+#include "engine/model_config.h"
+#include "engine/rank_plan.h"
+#include "engine/step_batch.h"
 #include "pinboard/shard.h"
-#include "transport/collective/communicator.h"
 
 namespace pinboard::engine {
 
-/// One rank's layers over one cache. Collectives of a Run: one sum for the embedding, two per
-/// layer. Scratch grows with the largest step. Thread-compatible.
+struct ForwardPassOptions {
+  ModelConfig config;
+  RankPlan plan;
+  KvCacheOptions cache;
+  absl::Duration collective_deadline;
+};
+
+/// The best token of a row of logits.
+struct BestLogit {
+  int column = 0;  // the first with the highest logit
+  float logit = 0.0F;
+};
+
+/// One rank's layers over its cache. This class has what is the same for every backend: the order
+/// of a step, and what the shard is told when. A backend has the rest, and the memory: spans that
+/// are not said to be host memory are the backend's (pinboard/backend.h). Collectives of a Run: one
+/// sum for the embedding, two per layer. Scratch grows with the largest step. Thread-compatible.
 class ForwardPass {
  public:
-  ForwardPass(const ModelConfig& config, const RankPlan& plan, ModelWeights weights,
-              transport::Communicator* communicator, absl::Duration deadline);
+  virtual ~ForwardPass() = default;
+  ForwardPass(const ForwardPass&) = delete;
+  ForwardPass& operator=(const ForwardPass&) = delete;
 
-  KvShape CacheShape(DType dtype) const { return attention_->CacheShape(dtype); }
+  virtual KvCache& cache() = 0;
+  /// What orders the backend's work: CUDA's stream; null where every call is complete on return.
+  virtual void* stream() const = 0;
 
-  /// [collective] Runs the layers over the batch, writes its rows into `cache`, and leaves the
+  /// [collective] Runs the layers over the batch, writes its rows into the cache, and leaves the
   /// final hidden states for Logits(). Tells `shard` (may be null) of queries and hidden states.
-  absl::Status Run(const StepBatch& batch, KvCache* cache, Shard* shard);
+  absl::Status Run(const StepBatch& batch, Shard* shard);
 
-  /// logits [count, vocab_local] of the last Run's tokens first ... first + count - 1.
-  void Logits(int first, int count, absl::Span<float> logits);
+  /// [count, vocab_local] of the last Run's tokens first ... first + count - 1; valid until the
+  /// next call.
+  virtual absl::StatusOr<absl::Span<const float>> Logits(int first, int count) = 0;
+  /// Rows row ... of the last Logits to host memory, as many as `out` holds; complete on return.
+  virtual absl::Status CopyLogits(int row, absl::Span<float> out) = 0;
+  /// The best of each of these rows of the last Logits, in host memory; complete on return.
+  virtual absl::Status FindBest(absl::Span<const int> rows, absl::Span<BestLogit> best) = 0;
 
   /// Tokens whose logits fit a few MiB: the chunk in which to ask for many.
   int LogitsChunk() const;
 
+ protected:
+  explicit ForwardPass(const ForwardPassOptions& options) : options_(options) {}
+
+  const ModelConfig& config() const { return options_.config; }
+  const RankPlan& plan() const { return options_.plan; }
+  absl::Duration collective_deadline() const { return options_.collective_deadline; }
+
+  /// [collective] Opens the step: hidden [tokens, hidden_size] is the embedding of its tokens.
+  virtual absl::Status Embed(const StepBatch& batch) = 0;
+  /// The layer's rows into the cache, and its rotated queries [tokens, heads, key_dim].
+  virtual absl::StatusOr<absl::Span<const float>> Project(int layer, const StepBatch& batch) = 0;
+  /// The queries of a later layer as the hidden states of now would give them, likewise.
+  virtual absl::StatusOr<absl::Span<const float>> Foresee(int later, const StepBatch& batch) = 0;
+  /// [collective] hidden += attention of the projected queries over the cache, through the output
+  /// projection.
+  virtual absl::Status Attend(int layer, const StepBatch& batch) = 0;
+  /// [collective] hidden += MLP of the normalised hidden states.
+  virtual absl::Status RunMlp(int layer, const StepBatch& batch) = 0;
+  /// [tokens, hidden_size] of the step.
+  virtual absl::Span<const float> hidden() const = 0;
+
  private:
-  absl::Status Embed(const StepBatch& batch);
-  absl::Status RunAttention(int layer, const StepBatch& batch, KvCache* cache, Shard* shard);
   /// Tells the shard of a layer's queries, and of those that later layers are likely to have; what
   /// it recalls for the layer is in the cache afterwards.
-  absl::Status ShowQueries(int layer, int tokens, Shard* shard);
-  absl::Status RunMlp(int layer, int tokens);
-  /// hidden_ += sum over ranks of partial_
-  /// [collective] A group of one has nothing to sum.
-  absl::Status SumOverRanks(std::vector<float>& values);
-  absl::Status AddPartialSums();
-  void Normalise(const std::vector<float>& weight, int tokens);
+  absl::Status ShowQueries(int layer, const StepBatch& batch, absl::Span<const float> queries,
+                           Shard* shard);
 
-  ModelConfig config_;
-  RankPlan plan_;
-  ModelWeights weights_;
-  transport::Communicator* communicator_;
-  absl::Duration deadline_;
-  std::unique_ptr<AttentionBlock> attention_;
-  MlpBlock mlp_;
-  RopeTable rope_;
-  PagedAttention paged_attention_;
-  // [tokens, ...] of the step
-  std::vector<float> hidden_, normed_, partial_, queries_, foreseen_, context_;
+  ForwardPassOptions options_;
 };
 
 }  // namespace pinboard::engine

@@ -14,14 +14,10 @@ class GroupedAttention final : public AttentionBlock {
   GroupedAttention(const ModelConfig& config, const RankPlan& plan)
       : heads_(plan.heads), kv_heads_(plan.kv_heads), dim_(config.head_dim), rope_(config.rope) {}
 
-  KvShape CacheShape(DType dtype) const override {
-    return {.kv_heads = kv_heads_, .key_dim = dim_, .value_dim = dim_, .dtype = dtype};
-  }
-
   RopeTable MakeRope() const override { return RopeTable(dim_, rope_, false); }
 
   void Project(const LayerWeights& weights, int layer, const StepBatch& batch,
-               const RopeTable& rope, absl::Span<const float> normed, KvCache* cache,
+               const RopeTable& rope, absl::Span<const float> normed, HostKvCache* cache,
                absl::Span<float> queries) override {
     const int tokens = batch.size();
     const int row = kv_heads_ * dim_;

@@ -1,13 +1,13 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// The paged KV cache of one rank: memory, rows in and rows out.
+// The paged KV cache of one rank: how its memory is laid out, and whole blocks of it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "pinboard/kv_layout.h"
@@ -25,12 +25,12 @@ struct KvCacheOptions {
 
 /// Rows of [keys of all local heads] and [values of all local heads] per layer, in blocks; MLA rows
 /// hold [latent | rotary] once. Physical row r of a block table lies in slot r % block_size of
-/// block table[r / block_size]. Host memory, reserved at once, touched as it is used.
-/// Thread-compatible.
+/// block table[r / block_size]. Memory: the backend's, reserved at once. Thread-compatible.
 class KvCache {
  public:
-  /// InvalidArgument: block size, dtype or capacity. ResourceExhausted: the memory cannot be had.
-  static absl::StatusOr<std::unique_ptr<KvCache>> Create(const KvCacheOptions& options);
+  virtual ~KvCache() = default;
+  KvCache(const KvCache&) = delete;
+  KvCache& operator=(const KvCache&) = delete;
 
   /// Strides of one layer's planes; valid while the cache lives.
   const KvLayerView& layer(int index) const { return views_[options_.layer_blocks ? 0 : index]; }
@@ -41,33 +41,32 @@ class KvCache {
   std::size_t BlockBytes() const;
   std::size_t TokenBytes() const { return options_.layers * options_.shape.RowBytes(); }
 
-  /// Rounds keys [rows, kv_heads, key_dim] and values [rows, kv_heads, value_dim] (empty for MLA)
-  /// into physical rows first_row ... of a table.
-  void WriteRows(int layer, absl::Span<const std::int32_t> block_table, int first_row, int rows,
-                 absl::Span<const float> keys, absl::Span<const float> values);
+  /// Whole blocks in host memory, and their way back: blocks.size() * BlockBytes() bytes in an
+  /// order of the cache's own. Complete on return.
+  virtual absl::StatusOr<std::vector<std::byte>> SaveBlocks(
+      absl::Span<const std::int32_t> blocks) const = 0;
+  virtual absl::Status RestoreBlocks(absl::Span<const std::int32_t> blocks,
+                                     absl::Span<const std::byte> saved) = 0;
 
-  /// Keys of one head of physical rows [0, rows) as float [rows, key_dim].
-  void ReadKeys(int layer, absl::Span<const std::int32_t> block_table, int rows, int head,
-                float* out) const;
-  /// Values likewise [rows, value_dim]. Requires !shape().value_in_key.
-  void ReadValues(int layer, absl::Span<const std::int32_t> block_table, int rows, int head,
-                  float* out) const;
+  /// Copies whole blocks: from[i] -> to[i]; none is in both. In the backend's order.
+  virtual absl::Status CopyBlocks(absl::Span<const std::int32_t> from,
+                                  absl::Span<const std::int32_t> to) = 0;
 
-  /// Whole blocks, and their way back: blocks.size() * BlockBytes() bytes in an
-  /// order of the cache's own.
-  std::vector<std::byte> SaveBlocks(absl::Span<const std::int32_t> blocks) const;
-  void RestoreBlocks(absl::Span<const std::int32_t> blocks, absl::Span<const std::byte> saved);
-
-  /// Copies whole blocks: from[i] -> to[i].
-  void CopyBlocks(absl::Span<const std::int32_t> from, absl::Span<const std::int32_t> to);
-
- private:
+ protected:
   explicit KvCache(const KvCacheOptions& options) : options_(options) {}
 
+  /// InvalidArgument: block size or capacity.
+  static absl::Status CheckOptions(const KvCacheOptions& options);
+  /// Areas of memory that the cache has, each of AreaBytes(): one for each layer, or one for all.
+  int areas() const { return options_.layer_blocks ? 1 : options_.layers; }
+  std::size_t AreaBytes() const;
+  /// The next area lies here: its keys, then its values.
+  void AddArea(std::byte* memory);
+  const std::vector<KvLayerView>& views() const { return views_; }
+
+ private:
   KvCacheOptions options_;
-  // [layers], or [1] of layer blocks: key plane, then value plane.
-  std::vector<std::unique_ptr<std::byte[]>> memory_;
-  std::vector<KvLayerView> views_;
+  std::vector<KvLayerView> views_;  // [areas]
 };
 
 }  // namespace pinboard::engine

@@ -23,20 +23,12 @@ class LatentAttention final : public AttentionBlock {
   LatentAttention(const ModelConfig& config, const RankPlan& plan)
       : heads_(plan.heads), mla_(config.mla), rope_(config.rope) {}
 
-  KvShape CacheShape(DType dtype) const override {
-    return {.kv_heads = 1,
-            .key_dim = key_dim(),
-            .value_dim = mla_.kv_lora_rank,
-            .value_in_key = true,
-            .dtype = dtype};
-  }
-
   RopeTable MakeRope() const override {
     return RopeTable(mla_.qk_rope_head_dim, rope_, mla_.rope_interleave);
   }
 
   void Project(const LayerWeights& weights, int layer, const StepBatch& batch,
-               const RopeTable& rope, absl::Span<const float> normed, KvCache* cache,
+               const RopeTable& rope, absl::Span<const float> normed, HostKvCache* cache,
                absl::Span<float> queries) override {
     ProjectQueries(weights, batch.size(), rope, normed, queries);
     WriteLatents(weights.latent, layer, batch, rope, normed, cache);
@@ -104,7 +96,7 @@ class LatentAttention final : public AttentionBlock {
   }
 
   void WriteLatents(const LatentAttentionWeights& weights, int layer, const StepBatch& batch,
-                    const RopeTable& rope, absl::Span<const float> normed, KvCache* cache) {
+                    const RopeTable& rope, absl::Span<const float> normed, HostKvCache* cache) {
     const int latent = mla_.kv_lora_rank;
     latents_.resize(static_cast<std::size_t>(batch.size()) * key_dim());
     Apply(weights.latent, batch.size(), normed.data(), latents_.data());

@@ -9,29 +9,21 @@
 #include "base/status_macros.h"
 
 namespace pinboard::engine {
-namespace {
-
-bool Wanted(const BatchEntry& entry, LogitsWanted wanted, int token) {
-  const bool last = token == entry.first_token + entry.tokens - 1;
-  return wanted == LogitsWanted::kAll || (wanted == LogitsWanted::kLast && last);
-}
-
-}  // namespace
-
 absl::Status LogitsPass::Run(const StepBatch& batch, absl::Span<const StepInput> inputs,
                              Shard* shard, absl::Span<StepOutput> outputs) {
   local_.assign(outputs.size(), {});
   for (const Range& range : NeededRanges(batch, inputs, shard != nullptr)) {
     for (int done = 0; done < range.count;) {
-      const int first = range.first + done;
-      const int count = std::min(forward_->LogitsChunk(), range.count - done);
-      chunk_.resize(static_cast<std::size_t>(count) * plan_.vocab_local);
-      forward_->Logits(first, count, absl::MakeSpan(chunk_));
+      const Range chunk{range.first + done, std::min(forward_->LogitsChunk(), range.count - done)};
+      PB_ASSIGN_OR_RETURN(const absl::Span<const float> logits,
+                          forward_->Logits(chunk.first, chunk.count));
       if (shard != nullptr) {
-        PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveLogits(first, count, chunk_)));
+        PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveLogits(chunk.first, chunk.count, logits)));
+      } else {
+        PB_RETURN_IF_ERROR(FindBest(batch, chunk));
       }
-      HandOut(batch, inputs, first, outputs);
-      done += count;
+      PB_RETURN_IF_ERROR(HandOut(batch, inputs, chunk, outputs));
+      done += chunk.count;
     }
   }
   return shard == nullptr ? MergeBest(outputs) : absl::OkStatus();
@@ -55,25 +47,41 @@ std::vector<LogitsPass::Range> LogitsPass::NeededRanges(const StepBatch& batch,
   return ranges;
 }
 
-/// Distributes the rows of chunk_, which begin at token `first`.
-void LogitsPass::HandOut(const StepBatch& batch, absl::Span<const StepInput> inputs, int first,
-                         absl::Span<StepOutput> outputs) {
-  const int count = static_cast<int>(chunk_.size()) / plan_.vocab_local;
+absl::Status LogitsPass::HandOut(const StepBatch& batch, absl::Span<const StepInput> inputs,
+                                 const Range& chunk, absl::Span<StepOutput> outputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const BatchEntry& entry = batch.entries[i];
-    const int end = std::min(first + count, entry.first_token + entry.tokens);
-    for (int token = std::max(first, entry.first_token); token < end; ++token) {
-      const auto row =
-          chunk_.begin() + static_cast<std::ptrdiff_t>(token - first) * plan_.vocab_local;
-      const auto row_end = row + plan_.vocab_local;
-      if (Wanted(entry, inputs[i].logits, token)) {
-        outputs[i].logits.insert(outputs[i].logits.end(), row, row_end);
-      }
-      if (token != entry.first_token + entry.tokens - 1) continue;
-      const auto best = std::max_element(row, row_end);
-      local_[i] = {plan_.vocab_begin + static_cast<std::int32_t>(best - row), *best};
-    }
+    const int entry_end = entry.first_token + entry.tokens;
+    const int end = std::min(chunk.first + chunk.count, entry_end);
+    int begin = std::max(chunk.first, entry.first_token);
+    if (inputs[i].logits == LogitsWanted::kNone) continue;
+    if (inputs[i].logits == LogitsWanted::kLast) begin = std::max(begin, entry_end - 1);
+    if (begin >= end) continue;
+    std::vector<float>& logits = outputs[i].logits;
+    const std::size_t before = logits.size();
+    logits.resize(before + static_cast<std::size_t>(end - begin) * plan_.vocab_local);
+    PB_RETURN_IF_ERROR(
+        forward_->CopyLogits(begin - chunk.first, absl::MakeSpan(logits).subspan(before)));
   }
+  return absl::OkStatus();
+}
+
+absl::Status LogitsPass::FindBest(const StepBatch& batch, const Range& chunk) {
+  std::vector<int> rows;
+  std::vector<std::size_t> entries;
+  for (std::size_t i = 0; i < batch.entries.size(); ++i) {
+    const BatchEntry& entry = batch.entries[i];
+    const int row = entry.first_token + entry.tokens - 1 - chunk.first;
+    if (row < 0 || row >= chunk.count) continue;
+    rows.push_back(row);
+    entries.push_back(i);
+  }
+  std::vector<BestLogit> best(rows.size());
+  PB_RETURN_IF_ERROR(forward_->FindBest(rows, absl::MakeSpan(best)));
+  for (std::size_t i = 0; i < best.size(); ++i) {
+    local_[entries[i]] = {plan_.vocab_begin + best[i].column, best[i].logit};
+  }
+  return absl::OkStatus();
 }
 
 absl::Status LogitsPass::MergeBest(absl::Span<StepOutput> outputs) {

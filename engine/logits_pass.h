@@ -36,15 +36,15 @@ class LogitsPass {
   };
   static std::vector<Range> NeededRanges(const StepBatch& batch, absl::Span<const StepInput> inputs,
                                          bool all);
-  void HandOut(const StepBatch& batch, absl::Span<const StepInput> inputs, int first,
-               absl::Span<StepOutput> outputs);
+  absl::Status HandOut(const StepBatch& batch, absl::Span<const StepInput> inputs,
+                       const Range& chunk, absl::Span<StepOutput> outputs);
+  absl::Status FindBest(const StepBatch& batch, const Range& chunk);
   absl::Status MergeBest(absl::Span<StepOutput> outputs);
 
   ForwardPass* forward_;
   RankPlan plan_;
   transport::Communicator* communicator_;
   absl::Duration deadline_;
-  std::vector<float> chunk_;           // [chunk tokens, vocab_local]
   std::vector<TokenCandidate> local_;  // [entries]: the best of this rank's vocabulary
 };
 

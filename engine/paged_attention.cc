@@ -20,7 +20,7 @@ void Reserve(std::vector<float>* buffer, std::size_t size) {
 
 }  // namespace
 
-void PagedAttention::Run(const KvCache& cache, int layer, const StepBatch& batch,
+void PagedAttention::Run(const HostKvCache& cache, int layer, const StepBatch& batch,
                          absl::Span<const float> queries, absl::Span<float> context) {
   const KvShape& shape = cache.shape();
   Group group;

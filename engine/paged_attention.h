@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "engine/kv_cache.h"
+#include "engine/host_kv_cache.h"
 #include "engine/step_batch.h"
 
 namespace pinboard::engine {
@@ -21,8 +21,8 @@ class PagedAttention {
 
   /// context [tokens, query_heads, value_dim] = softmax(scale * queries keys^T) values, where
   /// queries are [tokens, query_heads, key_dim] and the step's own rows are in the cache already.
-  void Run(const KvCache& cache, int layer, const StepBatch& batch, absl::Span<const float> queries,
-           absl::Span<float> context);
+  void Run(const HostKvCache& cache, int layer, const StepBatch& batch,
+           absl::Span<const float> queries, absl::Span<float> context);
 
  private:
   /// One sequence and one KV head: what its query heads have in common.

@@ -50,4 +50,12 @@ absl::StatusOr<RankPlan> MakeRankPlan(const ModelConfig& config, int rank, int r
   return plan;
 }
 
+KvShape CacheShape(const ModelConfig& config, const RankPlan& plan, DType dtype) {
+  return {.kv_heads = config.is_mla() ? 1 : plan.kv_heads,
+          .key_dim = config.key_dim(),
+          .value_dim = config.value_dim(),
+          .value_in_key = config.is_mla(),
+          .dtype = dtype};
+}
+
 }  // namespace pinboard::engine

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/model_config.h"
+#include "pinboard/kv_layout.h"
 
 namespace pinboard::engine {
 
@@ -29,5 +30,8 @@ struct RankPlan {
 /// InvalidArgument: the number of ranks does not divide the model; the line names what it would
 /// have to divide.
 absl::StatusOr<RankPlan> MakeRankPlan(const ModelConfig& config, int rank, int ranks);
+
+/// The rank's cache rows.
+KvShape CacheShape(const ModelConfig& config, const RankPlan& plan, DType dtype);
 
 }  // namespace pinboard::engine

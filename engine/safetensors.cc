@@ -103,9 +103,11 @@ absl::StatusOr<std::vector<float>> Checkpoint::Read(const std::string& name,
   }
   const std::int64_t width = shape.size() == 2 ? shape[1] : 1;
   const std::size_t element_bytes = entry.data.size() / (shape[0] * width);
-  std::vector<float> out(slice.rows * slice.columns);
-  for (std::int64_t row = 0; row < slice.rows; ++row) {
-    const std::int64_t first = (slice.row_begin + row) * width + slice.column_begin;
+  std::vector<float> out(slice.all_rows() * slice.columns);
+  for (std::int64_t row = 0; row < slice.all_rows(); ++row) {
+    const std::int64_t whole_row =
+        slice.row_begin + row / slice.rows * slice.group_stride + row % slice.rows;
+    const std::int64_t first = whole_row * width + slice.column_begin;
     if (!Convert(entry.dtype, entry.data.data() + first * element_bytes, slice.columns,
                  out.data() + row * slice.columns)) {
       return absl::UnimplementedError(absl::StrCat(model_dir_, ": tensor ", name, " has dtype ",

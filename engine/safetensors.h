@@ -32,12 +32,17 @@ absl::StatusOr<TensorMap> ParseSafetensors(absl::Span<const std::byte> file,
                                            const std::string& path);
 
 /// Rows [row_begin, row_begin + rows) and columns [column_begin, column_begin + columns) of a
-/// matrix (a vector is one column).
+/// matrix (a vector is one column); then as many rows again, group_stride further on, until there
+/// are `groups` groups.
 struct TensorSlice {
   std::int64_t row_begin = 0;
-  std::int64_t rows = 0;
+  std::int64_t rows = 0;  // of a group
   std::int64_t column_begin = 0;
   std::int64_t columns = 1;
+  std::int64_t groups = 1;
+  std::int64_t group_stride = 0;
+
+  std::int64_t all_rows() const { return rows * groups; }
 };
 
 /// All tensors of a model: model.safetensors, or the shards that model.safetensors.index.json
@@ -48,9 +53,9 @@ class Checkpoint {
   /// or damaged.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& model_dir);
 
-  /// A slice of a tensor of shape `shape` as float, row-major, rows * columns values. NotFound: no
-  /// such tensor. InvalidArgument: its shape is another. Unimplemented: its dtype is not F32, BF16
-  /// or F16.
+  /// A slice of a tensor of shape `shape` as float, row-major, all_rows() * columns values.
+  /// NotFound: no such tensor. InvalidArgument: its shape is another. Unimplemented: its dtype is
+  /// not F32, BF16 or F16.
   absl::StatusOr<std::vector<float>> Read(const std::string& name,
                                           const std::vector<std::int64_t>& shape,
                                           const TensorSlice& slice) const;

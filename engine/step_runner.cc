@@ -42,10 +42,10 @@ absl::Status EndShardStep(Shard* shard, absl::Span<StepOutput> outputs) {
 }  // namespace
 
 absl::StatusOr<std::vector<StepOutput>> StepRunner::Run(absl::Span<const StepInput> inputs,
-                                                        KvCache* cache, Shard* shard) {
+                                                        Shard* shard) {
   PB_RETURN_IF_ERROR(CheckInputs(inputs));
-  PB_RETURN_IF_ERROR(Grow(inputs, cache));
-  absl::StatusOr<std::vector<StepOutput>> outputs = RunBatch(inputs, cache, shard);
+  PB_RETURN_IF_ERROR(Grow(inputs));
+  absl::StatusOr<std::vector<StepOutput>> outputs = RunBatch(inputs, shard);
   if (outputs.ok()) {
     Advance(inputs);
   } else {
@@ -77,7 +77,7 @@ absl::Status StepRunner::CheckInputs(absl::Span<const StepInput> inputs) const {
                                                  ", a longer prompt in several steps"));
 }
 
-absl::Status StepRunner::Grow(absl::Span<const StepInput> inputs, KvCache* cache) {
+absl::Status StepRunner::Grow(absl::Span<const StepInput> inputs) {
   int missing = 0;
   for (const StepInput& input : inputs) {
     missing += sequences_->MissingBlocks(*sequences_->Peek(input.sequence),
@@ -93,7 +93,7 @@ absl::Status StepRunner::Grow(absl::Span<const StepInput> inputs, KvCache* cache
     PB_ASSIGN_OR_RETURN(SequenceState * state, sequences_->Find(input.sequence));
     PB_ASSIGN_OR_RETURN(const BlockCopies copies,
                         sequences_->Grow(state, static_cast<int>(input.tokens.size())));
-    cache->CopyBlocks(copies.from, copies.to);
+    PB_RETURN_IF_ERROR(forward_->cache().CopyBlocks(copies.from, copies.to));
     stats_->blocks_copied += static_cast<std::int64_t>(copies.to.size());
   }
   return absl::OkStatus();
@@ -146,12 +146,12 @@ absl::StatusOr<StepBatch> StepRunner::MakeBatch(absl::Span<const StepInput> inpu
 }
 
 absl::StatusOr<std::vector<StepOutput>> StepRunner::RunBatch(absl::Span<const StepInput> inputs,
-                                                             KvCache* cache, Shard* shard) {
+                                                             Shard* shard) {
   PB_ASSIGN_OR_RETURN(const StepBatch batch, MakeBatch(inputs, shard));
   std::vector<StepOutput> outputs(inputs.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) outputs[i].sequence = inputs[i].sequence;
   if (shard != nullptr) PB_RETURN_IF_ERROR(BeginShardStep(batch, inputs, shard));
-  PB_RETURN_IF_ERROR(forward_->Run(batch, cache, shard));
+  PB_RETURN_IF_ERROR(forward_->Run(batch, shard));
   if (shard != nullptr) PB_RETURN_IF_ERROR(ToAbslStatus(shard->ExchangeScores()));
   PB_RETURN_IF_ERROR(logits_->Run(batch, inputs, shard, absl::MakeSpan(outputs)));
   if (shard != nullptr) PB_RETURN_IF_ERROR(EndShardStep(shard, absl::MakeSpan(outputs)));

@@ -10,7 +10,6 @@
 #include "absl/types/span.h"
 #include "engine/engine.h"
 #include "engine/forward_pass.h"
-#include "engine/kv_cache.h"
 #include "engine/logits_pass.h"
 #include "engine/sequence_table.h"
 #include "engine/step_batch.h"
@@ -33,19 +32,18 @@ class StepRunner {
       : limits_(limits), forward_(forward), logits_(logits), sequences_(sequences), stats_(stats) {}
 
   /// [collective] Engine::Step, with its errors. `shard` may be null.
-  absl::StatusOr<std::vector<StepOutput>> Run(absl::Span<const StepInput> inputs, KvCache* cache,
-                                              Shard* shard);
+  absl::StatusOr<std::vector<StepOutput>> Run(absl::Span<const StepInput> inputs, Shard* shard);
 
  private:
   absl::Status CheckInputs(absl::Span<const StepInput> inputs) const;
   /// Blocks for the new rows, of all inputs or of none.
-  absl::Status Grow(absl::Span<const StepInput> inputs, KvCache* cache);
+  absl::Status Grow(absl::Span<const StepInput> inputs);
   void Shrink(absl::Span<const StepInput> inputs);
   void Advance(absl::Span<const StepInput> inputs);
   absl::StatusOr<StepBatch> MakeBatch(absl::Span<const StepInput> inputs, const Shard* shard) const;
   /// Of room that Grow has made.
   absl::StatusOr<std::vector<StepOutput>> RunBatch(absl::Span<const StepInput> inputs,
-                                                   KvCache* cache, Shard* shard);
+                                                   Shard* shard);
 
   StepLimits limits_;
   ForwardPass* forward_;

@@ -14,6 +14,7 @@
 namespace pinboard::engine {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::RecordingShard;
@@ -392,6 +393,17 @@ TEST_F(EngineTest, CollectivesOfAStepAreTheSameWhateverItHolds) {
   EXPECT_EQ(issued() - before, 2 * first);
   EXPECT_EQ(first, 1U + 2 * 3 + 1);  // embedding, two per layer, candidates
   EXPECT_EQ(group.communicator(1)->issued(), issued());
+}
+
+TEST(EngineLoadTest, WithoutADeviceTheCudaBackendIsRefusedInOneLine) {
+  testing::TinyDirectory directory("no-device");
+  testing::WriteTinyModel(testing::MakeTinyModel(testing::TinyLlamaJson(), 3), directory);
+  const auto engine = Engine::Load(
+      {.backend = Backend::kCuda, .model_dir = directory.path(), .cache_blocks = 6}, nullptr);
+  if (engine.ok()) GTEST_SKIP() << "this machine has a CUDA device";
+  EXPECT_THAT(MessageOf(engine.status()),
+              AnyOf("this build has no CUDA: build with preset cuda-release",
+                    "no CUDA device on this machine: take backend cpu, or a machine with one"));
 }
 
 TEST(EngineLoadTest, ALostRankIsUnavailable) {

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/kv_cache.h"
+#include "engine/host_kv_cache.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -271,7 +271,7 @@ std::vector<float> Counting(int count, float from) {
 TEST(KvCacheTest, RowsComeBackThroughABlockTableOutOfOrder) {
   for (const int block_size : {16, 32, 64}) {
     for (const DType dtype : {DType::kF32, DType::kBF16}) {
-      const auto cache = *KvCache::Create(Options(dtype, false, block_size));
+      const auto cache = *HostKvCache::Create(Options(dtype, false, block_size));
       const std::vector<std::int32_t> table = {3, 0, 4};
       const int first = block_size - 2, rows = block_size + 5;
       const auto keys = Counting(rows * 12, 1), values = Counting(rows * 12, 100);
@@ -292,7 +292,7 @@ TEST(KvCacheTest, RowsComeBackThroughABlockTableOutOfOrder) {
 }
 
 TEST(KvCacheTest, TheViewsStridesDescribeTheMemory) {
-  const auto cache = *KvCache::Create(Options(DType::kBF16, false, 16));
+  const auto cache = *HostKvCache::Create(Options(DType::kBF16, false, 16));
   const std::vector<std::int32_t> table = {2};
   const auto keys = Counting(12, 1), values = Counting(12, 20);
   cache->WriteRows(0, table, 7, 1, keys, values);
@@ -308,7 +308,7 @@ TEST(KvCacheTest, TheViewsStridesDescribeTheMemory) {
 TEST(KvCacheTest, LayerBlocksAreOnePoolForAllLayers) {
   KvCacheOptions options = Options(DType::kF32, false, 16);
   options.layer_blocks = true;
-  const auto cache = *KvCache::Create(options);
+  const auto cache = *HostKvCache::Create(options);
   EXPECT_EQ(cache->blocks(), 2 * 5);
   EXPECT_EQ(cache->BlockBytes(), 16U * 2 * (6 + 6) * 4);
   EXPECT_EQ(cache->TokenBytes(), 2 * cache->BlockBytes() / 16);
@@ -316,10 +316,10 @@ TEST(KvCacheTest, LayerBlocksAreOnePoolForAllLayers) {
   const std::vector<std::int32_t> first = {9}, second = {0};
   cache->WriteRows(0, first, 0, 1, Counting(12, 1), Counting(12, 20));
   cache->WriteRows(1, second, 0, 1, Counting(12, 40), Counting(12, 60));
-  const auto saved = cache->SaveBlocks(first);
+  const auto saved = *cache->SaveBlocks(first);
   EXPECT_EQ(saved.size(), cache->BlockBytes());
   cache->WriteRows(0, first, 0, 1, Counting(12, 80), Counting(12, 80));
-  cache->RestoreBlocks(first, saved);
+  ASSERT_TRUE(cache->RestoreBlocks(first, saved).ok());
   std::vector<float> out(6);
   cache->ReadKeys(0, first, 1, 0, out.data());
   EXPECT_EQ(out[0], 1.0F);
@@ -328,7 +328,7 @@ TEST(KvCacheTest, LayerBlocksAreOnePoolForAllLayers) {
 }
 
 TEST(KvCacheTest, MlaRowsHoldTheLatentOnce) {
-  const auto cache = *KvCache::Create(Options(DType::kBF16, true, 16));
+  const auto cache = *HostKvCache::Create(Options(DType::kBF16, true, 16));
   EXPECT_EQ(cache->layer(0).value.base, nullptr);
   EXPECT_EQ(cache->BlockBytes(), 2U * 16 * 6 * 2);
   const auto keys = Counting(6, 3);
@@ -340,12 +340,12 @@ TEST(KvCacheTest, MlaRowsHoldTheLatentOnce) {
 }
 
 TEST(KvCacheTest, CopiedBlocksAreEqualInEveryLayerAndApart) {
-  const auto cache = *KvCache::Create(Options(DType::kF32, false, 16));
+  const auto cache = *HostKvCache::Create(Options(DType::kF32, false, 16));
   const std::vector<std::int32_t> source = {0}, target = {4};
   for (int layer = 0; layer < 2; ++layer) {
     cache->WriteRows(layer, source, 0, 1, Counting(12, layer), Counting(12, 50 + layer));
   }
-  cache->CopyBlocks(source, target);
+  ASSERT_TRUE(cache->CopyBlocks(source, target).ok());
   cache->WriteRows(1, source, 0, 1, Counting(12, 200), Counting(12, 200));
   std::vector<float> out(6);
   cache->ReadKeys(1, target, 1, 0, out.data());
@@ -356,7 +356,7 @@ TEST(KvCacheTest, CopiedBlocksAreEqualInEveryLayerAndApart) {
 
 TEST(KvCacheTest, OptionsThatMakeNoSenseAreNamed) {
   const auto error = [](const KvCacheOptions& options) {
-    return std::string(KvCache::Create(options).status().message());
+    return std::string(HostKvCache::Create(options).status().message());
   };
   EXPECT_THAT(error(Options(DType::kBF16, false, 24)), HasSubstr("block size 24"));
   EXPECT_THAT(error(Options(DType::kF16, false, 16)), HasSubstr("bf16 or f32"));
