@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/memory_registration.h"
 #include "cache_service/page_store.h"
 #include "transport/fabric/fabric.h"
 
@@ -25,6 +26,11 @@ struct PageStoreOptions {
   /// In the service's log.
   std::string name = "client";
   absl::Duration connect_timeout = absl::Seconds(5);
+  /// Where set, leases and pins lie in memory that it has registered: with a device that is to
+  /// reach them. Called once a segment of the service, on the thread that connects; it may take
+  /// longer than connect_timeout. What it returns goes before the segment is unmapped. Then the
+  /// service's memory must be mapped, and a connection where it is not, or where this fails, ends.
+  MemoryRegistrar register_memory;
 };
 
 /// A random group.
@@ -39,7 +45,8 @@ std::uint64_t NewGroupId();
 /// memory of leases and pins stays valid until they are dropped. The store reconnects in the
 /// background; nothing of the service's earlier life is served afterwards.
 ///
-/// Unavailable: nobody listens there; FailedPrecondition: the service is of another version.
+/// Unavailable: nobody listens there; FailedPrecondition: the service is of another version, or its
+/// memory was to be registered and cannot be mapped; or the error of register_memory.
 absl::StatusOr<std::unique_ptr<PageStore>> ConnectPageStore(const FabricFactory& make_fabric,
                                                             const std::string& address,
                                                             const PageStoreOptions& options);

@@ -56,10 +56,9 @@ void ServiceLink::Register(absl::Status (ServiceLink::*handler)(const Envelope<M
     const absl::StatusOr<Envelope<Message>> envelope = DecodeMessage<Message>(payload);
     const absl::Status status = envelope.ok() ? (this->*handler)(*envelope) : envelope.status();
     if (status.ok()) return;
-    fabric_->Close(peer);
-    OnClosed(peer, absl::UnavailableError(
-                       absl::StrCat("the cache service at ", address_,
-                                    " broke the protocol: ", std::string(status.message()))));
+    EndConnection(peer, absl::UnavailableError(
+                            absl::StrCat("the cache service at ", address_,
+                                         " broke the protocol: ", std::string(status.message()))));
   };
   fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType), receive);
 }
@@ -128,10 +127,25 @@ absl::Status ServiceLink::OnSegments(const Envelope<Segments>& envelope) {
     if (segment->size_bytes() < entry.bytes) {
       return absl::InvalidArgumentError("a segment is smaller than announced");
     }
+    absl::StatusOr<std::unique_ptr<MemoryRegistration>> registration = RegisterMemory(*segment);
+    if (!registration.ok()) {
+      EndConnection(current_->peer, registration.status());
+      return absl::OkStatus();
+    }
     if (segment->direct().empty()) SayOnceThatPagesAreCopied(current_->same_host);
-    current_->segments[entry.segment] = std::move(segment);
+    current_->segments[entry.segment] = {std::move(segment), *std::move(registration)};
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<MemoryRegistration>> ServiceLink::RegisterMemory(
+    transport::RemoteSegment& segment) const {
+  if (!options_.register_memory) return nullptr;
+  if (!segment.direct().empty()) return options_.register_memory(segment.direct());
+  return absl::FailedPreconditionError(
+      absl::StrCat("the memory of the cache service at ", address_,
+                   " cannot be mapped, and a device is to reach it: the service must run on this "
+                   "host, and UCX_TLS allow shared memory"));
 }
 
 void ServiceLink::SayOnceThatPagesAreCopied(bool mapping_expected) {
@@ -165,6 +179,11 @@ void ServiceLink::OnClosed(PeerId peer, const absl::Status& reason) {
   if (current_ != nullptr && current_->peer == peer) Disconnect(reason);
 }
 
+void ServiceLink::EndConnection(PeerId peer, const absl::Status& reason) {
+  fabric_->Close(peer);
+  OnClosed(peer, reason);
+}
+
 void ServiceLink::Disconnect(const absl::Status& reason) {
   current_->open = false;
   current_ = nullptr;
@@ -190,7 +209,7 @@ void ServiceLink::Lease(std::uint64_t request, std::uint32_t count, std::uint64_
 absl::Status ServiceLink::CheckLocation(const SlabLocation& location, std::uint64_t bytes) const {
   const auto segment = current_->segments.find(location.segment);
   if (segment != current_->segments.end()) {
-    const std::uint64_t size = segment->second->size_bytes();
+    const std::uint64_t size = segment->second.memory->size_bytes();
     if (location.offset <= size && bytes <= size - location.offset) return absl::OkStatus();
   }
   return absl::InvalidArgumentError("a slab lies outside the announced segments");
@@ -224,7 +243,7 @@ LeasedMemory ServiceLink::HoldLease(const SlabLocation& location, std::uint64_t 
   HeldLease& lease = leases_[hold];
   lease = {current_, location, nullptr};
   ++current_->holds;
-  const absl::Span<std::byte> direct = current_->segments.at(location.segment)->direct();
+  const absl::Span<std::byte> direct = current_->segments.at(location.segment).memory->direct();
   if (!direct.empty()) return {hold, direct.subspan(location.offset, bytes)};
   lease.staging = std::shared_ptr<std::byte[]>(new std::byte[bytes]);
   return {hold, absl::MakeSpan(lease.staging.get(), bytes)};
@@ -272,7 +291,7 @@ void ServiceLink::StartPut(const HeldLease& lease, std::uint32_t bytes) {
   ++puts_in_flight_;
   ++lease.life->holds;
   const absl::Span<const std::byte> from(lease.staging.get(), bytes);
-  fabric_->Put(*lease.life->segments.at(lease.location.segment), lease.location.offset, from,
+  fabric_->Put(*lease.life->segments.at(lease.location.segment).memory, lease.location.offset, from,
                [this, life = lease.life, staging = lease.staging](absl::Status status) {
                  if (!ending_) OnPutDone(life, status);
                });
@@ -343,7 +362,7 @@ absl::Status ServiceLink::Take(std::uint64_t request, const PageRef& page,
   }
   PB_RETURN_IF_ERROR(CheckLocation(fetched.location, fetched.header.bytes));
   const absl::Span<const std::byte> direct =
-      current_->segments.at(fetched.location.segment)->direct();
+      current_->segments.at(fetched.location.segment).memory->direct();
   if (direct.empty()) {
     StartGet(request, fetched);
     return absl::OkStatus();
@@ -360,7 +379,7 @@ void ServiceLink::StartGet(std::uint64_t request, const FetchedPage& fetched) {
   // Shared between the transfer and the pin that follows it.
   const std::shared_ptr<std::byte[]> copy(new std::byte[fetched.header.bytes]);
   ++current_->holds;
-  fabric_->Get(*current_->segments.at(fetched.location.segment), fetched.location.offset,
+  fabric_->Get(*current_->segments.at(fetched.location.segment).memory, fetched.location.offset,
                absl::MakeSpan(copy.get(), fetched.header.bytes),
                [this, life = current_, request, fetched, copy](absl::Status status) {
                  if (ending_) return;

@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/memory_registration.h"
 #include "cache_service/page_store.h"
 #include "cache_service/protocol/messages.h"
 #include "cache_service/remote_page_store.h"
@@ -89,6 +90,10 @@ class ServiceLink {
   void Shutdown(absl::Time deadline);
 
  private:
+  struct MappedSegment {
+    std::unique_ptr<transport::RemoteSegment> memory;
+    std::unique_ptr<MemoryRegistration> registration;  // behind `memory`: ends before it
+  };
   /// One connection, kept while anything of it is held.
   struct Life {
     transport::PeerId peer;
@@ -97,7 +102,7 @@ class ServiceLink {
     bool same_host = false;
     bool open = true;
     int holds = 0;  // leases, pins, one-sided operations
-    absl::flat_hash_map<std::uint32_t, std::unique_ptr<transport::RemoteSegment>> segments;
+    absl::flat_hash_map<std::uint32_t, MappedSegment> segments;
   };
   struct HeldLease {
     Life* life = nullptr;
@@ -133,6 +138,7 @@ class ServiceLink {
   absl::Status OnFetchReply(const Envelope<FetchReply>& reply);
   absl::Status OnError(const Envelope<Error>& error);
   void OnClosed(transport::PeerId peer, const absl::Status& reason);
+  void EndConnection(transport::PeerId peer, const absl::Status& reason);
 
   bool IsPartner(transport::PeerId peer) const;
   void Disconnect(const absl::Status& reason);
@@ -140,6 +146,8 @@ class ServiceLink {
   void InOrder(std::function<void()> step);
   void PublishNow(const std::vector<PageToPublish>& pages);
   void SendFetch(std::uint64_t request);
+  absl::StatusOr<std::unique_ptr<MemoryRegistration>> RegisterMemory(
+      transport::RemoteSegment& segment) const;
   absl::Status CheckLocation(const SlabLocation& location, std::uint64_t bytes) const;
   LeasedMemory HoldLease(const SlabLocation& location, std::uint64_t bytes);
   void StartPut(const HeldLease& lease, std::uint32_t bytes);

@@ -66,8 +66,8 @@ struct PageScatterBatch {
 };
 
 /// Stream-ordered; allocates nothing, never synchronises, can be captured in a graph. Each byte is
-/// read once and written once, and its tag taken in between. The link to the host is full with a
-/// few thread blocks; more would only take the device from others.
+/// read once and written once, and its tag taken in between. Where pages lie on the host, let
+/// max_blocks be what page_transfer_tuning.h says: more do not fill the link any better.
 /// InvalidArgument: impossible sizes. Unimplemented: a head's keys or values are not a multiple of
 /// 16 bytes.
 absl::Status LaunchPageGather(const PageGatherBatch& batch, cudaStream_t stream);

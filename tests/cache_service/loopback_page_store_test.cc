@@ -3,7 +3,9 @@
 // The conformance suite with the service on another thread, and what only a loopback can break.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <thread>
+#include <vector>
 
 #include "base/metrics.h"
 #include "cache_service/remote_page_store.h"
@@ -34,12 +36,15 @@ class LoopbackService {
     thread_.join();
   }
 
-  std::unique_ptr<PageStore> Connect(std::uint64_t group) {
-    auto store = ConnectPageStore(
+  absl::StatusOr<std::unique_ptr<PageStore>> TryConnect(const PageStoreOptions& options) {
+    return ConnectPageStore(
         [this]() -> absl::StatusOr<std::unique_ptr<transport::Fabric>> {
           return hub_.MakeFabric();
         },
-        server_->address(), {.group = group, .name = "test"});
+        server_->address(), options);
+  }
+  std::unique_ptr<PageStore> Connect(std::uint64_t group) {
+    auto store = TryConnect({.group = group, .name = "test"});
     EXPECT_EQ(store.status(), absl::OkStatus());
     return *std::move(store);
   }
@@ -119,6 +124,95 @@ TEST_P(LoopbackFaultTest, AKilledServiceResolvesEachFetchOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(MappedOrCopied, LoopbackFaultTest, ::testing::Bool());
+
+/// Stands in for a device: remembers what memory it was told of and has not let go of.
+class FakeDevice {
+ public:
+  MemoryRegistrar registrar() {
+    return
+        [this](
+            absl::Span<std::byte> memory) -> absl::StatusOr<std::unique_ptr<MemoryRegistration>> {
+          if (!status.ok()) return status;
+          return std::make_unique<Registration>(*this, memory);
+        };
+  }
+  bool Reaches(absl::Span<const std::byte> memory) const {
+    return std::any_of(registered.begin(), registered.end(), [&](const auto& range) {
+      return range.data() <= memory.data() &&
+             memory.data() + memory.size() <= range.data() + range.size();
+    });
+  }
+
+  absl::Status status;
+  std::vector<absl::Span<std::byte>> registered;
+
+ private:
+  class Registration final : public MemoryRegistration {
+   public:
+    Registration(FakeDevice& device, absl::Span<std::byte> memory)
+        : device_(device), memory_(memory) {
+      device_.registered.push_back(memory);
+    }
+    ~Registration() override {
+      memory_.back() ^= std::byte{1};  // it is still mapped
+      std::erase_if(device_.registered,
+                    [&](const auto& range) { return range.data() == memory_.data(); });
+    }
+
+   private:
+    FakeDevice& device_;
+    const absl::Span<std::byte> memory_;
+  };
+};
+
+class RegisteredMemoryTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<std::unique_ptr<PageStore>> Connect() {
+    return service_.TryConnect(
+        {.group = 1, .name = "test", .register_memory = device_.registrar()});
+  }
+  LoopbackService service_{kArenaPages * kTestPageBytes};
+  FakeDevice device_;
+};
+
+TEST_F(RegisteredMemoryTest, LeasesAndPinsLieInWhatADeviceReachesUntilTheStoreEnds) {
+  auto store = Connect();
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  EXPECT_EQ(device_.registered.size(), 2);  // the service has as many segments
+  auto leases = (*store)->Lease(kArenaPages, kTestPageBytes, Soon());
+  ASSERT_EQ(leases.status(), absl::OkStatus());
+  for (const PageLease& lease : *leases) EXPECT_TRUE(device_.Reaches(lease.memory()));
+  leases->clear();
+  ASSERT_EQ(PublishTestPage(**store, TestPage(1)), absl::OkStatus());
+  {
+    const FetchResult fetched = FetchTestPage(**store, TestPage(1));
+    ASSERT_EQ(fetched.pin.status(), absl::OkStatus());
+    EXPECT_TRUE(device_.Reaches(fetched.pin->bytes()));
+  }
+  store->reset();
+  EXPECT_TRUE(device_.registered.empty());
+}
+
+TEST_F(RegisteredMemoryTest, AMappingThatOutlivesItsConnectionStaysRegistered) {
+  auto store = Connect();
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  auto leases = (*store)->Lease(1, kTestPageBytes, Soon());
+  ASSERT_EQ(leases.status(), absl::OkStatus());
+  service_.hub().Kill(service_.fabric());
+  while ((*store)->Lease(1, kTestPageBytes, Soon()).ok()) {
+  }
+  EXPECT_TRUE(device_.Reaches(leases->front().memory()));
+}
+
+TEST_F(RegisteredMemoryTest, ThereIsNoConnectionWithoutIt) {
+  device_.status = absl::ResourceExhaustedError("too much is pinned");
+  EXPECT_EQ(Connect().status(), device_.status);
+  device_.status = absl::OkStatus();
+  service_.hub().RefuseDirectMapping(true);
+  EXPECT_TRUE(absl::IsFailedPrecondition(Connect().status()));
+  service_.hub().RefuseDirectMapping(false);
+  EXPECT_EQ(Connect().status(), absl::OkStatus());
+}
 
 }  // namespace
 }  // namespace pinboard::cache_service
