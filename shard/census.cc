@@ -15,16 +15,6 @@
 namespace pinboard {
 namespace {
 
-std::uint64_t HashPlaneRow(const KvPlane& plane, int block, int token, int heads, std::size_t bytes,
-                           std::uint64_t seed) {
-  for (int head = 0; head < heads; ++head) {
-    const std::byte* at = plane.base + block * plane.block_stride + token * plane.token_stride +
-                          head * plane.head_stride;
-    seed = XXH3_64bits_withSeed(at, bytes, seed);
-  }
-  return seed;
-}
-
 absl::Status CheckLayer(const SequenceState& state, int l) {
   const std::vector<std::int32_t>& positions = state.layers[l].positions;
   absl::flat_hash_set<std::int32_t> seen;
@@ -45,23 +35,19 @@ absl::Status CheckLayer(const SequenceState& state, int l) {
 
 }  // namespace
 
-std::vector<std::uint64_t> HashRows(const ShardModel& model, int layer,
-                                    absl::Span<const std::int32_t> block_table,
-                                    absl::Span<const std::int32_t> rows) {
-  const KvShape& kv = model.kv;
-  const KvLayerView& view = model.cache[layer];
+absl::StatusOr<std::vector<std::uint64_t>> HashRows(Operations& operations, const ShardModel& model,
+                                                    int layer,
+                                                    absl::Span<const std::int32_t> block_table,
+                                                    absl::Span<const std::int32_t> rows) {
+  const std::size_t row_bytes = model.kv.RowBytes();
+  std::vector<std::byte> bytes(rows.size() * row_bytes);
+  PB_RETURN_IF_ERROR(operations.ReadRows(
+      {model.cache[layer], model.kv, model.block_size, block_table}, rows, absl::MakeSpan(bytes)));
+  PB_RETURN_IF_ERROR(operations.Finish());
   std::vector<std::uint64_t> hashes;
   hashes.reserve(rows.size());
-  for (const std::int32_t row : rows) {
-    const int block = block_table[row / model.block_size];
-    const int token = row % model.block_size;
-    std::uint64_t hash =
-        HashPlaneRow(view.key, block, token, kv.kv_heads, kv.KeyBytes() / kv.kv_heads, 0);
-    if (!kv.value_in_key) {
-      hash =
-          HashPlaneRow(view.value, block, token, kv.kv_heads, kv.ValueBytes() / kv.kv_heads, hash);
-    }
-    hashes.push_back(hash);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    hashes.push_back(XXH3_64bits(bytes.data() + i * row_bytes, row_bytes));
   }
   return hashes;
 }

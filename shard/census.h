@@ -7,16 +7,20 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "pinboard/shard.h"
+#include "shard/operations/operations.h"
 #include "shard/sequence_state.h"
 
 namespace pinboard {
 
-/// One hash per physical row of a layer, over the row's key and value bytes.
-std::vector<std::uint64_t> HashRows(const ShardModel& model, int layer,
-                                    absl::Span<const std::int32_t> block_table,
-                                    absl::Span<const std::int32_t> rows);
+/// One hash per physical row of a layer, over the row's key and value bytes. Finishes the
+/// operations.
+absl::StatusOr<std::vector<std::uint64_t>> HashRows(Operations& operations, const ShardModel& model,
+                                                    int layer,
+                                                    absl::Span<const std::int32_t> block_table,
+                                                    absl::Span<const std::int32_t> rows);
 
 /// Internal, naming the first violation: every physical row has one position, below the length;
 /// none is attended twice, the ring's included; rows behind the ring ascend by position; every row

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "cache_service/page_store.h"
 #include "pinboard/shard.h"
+#include "shard/operations/operations.h"
 #include "shard/sequence_state.h"
 #include "transport/collective/communicator.h"
 
@@ -20,6 +22,8 @@ struct ShardContext {
   ShardOptions options;
   transport::Communicator* communicator = nullptr;
   cache_service::PageStore* store = nullptr;  // null: no band, no recall
+  std::unique_ptr<Operations>
+      operations;  // outlives the sequences, whose queries lie in its memory
   absl::flat_hash_map<std::uint64_t, SequenceState> sequences;
   ShardStats stats;
 

@@ -8,38 +8,34 @@
 
 namespace pinboard {
 
-absl::StatusOr<PageDigest> MakeDigest(const KvShape& shape, absl::Span<const std::byte> bytes) {
-  const auto heads = static_cast<std::size_t>(shape.kv_heads);
-  const std::size_t centres = heads * kernels::kDigestCentres;
-  PageDigest digest;
-  digest.centres.resize(centres * static_cast<std::size_t>(shape.key_dim));
-  digest.counts.resize(centres);
-  digest.step.resize(heads);
-  PB_RETURN_IF_ERROR(
-      kernels::BuildDigest(shape, bytes,
-                           {absl::MakeSpan(digest.centres), absl::MakeSpan(digest.counts),
-                            absl::MakeSpan(digest.step)}));
-  return digest;
+DigestTable::DigestTable(MemorySpace* space, const KvShape& shape)
+    : kv_heads_(shape.kv_heads),
+      key_dim_(shape.key_dim),
+      centres_(space),
+      counts_(space),
+      step_(space) {}
+
+absl::StatusOr<DigestTable::FreeSlots> DigestTable::Free(std::size_t count) {
+  const auto missing = static_cast<std::int32_t>(count) - static_cast<std::int32_t>(free_.size());
+  const std::size_t slots = slot_count_ + std::max(missing, 0);
+  const std::size_t counts = slots * kv_heads_ * kernels::kDigestCentres;
+  FreeSlots free;
+  PB_ASSIGN_OR_RETURN(free.arrays.centres, centres_.Resize(counts * key_dim_));
+  PB_ASSIGN_OR_RETURN(free.arrays.counts, counts_.Resize(counts));
+  PB_ASSIGN_OR_RETURN(free.arrays.step, step_.Resize(slots * kv_heads_));
+  // The new ones below those that were free, which go first.
+  std::vector<std::int32_t> added;
+  while (slot_count_ < static_cast<std::int32_t>(slots)) added.push_back(slot_count_++);
+  free_.insert(free_.begin(), added.rbegin(), added.rend());
+  free.slots.assign(free_.rbegin(), free_.rbegin() + static_cast<std::ptrdiff_t>(count));
+  return free;
 }
 
-void DigestTable::Add(std::uint32_t page, const PageDigest& digest) {
-  std::size_t slot = step_.size() / digest.step.size();
-  if (free_.empty()) {
-    centres_.resize(centres_.size() + digest.centres.size());
-    counts_.resize(counts_.size() + digest.counts.size());
-    step_.resize(step_.size() + digest.step.size());
-  } else {
-    slot = static_cast<std::size_t>(free_.back());
-    free_.pop_back();
-  }
-  slots_[page] = static_cast<std::int32_t>(slot);
-  const auto put = [slot](const auto& from, auto& to) {
-    std::copy(from.begin(), from.end(),
-              to.begin() + static_cast<std::ptrdiff_t>(slot * from.size()));
-  };
-  put(digest.centres, centres_);
-  put(digest.counts, counts_);
-  put(digest.step, step_);
+void DigestTable::Add(std::uint32_t page, std::int32_t slot) {
+  // From the end, where Free takes them.
+  const auto found = std::find(free_.rbegin(), free_.rend(), slot);
+  free_.erase(std::prev(found.base()));
+  slots_[page] = slot;
 }
 
 void DigestTable::Remove(std::uint32_t page) {

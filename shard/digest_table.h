@@ -10,39 +10,53 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "base/memory_space.h"
+#include "base/space_vector.h"
 #include "kernels/page_digest/page_digest.h"
 #include "pinboard/kv_layout.h"
 
 namespace pinboard {
 
-/// One page's digest, laid out as kernels::DigestSlot. Owns its memory.
-struct PageDigest {
-  std::vector<std::int8_t> centres;
-  std::vector<std::uint8_t> counts;
-  std::vector<float> step;
+/// The arrays of kernels::DigestView, to be written.
+struct DigestArrays {
+  absl::Span<std::int8_t> centres;
+  absl::Span<std::uint8_t> counts;
+  absl::Span<float> step;
 };
 
-/// Of a page's bytes in kernels/page_transfer's layout. Errors: kernels::BuildDigest's.
-absl::StatusOr<PageDigest> MakeDigest(const KvShape& shape, absl::Span<const std::byte> bytes);
-
-/// Digests by page number. A value type; host memory; slots of removed pages are used again.
+/// Digests by page number. A value type; the arrays lie in a memory space; slots of removed pages
+/// are used again.
 class DigestTable {
  public:
-  /// Every digest has the same shape.
-  void Add(std::uint32_t page, const PageDigest& digest);
+  DigestTable() = default;
+  DigestTable(MemorySpace* space, const KvShape& shape);
+
+  /// Slots that no page has, for the digests of pages that may join: written through `arrays`, they
+  /// stay free until Add. Valid until another call that is not const.
+  struct FreeSlots {
+    std::vector<std::int32_t> slots;
+    DigestArrays arrays;
+  };
+  absl::StatusOr<FreeSlots> Free(std::size_t count);
+
+  /// The digest in a free slot is that of `page`, which has none.
+  void Add(std::uint32_t page, std::int32_t slot);
   void Remove(std::uint32_t page);
 
-  kernels::DigestView view() const { return {centres_, counts_, step_}; }
+  kernels::DigestView view() const { return {centres_.view(), counts_.view(), step_.view()}; }
   /// Indices into view() of `pages`, all of which are present.
   std::vector<std::int32_t> Slots(absl::Span<const std::uint32_t> pages) const;
   std::size_t size() const { return slots_.size(); }
 
  private:
+  int kv_heads_ = 0;
+  int key_dim_ = 0;
   absl::flat_hash_map<std::uint32_t, std::int32_t> slots_;
   std::vector<std::int32_t> free_;
-  std::vector<std::int8_t> centres_;
-  std::vector<std::uint8_t> counts_;
-  std::vector<float> step_;
+  std::int32_t slot_count_ = 0;
+  SpaceVector<std::int8_t> centres_;
+  SpaceVector<std::uint8_t> counts_;
+  SpaceVector<float> step_;
 };
 
 }  // namespace pinboard

@@ -6,8 +6,6 @@
 #include <numeric>
 
 #include "base/status_macros.h"
-#include "kernels/attention_score/attention_score.h"
-#include "kernels/compact/compact.h"
 #include "kernels/select/select.h"
 #include "shard/census.h"
 
@@ -41,11 +39,14 @@ std::vector<float> GroupQueries(absl::Span<const float> queries, const ShardMode
   return picked;
 }
 
-absl::Status CheckMoved(const ShardModel& one, absl::Span<const std::int32_t> block_table,
+absl::Status CheckMoved(Operations& operations, const ShardModel& one,
+                        absl::Span<const std::int32_t> block_table,
                         absl::Span<const std::uint64_t> before) {
   std::vector<std::int32_t> targets(before.size());
   std::iota(targets.begin(), targets.end(), 0);
-  if (HashRows(one, 0, block_table, targets) == before) return absl::OkStatus();
+  PB_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> after,
+                      HashRows(operations, one, 0, block_table, targets));
+  if (after == before) return absl::OkStatus();
   return absl::InternalError("census: a KV head does not hold the bytes that it kept");
 }
 
@@ -65,7 +66,7 @@ absl::Status HeadAttention(const ShardContext& context, const SignalRequest& req
     const ShardModel one = OneHead(model, l, head);
     const std::vector<float> queries =
         GroupQueries(layer.queries.Last(state.policy.window), model, head);
-    PB_RETURN_IF_ERROR(kernels::AttentionScore(
+    PB_RETURN_IF_ERROR(context.operations->AttentionScore(
         {one.cache.front(), one.kv, one.block_size, TableOf(*request.block_tables, l),
          layer.positions,
          /*ring_rows=*/0, order, queries, layer.queries.LastPositions(state.policy.window),
@@ -108,10 +109,15 @@ absl::Status CompactHeads(const ShardContext& context, int l, const RoundTables&
     std::vector<std::int32_t> moved = rows[context.kv_shard() * model.kv.kv_heads + head];
     for (int row = begin; row < end; ++row) moved.push_back(row);
     std::vector<std::uint64_t> before;
-    if (context.options.census) before = HashRows(one, 0, source, moved);
-    PB_RETURN_IF_ERROR(kernels::Compact({one.cache.front(), one.kv, one.block_size, source, moved,
-                                         /*first_row=*/0, /*head_rows=*/0, destination}));
-    if (context.options.census) PB_RETURN_IF_ERROR(CheckMoved(one, destination, before));
+    if (context.options.census) {
+      PB_ASSIGN_OR_RETURN(before, HashRows(*context.operations, one, 0, source, moved));
+    }
+    PB_RETURN_IF_ERROR(
+        context.operations->Compact({one.cache.front(), one.kv, one.block_size, source, moved,
+                                     /*first_row=*/0, /*head_rows=*/0, destination}));
+    if (context.options.census) {
+      PB_RETURN_IF_ERROR(CheckMoved(*context.operations, one, destination, before));
+    }
   }
   return absl::OkStatus();
 }

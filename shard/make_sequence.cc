@@ -101,9 +101,12 @@ absl::StatusOr<SequenceState> MakeSequence(const ShardContext& context,
   state.observe = options.observe;
   const int capacity =
       context.options.observe_all_queries ? QueryWindow::kUnlimited : state.policy.window;
+  MemorySpace* const memory = context.operations->memory();
   state.layers.resize(model.layers);
   for (LayerState& layer : state.layers) {
-    layer.queries = QueryWindow(capacity, model.query_heads * model.kv.key_dim);
+    layer.queries = QueryWindow(memory, capacity, model.query_heads * model.kv.key_dim);
+    layer.digests = DigestTable(memory, model.kv);
+    layer.chosen_by = SpaceVector<float>(memory);
   }
   return state;
 }
@@ -132,7 +135,9 @@ absl::StatusOr<SequenceState> MakeFork(const ShardContext& context, std::uint64_
   state.observe = fresh.observe;
   const int capacity = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                       : state.policy.window;
-  for (LayerState& layer : state.layers) layer.queries = layer.queries.WithCapacity(capacity);
+  for (LayerState& layer : state.layers) {
+    PB_RETURN_IF_ERROR(layer.queries.SetCapacity(capacity));
+  }
   state.in_round = false;
   state.generation = 0;
   state.has_published = false;

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/status_macros.h"
-#include "kernels/evicted_attention/evicted_attention.h"
 #include "shard/block_tables.h"
 
 namespace pinboard {
@@ -24,31 +23,39 @@ std::vector<std::int32_t> EvictedSlots(const LayerState& layer) {
 
 }  // namespace
 
-absl::Status SampleQuality(ShardContext& context, absl::Span<const StepSlice> slices, int layer) {
-  const ShardModel& model = context.options.model;
-  const auto every = static_cast<std::uint64_t>(context.options.quality_every);
+absl::Status QualitySignal::Sample(absl::Span<const StepSlice> slices, int layer) {
+  const ShardModel& model = context_->options.model;
+  const auto every = static_cast<std::uint64_t>(context_->options.quality_every);
   for (const StepSlice& slice : slices) {
     SequenceState& state = *slice.state;
     if (every == 0 || !state.recalls() || state.steps % every != 0) continue;
     const LayerState& of_layer = state.layers[layer];
     const std::vector<std::int32_t> evicted = EvictedSlots(of_layer);
-    PB_ASSIGN_OR_RETURN(
-        const kernels::EvictedAttentionResult result,
-        kernels::EvictedAttention({.layer = {model.cache[layer], model.kv, model.block_size,
-                                             TableOf(slice.entry.block_tables, layer)},
-                                   .rows = of_layer.rows(),
-                                   .ring_rows = of_layer.ring_rows(),
-                                   .digests = of_layer.digests.view(),
-                                   .evicted = evicted,
-                                   .query = of_layer.queries.Last(1),
-                                   .query_heads = model.query_heads,
-                                   .attention_scale = model.attention_scale}));
-    ++context.stats.quality_samples;
-    context.stats.evicted_attention += result.evicted_share;
-    context.stats.ring_rows_sampled += of_layer.ring_rows();
-    context.stats.ring_rows_attended += result.attended_ring_rows;
+    pending_.push_back({of_layer.ring_rows(), {}});
+    PB_RETURN_IF_ERROR(context_->operations->EvictedAttention(
+        {.layer = {model.cache[layer], model.kv, model.block_size,
+                   TableOf(slice.entry.block_tables, layer)},
+         .rows = of_layer.rows(),
+         .ring_rows = of_layer.ring_rows(),
+         .digests = of_layer.digests.view(),
+         .evicted = evicted,
+         .query = of_layer.queries.Last(1),
+         .query_heads = model.query_heads,
+         .attention_scale = model.attention_scale},
+        &pending_.back().result));
   }
   return absl::OkStatus();
+}
+
+void QualitySignal::Collect() {
+  ShardStats& stats = context_->stats;
+  for (const Pending& sample : pending_) {
+    ++stats.quality_samples;
+    stats.evicted_attention += sample.result.evicted_share;
+    stats.ring_rows_sampled += sample.ring_rows;
+    stats.ring_rows_attended += sample.result.attended_ring_rows;
+  }
+  pending_.clear();
 }
 
 }  // namespace pinboard

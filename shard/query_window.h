@@ -8,21 +8,26 @@
 #include <limits>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "base/memory_space.h"
+#include "base/space_vector.h"
 
 namespace pinboard {
 
-/// Keeps the most recent `capacity` queries. A value type; host memory.
+/// Keeps the most recent `capacity` queries. A value type; queries lie in a memory space, their
+/// positions on the host. Errors: MemorySpace's.
 class QueryWindow {
  public:
   static constexpr int kUnlimited = std::numeric_limits<int>::max();
 
   QueryWindow() = default;
   /// `width` values a query (query_heads * key_dim).
-  QueryWindow(int capacity, int width) : capacity_(capacity), width_(width) {}
+  QueryWindow(MemorySpace* space, int capacity, int width)
+      : capacity_(capacity), width_(width), data_(space) {}
 
-  /// queries [n, width] of the positions first_position, first_position + 1, ...
-  void Append(absl::Span<const float> queries, std::int32_t first_position);
+  /// queries [n, width], in the space, of the positions first_position, first_position + 1, ...
+  absl::Status Append(absl::Span<const float> queries, std::int32_t first_position);
 
   /// Forgets the queries of `position` and later ones.
   void DropFrom(std::int32_t position);
@@ -31,17 +36,17 @@ class QueryWindow {
   absl::Span<const float> Last(int count) const;
   absl::Span<const std::int32_t> LastPositions(int count) const;
 
-  /// A copy that holds at most `capacity` queries, now and later.
-  QueryWindow WithCapacity(int capacity) const;
+  /// Holds at most `capacity` queries, now and later.
+  absl::Status SetCapacity(int capacity);
 
   std::size_t bytes() const { return data_.capacity() * sizeof(float); }
 
  private:
-  void Trim();
+  absl::Status Trim();
 
   int capacity_ = 0;
   int width_ = 0;
-  std::vector<float> data_;
+  SpaceVector<float> data_;
   std::vector<std::int32_t> positions_;
 };
 

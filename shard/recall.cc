@@ -8,7 +8,6 @@
 
 #include "base/fixed_point.h"
 #include "base/status_macros.h"
-#include "kernels/representation_shift/representation_shift.h"
 
 namespace pinboard {
 namespace {
@@ -18,6 +17,15 @@ constexpr std::uint8_t kMissedHere = 2;
 
 bool Drifts(const SequenceState& state) {
   return state.recalls() && state.recall_trigger.when == scheduler::RecallWhen::kDrift;
+}
+
+/// Summed over this rank's heads and layers.
+double Cosine(absl::Span<const std::vector<float>> shifts) {
+  double sum = 0.0;
+  for (const auto& layer : shifts) {
+    for (const float shift : layer) sum += 1.0 - shift;
+  }
+  return sum;
 }
 
 }  // namespace
@@ -60,28 +68,29 @@ absl::Status Recall::Score(absl::Span<const StepSlice> slices, int layer,
     const StepSlice& slice = slices[i];
     const auto own = queries.subspan(slice.first_token * width, slice.entry.tokens * width);
     if (Drifts(*slice.state)) {
-      PB_RETURN_IF_ERROR(AddCosine(slice, layer, own.last(width), &gathered_[i]));
+      PB_RETURN_IF_ERROR(TakeDrift(slice, layer, own.last(width), &gathered_[i]));
     }
     if (!slice.state->chooses || slice.state->recalls_within_step(layer)) continue;
-    PB_ASSIGN_OR_RETURN(gathered_[i].scores.emplace_back(),
-                        ScoreLayer(*context_, slice.state->layers[layer], slice.entry.tokens, own));
+    PB_RETURN_IF_ERROR(ScoreLayer(*context_, slice.state->layers[layer], slice.entry.tokens, own,
+                                  &gathered_[i].scores.emplace_back()));
   }
   return absl::OkStatus();
 }
 
-absl::Status Recall::AddCosine(const StepSlice& slice, int layer, absl::Span<const float> query,
+absl::Status Recall::TakeDrift(const StepSlice& slice, int layer, absl::Span<const float> query,
                                Gathered* gathered) const {
   const ShardModel& model = context_->options.model;
-  std::vector<float>& chosen_by = slice.state->layers[layer].chosen_by;
-  if (slice.state->chooses) chosen_by.assign(query.begin(), query.end());
-  std::vector<float> shift(model.query_heads);
-  PB_RETURN_IF_ERROR(kernels::RepresentationShift(query, chosen_by, model.query_heads,
-                                                  model.kv.key_dim, absl::MakeSpan(shift)));
-  for (const float one : shift) gathered->cosine += 1.0 - one;
-  return absl::OkStatus();
+  SpaceVector<float>& chosen_by = slice.state->layers[layer].chosen_by;
+  if (slice.state->chooses) PB_RETURN_IF_ERROR(chosen_by.Assign(query));
+  std::vector<float>& shift = gathered->shift.emplace_back(model.query_heads);
+  return context_->operations->RepresentationShift(query, chosen_by.view(), model.query_heads,
+                                                   model.kv.key_dim, absl::MakeSpan(shift));
 }
 
 absl::Status Recall::Exchange(absl::Span<const StepSlice> slices) {
+  const auto scored = [](const Gathered& gathered) { return !gathered.scores.empty(); };
+  if (std::none_of(gathered_.begin(), gathered_.end(), scored)) return absl::OkStatus();
+  PB_RETURN_IF_ERROR(context_->operations->Finish());
   scores_.clear();
   for (const Gathered& gathered : gathered_) {
     for (const auto& scores : gathered.scores) {
@@ -121,9 +130,9 @@ std::vector<std::uint8_t> Recall::Report(absl::Span<const StepSlice> slices) {
   for (std::size_t i = 0; i < slices.size(); ++i) {
     const StepSlice& slice = slices[i];
     if (Drifts(*slice.state)) {
-      const std::int32_t cosine =
-          ToFixed32(gathered_[i].cosine / (double{1} * model.total_query_heads * model.layers),
-                    kAttentionFractionBits);
+      const std::int32_t cosine = ToFixed32(
+          Cosine(gathered_[i].shift) / (double{1} * model.total_query_heads * model.layers),
+          kAttentionFractionBits);
       std::uint8_t bytes[sizeof(cosine)];
       std::memcpy(bytes, &cosine, sizeof(cosine));
       report.insert(report.end(), std::begin(bytes), std::end(bytes));

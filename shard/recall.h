@@ -57,9 +57,9 @@ class Recall {
   /// What this step gathers of one sequence.
   struct Gathered {
     std::vector<std::vector<std::int32_t>> scores;  // [layers one step behind][pages]
-    double cosine = 0.0;                            // summed over this rank's heads and layers
+    std::vector<std::vector<float>> shift;          // of triggers by drift: [layers][query_heads]
   };
-  absl::Status AddCosine(const StepSlice& slice, int layer, absl::Span<const float> query,
+  absl::Status TakeDrift(const StepSlice& slice, int layer, absl::Span<const float> query,
                          Gathered* gathered) const;
 
   ShardContext* context_;

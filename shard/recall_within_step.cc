@@ -37,12 +37,11 @@ absl::Status RecallWithinStep::Score(absl::Span<const StepSlice> slices, int lay
     if (slice.state->recall_ahead != later_layer - layer || !RecallsNow(slice, later_layer)) {
       continue;
     }
-    Scored scored{&slice, later_layer, {}};
-    PB_ASSIGN_OR_RETURN(
-        scored.scores,
+    scored_.push_back({&slice, later_layer, {}});
+    PB_RETURN_IF_ERROR(
         ScoreLayer(*context_, slice.state->layers[later_layer], slice.entry.tokens,
-                   queries.subspan(slice.first_token * width, slice.entry.tokens * width)));
-    scored_.push_back(std::move(scored));
+                   queries.subspan(slice.first_token * width, slice.entry.tokens * width),
+                   &scored_.back().scores));
   }
   return absl::OkStatus();
 }
@@ -63,6 +62,7 @@ absl::Status RecallWithinStep::Recall(absl::Span<const StepSlice> slices, int la
   };
   if (scored_.empty() && !any(true) && !any(false)) return absl::OkStatus();
   if (any(true) && context_->options.wait_for_pages) fetcher_->Wait(context_->FetchDeadline());
+  if (!scored_.empty()) PB_RETURN_IF_ERROR(context_->operations->Finish());
   std::vector<std::int32_t> sum;
   fetcher_->Poll();
   for (const StepSlice& slice : slices) {

@@ -6,8 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "kernels/page_digest/page_digest.h"
-#include "kernels/page_transfer/page_transfer.h"
 #include "shard/block_tables.h"
 
 namespace pinboard {
@@ -24,9 +22,12 @@ absl::Status ShowPage(ShardContext& context, SequenceState& state, const BlockTa
   }
   const FetchedPage& page = *agreed.fetched.page;
   const int first_row = agreed.replacement.ring_slot * kPageRows;
-  PB_RETURN_IF_ERROR(kernels::PageScatter(
+  PB_RETURN_IF_ERROR(context.operations->ScatterPage(
       {model.cache[agreed.layer], model.kv, model.block_size, TableOf(tables, agreed.layer)},
-      first_row, {info->second.ref.key, info->second.ref.generation}, page.header.tag, page.bytes));
+      {first_row,
+       {info->second.ref.key, info->second.ref.generation},
+       page.header.tag,
+       page.bytes}));
   std::copy(info->second.positions.begin(), info->second.positions.end(),
             layer.positions.begin() + first_row);
   std::copy(info->second.information.begin(), info->second.information.end(),
@@ -70,17 +71,15 @@ void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer,
   }
 }
 
-absl::StatusOr<std::vector<std::int32_t>> ScoreLayer(const ShardContext& context,
-                                                     const LayerState& layer, int tokens,
-                                                     absl::Span<const float> queries) {
+absl::Status ScoreLayer(const ShardContext& context, const LayerState& layer, int tokens,
+                        absl::Span<const float> queries, std::vector<std::int32_t>* scores) {
   const ShardModel& model = context.options.model;
   const std::vector<std::int32_t> slots = layer.digests.Slots(layer.recall.pages());
-  std::vector<std::int32_t> scores(slots.size());
-  PB_RETURN_IF_ERROR(
-      kernels::ScorePages({layer.digests.view(), model.kv, slots, queries, tokens,
-                           model.query_heads, model.total_query_heads, model.attention_scale},
-                          absl::MakeSpan(scores)));
-  return scores;
+  scores->resize(slots.size());
+  return context.operations->ScorePages(
+      {layer.digests.view(), model.kv, slots, queries, tokens, model.query_heads,
+       model.total_query_heads, model.attention_scale},
+      absl::MakeSpan(*scores));
 }
 
 }  // namespace pinboard

@@ -39,9 +39,8 @@ void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer,
                  std::vector<PageFetcher::Request>* requests);
 
 /// This rank's share of the page scores of a layer, for the queries [tokens, query_heads, key_dim]
-/// of one sequence.
-absl::StatusOr<std::vector<std::int32_t>> ScoreLayer(const ShardContext& context,
-                                                     const LayerState& layer, int tokens,
-                                                     absl::Span<const float> queries);
+/// of one sequence; there when the operations are finished.
+absl::Status ScoreLayer(const ShardContext& context, const LayerState& layer, int tokens,
+                        absl::Span<const float> queries, std::vector<std::int32_t>* scores);
 
 }  // namespace pinboard

@@ -8,8 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "kernels/compact/compact.h"
-#include "kernels/page_transfer/page_transfer.h"
 #include "shard/census.h"
 #include "shard/head_round.h"
 
@@ -35,6 +33,7 @@ class Applier {
       outcome->borderline += static_cast<std::int64_t>(layer.band.publish.size()) * kPageRows;
       outcome->dropped += layer.dropped;
     }
+    PB_RETURN_IF_ERROR(context_.operations->Finish());
     if (!headers_.empty()) {
       context_.store->Publish(std::move(published_), headers_);
       state_.has_published = true;
@@ -79,7 +78,7 @@ class Applier {
   static void Enter(LayerState& layer, const SealedPage& page) {
     const auto& header = page.header;
     layer.next_page = header.key.page + 1;
-    layer.digests.Add(header.key.page, page.digest);
+    layer.digests.Add(header.key.page, page.digest_slot);
     layer.pages[header.key.page] = {{header.key, header.generation},
                                     header.mean_information,
                                     header.positions,
@@ -110,10 +109,12 @@ class Applier {
   absl::Status MoveRows(int l, int old_ring_rows, absl::Span<const std::int32_t> moved) const {
     const ShardModel& model = context_.options.model;
     std::vector<std::uint64_t> before;
-    if (context_.options.census) before = HashRows(model, l, Source(l), moved);
-    PB_RETURN_IF_ERROR(
-        kernels::Compact({model.cache[l], model.kv, model.block_size, Source(l), moved,
-                          state_.layers[l].ring_rows(), old_ring_rows, Destination(l)}));
+    if (context_.options.census) {
+      PB_ASSIGN_OR_RETURN(before, HashRows(*context_.operations, model, l, Source(l), moved));
+    }
+    PB_RETURN_IF_ERROR(context_.operations->Compact({model.cache[l], model.kv, model.block_size,
+                                                     Source(l), moved, state_.layers[l].ring_rows(),
+                                                     old_ring_rows, Destination(l)}));
     return context_.options.census ? CheckMoved(l, before) : absl::OkStatus();
   }
 
@@ -121,7 +122,9 @@ class Applier {
     std::vector<std::int32_t> targets(before.size());
     const int ring_rows = state_.layers[l].ring_rows();
     std::iota(targets.begin(), targets.end(), ring_rows);
-    const auto after = HashRows(context_.options.model, l, Destination(l), targets);
+    PB_ASSIGN_OR_RETURN(
+        const std::vector<std::uint64_t> after,
+        HashRows(*context_.operations, context_.options.model, l, Destination(l), targets));
     const auto differs = std::mismatch(after.begin(), after.end(), before.begin()).first;
     if (differs == after.end()) return absl::OkStatus();
     return absl::InternalError(absl::StrCat("census: layer ", l, " row ",
@@ -137,9 +140,9 @@ class Applier {
       const SealedPage& page = sealed[plan.band.fill[i]];
       const int slot = plan.ring_slots[i];
       const int first_row = slot * kPageRows;
-      PB_RETURN_IF_ERROR(kernels::PageScatter(
-          {model.cache[l], model.kv, model.block_size, Destination(l)}, first_row,
-          {page.header.key, page.header.generation}, page.header.tag, page.bytes));
+      PB_RETURN_IF_ERROR(context_.operations->ScatterPage(
+          {model.cache[l], model.kv, model.block_size, Destination(l)},
+          {first_row, {page.header.key, page.header.generation}, page.header.tag, page.bytes}));
       std::copy(page.header.positions.begin(), page.header.positions.end(),
                 layer.positions.begin() + first_row);
       std::copy(page.header.information.begin(), page.header.information.end(),

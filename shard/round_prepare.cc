@@ -15,20 +15,37 @@ namespace {
 
 class Preparer {
  public:
-  Preparer(const ShardContext& context, SequencePlan& plan, const RoundTables& tables)
+  Preparer(ShardContext& context, SequencePlan& plan, const RoundTables& tables)
       : context_(context),
         model_(context.options.model),
         plan_(plan),
         tables_(tables),
         state_(context.sequences.at(plan.sequence)) {}
 
+  absl::StatusOr<PreparedSequence> Run() {
+    PreparedSequence layers;
+    for (std::size_t l = 0; l < plan_.layers.size(); ++l) {
+      PB_ASSIGN_OR_RETURN(PreparedLayer layer, Layer(static_cast<int>(l)));
+      layers.push_back(std::move(layer));
+    }
+    PB_RETURN_IF_ERROR(context_.operations->Finish());
+    for (PreparedLayer& layer : layers) {
+      for (SealedPage& page : layer.pages) {
+        if (page.lease.memory().empty() || page.bytes.empty()) continue;
+        std::copy(page.bytes.begin(), page.bytes.end(), page.lease.memory().begin());
+      }
+    }
+    return layers;
+  }
+
+ private:
   absl::StatusOr<PreparedLayer> Layer(int l) {
     const LayerPlan& plan = plan_.layers[l];
     PreparedLayer layer;
     for (std::size_t i = 0; i < plan.band.publish.size(); ++i) {
-      PB_ASSIGN_OR_RETURN(SealedPage page, Seal(l, static_cast<std::uint32_t>(i)));
-      layer.pages.push_back(std::move(page));
+      layer.pages.push_back(Claim(l, static_cast<std::uint32_t>(i)));
     }
+    if (!layer.pages.empty()) PB_RETURN_IF_ERROR(Seal(l, absl::MakeSpan(layer.pages)));
     layer.moved = plan.kept_rows;
     const LayerState& now = state_.layers[l];
     for (int row = plan.rows; row < now.rows(); ++row) layer.moved.push_back(row);
@@ -39,8 +56,8 @@ class Preparer {
     return layer;
   }
 
- private:
-  absl::StatusOr<SealedPage> Seal(int l, std::uint32_t index) {
+  /// The page's header but for its tag, and memory where it is needed.
+  SealedPage Claim(int l, std::uint32_t index) {
     const LayerPlan& plan = plan_.layers[l];
     const scheduler::NewPage& page = plan.band.publish[index];
     SealedPage sealed;
@@ -50,48 +67,59 @@ class Preparer {
     header.generation = state_.generation;
     header.bytes = static_cast<std::uint32_t>(kernels::PageBytes(model_.kv));
     header.mean_information = static_cast<std::int32_t>(page.mean_information);
-    std::array<std::int32_t, kPageRows> rows{};
     for (int i = 0; i < kPageRows; ++i) {
-      rows[i] = page.rows[i].row;
       header.positions[i] = page.rows[i].position;
-      header.information[i] = plan.information[rows[i]];
+      header.information[i] = plan.information[page.rows[i].row];
     }
-    std::vector<std::byte> bytes(header.bytes);
-    PB_ASSIGN_OR_RETURN(
-        header.tag, kernels::PageGather(
-                        {model_.cache[l], model_.kv, model_.block_size, TableOf(tables_.source, l)},
-                        rows, {header.key, header.generation}, absl::MakeSpan(bytes)));
-    PB_ASSIGN_OR_RETURN(sealed.digest, MakeDigest(model_.kv, bytes));
     if (context_.OwnsPage(header.key.page) && !plan_.leases.empty()) {
       sealed.lease = std::move(plan_.leases.back());
       plan_.leases.pop_back();
-      std::copy(bytes.begin(), bytes.end(), sealed.lease.memory().begin());
     }
     const auto& fill = plan.band.fill;
     if (std::find(fill.begin(), fill.end(), static_cast<int>(index)) != fill.end()) {
-      sealed.bytes = std::move(bytes);
+      sealed.bytes.resize(header.bytes);
     }
     return sealed;
   }
 
-  const ShardContext& context_;
+  /// Gathers the pages of a layer once each, tags them, makes their digests.
+  absl::Status Seal(int l, absl::Span<SealedPage> pages) {
+    const kernels::PageCopyArgs from{model_.cache[l], model_.kv, model_.block_size,
+                                     TableOf(tables_.source, l)};
+    std::vector<std::int32_t> rows;
+    for (const scheduler::NewPage& page : plan_.layers[l].band.publish) {
+      for (const scheduler::BorderlineRow& row : page.rows) rows.push_back(row.row);
+    }
+    PB_ASSIGN_OR_RETURN(const DigestTable::FreeSlots free,
+                        state_.layers[l].digests.Free(pages.size()));
+    std::vector<PageOut> out;
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+      SealedPage& page = pages[i];
+      page.digest_slot = free.slots[i];
+      const absl::Span<std::byte> bytes =
+          page.bytes.empty() ? page.lease.memory() : absl::MakeSpan(page.bytes);
+      if (bytes.empty()) continue;
+      out.push_back({absl::MakeConstSpan(rows).subspan(i * kPageRows, kPageRows),
+                     {page.header.key, page.header.generation},
+                     bytes,
+                     &page.header.tag});
+    }
+    PB_RETURN_IF_ERROR(context_.operations->GatherPages(from, out));
+    return context_.operations->BuildDigests(from, rows, free.slots, free.arrays);
+  }
+
+  ShardContext& context_;
   const ShardModel& model_;
   SequencePlan& plan_;
   const RoundTables tables_;
-  const SequenceState& state_;
+  SequenceState& state_;
 };
 
 }  // namespace
 
-absl::StatusOr<PreparedSequence> PrepareSequence(const ShardContext& context, SequencePlan& plan,
+absl::StatusOr<PreparedSequence> PrepareSequence(ShardContext& context, SequencePlan& plan,
                                                  const RoundTables& tables) {
-  Preparer preparer(context, plan, tables);
-  PreparedSequence layers;
-  for (std::size_t l = 0; l < plan.layers.size(); ++l) {
-    PB_ASSIGN_OR_RETURN(PreparedLayer layer, preparer.Layer(static_cast<int>(l)));
-    layers.push_back(std::move(layer));
-  }
-  return layers;
+  return Preparer(context, plan, tables).Run();
 }
 
 }  // namespace pinboard

@@ -13,7 +13,6 @@
 #include "cache_service/page_store.h"
 #include "shard/block_tables.h"
 #include "shard/context.h"
-#include "shard/digest_table.h"
 #include "shard/round_plan.h"
 
 namespace pinboard {
@@ -22,7 +21,7 @@ namespace pinboard {
 struct SealedPage {
   cache_service::PageHeader header;
   cache_service::PageLease lease;  // the service's memory; empty: this rank does not offload it
-  PageDigest digest;
+  std::int32_t digest_slot = 0;    // a free one of the layer's digests
   /// Of a page that goes to the ring: a copy that nobody else can write. Else empty.
   std::vector<std::byte> bytes;
 };
@@ -38,7 +37,7 @@ using PreparedSequence = std::vector<PreparedLayer>;
 
 /// Takes the leases of `plan`, which is compressed. `tables` are the present ones.
 /// InvalidArgument: a key that is not finite, or rows outside a table.
-absl::StatusOr<PreparedSequence> PrepareSequence(const ShardContext& context, SequencePlan& plan,
+absl::StatusOr<PreparedSequence> PrepareSequence(ShardContext& context, SequencePlan& plan,
                                                  const RoundTables& tables);
 
 }  // namespace pinboard

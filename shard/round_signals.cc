@@ -7,9 +7,7 @@
 #include <numeric>
 
 #include "base/status_macros.h"
-#include "kernels/attention_score/attention_score.h"
-#include "kernels/expected_attention/expected_attention.h"
-#include "kernels/key_redundancy/key_redundancy.h"
+#include "kernels/influence/influence.h"
 #include "shard/block_tables.h"
 #include "shard/head_round.h"
 
@@ -36,14 +34,14 @@ absl::Status Attention(const ShardContext& context, const SignalRequest& request
                                                                     : state.policy.window;
   signals->attention.resize(layer.rows());
   if (state.policy.queries == AttentionQueries::kExpected) {
-    return kernels::ExpectedAttention(
+    return context.operations->ExpectedAttention(
         {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
          signals->order, layer.queries.Last(window), layer.queries.LastPositions(window),
          model.query_heads, model.total_query_heads, model.attention_scale, model.rotary,
          state.length},
         absl::MakeSpan(signals->attention));
   }
-  return kernels::AttentionScore(
+  return context.operations->AttentionScore(
       {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
        layer.positions, layer.ring_rows(), signals->order, layer.queries.Last(window),
        layer.queries.LastPositions(window), model.query_heads, model.total_query_heads,
@@ -58,7 +56,7 @@ absl::Status Redundancy(const ShardContext& context, const SignalRequest& reques
   signals->redundancy.assign(request.state->layers[l].rows(), 0);
   if (context.kv_replica() != 0) return absl::OkStatus();
   const ShardModel& model = context.options.model;
-  return kernels::KeyRedundancy(
+  return context.operations->KeyRedundancy(
       {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
        signals->order, context.total_kv_heads()},
       absl::MakeSpan(signals->redundancy));
@@ -100,7 +98,6 @@ absl::Status Information(const ShardContext& context, const SequenceState& state
 absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest> requests,
                           absl::Time deadline, std::vector<std::vector<LayerSignals>>* merged) {
   merged->assign(requests.size(), std::vector<LayerSignals>(context.options.model.layers));
-  std::vector<std::int32_t> buffer;
   absl::Status own;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     for (std::size_t l = 0; l < (*merged)[i].size(); ++l) {
@@ -110,12 +107,18 @@ absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest>
       own.Update(Redundancy(context, requests[i], static_cast<int>(l), &signals));
       own.Update(
           Information(context, *requests[i].state, static_cast<int>(l), &signals.information));
+    }
+  }
+  own.Update(context.operations->Finish());
+  if (context.tp() == 1) return own;
+  std::vector<std::int32_t> buffer;
+  for (const auto& layers : *merged) {
+    for (const LayerSignals& signals : layers) {
       for (const auto* part : {&signals.attention, &signals.redundancy, &signals.information}) {
         buffer.insert(buffer.end(), part->begin(), part->end());
       }
     }
   }
-  if (context.tp() == 1) return own;
   PB_RETURN_IF_ERROR(context.communicator->SumInt32(absl::MakeSpan(buffer), deadline));
   auto from = buffer.begin();
   for (auto& layers : *merged) {

@@ -42,7 +42,7 @@ struct LayerState {
   DigestTable digests;
   absl::flat_hash_map<std::uint32_t, PageInfo> pages;
   scheduler::RecallPlan recall;
-  std::vector<float> chosen_by;  // query of the last choice of pages; kept for kDrift alone
+  SpaceVector<float> chosen_by;  // query of the last choice of pages; kept for kDrift alone
   std::uint32_t next_page = 0;
 
   int rows() const { return static_cast<int>(positions.size()); }

@@ -52,6 +52,7 @@ absl::StatusOr<std::unique_ptr<Shard>> CreateShard(const ShardOptions& options,
   context.options = options;
   context.communicator = communicator;
   context.store = store;
+  context.operations = MakeHostOperations();
   return std::make_unique<ShardRuntime>(std::move(context));
 }
 

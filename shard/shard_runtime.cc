@@ -10,7 +10,6 @@
 #include "base/status_macros.h"
 #include "kernels/page_digest/page_digest.h"
 #include "shard/make_sequence.h"
-#include "shard/quality_signal.h"
 #include "shard/token_exchange.h"
 
 namespace pinboard {
@@ -29,6 +28,7 @@ ShardRuntime::ShardRuntime(ShardContext context)
       fetcher_(context_.store),
       recall_(&context_, &fetcher_),
       recall_within_step_(&context_, &fetcher_),
+      quality_(&context_),
       rounds_(&context_, &recall_) {}
 
 Status ShardRuntime::AddSequence(std::uint64_t sequence, const SequenceOptions& options) {
@@ -132,7 +132,7 @@ Status ShardRuntime::RecallLayer(int layer) {
   if (absl::Status shown = recall_within_step_.Recall(recorder_.slices(), layer); !shown.ok()) {
     return ToPublicStatus(shown);
   }
-  return ToPublicStatus(SampleQuality(context_, recorder_.slices(), layer));
+  return ToPublicStatus(quality_.Sample(recorder_.slices(), layer));
 }
 
 Status ShardRuntime::ObserveHidden(int layer, std::span<const float> hidden) {
@@ -152,6 +152,8 @@ Result<std::vector<StepEntryResult>> ShardRuntime::EndStep() {
 }
 
 absl::StatusOr<std::vector<StepEntryResult>> ShardRuntime::FinishStep() {
+  PB_RETURN_IF_ERROR(context_.operations->Finish());
+  quality_.Collect();
   const auto report = recall_.Report(recorder_.slices());
   PB_ASSIGN_OR_RETURN(TokenExchangeResult merged, ExchangeTokens(context_, recorder_, report));
   recall_.Resolve(recorder_.slices(), merged.reports, merged.entropy_after);

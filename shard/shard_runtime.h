@@ -10,6 +10,7 @@
 #include "pinboard/shard.h"
 #include "shard/context.h"
 #include "shard/page_fetcher.h"
+#include "shard/quality_signal.h"
 #include "shard/recall.h"
 #include "shard/recall_within_step.h"
 #include "shard/rounds.h"
@@ -56,6 +57,7 @@ class ShardRuntime final : public Shard {
   PageFetcher fetcher_;
   Recall recall_;
   RecallWithinStep recall_within_step_;
+  QualitySignal quality_;
   Rounds rounds_;
   std::uint32_t generations_ = 0;
 };

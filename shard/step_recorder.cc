@@ -4,9 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "kernels/entropy/entropy.h"
 #include "kernels/projection_sketch/projection_sketch.h"
-#include "kernels/representation_shift/representation_shift.h"
 #include "shard/block_tables.h"
 
 namespace pinboard {
@@ -68,7 +66,9 @@ absl::Status StepRecorder::Begin(std::span<const StepEntry> entries) {
   const auto top_k = static_cast<std::size_t>(context_->options.top_k);
   values_.resize(tokens_ * top_k);
   ids_.resize(tokens_ * top_k);
-  hidden_.resize(static_cast<std::size_t>(context_->options.model.layers));
+  const auto layers = static_cast<std::size_t>(context_->options.model.layers);
+  hidden_.resize(layers, SpaceVector<float>(context_->operations->memory()));
+  shift_.resize(layers * tokens_);
   return absl::OkStatus();
 }
 
@@ -81,9 +81,9 @@ absl::Status StepRecorder::Queries(int layer, absl::Span<const float> queries) {
                                                    width));
   }
   for (const StepSlice& slice : slices_) {
-    slice.state->layers[layer].queries.Append(
+    PB_RETURN_IF_ERROR(slice.state->layers[layer].queries.Append(
         queries.subspan(slice.first_token * width, slice.entry.tokens * width),
-        slice.first_position);
+        slice.first_position));
   }
   return absl::OkStatus();
 }
@@ -96,26 +96,21 @@ absl::Status StepRecorder::Hidden(int layer, absl::Span<const float> hidden) {
                                                    model.hidden_dim));
   }
   if (sketch_matrix_.empty()) {
-    hidden_[layer].assign(hidden.begin(), hidden.end());
+    PB_RETURN_IF_ERROR(hidden_[layer].Assign(hidden));
   } else {
-    hidden_[layer].resize(static_cast<std::size_t>(tokens_) * state_dim());
-    PB_RETURN_IF_ERROR(kernels::ProjectionSketch(hidden, sketch_matrix_, tokens_, model.hidden_dim,
-                                                 state_dim(), absl::MakeSpan(hidden_[layer])));
+    PB_ASSIGN_OR_RETURN(const absl::Span<float> sketch,
+                        hidden_[layer].Resize(static_cast<std::size_t>(tokens_) * state_dim()));
+    PB_RETURN_IF_ERROR(context_->operations->ProjectionSketch(
+        hidden, sketch_matrix_, tokens_, model.hidden_dim, state_dim(), sketch));
   }
   return layer + 1 == model.layers ? Shift() : absl::OkStatus();
 }
 
 absl::Status StepRecorder::Shift() {
-  const ShardModel& model = context_->options.model;
-  std::vector<float> shift(tokens_);
-  for (int layer = 0; layer < model.layers; ++layer) {
-    PB_RETURN_IF_ERROR(kernels::RepresentationShift(hidden_[layer], hidden_.back(), tokens_,
-                                                    state_dim(), absl::MakeSpan(shift)));
-    for (const StepSlice& slice : slices_) {
-      auto& pending = slice.state->layers[layer].pending_shift;
-      const auto first = shift.begin() + slice.first_token;
-      pending.insert(pending.end(), first, first + slice.entry.tokens);
-    }
+  for (std::size_t layer = 0; layer < hidden_.size(); ++layer) {
+    PB_RETURN_IF_ERROR(context_->operations->RepresentationShift(
+        hidden_[layer].view(), hidden_.back().view(), tokens_, state_dim(),
+        absl::MakeSpan(shift_).subspan(layer * tokens_, tokens_)));
   }
   return absl::OkStatus();
 }
@@ -129,10 +124,10 @@ absl::Status StepRecorder::Logits(int first_token, int tokens, absl::Span<const 
   const ShardModel& model = context_->options.model;
   const auto top_k = static_cast<std::size_t>(context_->options.top_k);
   logits_seen_ += tokens;
-  return kernels::TopKLogits(logits, tokens, model.vocab_local, model.vocab_begin,
-                             context_->options.top_k,
-                             absl::MakeSpan(values_).subspan(first_token * top_k, tokens * top_k),
-                             absl::MakeSpan(ids_).subspan(first_token * top_k, tokens * top_k));
+  return context_->operations->TopKLogits(
+      logits, tokens, model.vocab_local, model.vocab_begin, context_->options.top_k,
+      absl::MakeSpan(values_).subspan(first_token * top_k, tokens * top_k),
+      absl::MakeSpan(ids_).subspan(first_token * top_k, tokens * top_k));
 }
 
 std::vector<std::int32_t> StepRecorder::LastTokenIds() const {
@@ -150,6 +145,12 @@ void StepRecorder::Finish(absl::Span<const float> entropy_after) {
   for (const StepSlice& slice : slices_) {
     const auto own = entropy_after.subspan(slice.first_token, slice.entry.tokens);
     slice.state->entropy_after.insert(slice.state->entropy_after.end(), own.begin(), own.end());
+    for (std::size_t layer = 0; layer < hidden_.size(); ++layer) {
+      auto& pending = slice.state->layers[layer].pending_shift;
+      const auto first =
+          shift_.begin() + static_cast<std::ptrdiff_t>(layer * tokens_) + slice.first_token;
+      pending.insert(pending.end(), first, first + slice.entry.tokens);
+    }
   }
   slices_.clear();
 }

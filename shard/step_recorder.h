@@ -39,7 +39,8 @@ class StepRecorder {
   absl::Span<const float> candidate_values() const { return values_; }
   std::vector<std::int32_t> LastTokenIds() const;
 
-  /// Takes the entropy after each of the step's tokens [tokens], and closes the step.
+  /// Takes the entropy after each of the step's tokens [tokens], and closes the step. The
+  /// operations are finished, here as for what is above.
   void Finish(absl::Span<const float> entropy_after);
 
   std::size_t workspace_bytes() const;
@@ -53,8 +54,10 @@ class StepRecorder {
   std::vector<StepSlice> slices_;
   int tokens_ = 0;
   int logits_seen_ = 0;
-  std::vector<float> sketch_matrix_;        // empty: states are kept whole
-  std::vector<std::vector<float>> hidden_;  // [layers][tokens, state_dim()]
+  std::vector<float> sketch_matrix_;  // empty: states are kept whole
+  std::vector<SpaceVector<float>>
+      hidden_;                // [layers][tokens, state_dim()], in the operations' memory
+  std::vector<float> shift_;  // [layers, tokens]
   std::vector<float> values_;
   std::vector<std::int32_t> ids_;
 };

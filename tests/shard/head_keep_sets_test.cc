@@ -55,6 +55,7 @@ TEST_P(HeadKeepSets, EachHeadKeepsTheRowsOfTheIndependentProgram) {
   transport::LocalGroup group(1);
   const auto communicator = group.Join(0);
   ShardContext context;
+  context.operations = MakeHostOperations();
   context.communicator = communicator.get();
   ShardModel& model = context.options.model;
   model.layers = 1;
@@ -78,8 +79,9 @@ TEST_P(HeadKeepSets, EachHeadKeepsTheRowsOfTheIndependentProgram) {
   std::iota(layer.positions.begin(), layer.positions.end(), 0);
   layer.information.assign(rows, 0);
   layer.pending_shift.assign(rows, 0.0F);
-  layer.queries = QueryWindow(window, model.query_heads * shape.key_dim);
-  layer.queries.Append(Real(values, "queries"), 0);
+  layer.queries =
+      QueryWindow(context.operations->memory(), window, model.query_heads * shape.key_dim);
+  ASSERT_TRUE(layer.queries.Append(Real(values, "queries"), 0).ok());
 
   const std::vector<std::int32_t> table = cache.block_table();
   const Shard::RoundEntry entry{1, {table}};

@@ -11,9 +11,11 @@ namespace pinboard {
 namespace {
 
 TEST(QueryWindow, KeepsTheMostRecentQueriesInOrder) {
-  QueryWindow window(4, 2);
+  QueryWindow window(HostMemory(), 4, 2);
   for (int position = 0; position < 23; ++position) {
-    window.Append({static_cast<float>(position), -static_cast<float>(position)}, position);
+    ASSERT_TRUE(
+        window.Append({static_cast<float>(position), -static_cast<float>(position)}, position)
+            .ok());
     const auto positions = window.LastPositions(4);
     ASSERT_EQ(positions.size(), static_cast<std::size_t>(std::min(position + 1, 4)));
     EXPECT_EQ(positions.back(), position);
@@ -24,22 +26,39 @@ TEST(QueryWindow, KeepsTheMostRecentQueriesInOrder) {
 }
 
 TEST(QueryWindow, TakesALongStepAtOnce) {
-  QueryWindow window(3, 1);
+  QueryWindow window(HostMemory(), 3, 1);
   std::vector<float> queries(100);
   std::iota(queries.begin(), queries.end(), 0.0F);
-  window.Append(queries, 1000);
+  ASSERT_TRUE(window.Append(queries, 1000).ok());
   EXPECT_EQ(window.LastPositions(3).front(), 1097);
   EXPECT_EQ(window.Last(3).front(), 97.0F);
 }
 
 TEST(QueryWindow, CopiedWithASmallerCapacityKeepsTheEnd) {
-  QueryWindow window(QueryWindow::kUnlimited, 1);
-  for (int position = 0; position < 10; ++position)
-    window.Append({static_cast<float>(position)}, position);
-  EXPECT_EQ(window.Last(QueryWindow::kUnlimited).size(), 10U);
-  const QueryWindow last = window.WithCapacity(2);
+  QueryWindow window(HostMemory(), QueryWindow::kUnlimited, 1);
+  for (int position = 0; position < 10; ++position) {
+    ASSERT_TRUE(window.Append({static_cast<float>(position)}, position).ok());
+  }
+  QueryWindow last = window;
+  ASSERT_TRUE(last.SetCapacity(2).ok());
   EXPECT_EQ(last.LastPositions(5).size(), 2U);
   EXPECT_EQ(last.Last(5).front(), 8.0F);
+  EXPECT_EQ(window.Last(QueryWindow::kUnlimited).size(), 10U);
+}
+
+TEST(QueryWindow, ACopyAndItsOriginGoOnByThemselves) {
+  QueryWindow window(HostMemory(), 8, 1);
+  for (int position = 0; position < 4; ++position) {
+    ASSERT_TRUE(window.Append({static_cast<float>(position)}, position).ok());
+  }
+  QueryWindow copy = window;
+  copy.DropFrom(3);
+  ASSERT_TRUE(copy.Append({-3.0F}, 3).ok());
+  ASSERT_TRUE(window.Append({4.0F}, 4).ok());
+  EXPECT_EQ(std::vector<float>(copy.Last(8).begin(), copy.Last(8).end()),
+            (std::vector<float>{0.0F, 1.0F, 2.0F, -3.0F}));
+  EXPECT_EQ(std::vector<float>(window.Last(8).begin(), window.Last(8).end()),
+            (std::vector<float>{0.0F, 1.0F, 2.0F, 3.0F, 4.0F}));
 }
 
 }  // namespace

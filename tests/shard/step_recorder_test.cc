@@ -20,6 +20,7 @@ constexpr int kTokens = 96;
 /// A recorder that has seen one step of one sequence.
 struct Recorded {
   explicit Recorded(int sketch_dim) {
+    context.operations = MakeHostOperations();
     context.options.model.layers = kLayers;
     context.options.model.hidden_dim = kHidden;
     context.options.model.block_size = 16;
@@ -37,6 +38,7 @@ struct Recorded {
       ASSERT_TRUE(recorder.Hidden(layer, hidden[layer]).ok());
     }
     workspace_bytes = recorder.workspace_bytes();
+    recorder.Finish(std::vector<float>(kTokens));
   }
 
   const std::vector<float>& shift(int layer) {

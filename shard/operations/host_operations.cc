@@ -1,0 +1,120 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "base/status_macros.h"
+#include "kernels/entropy/entropy.h"
+#include "kernels/paged_rows.h"
+#include "kernels/projection_sketch/projection_sketch.h"
+#include "kernels/representation_shift/representation_shift.h"
+#include "shard/operations/operations.h"
+
+namespace pinboard {
+namespace {
+
+/// The page number is of no concern to a digest.
+constexpr kernels::PageIdentity kNoIdentity;
+
+std::byte* CopyHeads(const KvPlane& plane, const kernels::PageCopyArgs& from, std::int32_t row,
+                     std::size_t bytes, std::byte* to) {
+  const std::size_t head_bytes = bytes / from.shape.kv_heads;
+  for (int head = 0; head < from.shape.kv_heads; ++head) {
+    std::memcpy(to, kernels::RowAddress(plane, from.block_table.data(), from.block_size, row, head),
+                head_bytes);
+    to += head_bytes;
+  }
+  return to;
+}
+
+class HostOperations final : public Operations {
+ public:
+  MemorySpace* memory() override { return HostMemory(); }
+
+  absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
+                          int vocab_begin, int k, absl::Span<float> values,
+                          absl::Span<std::int32_t> ids) override {
+    return kernels::TopKLogits(logits, tokens, vocab_local, vocab_begin, k, values, ids);
+  }
+  absl::Status RepresentationShift(absl::Span<const float> hidden,
+                                   absl::Span<const float> final_hidden, int tokens, int dim,
+                                   absl::Span<float> shift) override {
+    return kernels::RepresentationShift(hidden, final_hidden, tokens, dim, shift);
+  }
+  absl::Status ProjectionSketch(absl::Span<const float> hidden, absl::Span<const float> matrix,
+                                int tokens, int dim, int width, absl::Span<float> sketch) override {
+    return kernels::ProjectionSketch(hidden, matrix, tokens, dim, width, sketch);
+  }
+  absl::Status ScorePages(const kernels::PageScoreArgs& args,
+                          absl::Span<std::int32_t> out) override {
+    return kernels::ScorePages(args, out);
+  }
+  absl::Status EvictedAttention(const kernels::EvictedAttentionArgs& args,
+                                kernels::EvictedAttentionResult* out) override {
+    PB_ASSIGN_OR_RETURN(*out, kernels::EvictedAttention(args));
+    return absl::OkStatus();
+  }
+  absl::Status ScatterPage(const kernels::PageCopyArgs& to, const PageIn& page) override {
+    return kernels::PageScatter(to, page.first_row, page.identity, page.tag, page.bytes);
+  }
+
+  absl::Status AttentionScore(const kernels::AttentionScoreArgs& args,
+                              absl::Span<std::int32_t> out) override {
+    return kernels::AttentionScore(args, out);
+  }
+  absl::Status ExpectedAttention(const kernels::ExpectedAttentionArgs& args,
+                                 absl::Span<std::int32_t> out) override {
+    return kernels::ExpectedAttention(args, out);
+  }
+  absl::Status KeyRedundancy(const kernels::KeyRedundancyArgs& args,
+                             absl::Span<std::int32_t> out) override {
+    return kernels::KeyRedundancy(args, out);
+  }
+  absl::Status GatherPages(const kernels::PageCopyArgs& from,
+                           absl::Span<const PageOut> pages) override {
+    for (const PageOut& page : pages) {
+      PB_ASSIGN_OR_RETURN(*page.tag,
+                          kernels::PageGather(from, page.rows, page.identity, page.bytes));
+    }
+    return absl::OkStatus();
+  }
+  absl::Status BuildDigests(const kernels::PageCopyArgs& from, absl::Span<const std::int32_t> rows,
+                            absl::Span<const std::int32_t> slots,
+                            const DigestArrays& digests) override {
+    const std::size_t heads = from.shape.kv_heads;
+    const std::size_t centres = heads * kernels::kDigestCentres;
+    const std::size_t values = centres * from.shape.key_dim;
+    std::vector<std::byte> page(kernels::PageBytes(from.shape));
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      const std::size_t slot = slots[i];
+      PB_RETURN_IF_ERROR(kernels::PageGather(from, rows.subspan(i * kPageRows, kPageRows),
+                                             kNoIdentity, absl::MakeSpan(page))
+                             .status());
+      PB_RETURN_IF_ERROR(kernels::BuildDigest(from.shape, page,
+                                              {digests.centres.subspan(slot * values, values),
+                                               digests.counts.subspan(slot * centres, centres),
+                                               digests.step.subspan(slot * heads, heads)}));
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Compact(const kernels::CompactArgs& args) override { return kernels::Compact(args); }
+  absl::Status ReadRows(const kernels::PageCopyArgs& from, absl::Span<const std::int32_t> rows,
+                        absl::Span<std::byte> bytes) override {
+    std::byte* to = bytes.data();
+    for (const std::int32_t row : rows) {
+      to = CopyHeads(from.cache.key, from, row, from.shape.KeyBytes(), to);
+      if (from.shape.value_in_key) continue;
+      to = CopyHeads(from.cache.value, from, row, from.shape.ValueBytes(), to);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Finish() override { return absl::OkStatus(); }
+};
+
+}  // namespace
+
+std::unique_ptr<Operations> MakeHostOperations() { return std::make_unique<HostOperations>(); }
+
+}  // namespace pinboard

@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The operations of kernels/ where the engine's tensors and cache lie: on the host or on a device.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "base/memory_space.h"
+#include "kernels/attention_score/attention_score.h"
+#include "kernels/compact/compact.h"
+#include "kernels/evicted_attention/evicted_attention.h"
+#include "kernels/expected_attention/expected_attention.h"
+#include "kernels/key_redundancy/key_redundancy.h"
+#include "kernels/page_digest/page_digest.h"
+#include "kernels/page_transfer/page_transfer.h"
+#include "shard/digest_table.h"
+
+namespace pinboard {
+
+/// A page on its way out: gathered from `rows` into `bytes`, its tag to `*tag`.
+struct PageOut {
+  absl::Span<const std::int32_t> rows;  // [kPageRows], physical
+  kernels::PageIdentity identity;
+  absl::Span<std::byte> bytes;
+  std::uint64_t* tag = nullptr;
+};
+
+/// A page on its way in: into kPageRows physical rows from `first_row` on.
+struct PageIn {
+  int first_row = 0;
+  kernels::PageIdentity identity;
+  std::uint64_t tag = 0;
+  absl::Span<const std::byte> bytes;
+};
+
+/// A queue of operations, done in the order of the calls and of the engine's own work on its
+/// tensors and cache. Results and errors are there when Finish has returned and not before: what is
+/// written on the host stays where it is until then. Inputs on the host are taken during the call.
+/// Shapes, units and errors are those of the functions of kernels/ after which the methods are
+/// named; tensors, queries, digests and caches lie in memory(), all other spans on the host.
+/// Thread-compatible.
+class Operations {
+ public:
+  virtual ~Operations() = default;
+
+  virtual MemorySpace* memory() = 0;
+
+  // A step.
+  virtual absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
+                                  int vocab_begin, int k, absl::Span<float> values,
+                                  absl::Span<std::int32_t> ids) = 0;
+  virtual absl::Status RepresentationShift(absl::Span<const float> hidden,
+                                           absl::Span<const float> final_hidden, int tokens,
+                                           int dim, absl::Span<float> shift) = 0;
+  virtual absl::Status ProjectionSketch(absl::Span<const float> hidden,
+                                        absl::Span<const float> matrix, int tokens, int dim,
+                                        int width, absl::Span<float> sketch) = 0;
+  virtual absl::Status ScorePages(const kernels::PageScoreArgs& args,
+                                  absl::Span<std::int32_t> out) = 0;
+  virtual absl::Status EvictedAttention(const kernels::EvictedAttentionArgs& args,
+                                        kernels::EvictedAttentionResult* out) = 0;
+  virtual absl::Status ScatterPage(const kernels::PageCopyArgs& to, const PageIn& page) = 0;
+
+  // A round.
+  virtual absl::Status AttentionScore(const kernels::AttentionScoreArgs& args,
+                                      absl::Span<std::int32_t> out) = 0;
+  virtual absl::Status ExpectedAttention(const kernels::ExpectedAttentionArgs& args,
+                                         absl::Span<std::int32_t> out) = 0;
+  virtual absl::Status KeyRedundancy(const kernels::KeyRedundancyArgs& args,
+                                     absl::Span<std::int32_t> out) = 0;
+  virtual absl::Status GatherPages(const kernels::PageCopyArgs& from,
+                                   absl::Span<const PageOut> pages) = 0;
+  /// rows [slots, kPageRows]: of the page whose digest goes to slots[i] of `digests`.
+  virtual absl::Status BuildDigests(const kernels::PageCopyArgs& from,
+                                    absl::Span<const std::int32_t> rows,
+                                    absl::Span<const std::int32_t> slots,
+                                    const DigestArrays& digests) = 0;
+  virtual absl::Status Compact(const kernels::CompactArgs& args) = 0;
+  /// Bytes of whole rows [rows][keys | values], of the heads' order in a page: for checks.
+  virtual absl::Status ReadRows(const kernels::PageCopyArgs& from,
+                                absl::Span<const std::int32_t> rows,
+                                absl::Span<std::byte> bytes) = 0;
+
+  /// Waits for all of it. The first error of any operation since the last Finish; what was to be
+  /// written is unspecified then.
+  virtual absl::Status Finish() = 0;
+};
+
+/// On the host, at once.
+std::unique_ptr<Operations> MakeHostOperations();
+
+}  // namespace pinboard
