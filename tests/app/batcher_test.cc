@@ -8,10 +8,8 @@
 
 #include <algorithm>
 #include <map>
-#include <random>
 
-#include "tests/app/session_group.h"
-#include "tests/engine/tiny_model.h"
+#include "tests/app/batch_fixture.h"
 
 namespace pinboard::app {
 namespace {
@@ -19,99 +17,31 @@ namespace {
 using engine::Batcher;
 using engine::BatchOptions;
 using engine::BatchRequest;
-using engine::BatchStats;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-using Texts = std::map<std::uint64_t, std::vector<std::int32_t>>;  // by sequence
-
-struct Outcome {
-  Texts texts;
-  BatchStats stats;
-  std::vector<std::uint64_t> collectives;  // issued before each step and at the end
-  std::map<std::uint64_t, std::vector<std::vector<PlannedLayer>>> plans;  // by sequence and round
-};
-
-class Batching : public ::testing::TestWithParam<const char*> {
+class Batching : public BatchTest {
  protected:
-  Batching() : directory_(std::string("batcher-") + GetParam()) {
-    const bool mla = std::string(GetParam()) == "deepseek";
-    auto json = mla ? engine::testing::TinyDeepseekJson() : engine::testing::TinyLlamaJson();
-    engine::testing::WriteTinyModel(engine::testing::MakeTinyModel(json, 11), directory_);
+  /// A prompt of `prompt` tokens, all its own.
+  static BatchRequest Request(std::uint64_t sequence, int prompt, int max_tokens) {
+    return BatchTest::Request(sequence, RandomTokens(prompt, static_cast<unsigned>(sequence)),
+                              max_tokens, /*round_every=*/48);
   }
 
-  SessionOptions Session(int cache_blocks) const {
-    SessionOptions options;
-    options.model_dir = directory_.path();
-    options.cache_blocks = cache_blocks;
-    options.wait_for_pages = true;
-    options.census = true;
-    options.export_plans = true;
-    options.layer_tables = layer_tables_;
-    return options;
-  }
-
-  /// All requests at once on `tp` ranks; every rank must make the same tokens.
-  Outcome Run(int tp, int cache_blocks, const std::vector<BatchRequest>& requests,
-              const BatchOptions& options = {}) const {
-    cache_service::MemoryPages pages;
-    std::vector<Outcome> outcomes(tp);
-    OnSessions(tp, Session(cache_blocks), &pages, [&](RankSession& session) {
-      Outcome& outcome = outcomes[session.rank().rank];
-      const auto made =
-          Batcher::Create(&session.engine(), &session.shard(), options,
-                          [](const engine::StepOutput& output) -> std::optional<std::int32_t> {
-                            return output.candidates.front().id;
-                          });
-      ASSERT_TRUE(made.ok()) << made.status();
-      Batcher& batcher = **made;
-      batcher.SetHandlers({.on_token =
-                               [&](std::uint64_t id, std::int32_t token) {
-                                 outcome.texts[id].push_back(token);
-                                 return true;
-                               },
-                           .on_round =
-                               [&](const RoundOutcome& round) {
-                                 outcome.plans[round.sequence].push_back(round.plan);
-                               }});
-      for (const BatchRequest& request : requests) ASSERT_TRUE(batcher.Submit(request).ok());
-      while (!batcher.idle()) {
-        outcome.collectives.push_back(session.shard().stats().collectives);
-        const absl::Status stepped = batcher.Step();
-        ASSERT_TRUE(stepped.ok()) << stepped;
-      }
-      EXPECT_EQ(session.engine().free_blocks(), session.engine().total_blocks());
-      EXPECT_EQ(session.shard().stats().keepset_mismatches, 0);
-      outcome.stats = batcher.stats();
-      outcome.collectives.push_back(session.shard().stats().collectives);
-    });
-    for (const Outcome& outcome : outcomes) {
-      EXPECT_EQ(outcome.texts, outcomes[0].texts);
-      EXPECT_EQ(outcome.collectives, outcomes[0].collectives);
-      EXPECT_TRUE(outcome.plans == outcomes[0].plans);
+  /// Mixed lengths; the longest takes 25 blocks uncompressed.
+  static std::vector<BatchRequest> SixteenRequests() {
+    std::vector<BatchRequest> requests;
+    for (std::uint64_t i = 1; i <= 16; ++i) {
+      requests.push_back(Request(i, 20 + static_cast<int>(i * 89 % 300), 30 + i * 7 % 50));
     }
-    EXPECT_EQ(pages.pages(), 0) << "a sequence left pages behind";
-    return outcomes[0];
+    return requests;
   }
 
-  engine::testing::TinyDirectory directory_;
-  bool layer_tables_ = false;
+  BatchOutcome Run(int tp, int cache_blocks, const std::vector<BatchRequest>& requests,
+                   const BatchOptions& options = {}) const {
+    return BatchTest::Run(tp, cache_blocks, requests, options);
+  }
 };
-
-BatchRequest Request(std::uint64_t sequence, int prompt, int max_tokens) {
-  std::mt19937 random(static_cast<unsigned>(sequence));
-  std::uniform_int_distribution<std::int32_t> id(3, 95);
-  BatchRequest request;
-  request.sequence = sequence;
-  for (int i = 0; i < prompt; ++i) request.prompt.push_back(id(random));
-  request.max_tokens = max_tokens;
-  request.options.policy = "pinboard";
-  request.options.window = 16;
-  request.options.budget = 0.2;
-  request.options.recall_pages = 4;
-  request.options.round_every = 48;
-  return request;
-}
 
 /// Scores may differ in their last bits: BLAS sums in another order for another batch.
 bool SameRows(const std::vector<std::vector<PlannedLayer>>& a,
@@ -124,15 +54,6 @@ bool SameRows(const std::vector<std::vector<PlannedLayer>>& a,
   });
 }
 
-/// Mixed lengths; the longest takes 25 blocks uncompressed.
-std::vector<BatchRequest> SixteenRequests() {
-  std::vector<BatchRequest> requests;
-  for (std::uint64_t i = 1; i <= 16; ++i) {
-    requests.push_back(Request(i, 20 + static_cast<int>(i * 89 % 300), 30 + i * 7 % 50));
-  }
-  return requests;
-}
-
 TEST_P(Batching, SixteenSequencesInACacheForFourAllFinishAsEachWouldAlone) {
   const std::vector<BatchRequest> requests = SixteenRequests();
   int most = 0;
@@ -142,7 +63,7 @@ TEST_P(Batching, SixteenSequencesInACacheForFourAllFinishAsEachWouldAlone) {
   const int blocks = 4 * ((most + 15) / 16);
   for (const int tp : {1, 2}) {
     SCOPED_TRACE(testing::Message() << "tp " << tp);
-    const Outcome together = Run(tp, blocks, requests);
+    const BatchOutcome together = Run(tp, blocks, requests);
     EXPECT_THAT(together.texts, SizeIs(16));
     EXPECT_GT(together.stats.preemptions, 0);
     EXPECT_EQ(together.stats.resumes, together.stats.preemptions);
@@ -150,7 +71,7 @@ TEST_P(Batching, SixteenSequencesInACacheForFourAllFinishAsEachWouldAlone) {
     EXPECT_LE(together.stats.most_blocks, blocks);
     EXPECT_GT(together.stats.rounds, 32);
     for (const BatchRequest& request : requests) {
-      const Outcome alone = Run(tp, blocks, {request});
+      const BatchOutcome alone = Run(tp, blocks, {request});
       EXPECT_EQ(together.texts.at(request.sequence), alone.texts.at(request.sequence))
           << "sequence " << request.sequence;
       EXPECT_TRUE(SameRows(together.plans.at(request.sequence), alone.plans.at(request.sequence)))
@@ -164,12 +85,12 @@ TEST_P(Batching, WhatIsOnlyObservedIsPlannedAndReadsAsTheFullCache) {
   for (const int tp : {1, 2}) {
     std::vector<BatchRequest> requests = {Request(1, 150, 60), Request(2, 70, 90)};
     for (BatchRequest& request : requests) request.options.observe = true;
-    const Outcome observed = Run(tp, 32, requests);
+    const BatchOutcome observed = Run(tp, 32, requests);
     for (BatchRequest& request : requests) {
       request.options.observe = false;
       request.options.policy = "full";
     }
-    const Outcome full = Run(tp, 32, requests);
+    const BatchOutcome full = Run(tp, 32, requests);
     EXPECT_EQ(observed.texts, full.texts);
     EXPECT_EQ(observed.stats.rounds, 0);
     ASSERT_THAT(observed.plans.at(1), SizeIs(::testing::Ge(4)));
@@ -182,10 +103,8 @@ TEST_P(Batching, WhatIsOnlyObservedIsPlannedAndReadsAsTheFullCache) {
 
 TEST_P(Batching, BlocksThatARoundFreesAdmitTheNextInTheSameStep) {
   OnSessions(1, Session(7), nullptr, [&](RankSession& session) {
-    const auto made =
-        Batcher::Create(&session.engine(), &session.shard(), {},
-                        [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); });
-    Batcher& batcher = **made;
+    const auto made = BatcherOfFives(session);
+    Batcher& batcher = *made;
     BatchRequest first = Request(1, 96, 20);
     first.options.round_every = 96;
     ASSERT_TRUE(batcher.Submit(first).ok());
@@ -201,10 +120,8 @@ TEST_P(Batching, BlocksThatARoundFreesAdmitTheNextInTheSameStep) {
 
 TEST_P(Batching, ATextEndsWhereItsListenerSaysSo) {
   OnSessions(1, Session(16), nullptr, [&](RankSession& session) {
-    const auto made =
-        Batcher::Create(&session.engine(), &session.shard(), {},
-                        [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); });
-    Batcher& batcher = **made;
+    const auto made = BatcherOfFives(session);
+    Batcher& batcher = *made;
     std::map<std::uint64_t, int> tokens;
     batcher.SetHandlers({.on_token = [&](std::uint64_t id, std::int32_t) {
       return ++tokens[id] < static_cast<int>(2 * id);
@@ -229,7 +146,7 @@ TEST_P(Batching, SequencesOfAnyPolicyAndAnyLayersShareOnePool) {
   }
   for (const int tp : {1, 2}) {
     SCOPED_TRACE(testing::Message() << "tp " << tp);
-    const Outcome together = Run(tp, 84, requests);
+    const BatchOutcome together = Run(tp, 84, requests);
     EXPECT_GT(together.stats.preemptions, 0);
     EXPECT_EQ(together.stats.resumes, together.stats.preemptions);
     EXPECT_GT(together.stats.most_running, 4) << "freed blocks count at once";
@@ -243,9 +160,9 @@ TEST_P(Batching, SequencesOfAnyPolicyAndAnyLayersShareOnePool) {
 
 // sglang#30760: ranks that issue unequal numbers of collectives hang each other.
 TEST_P(Batching, UnequalCollectiveCounts_EveryRankIssuesTheSameInEveryStepAndRound) {
-  const Outcome alone = Run(1, 64, SixteenRequests());
+  const BatchOutcome alone = Run(1, 64, SixteenRequests());
   EXPECT_EQ(alone.collectives.back(), 0) << "a group of one needs none";
-  const Outcome together = Run(4, 64, SixteenRequests());  // Run compares the ranks
+  const BatchOutcome together = Run(4, 64, SixteenRequests());  // Run compares the ranks
   EXPECT_GT(together.stats.rounds, 0);
   for (std::size_t step = 1; step < together.collectives.size(); ++step) {
     EXPECT_GT(together.collectives[step], together.collectives[step - 1]);
@@ -255,7 +172,7 @@ TEST_P(Batching, UnequalCollectiveCounts_EveryRankIssuesTheSameInEveryStepAndRou
 TEST_P(Batching, APromptLongerThanTheCacheStreamsInAndIsCompressedOnTheWay) {
   BatchRequest request = Request(1, 1500, 8);
   request.options.cap = 128;
-  const Outcome outcome = Run(2, 16, {request}, {.max_prompt_tokens = 64});
+  const BatchOutcome outcome = Run(2, 16, {request}, {.max_prompt_tokens = 64});
   EXPECT_THAT(outcome.texts.at(1), SizeIs(8));
   EXPECT_GE(outcome.stats.rounds, 25);
   EXPECT_LE(outcome.stats.most_blocks, 16) << "1500 rows would take 94";
@@ -263,10 +180,8 @@ TEST_P(Batching, APromptLongerThanTheCacheStreamsInAndIsCompressedOnTheWay) {
 
 TEST_P(Batching, WhereTheEarliestAloneDoesNotFitItSaysSo) {
   OnSessions(1, Session(8), nullptr, [&](RankSession& session) {
-    const auto made =
-        Batcher::Create(&session.engine(), &session.shard(), {},
-                        [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); });
-    Batcher& batcher = **made;
+    const auto made = BatcherOfFives(session);
+    Batcher& batcher = *made;
     BatchRequest request = Request(7, 200, 4);
     request.options.policy = "full";
     ASSERT_TRUE(batcher.Submit(request).ok());
@@ -325,10 +240,10 @@ TEST_P(Batching, ByPressureOnlyAFullCacheIsCompressed) {
   }
   EXPECT_EQ(Run(1, 64, requests).stats.rounds, 0);
   requests[1].prompt = Request(2, 300, 1).prompt;
-  const Outcome late = Run(1, 30, requests, {.max_prompt_tokens = 150});
+  const BatchOutcome late = Run(1, 30, requests, {.max_prompt_tokens = 150});
   EXPECT_GT(late.stats.rounds, 0) << "what comes next does not fit, below the watermark";
   requests[1].prompt.resize(100);
-  const Outcome tight = Run(1, 16, requests);
+  const BatchOutcome tight = Run(1, 16, requests);
   EXPECT_GT(tight.stats.rounds, 0);
   EXPECT_THAT(tight.texts.at(2), SizeIs(40));
 }
@@ -378,8 +293,7 @@ TEST_P(Batching, WhatIsSwappedOutIsLeftAloneUntilItIsBack) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Batching, ::testing::Values("llama", "deepseek"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_BATCH_TEST(Batching);
 
 }  // namespace
 }  // namespace pinboard::app

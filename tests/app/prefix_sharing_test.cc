@@ -5,127 +5,51 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <random>
+#include <utility>
 
-#include "engine/batcher.h"
-#include "tests/app/session_group.h"
-#include "tests/engine/tiny_model.h"
+#include "tests/app/batch_fixture.h"
 #include "tests/support/seeded_random.h"
 
 namespace pinboard::app {
 namespace {
 
-using engine::Batcher;
-using engine::BatchOptions;
 using engine::BatchRequest;
-using engine::BatchStats;
 using ::testing::SizeIs;
-using Tokens = std::vector<std::int32_t>;
 
-struct Outcome {
-  std::map<std::uint64_t, Tokens> texts;
-  BatchStats stats;
-  ShardStats shard;
-  engine::EngineStats engine;
-};
-
-Tokens RandomTokens(int count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::uniform_int_distribution<std::int32_t> id(3, 95);
-  Tokens tokens(count);
-  for (std::int32_t& token : tokens) token = id(random);
-  return tokens;
-}
-
-/// `common` tokens that all requests begin with, then `own` of its own.
-BatchRequest Request(std::uint64_t sequence, int common, int own, int max_tokens) {
-  BatchRequest request;
-  request.sequence = sequence;
-  request.prompt = RandomTokens(common, 1000);
-  const Tokens rest = RandomTokens(own, static_cast<unsigned>(sequence));
-  request.prompt.insert(request.prompt.end(), rest.begin(), rest.end());
-  request.max_tokens = max_tokens;
-  request.options.policy = "pinboard";
-  request.options.window = 16;
-  request.options.budget = 0.2;
-  request.options.recall_pages = 4;
-  request.options.round_every = 256;
-  return request;
-}
-
-class PrefixSharing : public ::testing::TestWithParam<const char*> {
+class PrefixSharing : public BatchTest {
  protected:
-  PrefixSharing() : directory_(std::string("prefix-sharing-") + GetParam()) {
-    const bool mla = std::string(GetParam()) == "deepseek";
-    const auto json = mla ? engine::testing::TinyDeepseekJson() : engine::testing::TinyLlamaJson();
-    engine::testing::WriteTinyModel(engine::testing::MakeTinyModel(json, 11), directory_);
+  /// `common` tokens that all requests begin with, then `own` of its own.
+  static BatchRequest Request(std::uint64_t sequence, int common, int own, int max_tokens) {
+    Tokens prompt = RandomTokens(common, 1000);
+    const Tokens rest = RandomTokens(own, static_cast<unsigned>(sequence));
+    prompt.insert(prompt.end(), rest.begin(), rest.end());
+    return BatchTest::Request(sequence, std::move(prompt), max_tokens, /*round_every=*/256);
   }
 
-  SessionOptions Session(int cache_blocks) const {
-    SessionOptions options;
-    options.model_dir = directory_.path();
-    options.cache_blocks = cache_blocks;
-    options.wait_for_pages = true;
-    options.census = true;
-    return options;
+  static std::vector<BatchRequest> FourRequests() {
+    return {Request(1, 200, 40, 30), Request(2, 200, 90, 40), Request(3, 200, 120, 30),
+            Request(4, 120, 100, 40)};
   }
 
-  /// All requests at once; the census is taken after every step, and all ranks make the same.
-  Outcome Run(int tp, int cache_blocks, const std::vector<BatchRequest>& requests) const {
-    cache_service::MemoryPages pages;
-    std::vector<Outcome> outcomes(tp);
-    OnSessions(tp, Session(cache_blocks), &pages, [&](RankSession& session) {
-      Outcome& outcome = outcomes[session.rank().rank];
-      const auto made =
-          Batcher::Create(&session.engine(), &session.shard(), {.max_prompt_tokens = 64},
-                          [](const engine::StepOutput& output) -> std::optional<std::int32_t> {
-                            return output.candidates.front().id;
-                          });
-      Batcher& batcher = **made;
-      batcher.SetHandlers({.on_token =
-                               [&](std::uint64_t id, std::int32_t token) {
-                                 outcome.texts[id].push_back(token);
-                                 return true;
-                               },
-                           .on_round = nullptr,
-                           .on_end = nullptr});
-      for (const BatchRequest& request : requests) ASSERT_TRUE(batcher.Submit(request).ok());
-      while (!batcher.idle()) {
-        ASSERT_EQ(batcher.Step(), absl::OkStatus());
-        ASSERT_EQ(session.engine().Census(), absl::OkStatus());
-      }
-      EXPECT_EQ(session.engine().free_blocks(), cache_blocks);
-      outcome.stats = batcher.stats();
-      outcome.shard = session.shard().stats();
-      outcome.engine = session.engine().stats();
-    });
-    for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.texts, outcomes[0].texts);
-    EXPECT_EQ(pages.pages(), 0) << "a sequence left pages behind";
-    return outcomes[0];
+  BatchOutcome Run(int tp, int cache_blocks, const std::vector<BatchRequest>& requests) const {
+    return BatchTest::Run(tp, cache_blocks, requests, {.max_prompt_tokens = 64});
   }
 
   void ExpectTextsOfEachAlone(int tp, const std::vector<BatchRequest>& requests,
-                              const Outcome& together) const {
+                              const BatchOutcome& together) const {
     for (const BatchRequest& request : requests) {
-      const Outcome alone = Run(tp, 64, {request});
+      const BatchOutcome alone = Run(tp, 64, {request});
       EXPECT_EQ(alone.stats.shared_tokens, 0);
       EXPECT_EQ(together.texts.at(request.sequence), alone.texts.at(request.sequence))
           << "sequence " << request.sequence;
     }
   }
-
-  engine::testing::TinyDirectory directory_;
 };
-
-std::vector<BatchRequest> FourRequests() {
-  return {Request(1, 200, 40, 30), Request(2, 200, 90, 40), Request(3, 200, 120, 30),
-          Request(4, 120, 100, 40)};
-}
 
 TEST_P(PrefixSharing, SharersMakeTheTextsOfEachAlone) {
   for (const int tp : {1, 2}) {
     const std::vector<BatchRequest> requests = FourRequests();
-    const Outcome together = Run(tp, 96, requests);
+    const BatchOutcome together = Run(tp, 96, requests);
     EXPECT_EQ(together.stats.shared_tokens, 192 + 192 + 112) << "whole blocks of 16";
     EXPECT_EQ(together.engine.blocks_shared, (192 + 192 + 112) / 16);
     EXPECT_GE(together.stats.rounds, 4) << "while rows are shared, and after";
@@ -136,17 +60,15 @@ TEST_P(PrefixSharing, SharersMakeTheTextsOfEachAlone) {
 
 TEST_P(PrefixSharing, TheQueriesThatARoundLooksAtAreOnesOwn) {
   const std::vector<BatchRequest> requests = {Request(1, 200, 40, 30), Request(2, 200, 1, 30)};
-  const Outcome together = Run(1, 64, requests);
+  const BatchOutcome together = Run(1, 64, requests);
   EXPECT_EQ(together.stats.shared_tokens, 176) << "16 or more tokens are read before its round";
   ExpectTextsOfEachAlone(1, requests, together);
 }
 
 TEST_P(PrefixSharing, RowsThatARoundHasCompactedAreNotTakenOver) {
   OnSessions(1, Session(64), nullptr, [&](RankSession& session) {
-    const auto made =
-        Batcher::Create(&session.engine(), &session.shard(), {},
-                        [](const engine::StepOutput&) { return std::optional<std::int32_t>(5); });
-    Batcher& batcher = **made;
+    const auto made = BatcherOfFives(session);
+    engine::Batcher& batcher = *made;
     ASSERT_TRUE(batcher.Submit(Request(1, 200, 56, 20)).ok());
     while (batcher.stats().rounds == 0) ASSERT_EQ(batcher.Step(), absl::OkStatus());
     ASSERT_TRUE(batcher.Submit(Request(2, 200, 56, 20)).ok());
@@ -164,7 +86,7 @@ TEST_P(PrefixSharing, ASharedBlockIsAdmittedOnce) {
     requests.back().options.round_every = 0;
   }
   // 15 blocks of the prefix once, and two for the rest of each.
-  const Outcome together = Run(1, 15 + 5 * 3, requests);
+  const BatchOutcome together = Run(1, 15 + 5 * 3, requests);
   EXPECT_EQ(together.stats.most_running, 5) << "apart they would take 85 blocks";
   EXPECT_EQ(together.stats.preemptions, 0);
   ExpectTextsOfEachAlone(1, requests, together);
@@ -173,7 +95,7 @@ TEST_P(PrefixSharing, ASharedBlockIsAdmittedOnce) {
 TEST_P(PrefixSharing, PreemptedSharersGoOnAsTheyWere) {
   std::vector<BatchRequest> requests = FourRequests();
   for (BatchRequest& request : requests) request.max_tokens = 120;
-  const Outcome together = Run(2, 42, requests);
+  const BatchOutcome together = Run(2, 42, requests);
   EXPECT_GT(together.stats.shared_tokens, 0);
   EXPECT_GT(together.stats.preemptions, 0);
   EXPECT_EQ(together.stats.resumes, together.stats.preemptions);
@@ -187,7 +109,7 @@ TEST_P(PrefixSharing, SharersWithoutBlocksForARoundKeepEverythingAndFinish) {
     requests.push_back(Request(i, 224, 16, 24));
     requests.back().options.round_every = 240;
   }
-  const Outcome together = Run(2, 14 + 4 + 1, requests);
+  const BatchOutcome together = Run(2, 14 + 4 + 1, requests);
   EXPECT_GT(together.shard.rounds_without_blocks, 0U);
   EXPECT_THAT(together.texts, SizeIs(4));
   for (const auto& [sequence, text] : together.texts) EXPECT_THAT(text, SizeIs(24));
@@ -289,10 +211,8 @@ TEST_P(SharingTwins, WhoseLayersKeepUnequalCountsStayAlike) {
   for (const char* layers : {"pyramid", "adaptive"}) ExpectTwinsAlike(layers);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, SharingTwins, ::testing::Values("llama", "deepseek"),
-                         [](const auto& info) { return std::string(info.param); });
-INSTANTIATE_TEST_SUITE_P(Models, PrefixSharing, ::testing::Values("llama", "deepseek"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_BATCH_TEST(SharingTwins);
+INSTANTIATE_BATCH_TEST(PrefixSharing);
 
 }  // namespace
 }  // namespace pinboard::app
