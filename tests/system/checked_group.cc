@@ -137,6 +137,15 @@ void CheckedGroup::ForkPrefix(std::uint64_t from, std::uint64_t to, int tokens,
   Census();
 }
 
+int CheckedGroup::RingBlocks(std::uint64_t sequence) const {
+  int blocks = 0;
+  for (const int rows : sequences_.at(sequence).ring_rows) {
+    blocks += (rows + block_size_ - 1) / block_size_;
+    if (!layer_tables_) break;
+  }
+  return blocks;
+}
+
 void CheckedGroup::Remove(std::uint64_t sequence) {
   OnEach([&](Engine& engine) { return engine.Remove(sequence); });
   sequences_.erase(sequence);

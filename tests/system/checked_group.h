@@ -75,6 +75,11 @@ class CheckedGroup {
   const std::vector<std::int32_t>& Positions(std::uint64_t sequence, int layer) const {
     return sequences_.at(sequence).positions[layer];
   }
+  const SequenceOptions& Options(std::uint64_t sequence) const {
+    return sequences_.at(sequence).options;
+  }
+  /// That a fork of the sequence takes at once.
+  int RingBlocks(std::uint64_t sequence) const;
   engine::Engine& engine(int rank = 0) { return engines_->engine(rank); }
   ShardStats stats(int rank = 0) const { return shards_[rank]->stats(); }
   cache_service::MemoryPages& pages() { return pages_; }

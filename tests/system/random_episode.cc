@@ -67,17 +67,18 @@ void EpisodeCounts::Add(const EpisodeCounts& other) {
   preemptions_compacted += other.preemptions_compacted;
   resumes += other.resumes;
   forks += other.forks;
+  replacements += other.replacements;
   finishes += other.finishes;
   refusals += other.refusals;
 }
 
 std::string EpisodeCounts::ToString() const {
-  return absl::StrCat(actions, " actions: ", forwards, " forward passes, ", rounds_applied,
-                      " rounds applied and ", rounds_kept_all, " that kept everything, ",
-                      rounds_disturbed, " disturbed, ", pages_recalled, " pages recalled and ",
-                      misses, " missed, ", preemptions_compacted,
-                      " compacted sequences preempted, ", resumes, " resumed, ", forks, " forked, ",
-                      finishes, " finished, ", refusals, " calls refused");
+  return absl::StrCat(
+      actions, " actions: ", forwards, " forward passes, ", rounds_applied, " rounds applied and ",
+      rounds_kept_all, " that kept everything, ", rounds_disturbed, " disturbed, ", pages_recalled,
+      " pages recalled and ", misses, " missed, ", preemptions_compacted,
+      " compacted sequences preempted, ", resumes, " resumed, ", forks, " forked, ", replacements,
+      " of whose origins were replaced, ", finishes, " finished, ", refusals, " calls refused");
 }
 
 RandomEpisode::RandomEpisode(std::uint32_t seed, int actions)
@@ -108,11 +109,11 @@ EpisodeCounts RandomEpisode::Run() {
 void RandomEpisode::Act() {
   if (live_.empty()) return Join();
   const int draw = random_.Int(0, 99);
-  if (draw < 67) return Step();
-  if (draw < 81) return group_.in_round().empty() ? BeginRound() : CommitRound();
-  if (draw < 85) return Join();
-  if (draw < 88) return Preempt();
-  if (draw < 93) return Resume();
+  if (draw < 65) return Step();
+  if (draw < 79) return group_.in_round().empty() ? BeginRound() : CommitRound();
+  if (draw < 83) return Join();
+  if (draw < 86) return Preempt();
+  if (draw < 91) return Resume();
   if (draw < 95) return Fork();
   if (draw < 96) return Finish();
   if (draw < 98) return Trouble();
@@ -188,7 +189,10 @@ void RandomEpisode::Join() {
   if (!ended_.empty() && random_.OneIn(2)) sequence = random_.Pick(ended_);
   if (live_.contains(sequence)) sequence = next_sequence_;
   next_sequence_ = std::max(next_sequence_, sequence + 1);
-  const SequenceOptions options = DrawOptions();
+  JoinAs(sequence, DrawOptions());
+}
+
+void RandomEpisode::JoinAs(std::uint64_t sequence, const SequenceOptions& options) {
   group_.Add(sequence, options);
   live_[sequence].unread = options.prompt_tokens;
 }
@@ -251,7 +255,10 @@ void RandomEpisode::CommitRound() {
 void RandomEpisode::Preempt() {
   const auto running = Running(/*in_round_too=*/false);
   if (running.empty()) return Step();
-  const std::uint64_t sequence = random_.Pick(running);
+  PreemptOne(random_.Pick(running));
+}
+
+void RandomEpisode::PreemptOne(std::uint64_t sequence) {
   Live& live = live_.at(sequence);
   group_.SwapOut(sequence);
   live.swapped_out = true;
@@ -275,7 +282,7 @@ void RandomEpisode::Fork() {
   const std::uint64_t from = random_.Pick(running);
   const engine::Engine& engine = group_.engine();
   const int length = engine.Length(from);
-  if (engine.BlocksUsed(from) > engine.free_blocks()) return Step();
+  if (group_.RingBlocks(from) > engine.free_blocks()) return Step();
   const std::uint64_t to = next_sequence_++;
   SequenceOptions options = DrawOptions();
   const bool whole = engine.TotalRows(from) == std::int64_t{length} * group_.layers();
@@ -289,6 +296,17 @@ void RandomEpisode::Fork() {
     live_[to] = live_.at(from);
   }
   ++counts_.forks;
+  if (live_.at(from).compacted && random_.OneIn(2)) ReplaceOrigin(from, to);
+}
+
+/// Another text under the origin's name makes pages of the same names, while the fork still looks
+/// for the origin's: it is preempted meanwhile, since a page that it misses it gives up.
+void RandomEpisode::ReplaceOrigin(std::uint64_t sequence, std::uint64_t fork) {
+  const SequenceOptions options = group_.Options(sequence);
+  PreemptOne(fork);
+  End(sequence);
+  JoinAs(sequence, options);
+  ++counts_.replacements;
 }
 
 void RandomEpisode::Finish() {
@@ -297,7 +315,10 @@ void RandomEpisode::Finish() {
     sequences.push_back(sequence);
   }
   if (sequences.empty()) return CommitRound();
-  const std::uint64_t sequence = random_.Pick(sequences);
+  End(random_.Pick(sequences));
+}
+
+void RandomEpisode::End(std::uint64_t sequence) {
   group_.Remove(sequence);
   live_.erase(sequence);
   ended_.push_back(sequence);

@@ -18,7 +18,8 @@ struct EpisodeCounts {
   std::int64_t actions = 0, forwards = 0, rounds_applied = 0, rounds_kept_all = 0,
                rounds_disturbed = 0;
   std::int64_t pages_recalled = 0, misses = 0;
-  std::int64_t preemptions_compacted = 0, resumes = 0, forks = 0, finishes = 0, refusals = 0;
+  std::int64_t preemptions_compacted = 0, resumes = 0, forks = 0, replacements = 0;
+  std::int64_t finishes = 0, refusals = 0;
 
   void Add(const EpisodeCounts& other);
   std::string ToString() const;
@@ -28,8 +29,9 @@ struct EpisodeCounts {
 /// with and without experts), block size, ranks, cache, options of shard and sequences, and
 /// `actions` of: join, step (chunks of prompts and decoded tokens together), begin and commit of
 /// rounds with anything in between (now and then with a sum that differs on one rank), preempt,
-/// resume, fork, finish, pages lost, corrupted, late or with their whole service gone, and calls
-/// that must be refused. Recall goes on within the steps.
+/// resume, fork (now and then another sequence takes the origin's id at once), finish, pages lost,
+/// corrupted, late or with their whole service gone, and calls that must be refused. Recall goes on
+/// within the steps.
 class RandomEpisode {
  public:
   RandomEpisode(std::uint32_t seed, int actions);
@@ -48,15 +50,19 @@ class RandomEpisode {
 
   void Act();
   void Join();
+  void JoinAs(std::uint64_t sequence, const SequenceOptions& options);
   void Step();
   /// Where no sequence can go on.
   void MakeRoom();
   void BeginRound();
   void CommitRound();
   void Preempt();
+  void PreemptOne(std::uint64_t sequence);
   void Resume();
   void Fork();
+  void ReplaceOrigin(std::uint64_t sequence, std::uint64_t fork);
   void Finish();
+  void End(std::uint64_t sequence);
   void Trouble();
   void Refuse();
   void EndAll();

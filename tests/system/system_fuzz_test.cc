@@ -41,7 +41,7 @@ TEST(SystemFuzz, AttendsExactlyWhatItsRoundsLeaveWhateverTheSchedule) {
   for (const std::int64_t times :
        {counts.rounds_applied, counts.rounds_kept_all, counts.rounds_disturbed,
         counts.pages_recalled, counts.misses, counts.preemptions_compacted, counts.resumes,
-        counts.forks, counts.finishes, counts.refusals}) {
+        counts.forks, counts.replacements, counts.finishes, counts.refusals}) {
     EXPECT_GT(times, 0) << "the schedules do not reach what they should";
   }
 }
