@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/cuda/cuda_status.h"
+#include "kernels/block_sum.cuh"
 #include "kernels/page_transfer/page_transfer_core.h"
 #include "kernels/page_transfer/page_transfer_cuda.cuh"
 #include "kernels/row_words.cuh"
@@ -11,13 +12,8 @@ namespace pinboard::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kWordsHeld = 8;  // loads of a thread in flight
-
-/// What the threads of a block share while they move a page.
-struct PageInFlight {
-  RowPlace rows[kPageRows];
-  std::uint64_t sums[kThreads / 32];
-};
+constexpr int kWordsHeld = 8;                   // loads of a thread in flight
+constexpr std::size_t kBytesBesidePage = 1024;  // of shared memory
 
 /// The terms of the two 8-byte words that a 16-byte one consists of.
 __device__ std::uint64_t TagTerms(const uint4& word, int index, std::uint64_t seed) {
@@ -25,17 +21,6 @@ __device__ std::uint64_t TagTerms(const uint4& word, int index, std::uint64_t se
   const std::uint64_t low = word.x | std::uint64_t{word.y} << 32U;
   const std::uint64_t high = word.z | std::uint64_t{word.w} << 32U;
   return TagTerm(low, at, seed) + TagTerm(high, at + 1, seed);
-}
-
-/// The block's sum, in every thread. Integers: any order gives the tag of the CPU specification.
-/// A barrier: what the threads wrote to shared memory before is visible to all after it.
-__device__ std::uint64_t SumOverBlock(std::uint64_t sum, PageInFlight& shared) {
-  for (int lane = 16; lane > 0; lane /= 2) sum += __shfl_down_sync(0xffffffffU, sum, lane);
-  if (threadIdx.x % 32 == 0) shared.sums[threadIdx.x / 32] = sum;
-  __syncthreads();
-  std::uint64_t total = 0;
-  for (const std::uint64_t part : shared.sums) total += part;
-  return total;
 }
 
 /// Copies `words` words from source(i) to target(i), kWordsHeld loads of a thread in flight, and
@@ -61,39 +46,39 @@ __device__ std::uint64_t CopyAndTag(int words, std::uint64_t seed, Source source
   return sum;
 }
 
-/// Word `at` of the page whose rows lie at `shared.rows`.
-__device__ uint4* CacheWord(const PageInFlight& shared, const KvLayerView& cache,
-                            const RowWords& words, int at) {
-  return WordAddress(shared.rows[at / words.all()], words, cache.key.head_stride,
-                     cache.value.head_stride, at % words.all());
+/// Word `at` of the page whose rows lie at `rows`.
+__device__ uint4* CacheWord(const RowPlace* rows, const KvLayerView& cache, const RowWords& words,
+                            int at) {
+  return WordAddress(rows[at / words.all()], words, cache.key.head_stride, cache.value.head_stride,
+                     at % words.all());
 }
 
 __global__ __launch_bounds__(kThreads) void PageGatherKernel(PageGatherBatch batch,
                                                              RowWords words) {
-  __shared__ PageInFlight shared;
+  __shared__ RowPlace rows[kPageRows];
   for (int index = static_cast<int>(blockIdx.x); index < batch.count;
        index += static_cast<int>(gridDim.x)) {
     const PageToGather& page = batch.pages[index];
     const PageTransferLayer& layer = batch.layers[page.layer];
     if (threadIdx.x < kPageRows) {
-      shared.rows[threadIdx.x] =
+      rows[threadIdx.x] =
           PlaceOf(layer.cache, layer.block_table, batch.block_size, page.rows[threadIdx.x]);
     }
     __syncthreads();
     auto* const out = reinterpret_cast<uint4*>(page.bytes);
     const std::uint64_t sum = CopyAndTag(
         words.all() * kPageRows, IdentitySeed(page.identity),
-        [&](int at) { return CacheWord(shared, layer.cache, words, at); },
+        [&](int at) { return CacheWord(rows, layer.cache, words, at); },
         [&](int at) { return out + at; });
-    const std::uint64_t tag = SumOverBlock(sum, shared);
+    // Integers: any order gives the tag of the CPU specification.
+    const std::uint64_t tag = SumOverBlock<kThreads>(sum);
     if (threadIdx.x == 0) batch.tags[index] = tag;
-    __syncthreads();  // the next page's rows and sums come into the same place
   }
 }
 
 __global__ __launch_bounds__(kThreads) void PageScatterKernel(PageScatterBatch batch,
                                                               RowWords words) {
-  __shared__ PageInFlight shared;
+  __shared__ RowPlace rows[kPageRows];
   extern __shared__ uint4 held[];  // the page
   const int page_words = words.all() * kPageRows;
   for (int index = static_cast<int>(blockIdx.x); index < batch.count;
@@ -101,16 +86,16 @@ __global__ __launch_bounds__(kThreads) void PageScatterKernel(PageScatterBatch b
     const PageToScatter& page = batch.pages[index];
     const PageTransferLayer& layer = batch.layers[page.layer];
     if (threadIdx.x < kPageRows) {
-      shared.rows[threadIdx.x] = PlaceOf(layer.cache, layer.block_table, batch.block_size,
-                                         page.first_row + static_cast<std::int32_t>(threadIdx.x));
+      rows[threadIdx.x] = PlaceOf(layer.cache, layer.block_table, batch.block_size,
+                                  page.first_row + static_cast<std::int32_t>(threadIdx.x));
     }
     const auto* const in = reinterpret_cast<const uint4*>(page.bytes);
     const std::uint64_t sum = CopyAndTag(
         page_words, IdentitySeed(page.identity), [&](int at) { return in + at; },
         [&](int at) { return held + at; });
-    const bool verifies = SumOverBlock(sum, shared) == page.tag;
+    const bool verifies = SumOverBlock<kThreads>(sum) == page.tag;  // and the page is in `held`
     for (int at = static_cast<int>(threadIdx.x); verifies && at < page_words; at += kThreads) {
-      *CacheWord(shared, layer.cache, words, at) = held[at];
+      *CacheWord(rows, layer.cache, words, at) = held[at];
     }
     if (threadIdx.x == 0) {
       batch.outcomes[index] = verifies ? ScatterOutcome::kWritten : ScatterOutcome::kRefused;
@@ -153,7 +138,7 @@ absl::Status LaunchPageScatter(const PageScatterBatch& batch, cudaStream_t strea
       cudaDeviceGetAttribute(&most_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
       "page scatter"));
   const std::size_t page_bytes = PageBytes(batch.shape);
-  if (page_bytes + sizeof(PageInFlight) > static_cast<std::size_t>(most_bytes)) {
+  if (page_bytes + kBytesBesidePage > static_cast<std::size_t>(most_bytes)) {
     return absl::UnimplementedError(absl::StrCat("PageScatter: a page of ", page_bytes,
                                                  " bytes does not fit into the ", most_bytes,
                                                  " bytes of shared memory of a thread block"));

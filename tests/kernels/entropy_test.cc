@@ -127,5 +127,68 @@ TEST(MergedEntropyTest, RefusesTokensWithoutAFiniteLogit) {
   EXPECT_EQ(merge({1.0F}, 1, EntropyUnit::kNats), absl::StatusCode::kOk);
 }
 
+TEST(MergeTopKTest, GivesTheCandidatesOfTheWholeVocabularyHoweverItIsCut) {
+  SeededRandom random;
+  for (int trial = 0; trial < 40; ++trial) {
+    const int tokens = random.Int(1, 5);
+    const int vocab = random.Int(1, 900);
+    const int k = random.Int(1, 300);
+    const int distinct = random.Pick<int>({1, 10, 100000});
+    std::vector<float> logits(static_cast<std::size_t>(tokens * vocab));
+    for (float& logit : logits) {
+      logit =
+          random.OneIn(50) ? -kInfinity : static_cast<float>(random.Int(-distinct, distinct)) / 8;
+    }
+    const std::size_t candidates = static_cast<std::size_t>(tokens * k);
+    std::vector<float> expected(candidates), values(candidates, -kInfinity), more(candidates);
+    std::vector<std::int32_t> expected_ids(candidates), ids(candidates, -1), more_ids(candidates);
+    ASSERT_TRUE(TopKLogits(logits, tokens, vocab, 7, k, absl::MakeSpan(expected),
+                           absl::MakeSpan(expected_ids))
+                    .ok());
+    // Chunks of a random width, the first of them merged into no candidates at all.
+    for (int begin = 0; begin < vocab;) {
+      const int width = std::min(vocab - begin, random.Int(1, 300));
+      std::vector<float> chunk;
+      for (int t = 0; t < tokens; ++t) {
+        const auto from = logits.begin() + std::ptrdiff_t{t} * vocab + begin;
+        chunk.insert(chunk.end(), from, from + width);
+      }
+      ASSERT_TRUE(under_test::TopKLogits(chunk, tokens, width, 7 + begin, k, absl::MakeSpan(more),
+                                         absl::MakeSpan(more_ids))
+                      .ok());
+      ASSERT_TRUE(under_test::MergeTopK(more, more_ids, tokens, k, absl::MakeSpan(values),
+                                        absl::MakeSpan(ids))
+                      .ok());
+      begin += width;
+    }
+    ASSERT_EQ(values, expected);
+    ASSERT_EQ(ids, expected_ids);
+  }
+}
+
+TEST(MergeTopKTest, TakesTheLowerIdOfEqualsWhicheverListHasIt) {
+  std::vector<float> values = {5, 3, 1};
+  std::vector<std::int32_t> ids = {9, 4, 8};
+  ASSERT_TRUE(under_test::MergeTopK({5, 3, -kInfinity}, {2, 6, -1}, 1, 3, absl::MakeSpan(values),
+                                    absl::MakeSpan(ids))
+                  .ok());
+  EXPECT_EQ(values, (std::vector<float>{5, 5, 3}));
+  EXPECT_EQ(ids, (std::vector<std::int32_t>{2, 9, 4}));
+}
+
+TEST(MergeTopKTest, RefusesSizesThatDisagree) {
+  std::vector<float> values(4);
+  std::vector<std::int32_t> ids(4);
+  const auto code = [&](int tokens, int k, std::size_t more) {
+    return under_test::MergeTopK(std::vector<float>(more), std::vector<std::int32_t>(more), tokens,
+                                 k, absl::MakeSpan(values), absl::MakeSpan(ids))
+        .code();
+  };
+  EXPECT_EQ(code(2, 2, 4), absl::StatusCode::kOk);
+  EXPECT_EQ(code(2, 2, 3), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(2, 3, 4), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(4, 0, 4), absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace pinboard::kernels

@@ -12,6 +12,7 @@
 #include "base/page.h"
 #include "tests/kernels/checks/page_digest_checks.h"
 #include "tests/kernels/paged_cache.h"
+#include "tests/kernels/under_test/under_test.h"
 
 namespace pinboard::kernels {
 namespace {
@@ -92,7 +93,7 @@ TEST(EvictedAttentionTest, EqualsTheWorkedExample) {
   for (int row = 2; row < 18; ++row) c.cache().SetKey(row, 0, 0, -std::log(4.0F));
   c.BuildDigests();
   const std::vector<float> query = {1.0F};
-  const auto result = EvictedAttention(c.Args(query, 1, 1.0F));
+  const auto result = under_test::EvictedAttention(c.Args(query, 1, 1.0F));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_NEAR(result->evicted_share, 0.5, 1e-6);
   EXPECT_EQ(result->attended_ring_rows, 1);
@@ -117,7 +118,7 @@ TEST(EvictedAttentionTest, IsExactWhereThePagesRowsAreTheirCentres) {
     }
     c.BuildDigests();
     const auto query = random.Normals(std::size_t{4} * cache.shape.key_dim, 1.0F);
-    const auto result = EvictedAttention(c.Args(query, 4, 0.3F));
+    const auto result = under_test::EvictedAttention(c.Args(query, 4, 0.3F));
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_NEAR(result->evicted_share, c.ExactShare(query, 4, 0.3F), 1e-6);
   }
@@ -139,7 +140,7 @@ TEST(EvictedAttentionTest, OfRandomPagesIsBelowTheExactShareAndCloseWhereRowsAre
     c.BuildDigests();
     const float scale = 1.0F / std::sqrt(static_cast<float>(cache.shape.key_dim));
     const auto query = random.Normals(std::size_t{4} * cache.shape.key_dim, 1.0F);
-    const auto result = EvictedAttention(c.Args(query, 4, scale));
+    const auto result = under_test::EvictedAttention(c.Args(query, 4, scale));
     ASSERT_TRUE(result.ok()) << result.status();
     const double exact = c.ExactShare(query, 4, scale);
     EXPECT_LT(result->evicted_share, exact * 1.02);
@@ -156,10 +157,26 @@ TEST(EvictedAttentionTest, CountsARingRowOnceHoweverManyHeadsAttendToIt) {
     c.cache().SetKey(row, 0, 1, row == 5 ? 8.0F : 0.0F);
   }
   const std::vector<float> query = {1, 0, 0, 1, 1, 0};  // heads: row 3, row 5, row 3
-  const auto result = EvictedAttention(c.Args(query, 3, 1.0F));
+  const auto result = under_test::EvictedAttention(c.Args(query, 3, 1.0F));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->attended_ring_rows, 2);
   EXPECT_EQ(result->evicted_share, 0.0);
+}
+
+TEST(EvictedAttentionTest, EqualsTheSpecificationOverManyRowsAndPages) {
+  SeededRandom random;
+  for (const CacheCase& cache : AllCacheCases()) {
+    SCOPED_TRACE(cache.name);
+    Case c(cache, random.Int(1, 700), random.Int(0, 12), random);
+    c.BuildDigests();
+    const auto query = random.Normals(std::size_t{4} * cache.shape.key_dim, 1.0F);
+    const float scale = static_cast<float>(random.Uniform(0.0, 0.5));
+    const auto result = under_test::EvictedAttention(c.Args(query, 4, scale));
+    const auto specified = EvictedAttention(c.Args(query, 4, scale));
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_NEAR(result->evicted_share, specified->evicted_share, 1e-9);
+    EXPECT_EQ(result->attended_ring_rows, specified->attended_ring_rows);
+  }
 }
 
 TEST(EvictedAttentionTest, RefusesWhatDoesNotFitTogether) {
@@ -186,6 +203,8 @@ TEST(EvictedAttentionTest, RefusesWhatDoesNotFitTogether) {
   auto broken = query;
   broken[1] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_THAT(refusal(c.Args(broken, 4, 1.0F)), HasSubstr("not finite"));
+  EXPECT_EQ(under_test::EvictedAttention(c.Args(broken, 4, 1.0F)).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

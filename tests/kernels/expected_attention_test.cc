@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "tests/kernels/checks/expected_attention_checks.h"
+#include "tests/kernels/under_test/under_test.h"
 
 namespace pinboard::kernels {
 namespace {
@@ -22,7 +23,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, ExpectedAttentionTest, testing::ValuesIn(AllCac
 TEST_P(ExpectedAttentionTest, MergesOverRanksToTheFormulaOfMeanAndCovariance) {
   SeededRandom random;
   for (int trial = 0; trial < 3; ++trial) {
-    checks::ExpectExpectedAttentionMerges(ExpectedAttention,
+    checks::ExpectExpectedAttentionMerges(under_test::ExpectedAttention,
                                           checks::RandomExpectedInput(GetParam(), random));
     if (HasFatalFailure()) return;
   }
@@ -51,7 +52,7 @@ ExpectedInput Plane(const std::vector<std::pair<float, float>>& keys,
 void ExpectShares(const ExpectedInput& in, const std::vector<double>& expected) {
   std::vector<float> queries;
   std::vector<std::int32_t> out(in.order.size());
-  ASSERT_TRUE(ExpectedAttention(in.Rank(0, 1, queries), absl::MakeSpan(out)).ok());
+  ASSERT_TRUE(under_test::ExpectedAttention(in.Rank(0, 1, queries), absl::MakeSpan(out)).ok());
   for (std::size_t i = 0; i < out.size(); ++i) {
     EXPECT_NEAR(FromFixed(out[i], kAttentionFractionBits), expected[i], 1e-6) << i;
   }
@@ -85,6 +86,23 @@ TEST(ExpectedAttentionTest, TurnsQueriesToTheMeanOfThePositionsToCome) {
   ExpectShares(slow, {1 / (1 + std::exp(3.0)), 1 / (1 + std::exp(-3.0))});
 }
 
+TEST(ExpectedAttentionTest, EqualsTheSpecificationWithinAHundredThousandthOfAShare) {
+  SeededRandom random;
+  for (const CacheCase& c : AllCacheCases()) {
+    SCOPED_TRACE(c.name);
+    ExpectedInput in = checks::RandomExpectedInput(c, random);
+    in.rotary.interleaved = random.OneIn(2);
+    std::vector<float> queries;
+    std::vector<std::int32_t> out(in.order.size());
+    std::vector<std::int32_t> specified(in.order.size());
+    ASSERT_TRUE(under_test::ExpectedAttention(in.Rank(0, 1, queries), absl::MakeSpan(out)).ok());
+    ASSERT_TRUE(ExpectedAttention(in.Rank(0, 1, queries), absl::MakeSpan(specified)).ok());
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      ASSERT_NEAR(out[i], specified[i], 1 + specified[i] * 1e-5) << i;
+    }
+  }
+}
+
 TEST(ExpectedAttentionTest, RefusesShapesThatDisagreeAndValuesThatAreNotFinite) {
   const auto code = [](const ExpectedInput& in, auto change) {
     std::vector<float> queries;
@@ -110,10 +128,17 @@ TEST(ExpectedAttentionTest, RefusesShapesThatDisagreeAndValuesThatAreNotFinite) 
   wide.rotary.frequencies = {1.0, 0.5};
   EXPECT_EQ(code(wide, unchanged), absl::StatusCode::kInvalidArgument);
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  EXPECT_EQ(code(Plane({{0, 0}, {kInfinity, 0}}, {{1, 1}}), unchanged),
-            absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(code(Plane({{0, 0}, {1, 0}}, {{std::nanf(""), 1}}), unchanged),
-            absl::StatusCode::kInvalidArgument);
+  const auto refuses_values = [&](const ExpectedInput& in) {
+    std::vector<float> queries;
+    std::vector<std::int32_t> out(2);
+    return under_test::ExpectedAttention(in.Rank(0, 1, queries), absl::MakeSpan(out)).code() ==
+           absl::StatusCode::kInvalidArgument;
+  };
+  EXPECT_TRUE(refuses_values(Plane({{0, 0}, {kInfinity, 0}}, {{1, 1}})));
+  EXPECT_TRUE(refuses_values(Plane({{0, 0}, {1, 0}}, {{std::nanf(""), 1}})));
+  ExpectedInput infinite = Plane({{0, 0}, {0, 1}}, {{1, 1}});
+  infinite.cache.SetValue(1, 0, 0, kInfinity);
+  EXPECT_TRUE(refuses_values(infinite));
   EXPECT_EQ(
       code(Plane({{0, 0}, {0, 1}}, {{1, 1}}), [](auto& args) { args.shape.dtype = DType::kF16; }),
       absl::StatusCode::kUnimplemented);

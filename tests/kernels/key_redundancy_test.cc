@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "tests/kernels/checks/key_redundancy_checks.h"
+#include "tests/kernels/under_test/under_test.h"
 
 namespace pinboard::kernels {
 namespace {
@@ -24,7 +25,7 @@ TEST_P(KeyRedundancyTest, MergesOverRanksWithinTheBoundOfTheFormulaOverAllPairs)
   int checked = 0;
   for (int trial = 0; trial < 3; ++trial) {
     checked += checks::ExpectRedundancyMergesWithinItsBound(
-                   KeyRedundancy, checks::RandomRedundancyInput(GetParam(), random))
+                   under_test::KeyRedundancy, checks::RandomRedundancyInput(GetParam(), random))
                    ? 1
                    : 0;
     if (HasFailure()) return;
@@ -46,7 +47,7 @@ RedundancyInput Plane(const std::vector<std::pair<float, float>>& keys) {
 
 void ExpectMeanCosines(const RedundancyInput& in, const std::vector<double>& means) {
   std::vector<std::int32_t> out(in.order.size());
-  ASSERT_TRUE(KeyRedundancy(in.Rank(0, 1), absl::MakeSpan(out)).ok());
+  ASSERT_TRUE(under_test::KeyRedundancy(in.Rank(0, 1), absl::MakeSpan(out)).ok());
   double total = 0;
   for (const double mean : means) total += std::exp(mean);
   for (std::size_t i = 0; i < out.size(); ++i) {
@@ -88,6 +89,26 @@ TEST(KeyRedundancyTest, SearchesThroughTilesThatHoldNothingSimilar) {
   ExpectMeanCosines(Plane(keys), means);
 }
 
+TEST(KeyRedundancyTest, EqualsTheSpecificationToOneStepWhereSimilarRowsAreFarAndNear) {
+  SeededRandom random;
+  for (const CacheCase& c : AllCacheCases()) {
+    SCOPED_TRACE(c.name);
+    RedundancyInput in(c, random.Int(1, 600), random);
+    std::shuffle(in.order.begin(), in.order.end(), random.engine());
+    const float along = static_cast<float>(random.Uniform(0.0, 1.5));
+    for (int row = 0; row < in.rows(); row += random.Int(1, 40)) {
+      for (int d = 0; d < c.shape.key_dim; ++d) {
+        in.cache.SetKey(row, 0, d, along + random.Normal());
+      }
+    }
+    std::vector<std::int32_t> out(in.order.size());
+    std::vector<std::int32_t> specified(in.order.size());
+    ASSERT_TRUE(under_test::KeyRedundancy(in.Rank(0, 1), absl::MakeSpan(out)).ok());
+    ASSERT_TRUE(KeyRedundancy(in.Rank(0, 1), absl::MakeSpan(specified)).ok());
+    for (std::size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], specified[i], 1) << i;
+  }
+}
+
 TEST(KeyRedundancyTest, RefusesShapesThatDisagreeAndKeysThatAreNotFinite) {
   const RedundancyInput in = Plane({{1, 0}, {0, 1}, {1, 1}});
   const auto refuses = [&](auto change) {
@@ -103,13 +124,15 @@ TEST(KeyRedundancyTest, RefusesShapesThatDisagreeAndKeysThatAreNotFinite) {
   EXPECT_TRUE(refuses([](auto& args) { args.block_table = {}; }));
   EXPECT_TRUE(refuses([](auto& args) { args.cache.key.base = nullptr; }));
   std::vector<std::int32_t> out(2);
-  EXPECT_EQ(KeyRedundancy(Plane({{1, 0}, {std::numeric_limits<float>::infinity(), 0}}).Rank(0, 1),
-                          absl::MakeSpan(out))
+  EXPECT_EQ(under_test::KeyRedundancy(
+                Plane({{1, 0}, {std::numeric_limits<float>::infinity(), 0}}).Rank(0, 1),
+                absl::MakeSpan(out))
                 .code(),
             absl::StatusCode::kInvalidArgument);
   KeyRedundancyArgs half = in.Rank(0, 1);
   half.shape.dtype = DType::kF16;
-  EXPECT_EQ(KeyRedundancy(half, absl::MakeSpan(out)).code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(under_test::KeyRedundancy(half, absl::MakeSpan(out)).code(),
+            absl::StatusCode::kUnimplemented);
 }
 
 }  // namespace

@@ -8,7 +8,9 @@
 #include <numeric>
 #include <vector>
 
+#include "base/dtype.h"
 #include "kernels/representation_shift/representation_shift.h"
+#include "tests/kernels/under_test/under_test.h"
 #include "tests/support/seeded_random.h"
 
 namespace pinboard::kernels {
@@ -17,8 +19,8 @@ namespace {
 std::vector<float> Sketch(const std::vector<float>& hidden, int dim, int width) {
   const int tokens = static_cast<int>(hidden.size()) / dim;
   std::vector<float> sketch(static_cast<std::size_t>(tokens) * width);
-  const absl::Status status = ProjectionSketch(hidden, SketchMatrix(dim, width), tokens, dim, width,
-                                               absl::MakeSpan(sketch));
+  const absl::Status status = under_test::ProjectionSketch(hidden, SketchMatrix(dim, width), tokens,
+                                                           dim, width, absl::MakeSpan(sketch));
   EXPECT_TRUE(status.ok()) << status;
   return sketch;
 }
@@ -46,6 +48,24 @@ TEST(ProjectionSketchTest, IsTheProductWithAMatrixOfSigns) {
       }
       EXPECT_NEAR(sketch[t * kWidth + j], sum, 1e-4);
     }
+  }
+}
+
+TEST(ProjectionSketchTest, HasTheBitsOfTheSpecificationInEitherElementType) {
+  SeededRandom random;
+  for (int trial = 0; trial < 20; ++trial) {
+    const int tokens = random.Int(1, 150);
+    const int dim = random.Int(1, 300);
+    const int width = random.Int(1, 140);
+    std::vector<float> hidden = random.Normals(std::size_t{1} * tokens * dim, 3.0F);
+    if (random.OneIn(2)) {
+      for (float& value : hidden) value = BFloat16ToFloat(FloatToBFloat16(value));
+    }
+    std::vector<float> specified(std::size_t{1} * tokens * width);
+    ASSERT_TRUE(ProjectionSketch(hidden, SketchMatrix(dim, width), tokens, dim, width,
+                                 absl::MakeSpan(specified))
+                    .ok());
+    ASSERT_EQ(Sketch(hidden, dim, width), specified) << tokens << " " << dim << " " << width;
   }
 }
 
@@ -110,6 +130,7 @@ TEST(ProjectionSketchTest, EstimatesTheShiftWithinItsBound) {
 TEST(ProjectionSketchTest, RefusesSizesThatDisagreeAndStatesThatAreNotFinite) {
   std::vector<float> sketch(2);
   const auto out = absl::MakeSpan(sketch);
+  using under_test::ProjectionSketch;
   const std::vector<float> matrix = SketchMatrix(3, 2);
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   EXPECT_EQ(ProjectionSketch({1, 2}, matrix, 1, 3, 2, out).code(), kInvalid);

@@ -17,6 +17,19 @@ absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens
   return kernels::MergedEntropy(values, parts, tokens, k, unit, entropy);
 }
 
+absl::Status MergeTopK(absl::Span<const float> more_values, absl::Span<const std::int32_t> more_ids,
+                       int tokens, int k, absl::Span<float> values, absl::Span<std::int32_t> ids) {
+  return kernels::MergeTopK(more_values, more_ids, tokens, k, values, ids);
+}
+
+absl::StatusOr<EvictedAttentionResult> EvictedAttention(const EvictedAttentionArgs& args) {
+  return kernels::EvictedAttention(args);
+}
+
+absl::Status ExpectedAttention(const ExpectedAttentionArgs& args, absl::Span<std::int32_t> out) {
+  return kernels::ExpectedAttention(args, out);
+}
+
 absl::Status Information(absl::Span<const float> shift, absl::Span<const float> entropy, double tau,
                          absl::Span<std::int32_t> out) {
   return kernels::Information(shift, entropy, tau, out);
@@ -28,6 +41,10 @@ void AddInformation(absl::Span<const std::int32_t> information, InformationTotal
 
 absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score) {
   return kernels::Fuse(args, score);
+}
+
+absl::Status KeyRedundancy(const KeyRedundancyArgs& args, absl::Span<std::int32_t> out) {
+  return kernels::KeyRedundancy(args, out);
 }
 
 absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
@@ -48,6 +65,11 @@ absl::StatusOr<std::uint64_t> PageGather(const PageCopyArgs& args,
 absl::Status PageScatter(const PageCopyArgs& args, int first_row, const PageIdentity& identity,
                          std::uint64_t tag, absl::Span<const std::byte> page) {
   return kernels::PageScatter(args, first_row, identity, tag, page);
+}
+
+absl::Status ProjectionSketch(absl::Span<const float> hidden, absl::Span<const float> matrix,
+                              int tokens, int dim, int width, absl::Span<float> sketch) {
+  return kernels::ProjectionSketch(hidden, matrix, tokens, dim, width, sketch);
 }
 
 absl::Status RepresentationShift(absl::Span<const float> hidden,

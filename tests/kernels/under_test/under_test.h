@@ -13,9 +13,14 @@
 #include "absl/types/span.h"
 #include "kernels/compact/compact.h"
 #include "kernels/entropy/entropy.h"
+#include "kernels/entropy/merge_top_k.h"
+#include "kernels/evicted_attention/evicted_attention.h"
+#include "kernels/expected_attention/expected_attention.h"
 #include "kernels/influence/influence.h"
+#include "kernels/key_redundancy/key_redundancy.h"
 #include "kernels/page_digest/page_digest.h"
 #include "kernels/page_transfer/page_transfer.h"
+#include "kernels/projection_sketch/projection_sketch.h"
 #include "kernels/representation_shift/representation_shift.h"
 #include "kernels/select/select.h"
 
@@ -28,11 +33,19 @@ absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_lo
                         absl::Span<std::int32_t> ids);
 absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens, int k,
                            EntropyUnit unit, absl::Span<float> entropy);
+absl::Status MergeTopK(absl::Span<const float> more_values, absl::Span<const std::int32_t> more_ids,
+                       int tokens, int k, absl::Span<float> values, absl::Span<std::int32_t> ids);
+
+absl::StatusOr<EvictedAttentionResult> EvictedAttention(const EvictedAttentionArgs& args);
+
+absl::Status ExpectedAttention(const ExpectedAttentionArgs& args, absl::Span<std::int32_t> out);
 
 absl::Status Information(absl::Span<const float> shift, absl::Span<const float> entropy, double tau,
                          absl::Span<std::int32_t> out);
 void AddInformation(absl::Span<const std::int32_t> information, InformationTotals& totals);
 absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score);
+
+absl::Status KeyRedundancy(const KeyRedundancyArgs& args, absl::Span<std::int32_t> out);
 
 absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
                          const DigestSlot& digest);
@@ -43,6 +56,9 @@ absl::StatusOr<std::uint64_t> PageGather(const PageCopyArgs& args,
                                          const PageIdentity& identity, absl::Span<std::byte> page);
 absl::Status PageScatter(const PageCopyArgs& args, int first_row, const PageIdentity& identity,
                          std::uint64_t tag, absl::Span<const std::byte> page);
+
+absl::Status ProjectionSketch(absl::Span<const float> hidden, absl::Span<const float> matrix,
+                              int tokens, int dim, int width, absl::Span<float> sketch);
 
 absl::Status RepresentationShift(absl::Span<const float> hidden,
                                  absl::Span<const float> final_hidden, int tokens, int dim,
