@@ -174,6 +174,7 @@ absl::Status Engine::ForkPrefix(std::uint64_t from, std::uint64_t to, int tokens
   }
   PB_RETURN_IF_ERROR(parts_->cache().CopyBlocks(copies.from, copies.to));
   parts_->stats.blocks_copied += static_cast<std::int64_t>(copies.to.size());
+  parts_->stats.tokens_shared += tokens;
   parts_->stats.blocks_shared +=
       static_cast<std::int64_t>(AllBlocks(*target).size() - copies.to.size());
   std::move(undo).Cancel();

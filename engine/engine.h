@@ -56,6 +56,7 @@ struct StepOutput {
 
 /// Sums so far, the same on every rank.
 struct EngineStats {
+  std::int64_t tokens_shared = 0;  // that forks went on from instead of reading them
   std::int64_t blocks_shared = 0;  // that forks took over
   std::int64_t blocks_copied = 0;  // for the ring of a fork, and where a sharer wrote
   /// Blocks that rounds set free less those they took for rows that are shared: what a sequence

@@ -9,13 +9,14 @@
 namespace pinboard::app {
 namespace {
 
+template <typename Stats, typename Number>
 struct CounterSpec {
-  std::uint64_t ShardStats::*field;
+  Number Stats::*field;
   const char* name;
   const char* help;
 };
 
-constexpr CounterSpec kCounters[] = {
+constexpr CounterSpec<ShardStats, std::uint64_t> kShardCounters[] = {
     {&ShardStats::rounds, "pinboard_rank_rounds_total", "Compression rounds committed."},
     {&ShardStats::rounds_kept_all, "pinboard_rank_rounds_kept_all_total",
      "Rounds that kept everything because a rank was late or failed, or the plans differed."},
@@ -51,6 +52,15 @@ constexpr CounterSpec kCounters[] = {
      "Collectives this rank has issued, the engine's included."},
 };
 
+constexpr CounterSpec<engine::EngineStats, std::int64_t> kEngineCounters[] = {
+    {&engine::EngineStats::tokens_shared, "pinboard_rank_tokens_shared_total",
+     "Tokens that sequences went on from, as others had read them."},
+    {&engine::EngineStats::blocks_shared, "pinboard_rank_blocks_shared_total",
+     "Cache blocks that sequences took over from others."},
+    {&engine::EngineStats::blocks_copied, "pinboard_rank_blocks_copied_total",
+     "Cache blocks copied because a sequence writes into them that others share."},
+};
+
 }  // namespace
 
 absl::StatusOr<std::string> RankMetricsAddress(const std::string& address, int rank, int tp) {
@@ -79,9 +89,15 @@ RankMetrics::RankMetrics()
           &registry_->AddGauge("pinboard_rank_workspace_bytes",
                                "High-water mark of query windows, hidden states and scores.")),
       cache_bytes_(
-          &registry_->AddGauge("pinboard_rank_kv_cache_bytes", "Blocks of the KV cache in use.")) {
-  for (const CounterSpec& spec : kCounters) {
-    counters_.push_back({spec.field, &registry_->AddCounter(spec.name, spec.help)});
+          &registry_->AddGauge("pinboard_rank_kv_cache_bytes", "Blocks of the KV cache in use.")),
+      blocks_saved_(&registry_->AddGauge(
+          "pinboard_rank_blocks_saved",
+          "Cache blocks that rounds set free so far, less those they took for shared rows.")) {
+  for (const auto& spec : kShardCounters) {
+    shard_counters_.push_back({spec.field, &registry_->AddCounter(spec.name, spec.help)});
+  }
+  for (const auto& spec : kEngineCounters) {
+    engine_counters_.push_back({spec.field, &registry_->AddCounter(spec.name, spec.help)});
   }
 }
 
@@ -91,17 +107,23 @@ absl::StatusOr<std::unique_ptr<RankMetrics>> RankMetrics::Serve(const std::strin
   return metrics;
 }
 
-void RankMetrics::Update(const ShardStats& stats, int step_tokens, std::size_t cache_bytes_used) {
+void RankMetrics::Update(const ShardStats& shard, const engine::EngineStats& engine,
+                         int step_tokens, std::size_t cache_bytes_used) {
   steps_->Increment();
   tokens_->Increment(step_tokens);
-  for (const CounterOf& entry : counters_) {
-    entry.counter->Increment(static_cast<double>(stats.*entry.field - last_.*entry.field));
+  for (const auto& [field, counter] : shard_counters_) {
+    counter->Increment(static_cast<double>(shard.*field - last_shard_.*field));
   }
-  evicted_attention_->Increment(stats.evicted_attention - last_.evicted_attention);
-  digest_bytes_->Set(static_cast<double>(stats.digest_bytes));
-  workspace_bytes_->Set(static_cast<double>(stats.workspace_bytes));
+  for (const auto& [field, counter] : engine_counters_) {
+    counter->Increment(static_cast<double>(engine.*field - last_engine_.*field));
+  }
+  evicted_attention_->Increment(shard.evicted_attention - last_shard_.evicted_attention);
+  digest_bytes_->Set(static_cast<double>(shard.digest_bytes));
+  workspace_bytes_->Set(static_cast<double>(shard.workspace_bytes));
   cache_bytes_->Set(static_cast<double>(cache_bytes_used));
-  last_ = stats;
+  blocks_saved_->Set(static_cast<double>(engine.blocks_saved));
+  last_shard_ = shard;
+  last_engine_ = engine;
 }
 
 }  // namespace pinboard::app

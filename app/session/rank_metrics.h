@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/metrics.h"
+#include "engine/engine.h"
 #include "pinboard/shard.h"
 
 namespace pinboard::app {
@@ -25,28 +26,33 @@ class RankMetrics {
   /// Errors: as ServeMetrics.
   static absl::StatusOr<std::unique_ptr<RankMetrics>> Serve(const std::string& address);
 
-  /// Counters of `stats` are monotone: what grew since the last call is added.
-  void Update(const ShardStats& stats, int step_tokens, std::size_t cache_bytes_used);
+  /// Counters of `shard` and `engine` are monotone: what grew since the last call is added.
+  void Update(const ShardStats& shard, const engine::EngineStats& engine, int step_tokens,
+              std::size_t cache_bytes_used);
 
   const MetricRegistry& registry() const { return *registry_; }
 
  private:
   RankMetrics();
 
+  template <typename Stats, typename Number>
   struct CounterOf {
-    std::uint64_t ShardStats::*field;
+    Number Stats::*field;
     Counter* counter;
   };
 
   std::unique_ptr<MetricRegistry> registry_;
-  std::vector<CounterOf> counters_;
+  std::vector<CounterOf<ShardStats, std::uint64_t>> shard_counters_;
+  std::vector<CounterOf<engine::EngineStats, std::int64_t>> engine_counters_;
   Counter* evicted_attention_;
   Counter* steps_;
   Counter* tokens_;
   Gauge* digest_bytes_;
   Gauge* workspace_bytes_;
   Gauge* cache_bytes_;
-  ShardStats last_;
+  Gauge* blocks_saved_;
+  ShardStats last_shard_;
+  engine::EngineStats last_engine_;
   std::unique_ptr<MetricServer> server_;
 };
 

@@ -55,7 +55,7 @@ void RankSession::CountStep(int tokens) {
   ++steps_;
   if (metrics_ == nullptr) return;
   const auto blocks = static_cast<std::size_t>(engine_->total_blocks() - engine_->free_blocks());
-  metrics_->Update(shard_->stats(), tokens, blocks * engine_->BlockBytes());
+  metrics_->Update(shard_->stats(), engine_->stats(), tokens, blocks * engine_->BlockBytes());
 }
 
 absl::StatusOr<engine::StepOutput> RankSession::Prefill(std::uint64_t sequence,

@@ -51,6 +51,7 @@ TEST_P(PrefixSharing, SharersMakeTheTextsOfEachAlone) {
     const std::vector<BatchRequest> requests = FourRequests();
     const BatchOutcome together = Run(tp, 96, requests);
     EXPECT_EQ(together.stats.shared_tokens, 192 + 192 + 112) << "whole blocks of 16";
+    EXPECT_EQ(together.engine.tokens_shared, together.stats.shared_tokens);
     EXPECT_EQ(together.engine.blocks_shared, (192 + 192 + 112) / 16);
     EXPECT_GE(together.stats.rounds, 4) << "while rows are shared, and after";
     EXPECT_EQ(together.shard.rounds_without_blocks, 0U);

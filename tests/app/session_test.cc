@@ -472,19 +472,31 @@ TEST(RankMetrics, RanksServeAtConsecutivePorts) {
   EXPECT_FALSE(RankMetricsAddress("here", 0, 1).ok());
 }
 
-TEST(RankMetrics, CountersFollowTheShard) {
+TEST(RankMetrics, FollowTheShardAndTheEngine) {
   const auto metrics = RankMetrics::Serve("127.0.0.1:0");
   ASSERT_TRUE(metrics.ok()) << metrics.status();
-  ShardStats stats;
-  stats.misses = 3;
-  (*metrics)->Update(stats, 10, 4096);
-  stats.misses = 5;
-  (*metrics)->Update(stats, 1, 8192);
+  ShardStats shard;
+  engine::EngineStats engine;
+  shard.misses = 3;
+  engine.tokens_shared = 32;
+  engine.blocks_shared = 2;
+  engine.blocks_saved = 12;
+  (*metrics)->Update(shard, engine, 10, 4096);
+  shard.misses = 5;
+  engine.tokens_shared = 48;
+  engine.blocks_shared = 3;
+  engine.blocks_copied = 1;
+  engine.blocks_saved = -4;
+  (*metrics)->Update(shard, engine, 1, 8192);
   const std::string text = (*metrics)->registry().ExpositionText();
-  EXPECT_THAT(text, HasSubstr("pinboard_rank_misses_total 5"));
-  EXPECT_THAT(text, HasSubstr("pinboard_rank_steps_total 2"));
-  EXPECT_THAT(text, HasSubstr("pinboard_rank_tokens_total 11"));
-  EXPECT_THAT(text, HasSubstr("pinboard_rank_kv_cache_bytes 8192"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_misses_total 5\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_tokens_shared_total 48\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_blocks_shared_total 3\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_blocks_copied_total 1\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_blocks_saved -4\n")) << "net of what others hold";
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_steps_total 2\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_tokens_total 11\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_kv_cache_bytes 8192\n"));
 }
 
 }  // namespace
