@@ -109,6 +109,10 @@ void FlagTable::Switch(std::string name, std::string help, bool* target) {
        }});
 }
 
+void FlagTable::Refuse(std::string name, std::string why) {
+  refused_[std::move(name)] = std::move(why);
+}
+
 const FlagTable::Flag* FlagTable::Find(const std::string& name) const {
   const auto found = std::find_if(flags_.begin(), flags_.end(),
                                   [&](const Flag& flag) { return flag.name == name; });
@@ -116,6 +120,9 @@ const FlagTable::Flag* FlagTable::Find(const std::string& name) const {
 }
 
 absl::Status FlagTable::Unknown(const std::string& name) const {
+  if (const auto refused = refused_.find(name); refused != refused_.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("--", name, ": ", refused->second));
+  }
   std::string message = absl::StrCat("unknown option --", name);
   const auto nearest =
       std::min_element(flags_.begin(), flags_.end(), [&](const Flag& a, const Flag& b) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,9 @@ class FlagTable {
   /// Bounds are checked where the value is used: the ranges of the method are the scheduler's.
   void Real(std::string name, std::string value, std::string help, double* target);
   void Switch(std::string name, std::string help, bool* target);
+  /// An option of another command that has no sense in this one: refused with `why`, which names
+  /// what to use, and not in --help.
+  void Refuse(std::string name, std::string why);
 
   /// InvalidArgument, one line: an unknown option (with the nearest known one), a value that is
   /// missing, malformed or out of range, or an argument that is no option.
@@ -62,6 +66,7 @@ class FlagTable {
   std::string command_;
   std::string section_;
   std::vector<Flag> flags_;
+  std::map<std::string, std::string> refused_;  // why, by name
 };
 
 /// "0.1,0.2" as numbers. InvalidArgument names the piece that is none.

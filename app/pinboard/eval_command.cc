@@ -81,6 +81,10 @@ FlagTable MakeTable(EvalFlags* flags) {
              &flags->mode);
   table.Int("every", "N", "Tokens of the context from round to round, with --mode decode.", 1,
             1 << 20, &flags->every);
+  table.Refuse(
+      "when",
+      "arms are compared after rounds at the same tokens, and by pressure they would depend "
+      "on what else is in the cache: use --mode decode --every N");
   AddMethodFlags(&table, &flags->method);
   table.Int("limit-contexts", "N", "Stop after N contexts; 0: all.", 0, 1 << 30,
             &flags->limit_contexts);

@@ -72,6 +72,13 @@ TEST_F(Flags, AnUnknownOptionIsAnsweredWithTheNearestOne) {
   EXPECT_THAT(Refusal({"--frobnicate"}), Not(HasSubstr("did you mean")));
 }
 
+TEST_F(Flags, AnOptionOfAnotherCommandIsRefusedWithWhatToUse) {
+  table_.Refuse("when", "of no sense here: use --tp");
+  EXPECT_THAT(Refusal({"--when", "x"}), Eq("--when: of no sense here: use --tp"));
+  EXPECT_THAT(Refusal({"--when=x"}), Eq("--when: of no sense here: use --tp"));
+  EXPECT_THAT(table_.Help(), Not(HasSubstr("when")));
+}
+
 TEST_F(Flags, MistakesAreNamed) {
   EXPECT_THAT(Refusal({"--model"}), Eq("--model needs a value: DIR"));
   EXPECT_THAT(Refusal({"--stats=yes"}), Eq("--stats takes no value"));

@@ -452,6 +452,8 @@ TEST_F(PinboardProgram, WrongUsageIsOneLineAndExitCodeTwo) {
   EXPECT_THAT(Refusal(Eval({"--policy", "pyramidkv"}), 2), HasSubstr("add --tables layer"));
   EXPECT_THAT(Refusal(Eval({"--layers", "adaptive", "--scope", "global"}), 2),
               HasSubstr("scope global one set for all layers"));
+  EXPECT_THAT(Refusal(Eval({"--when", "pressure:0.9"}), 2),
+              HasSubstr("use --mode decode --every N"));
   EXPECT_THAT(Refusal(Eval({"--tables", "own"}), 2), HasSubstr("use shared or layer"));
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--layers", "pyramid"}), 2),
               HasSubstr("add --tables layer"));
