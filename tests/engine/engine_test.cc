@@ -40,6 +40,26 @@ class EngineTest : public ::testing::Test {
     return engine_->Step(step);
   }
 
+  /// q . k of what the shard is told and what lies in the cache is the attention logit: of the last
+  /// of five tokens and the third one's key, in every head.
+  void ExpectObservedQueriesMeetTheCache(int key_dim, int heads_per_kv_head) {
+    constexpr int kHeads = 8;
+    ASSERT_TRUE(engine_->Attach(&shard_).ok());
+    ASSERT_TRUE(engine_->AddSequence(1, {}).ok());
+    const TokenIds tokens = {9, 8, 7, 6, 5};
+    ASSERT_TRUE(Step({{1, tokens}}).ok());
+    const auto plain = testing::PlainModel(model_).FirstLayerLogits(tokens);
+    const ShardModel shard_model = engine_->MakeShardModel();
+    const KvPlane plane = shard_model.cache[0].key;
+    for (int head = 0; head < kHeads; ++head) {
+      const auto* key = reinterpret_cast<const float*>(
+          plane.base + 2 * plane.token_stride + head / heads_per_kv_head * plane.head_stride);
+      const float* query = shard_.queries[0].data() + (4 * kHeads + head) * key_dim;
+      const double product = std::inner_product(query, query + key_dim, key, 0.0);
+      EXPECT_NEAR(product * shard_model.attention_scale, plain[head], 1e-4);
+    }
+  }
+
   testing::TinyModel model_;
   testing::TinyDirectory directory_;
   RecordingShard shard_;
@@ -148,41 +168,14 @@ TEST_F(EngineTest, ForeseesTheQueriesThatTheShardWants) {
   EXPECT_NE(shard_.foreseen[1], shard_.queries[2]);
 }
 
-/// q . k of what the shard is told and what lies in the cache must be the attention logit: checked
-/// through the softmax-free product of one query with its own key in the plain model.
 TEST_F(EngineTest, ObservedQueriesMeetTheCachedKeys) {
-  ASSERT_TRUE(engine_->Attach(&shard_).ok());
-  ASSERT_TRUE(engine_->AddSequence(1, {}).ok());
-  const TokenIds tokens = {9, 8, 7, 6, 5};
-  ASSERT_TRUE(Step({{1, tokens}}).ok());
-  const auto plain = testing::PlainModel(model_).FirstLayerLogits(tokens);
-  const ShardModel shard_model = engine_->MakeShardModel();
-  const KvPlane plane = shard_model.cache[0].key;
-  for (int head = 0; head < 8; ++head) {
-    const auto* key = reinterpret_cast<const float*>(plane.base + 2 * plane.token_stride +
-                                                     head / 4 * plane.head_stride);
-    const float* query = shard_.queries[0].data() + (4 * 8 + head) * 8;
-    const double product = std::inner_product(query, query + 8, key, 0.0);
-    EXPECT_NEAR(product * shard_model.attention_scale, plain[head], 1e-4);
-  }
+  ExpectObservedQueriesMeetTheCache(/*key_dim=*/8, /*heads_per_kv_head=*/4);
 }
 
 TEST_F(MlaEngineTest, AbsorbedQueriesMeetTheCachedLatents) {
-  ASSERT_TRUE(engine_->Attach(&shard_).ok());
-  ASSERT_TRUE(engine_->AddSequence(1, {}).ok());
-  const TokenIds tokens = {9, 8, 7, 6, 5};
-  ASSERT_TRUE(Step({{1, tokens}}).ok());
-  const auto plain = testing::PlainModel(model_).FirstLayerLogits(tokens);
-  const ShardModel shard_model = engine_->MakeShardModel();
-  EXPECT_TRUE(shard_model.kv.value_in_key);
-  EXPECT_EQ(shard_model.cache[0].value.base, nullptr);
-  const KvPlane plane = shard_model.cache[0].key;
-  const auto* key = reinterpret_cast<const float*>(plane.base + 2 * plane.token_stride);
-  for (int head = 0; head < 8; ++head) {
-    const float* query = shard_.queries[0].data() + (4 * 8 + head) * 32;
-    const double product = std::inner_product(query, query + 32, key, 0.0);
-    EXPECT_NEAR(product * shard_model.attention_scale, plain[head], 1e-4);
-  }
+  ExpectObservedQueriesMeetTheCache(/*key_dim=*/32, /*heads_per_kv_head=*/8);
+  EXPECT_TRUE(engine_->MakeShardModel().kv.value_in_key);
+  EXPECT_EQ(engine_->MakeShardModel().cache[0].value.base, nullptr);
 }
 
 TEST_F(EngineTest, ACommittedRoundFreesBlocksAndMovesTheNextRows) {

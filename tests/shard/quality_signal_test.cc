@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <vector>
 
-#include "tests/shard/toy_group.h"
+#include "tests/shard/recall_probe.h"
 
 namespace pinboard::testing {
 namespace {
 
-constexpr std::uint64_t kSequence = 7;
 constexpr int kRingRows = 4 * 16;
 
 ToyModel OneLayer() {
@@ -35,35 +34,10 @@ ShardStats LastStep(ToyRank& rank, int steps, int position) {
   return added;
 }
 
-void Prefill(ToyRank& rank) {
-  ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
-  ASSERT_PB_OK(rank.Step({kSequence}, 300));
-  ASSERT_TRUE(rank.Compress({kSequence}).ok());
-}
-
-bool Attends(ToyRank& rank, int position) {
-  const auto rows = rank.shard().RowPositions(kSequence, 0);
-  return std::find(rows.begin(), rows.end(), position) != rows.end();
-}
-
-/// An offloaded position that comes back when it is looked for.
-int FindRecallable(const ShardOptions& options) {
-  for (int position = 4; position < 280; ++position) {
-    ToyGroup group(OneLayer(), 1, options);
-    ToyRank& rank = group.rank(0);
-    Prefill(rank);
-    if (Attends(rank, position)) continue;
-    for (int step = 0; step < 2; ++step) EXPECT_TRUE(rank.Step({kSequence}, 1, position).ok());
-    if (Attends(rank, position)) return position;
-  }
-  ADD_FAILURE() << "no position comes back";
-  return -1;
-}
-
 TEST(QualitySignal, ALostRowIsMissedUntilItIsRecalledAndThenAttendedTo) {
   ShardOptions options = ToyOptions();
   options.quality_every = 1;
-  const int wanted = FindRecallable(options);
+  const int wanted = FindRecallable(OneLayer())[0];
   ToyGroup group(OneLayer(), 1, options);
   ToyRank& rank = group.rank(0);
   Prefill(rank);
@@ -100,9 +74,7 @@ TEST(QualitySignal, NothingIsEvictedWhereTheWholeBandIsInTheRing) {
   whole.recall_pages = 7;  // a band of 0.4 * 300 rows
   ToyGroup group(OneLayer(), 1, options);
   ToyRank& rank = group.rank(0);
-  ASSERT_PB_OK(rank.Add(kSequence, whole));
-  ASSERT_PB_OK(rank.Step({kSequence}, 300));
-  ASSERT_TRUE(rank.Compress({kSequence}).ok());
+  Prefill(rank, whole);
   const ShardStats stats = LastStep(rank, 2, 40);
   EXPECT_EQ(stats.ring_rows_sampled, 7U * 16);
   EXPECT_EQ(stats.evicted_attention, 0.0);

@@ -6,46 +6,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "tests/shard/toy_group.h"
+#include "tests/shard/recall_probe.h"
 
 namespace pinboard::testing {
 namespace {
-
-constexpr std::uint64_t kSequence = 7;
-
-void Prefill(ToyRank& rank, const SequenceOptions& policy = ToyPolicy()) {
-  ASSERT_PB_OK(rank.Add(kSequence, policy));
-  ASSERT_PB_OK(rank.Step({kSequence}, 300));
-  auto outcomes = rank.Compress({kSequence});
-  ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
-  ASSERT_TRUE(outcomes.value()[0].applied);
-}
-
-bool Attends(ToyRank& rank, std::uint64_t sequence, int layer, int position) {
-  const auto rows = rank.shard().RowPositions(sequence, layer);
-  return std::find(rows.begin(), rows.end(), position) != rows.end();
-}
-
-/// A position that is offloaded and not in the ring of layer 0: found by asking for each in turn on
-/// a group of its own, so that the choice depends on no internals.
-int FindRecallable(const ToyModel& model, const SequenceOptions& policy = ToyPolicy(),
-                   int steps = 0) {
-  ToyGroup group(model, 1, ToyOptions());
-  ToyRank& rank = group.rank(0);
-  Prefill(rank, policy);
-  for (int step = 0; step < steps; ++step) EXPECT_TRUE(rank.Step({kSequence}, 1).ok());
-  for (int position = 4; position < 280; ++position) {
-    if (Attends(rank, kSequence, 0, position)) continue;
-    EXPECT_TRUE(rank.Fork(kSequence, 100 + position, policy).ok());
-    EXPECT_TRUE(rank.Step({100U + position}, 1, position).ok());
-    EXPECT_TRUE(rank.Step({100U + position}, 1, position).ok());
-    const bool found = Attends(rank, 100 + position, 0, position);
-    EXPECT_TRUE(rank.Remove(100 + position).ok());
-    if (found) return position;
-  }
-  ADD_FAILURE() << "no offloaded position comes back";
-  return -1;
-}
 
 class RecallOverGroups : public ::testing::TestWithParam<std::tuple<bool, int>> {
  protected:
@@ -57,7 +21,7 @@ class RecallOverGroups : public ::testing::TestWithParam<std::tuple<bool, int>> 
 };
 
 TEST_P(RecallOverGroups, BringsBackTheRowAQueryLooksForOneStepLater) {
-  const int wanted = FindRecallable(model());
+  const int wanted = FindRecallable(model())[0];
   ToyGroup group(model(), std::get<1>(GetParam()), ToyOptions());
   group.OnEach([&](ToyRank& rank, int) {
     Prefill(rank);
@@ -77,7 +41,7 @@ TEST_P(RecallOverGroups, BringsBackTheRowAQueryLooksForOneStepLater) {
 }
 
 TEST_P(RecallOverGroups, NeverWaitsUnlessAskedTo) {
-  const int wanted = FindRecallable(model());
+  const int wanted = FindRecallable(model())[0];
   ShardOptions options = ToyOptions();
   options.wait_for_pages = false;
   ToyGroup group(model(), std::get<1>(GetParam()), options);
@@ -99,26 +63,7 @@ TEST_P(RecallOverGroups, NeverWaitsUnlessAskedTo) {
 INSTANTIATE_TEST_SUITE_P(All, RecallOverGroups,
                          ::testing::Combine(::testing::Bool(), ::testing::Values(1, 2, 4)));
 
-TEST(Recall, OfAPageThatOneRankMissesIsMissedByAll) {
-  const int wanted = FindRecallable({});
-  ToyGroup group({}, 2, ToyOptions());
-  group.OnEach([&](ToyRank& rank, int) { Prefill(rank); });
-  for (std::uint32_t page = 0; page < 16; ++page) {
-    for (std::uint16_t layer = 0; layer < 3; ++layer) {
-      group.pages().Lose({kSequence, page, layer, /*shard=*/1});
-    }
-  }
-  std::vector<ShardStats> stats(2);
-  group.OnEach([&](ToyRank& rank, int index) {
-    for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
-    EXPECT_FALSE(Attends(rank, kSequence, 0, wanted));
-    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
-    stats[index] = rank.shard().stats();
-  });
-  EXPECT_GT(stats[0].misses, 0U);
-  EXPECT_EQ(stats[0].misses, stats[1].misses);
-  EXPECT_EQ(stats[0].pages_recalled, 0U);
-}
+TEST(Recall, OfAPageThatOneRankMissesIsMissedByAll) { ExpectMissedByAll(ToyPolicy(), /*steps=*/3); }
 
 TEST(Recall, AfterTheServiceIsGoneMissesAndGoesOn) {
   ToyGroup group({}, 2, ToyOptions());
@@ -156,7 +101,7 @@ std::vector<int> PageInRing(ToyRank& rank, std::uint64_t sequence, int position)
 }
 
 TEST_P(RecallOverGroups, ARowThatMattersLeavesItsPageAndIsKept) {
-  const int wanted = FindRecallable(model(), RoomyPolicy("snapkv"));
+  const int wanted = FindRecallable(model(), RoomyPolicy("snapkv"))[0];
   ToyGroup group(model(), std::get<1>(GetParam()), ToyOptions());
   group.OnEach([&](ToyRank& rank, int) {
     Prefill(rank, RoomyPolicy("snapkv"));
@@ -188,7 +133,7 @@ TEST_P(RecallOverGroups, ARowThatMattersLeavesItsPageAndIsKept) {
 }
 
 TEST_P(RecallOverGroups, TheRingStandsStillWhileARoundIsUnderWay) {
-  const int wanted = FindRecallable(model(), RoomyPolicy(), 30);
+  const int wanted = FindRecallable(model(), RoomyPolicy(), 30)[0];
   ToyGroup group(model(), std::get<1>(GetParam()), ToyOptions());
   group.OnEach([&](ToyRank& rank, int) {
     Prefill(rank, RoomyPolicy());
@@ -210,7 +155,7 @@ TEST_P(RecallOverGroups, TheRingStandsStillWhileARoundIsUnderWay) {
 }
 
 TEST_P(RecallOverGroups, AForkInTheMidstOfARecallGoesOnWithIt) {
-  const int wanted = FindRecallable(model());
+  const int wanted = FindRecallable(model())[0];
   ToyGroup group(model(), std::get<1>(GetParam()), ToyOptions());
   group.OnEach([&](ToyRank& rank, int) {
     Prefill(rank);
@@ -228,7 +173,7 @@ TEST_P(RecallOverGroups, AForkInTheMidstOfARecallGoesOnWithIt) {
 }
 
 TEST(Recall, AForkFetchesWhatIsUnderWay) {
-  const int wanted = FindRecallable({});
+  const int wanted = FindRecallable({})[0];
   ShardOptions options = ToyOptions();
   options.wait_for_pages = false;
   ToyGroup group({}, 2, options);
@@ -248,7 +193,7 @@ TEST(Recall, AForkFetchesWhatIsUnderWay) {
 }
 
 TEST(Recall, OfForksSharesThePagesOfTheirOrigin) {
-  const int wanted = FindRecallable({});
+  const int wanted = FindRecallable({})[0];
   ToyGroup group({}, 2, ToyOptions());
   group.OnEach([&](ToyRank& rank, int) {
     Prefill(rank);

@@ -1,61 +1,19 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// When pages are chosen, and when they are seen: triggers, and recall within the step.
+// When pages are chosen: the triggers of recall.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <tuple>
 #include <vector>
 
-#include "absl/synchronization/notification.h"
-#include "tests/shard/toy_group.h"
+#include "tests/shard/recall_probe.h"
 #include "tests/shard/troubled_communicator.h"
 
 namespace pinboard::testing {
 namespace {
 
-constexpr std::uint64_t kSequence = 7;
 constexpr int kLayers = 3;
-
-SequenceOptions Recalling(const std::string& when, int ahead = -1) {
-  SequenceOptions options = ToyPolicy();
-  options.recall_when = when;
-  options.recall_ahead = ahead;
-  return options;
-}
-
-void Prefill(ToyRank& rank, const SequenceOptions& options) {
-  ASSERT_PB_OK(rank.Add(kSequence, options));
-  ASSERT_PB_OK(rank.Step({kSequence}, 300));
-  ASSERT_TRUE(rank.Compress({kSequence}).ok());
-}
-
-bool Attends(ToyRank& rank, std::uint64_t sequence, int layer, int position) {
-  const auto rows = rank.shard().RowPositions(sequence, layer);
-  return std::find(rows.begin(), rows.end(), position) != rows.end();
-}
-
-/// A position per layer that is offloaded, not in the ring, and comes back when looked for.
-std::vector<int> FindRecallable(const ToyModel& model,
-                                const SequenceOptions& options = ToyPolicy()) {
-  ToyGroup group(model, 1, ToyOptions());
-  ToyRank& rank = group.rank(0);
-  Prefill(rank, options);
-  std::vector<int> found(kLayers, -1);
-  for (int position = 4; position < 280; ++position) {
-    EXPECT_TRUE(rank.Fork(kSequence, 100 + position, options).ok());
-    for (int step = 0; step < 2; ++step) {
-      EXPECT_TRUE(rank.Step({100U + position}, 1, position).ok());
-    }
-    for (int layer = 0; layer < kLayers; ++layer) {
-      if (found[layer] >= 0 || Attends(rank, kSequence, layer, position)) continue;
-      if (Attends(rank, 100 + position, layer, position)) found[layer] = position;
-    }
-    EXPECT_TRUE(rank.Remove(100 + position).ok());
-  }
-  for (const int position : found) EXPECT_GE(position, 0) << "no offloaded position comes back";
-  return found;
-}
 
 /// After how many of the steps, each looking for `look_for`, pages had been chosen: one entry a
 /// step.
@@ -127,146 +85,6 @@ TEST(RecallWhen, AStepThatIsNotDueLeavesTheRingAsItIs) {
   ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
   const auto later = rank.shard().RowPositions(kSequence, 0);
   EXPECT_EQ(std::vector<std::int32_t>(later.begin(), later.begin() + 64), ring);
-}
-
-/// MLA or not, one block table or one a layer with unequal counts, ranks, recall_ahead.
-class RecallWithinStepOverGroups
-    : public ::testing::TestWithParam<std::tuple<bool, bool, int, int>> {
- protected:
-  ToyModel model() const {
-    ToyModel model;
-    model.mla = std::get<0>(GetParam());
-    model.layer_tables = std::get<1>(GetParam());
-    if (model.layer_tables) model.blocks *= model.layers;
-    return model;
-  }
-  SequenceOptions options(int ahead) const {
-    SequenceOptions options = Recalling("step", ahead);
-    if (std::get<1>(GetParam())) options.layers = "pyramid";
-    return options;
-  }
-  std::vector<int> recallable() const { return FindRecallable(model(), options(-1)); }
-  int tp() const { return std::get<2>(GetParam()); }
-  int ahead() const { return std::get<3>(GetParam()); }
-};
-
-TEST_P(RecallWithinStepOverGroups, ShowsTheRowAQueryLooksForAtThisVeryStep) {
-  const std::vector<int> wanted = recallable();
-  for (int layer = 0; layer < kLayers; ++layer) {
-    ToyGroup group(model(), tp(), ToyOptions());
-    group.OnEach([&](ToyRank& rank, int) {
-      Prefill(rank, options(ahead()));
-      ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted[layer]));
-      EXPECT_EQ(Attends(rank, kSequence, layer, wanted[layer]), layer >= ahead())
-          << "layer " << layer;
-      EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
-      const ShardStats stats = rank.shard().stats();
-      EXPECT_GT(stats.pages_recalled, 0U);
-      EXPECT_EQ(stats.recall_lag_steps, 0U);
-      ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted[layer]));
-      EXPECT_TRUE(Attends(rank, kSequence, layer, wanted[layer])) << "one step behind";
-      EXPECT_EQ(rank.shard().stats().misses, 0U);
-    });
-  }
-}
-
-TEST_P(RecallWithinStepOverGroups, LeavesTheRingAsItIsWhileARoundIsUnderWay) {
-  const int wanted = recallable()[kLayers - 1];
-  ToyGroup group(model(), tp(), ToyOptions());
-  group.OnEach([&](ToyRank& rank, int) {
-    Prefill(rank, options(ahead()));
-    ASSERT_PB_OK(rank.Step({kSequence}, 60));
-    const auto before = rank.shard().RowPositions(kSequence, kLayers - 1);
-    ASSERT_PB_OK(rank.Begin({kSequence}));
-    ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
-    auto during = rank.shard().RowPositions(kSequence, kLayers - 1);
-    during.resize(before.size());
-    EXPECT_EQ(during, before);
-    ASSERT_TRUE(rank.Commit({kSequence}).ok());
-    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
-    ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
-    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
-  });
-}
-
-INSTANTIATE_TEST_SUITE_P(All, RecallWithinStepOverGroups,
-                         ::testing::Combine(::testing::Bool(), ::testing::Bool(),
-                                            ::testing::Values(1, 2, 4),
-                                            ::testing::Values(0, 1, 2)));
-
-TEST(RecallWithinStep, APageThatIsLateJoinsAtALaterStepWithoutAnyoneWaiting) {
-  const int wanted = FindRecallable({})[kLayers - 1];
-  ShardOptions options = ToyOptions();
-  options.wait_for_pages = false;
-  ToyGroup group({}, 2, options);
-  group.OnEach([&](ToyRank& rank, int) { Prefill(rank, Recalling("step", 1)); });
-  group.pages().HoldResults(true);
-  group.OnEach([&](ToyRank& rank, int) {
-    for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
-    EXPECT_FALSE(Attends(rank, kSequence, kLayers - 1, wanted)) << "late";
-  });
-  group.pages().HoldResults(false);
-  group.OnEach([&](ToyRank& rank, int) {
-    for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
-    EXPECT_TRUE(Attends(rank, kSequence, kLayers - 1, wanted));
-    EXPECT_EQ(rank.shard().stats().waits, 0U);
-  });
-}
-
-// Rank 0 asks for the page only when rank 1 has looked and not found it: one holds it, one does
-// not.
-TEST(RecallWithinStep, APageThatOneRankDoesNotHoldYetIsShownByNone) {
-  const int wanted = FindRecallable({})[1];
-  ShardOptions options = ToyOptions();
-  options.wait_for_pages = false;
-  constexpr int kFirstOfStep = 3;  // after prefill's gather and the round's sum and gather
-  absl::Notification looked;
-  cache_service::MemoryPages* pages = nullptr;
-  const Decorate decorate = [&](int rank, std::unique_ptr<transport::Communicator> inner) {
-    const auto before = [&, rank](int number, Collective) {
-      if (rank == 1 && number == kFirstOfStep + 1) {
-        pages->HoldResults(false);
-        looked.Notify();
-      }
-      return absl::OkStatus();
-    };
-    const auto after_sum = [&, rank](int number, absl::Span<std::int32_t>) {
-      if (rank == 0 && number == kFirstOfStep) looked.WaitForNotification();
-    };
-    return std::make_unique<TroubledCommunicator>(std::move(inner), before, after_sum);
-  };
-  ToyGroup group({}, 2, options, true, decorate);
-  pages = &group.pages();
-  group.OnEach([&](ToyRank& rank, int) { Prefill(rank, Recalling("step", 1)); });
-  group.pages().HoldResults(true);
-  group.OnEach([&](ToyRank& rank, int) {
-    ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
-    EXPECT_FALSE(Attends(rank, kSequence, 1, wanted));
-    ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
-    EXPECT_TRUE(Attends(rank, kSequence, 1, wanted));
-    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
-  });
-}
-
-TEST(RecallWithinStep, OfAPageThatOneRankMissesIsMissedByAll) {
-  const int wanted = FindRecallable({})[0];
-  ToyGroup group({}, 2, ToyOptions());
-  group.OnEach([&](ToyRank& rank, int) { Prefill(rank, Recalling("step", 0)); });
-  for (std::uint32_t page = 0; page < 16; ++page) {
-    for (std::uint16_t layer = 0; layer < kLayers; ++layer) {
-      group.pages().Lose({kSequence, page, layer, /*shard=*/1});
-    }
-  }
-  std::vector<ShardStats> stats(2);
-  group.OnEach([&](ToyRank& rank, int index) {
-    ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
-    EXPECT_FALSE(Attends(rank, kSequence, 0, wanted));
-    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
-    stats[index] = rank.shard().stats();
-  });
-  EXPECT_GT(stats[0].misses, 0U);
-  EXPECT_EQ(stats[0].misses, stats[1].misses);
-  EXPECT_EQ(stats[0].pages_recalled, 0U);
 }
 
 /// The trigger, recall_ahead.
