@@ -11,9 +11,10 @@
 namespace pinboard::cuda {
 
 /// Internal with CUDA's own name and text; ResourceExhausted when memory is short; Unavailable
-/// without a usable device.
+/// without a usable device. CUDA forgets the error: what is launched next does not find it.
 inline absl::Status ToStatus(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return absl::OkStatus();
+  (void)cudaGetLastError();
   const std::string message =
       absl::StrCat(what, ": ", cudaGetErrorName(error), ", ", cudaGetErrorString(error));
   if (error == cudaErrorMemoryAllocation) return absl::ResourceExhaustedError(message);

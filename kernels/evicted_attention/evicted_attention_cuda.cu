@@ -10,6 +10,7 @@
 #include "kernels/key_values.h"
 #include "kernels/last_block.cuh"
 #include "kernels/portable_math.h"
+#include "kernels/row_values.cuh"
 
 namespace pinboard::kernels {
 namespace {
@@ -46,20 +47,53 @@ struct ExpSumAtMost {
   }
 };
 
+/// The most values that a 16-byte access brings (steps of a centre): a query ends with zeros up to
+/// a multiple of it.
+constexpr int kQueryPadding = 16;
+
+int PaddedDim(const KvShape& shape) {
+  return (shape.key_dim + kQueryPadding - 1) / kQueryPadding * kQueryPadding;
+}
+
+/// Steps first ... first + 15 of a centre, zeros beyond its end. `aligned`: all centres begin at a
+/// multiple of 16 bytes.
+__device__ uint4 LoadSteps(const std::int8_t* steps, int first, int dim, bool aligned) {
+  if (aligned) return __ldg(reinterpret_cast<const uint4*>(steps + first));
+  std::uint32_t words[4] = {};
+#pragma unroll
+  for (int i = 0; i < 16; ++i) {
+    if (first + i >= dim) break;
+    words[i / 4] |= std::uint32_t{static_cast<std::uint8_t>(steps[first + i])} << (i % 4 * 8U);
+  }
+  return make_uint4(words[0], words[1], words[2], words[3]);
+}
+
 /// A head's logits, with its query in shared memory.
 template <DType dtype>
 class Logits {
  public:
   __device__ Logits(const EvictedAttentionBatch& batch, const EvictedAttentionProblem& problem,
-                    int kv_head, const float* query)
-      : batch_(batch), problem_(problem), kv_head_(kv_head), query_(query) {}
+                    int kv_head, const double* query)
+      : batch_(batch),
+        problem_(problem),
+        kv_head_(kv_head),
+        query_(query),
+        rows_aligned_(RowsLieAligned(problem.cache.key, batch.shape.key_dim)),
+        centres_aligned_(reinterpret_cast<std::uintptr_t>(problem.digests.centres) % 16 == 0 &&
+                         batch.shape.key_dim % 16 == 0) {}
 
   __device__ double OfRow(std::int32_t row) const {
+    constexpr int kValues = kValuesAtOnce<dtype>;
     const std::byte* const key =
         RowAddress(problem_.cache.key, problem_.block_table, batch_.block_size, row, kv_head_);
     double product = 0.0;
-    for (int d = 0; d < batch_.shape.key_dim; ++d) {
-      product = __fma_rn(query_[d], double{ReadValue<dtype>(key, d)}, product);
+    for (int first = 0; first < batch_.shape.key_dim; first += kValues) {
+      float values[kValues];
+      Unpack<dtype>(LoadBytes<dtype>(key, first, batch_.shape.key_dim, rows_aligned_), values);
+#pragma unroll
+      for (int i = 0; i < kValues; ++i) {
+        product = __fma_rn(query_[first + i], static_cast<double>(values[i]), product);
+      }
     }
     return batch_.attention_scale * product;
   }
@@ -71,19 +105,34 @@ class Logits {
     const std::int64_t centre = head * kDigestCentres + c % kDigestCentres;
     *count = problem_.digests.counts[centre];
     if (*count == 0) return 0.0;
-    const std::int8_t* const steps = problem_.digests.centres + centre * batch_.shape.key_dim;
+    const int dim = batch_.shape.key_dim;
     double product = 0.0;
-    for (int d = 0; d < batch_.shape.key_dim; ++d) {
-      product = __fma_rn(query_[d], static_cast<double>(steps[d]), product);
+    for (int first = 0; first < dim; first += 16) {
+      const uint4 loaded =
+          LoadSteps(problem_.digests.centres + centre * dim, first, dim, centres_aligned_);
+      const std::uint32_t words[4] = {loaded.x, loaded.y, loaded.z, loaded.w};
+#pragma unroll
+      for (int i = 0; i < 16; ++i) {
+        const auto step = static_cast<std::int8_t>(words[i / 4] >> (i % 4 * 8U));
+        product = __fma_rn(query_[first + i], static_cast<double>(step), product);
+      }
     }
     return batch_.attention_scale * product * problem_.digests.step[head];
   }
 
  private:
+  __device__ static bool RowsLieAligned(const KvPlane& plane, int dim) {
+    const auto base = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(plane.base));
+    return (base | plane.block_stride | plane.token_stride | plane.head_stride) % 16 == 0 &&
+           dim % kValuesAtOnce<dtype> == 0;
+  }
+
   const EvictedAttentionBatch& batch_;
   const EvictedAttentionProblem& problem_;
   const int kv_head_;
-  const float* const query_;
+  const double* const query_;
+  const bool rows_aligned_;
+  const bool centres_aligned_;
 };
 
 /// Sets the bits of the ring's rows that get at least kAttendedShare of exp(logit - most) / sum.
@@ -116,13 +165,15 @@ __device__ EvictedAttentionResult Result(const EvictedAttentionBatch& batch, con
 template <DType dtype>
 __global__ __launch_bounds__(kThreads) void EvictedAttentionKernel(EvictedAttentionBatch batch,
                                                                    Workspace workspace,
-                                                                   int ring_words) {
-  extern __shared__ float query[];
+                                                                   int ring_words, int padded_dim) {
+  extern __shared__ double query[];
   const int head = static_cast<int>(blockIdx.x);
   const auto thread = static_cast<int>(threadIdx.x);
   const EvictedAttentionProblem& problem = batch.problems[blockIdx.y];
   const int dim = batch.shape.key_dim;
-  for (int d = thread; d < dim; d += kThreads) query[d] = problem.query[head * dim + d];
+  for (int d = thread; d < padded_dim; d += kThreads) {
+    query[d] = d < dim ? static_cast<double>(problem.query[head * dim + d]) : 0.0;
+  }
   __syncthreads();
 
   const Logits<dtype> logits(batch, problem, head * batch.shape.kv_heads / batch.query_heads,
@@ -187,10 +238,12 @@ absl::Status LaunchEvictedAttention(const EvictedAttentionBatch& batch, void* wo
       cuda::ToStatus(cudaMemsetAsync(workspace, 0, EvictedAttentionWorkspaceBytes(batch), stream),
                      "evicted attention: clear the workspace"));
   const dim3 grid(static_cast<unsigned>(batch.query_heads), static_cast<unsigned>(batch.count));
-  const std::size_t query_bytes = static_cast<std::size_t>(batch.shape.key_dim) * sizeof(float);
+  const int padded_dim = PaddedDim(batch.shape);
+  const std::size_t query_bytes = static_cast<std::size_t>(padded_dim) * sizeof(double);
   const auto kernel = batch.shape.dtype == DType::kF32 ? EvictedAttentionKernel<DType::kF32>
                                                        : EvictedAttentionKernel<DType::kBF16>;
-  kernel<<<grid, kThreads, query_bytes, stream>>>(batch, Cut(batch, workspace), RingWords(batch));
+  kernel<<<grid, kThreads, query_bytes, stream>>>(batch, Cut(batch, workspace), RingWords(batch),
+                                                  padded_dim);
   return cuda::ToStatus(cudaGetLastError(), "evicted attention");
 }
 

@@ -22,6 +22,25 @@ constexpr int kRows = 300;
 constexpr int kPagesOfLayer = kRows / kPageRows;
 constexpr int kPages = kLayers * kPagesOfLayer;
 
+/// `launch` as the replay of a graph that captured it.
+template <typename LaunchFn>
+absl::Status Replay(LaunchFn launch) {
+  cudaStream_t stream;
+  cudaGraph_t graph;
+  cudaGraphExec_t replay;
+  EXPECT_EQ(cudaStreamCreate(&stream), cudaSuccess);
+  EXPECT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  const absl::Status status = launch(stream);
+  EXPECT_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+  EXPECT_EQ(cudaGraphInstantiate(&replay, graph, 0), cudaSuccess);
+  EXPECT_EQ(cudaGraphLaunch(replay, stream), cudaSuccess);
+  EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
+  EXPECT_EQ(cudaGraphExecDestroy(replay), cudaSuccess);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
+  return status;
+}
+
 PageIdentity IdentityOf(int page) {
   const auto number = static_cast<std::uint32_t>(page);
   return {{9, number, static_cast<std::uint16_t>(page / kPagesOfLayer), 1}, number % 4};
@@ -92,7 +111,8 @@ TEST_P(ManyPagesOnDevice, GathersThoseOfManyLayersInOneLaunch) {
   Describe(batch);
   batch.pages = device_.In(pages);
   batch.tags = device_.Out<std::uint64_t>(kPages);
-  const absl::Status status = device_.Finish(LaunchPageGather(batch, nullptr));
+  const absl::Status status =
+      device_.Finish(Replay([&](cudaStream_t stream) { return LaunchPageGather(batch, stream); }));
   ASSERT_TRUE(status.ok()) << status;
 
   std::vector<std::uint64_t> tags(kPages);
@@ -141,7 +161,8 @@ TEST_P(ManyPagesOnDevice, ScattersAllButThoseThatDoNotVerify) {
   Describe(batch);
   batch.pages = device_.In(pages);
   batch.outcomes = device_.Out<ScatterOutcome>(kPages);
-  const absl::Status status = device_.Finish(LaunchPageScatter(batch, nullptr));
+  const absl::Status status =
+      device_.Finish(Replay([&](cudaStream_t stream) { return LaunchPageScatter(batch, stream); }));
   ASSERT_TRUE(status.ok()) << status;
 
   std::vector<ScatterOutcome> outcomes(kPages);

@@ -1,0 +1,188 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The device's operations that other policies and signals take, and a vocabulary in chunks: median
+// time of graph replays against the floor of bytes or float instructions.
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <vector>
+
+#include "bench/kernels/device_timing.cuh"
+#include "kernels/entropy/entropy_cuda.cuh"
+#include "kernels/entropy/merge_top_k_cuda.cuh"
+#include "kernels/evicted_attention/evicted_attention_cuda.cuh"
+#include "kernels/expected_attention/expected_attention_cuda.cuh"
+#include "kernels/key_redundancy/key_redundancy_cuda.cuh"
+#include "kernels/projection_sketch/projection_sketch_cuda.cuh"
+
+namespace pinboard::kernels {
+namespace {
+
+using bench::Allocate;
+using bench::Copy;
+using bench::Floor;
+
+constexpr int kBlockSize = 16;
+constexpr KvShape kShape{8, 128, 128, false, DType::kBF16};
+constexpr int kQueryHeads = 32;
+
+std::uint32_t* Faults() { return Copy(std::vector<std::uint32_t>{0}); }
+
+std::vector<std::int32_t> UpTo(int count) {
+  std::vector<std::int32_t> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
+}
+
+/// A cache of kShape whose keys lie around `along` times a vector of ones.
+KvLayerView Cache(int rows, float along) {
+  const auto plane = [&](float shift) {
+    std::vector<float> values = bench::Normals(static_cast<std::size_t>(rows) * 8 * 128);
+    for (float& value : values) value += shift;
+    return KvPlane{reinterpret_cast<std::byte*>(bench::Bf16OnDevice(values)), kBlockSize * 2048,
+                   2048, 256};
+  };
+  return {plane(along), plane(0.0F)};
+}
+
+void BenchSketch(const Floor& floor) {
+  constexpr int kTokens = 32'768;
+  constexpr int kDim = 7'168;
+  constexpr int kWidth = 64;
+  ProjectionSketchBatch batch{
+      bench::Bf16OnDevice(bench::Normals(static_cast<std::size_t>(kTokens) * kDim)), DType::kBF16,
+      kTokens, kDim, kWidth};
+  batch.sketch = Allocate<float>(static_cast<std::size_t>(kTokens) * kWidth);
+  batch.faults = Faults();
+  floor.Report("projection sketch, 32,768 x 7,168 to 64", 2.0 * kTokens * kDim,
+               1.0 * kTokens * kDim * kWidth,
+               [&](cudaStream_t stream) { return LaunchProjectionSketch(batch, stream); });
+}
+
+void BenchChunks(const Floor& floor) {
+  constexpr int kTokens = 4'096;
+  constexpr int kVocab = 128'256;
+  constexpr int kChunks = 8;
+  constexpr int kTopK = 256;
+  constexpr std::size_t kCandidates = std::size_t{kTokens} * kTopK;
+  const std::uint16_t* logits =
+      bench::Bf16OnDevice(bench::Normals(static_cast<std::size_t>(kTokens) * kVocab));
+  TopKLogitsBatch whole{logits, DType::kBF16, kTokens, kVocab, 0, kTopK};
+  whole.values = Allocate<float>(kCandidates);
+  whole.ids = Allocate<std::int32_t>(kCandidates);
+  whole.faults = Faults();
+  floor.Report("top-256 logits, 4096 x 128,256 at once", 2.0 * kTokens * kVocab, 0,
+               [&](cudaStream_t stream) { return LaunchTopKLogits(whole, stream); });
+  MergeTopKBatch merge{Allocate<float>(kCandidates),
+                       Allocate<std::int32_t>(kCandidates),
+                       kTokens,
+                       kTopK,
+                       whole.values,
+                       whole.ids};
+  floor.Report("the same in 8 chunks, merged", 2.0 * kTokens * kVocab, 0, [&](cudaStream_t stream) {
+    for (int chunk = 0; chunk < kChunks; ++chunk) {
+      TopKLogitsBatch part = whole;
+      part.vocab_local = kVocab / kChunks;
+      part.vocab_begin = chunk * part.vocab_local;
+      part.logits = logits + static_cast<std::size_t>(chunk) * kTokens * part.vocab_local;
+      if (chunk > 0) {
+        part.values = const_cast<float*>(merge.more_values);
+        part.ids = const_cast<std::int32_t*>(merge.more_ids);
+      }
+      if (auto status = LaunchTopKLogits(part, stream); !status.ok()) return status;
+      if (chunk == 0) continue;
+      if (auto status = LaunchMergeTopK(merge, stream); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  });
+  floor.Report("  one merge", 24.0 * kCandidates, 0,
+               [&](cudaStream_t stream) { return LaunchMergeTopK(merge, stream); });
+}
+
+void BenchRedundancy(const Floor& floor, const char* name, int rows, float along) {
+  KeyRedundancyProblem problem{Cache(rows, along), Copy(UpTo(rows / kBlockSize)), Copy(UpTo(rows)),
+                               Allocate<std::int32_t>(rows), rows};
+  KeyRedundancyBatch batch{Copy(std::vector{problem}), 1, rows, kShape, kBlockSize, 8, Faults()};
+  auto* const workspace = Allocate<std::byte>(KeyRedundancyWorkspaceBytes(batch));
+  const double pairs = along == 0.0F ? 1.0 * rows * rows : 64.0 * rows;  // the last tile has all
+  floor.Report(name, 2048.0 * rows, 2.0 * pairs * kShape.kv_heads * kShape.key_dim,
+               [&](cudaStream_t stream) { return LaunchKeyRedundancy(batch, workspace, stream); });
+}
+
+void BenchExpected(const Floor& floor) {
+  constexpr int kRows = 32'768;
+  constexpr int kWindow = 64;
+  RotaryShape rotary;
+  for (int i = 0; i < 64; ++i) rotary.frequencies.push_back(std::pow(500'000.0, -i / 64.0));
+  ExpectedAttentionProblem problem{Cache(kRows, 0.0F),
+                                   Copy(UpTo(kRows / kBlockSize)),
+                                   Copy(UpTo(kRows)),
+                                   Copy(bench::Normals(std::size_t{kWindow} * kQueryHeads * 128)),
+                                   Copy(UpTo(kWindow)),
+                                   Allocate<std::int32_t>(kRows),
+                                   kRows,
+                                   kWindow};
+  ExpectedAttentionBatch batch{Copy(std::vector{problem}),
+                               1,
+                               kRows,
+                               kShape,
+                               kBlockSize,
+                               kWindow,
+                               kQueryHeads,
+                               kQueryHeads,
+                               0.0884F,
+                               Copy(PairsAhead(rotary)),
+                               64};
+  batch.faults = Faults();
+  auto* const workspace = Allocate<std::byte>(ExpectedAttentionWorkspaceBytes(batch));
+  floor.Report("expected attention, 32/8 x 128, W 64, 32,768 rows", 4096.0 * kRows,
+               2.0 * kRows * kWindow * kQueryHeads * 128, [&](cudaStream_t stream) {
+                 return LaunchExpectedAttention(batch, workspace, stream);
+               });
+}
+
+void BenchEvicted(const Floor& floor) {
+  constexpr int kLayers = 32;
+  constexpr int kRows = 3'280;
+  constexpr int kPages = 820;
+  std::vector<EvictedAttentionProblem> problems(kLayers);
+  std::vector<std::int8_t> steps(std::size_t{kPages} * 8 * kDigestCentres * 128);
+  std::iota(steps.begin(), steps.end(), 0);
+  for (EvictedAttentionProblem& problem : problems) {
+    problem.cache = Cache(kRows, 0.0F);
+    problem.block_table = Copy(UpTo(kRows / kBlockSize));
+    problem.digests = {Copy(steps), Copy(std::vector<std::uint8_t>(kPages * 16, 8)),
+                       Copy(std::vector<float>(kPages * 8, 0.02F))};
+    problem.evicted = Copy(UpTo(kPages));
+    problem.query = Copy(bench::Normals(std::size_t{kQueryHeads} * 128));
+    problem.rows = kRows;
+    problem.ring_rows = 512;
+    problem.evicted_count = kPages;
+  }
+  EvictedAttentionBatch batch{Copy(problems), Allocate<EvictedAttentionResult>(kLayers),
+                              kLayers,        512,
+                              kShape,         kBlockSize,
+                              kQueryHeads,    0.0884F,
+                              Faults()};
+  auto* const workspace = Allocate<std::byte>(EvictedAttentionWorkspaceBytes(batch));
+  floor.Report("evicted attention, 32 layers, 3,280 rows, 820 pages",
+               kLayers * (2048.0 * kRows + steps.size()), 0, [&](cudaStream_t stream) {
+                 return LaunchEvictedAttention(batch, workspace, stream);
+               });
+}
+
+void Run() {
+  const Floor floor;
+  std::printf("| operation | ms | floor, ms | ratio |\n|---|---|---|---|\n");
+  BenchSketch(floor);
+  BenchChunks(floor);
+  BenchRedundancy(floor, "key redundancy, 8 x 128, 32,768 rows, all alike", 32'768, 2.0F);
+  BenchRedundancy(floor, "key redundancy, 8 x 128, 8,192 rows, none alike", 8'192, 0.0F);
+  BenchExpected(floor);
+  BenchEvicted(floor);
+}
+
+}  // namespace
+}  // namespace pinboard::kernels
+
+int main() { pinboard::kernels::Run(); }
