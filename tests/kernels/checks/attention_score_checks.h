@@ -12,6 +12,7 @@
 
 #include "base/fixed_point.h"
 #include "kernels/attention_score/attention_score.h"
+#include "tests/kernels/checks/rank_queries.h"
 #include "tests/kernels/paged_cache.h"
 
 namespace pinboard::kernels::checks {
@@ -26,14 +27,7 @@ struct AttentionInput {
   AttentionScoreArgs Rank(int rank, int tp, std::vector<float>& rank_queries) const {
     const int local = query_heads / tp;
     const int group = query_heads / cache.shape().kv_heads;
-    rank_queries.clear();
-    for (std::size_t w = 0; w < query_positions.size(); ++w) {
-      const auto from = queries.begin() + (static_cast<std::ptrdiff_t>(w) * query_heads +
-                                           std::ptrdiff_t{rank} * local) *
-                                              cache.shape().key_dim;
-      rank_queries.insert(rank_queries.end(), from,
-                          from + std::ptrdiff_t{local} * cache.shape().key_dim);
-    }
+    rank_queries = RankQueries(queries, query_heads, cache.shape().key_dim, rank, local);
     AttentionScoreArgs args{cache.view(),
                             cache.shape(),
                             cache.block_size(),
