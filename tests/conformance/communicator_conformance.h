@@ -1,9 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 // What every Communicator promises. Instantiate with a type that has
-//   std::unique_ptr<Communicator> Make(int rank, int size);   called on each rank's own thread;
+//   std::unique_ptr<Communicator> Make(int rank, int size);   called by each rank of a fresh group;
 //                                                             returns when the group is complete
-//   static constexpr std::array kSizes                        group sizes it can make
+//   void Run(int size, body); void Meet(int parties);         as RankThreads has them; a test of
+//                                                             processes runs this process's rank
+//   static std::vector<int> Sizes()                           group sizes to test
 #pragma once
 
 #include <array>
@@ -16,10 +18,8 @@
 #include <memory>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "absl/synchronization/barrier.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -33,28 +33,23 @@ inline absl::Time Patience() { return absl::Now() + absl::Seconds(60); }
 template <typename Environment>
 class CommunicatorConformance : public ::testing::Test {
  protected:
-  using Body = std::function<void(Communicator&)>;
+  using Body = std::function<void(Communicator&, Environment&)>;
 
-  /// Runs `body` on every rank of a fresh group, each on a thread of its own; leaves together.
+  /// Runs `body` on every rank of a fresh group; leaves together.
   static void RunRanks(int size, const Body& body) {
     Environment environment;
-    auto* leave = new absl::Barrier(size);
-    std::vector<std::thread> threads;
-    for (int rank = 0; rank < size; ++rank) {
-      threads.emplace_back([&environment, &body, leave, rank, size] {
-        auto communicator = environment.Make(rank, size);
-        ASSERT_NE(communicator, nullptr);
-        EXPECT_EQ(communicator->rank(), rank);
-        EXPECT_EQ(communicator->size(), size);
-        body(*communicator);
-        if (leave->Block()) delete leave;
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
+    environment.Run(size, [&](int rank) {
+      auto communicator = environment.Make(rank, size);
+      ASSERT_NE(communicator, nullptr);
+      EXPECT_EQ(communicator->rank(), rank);
+      EXPECT_EQ(communicator->size(), size);
+      body(*communicator, environment);
+      environment.Meet(size);
+    });
   }
 
   static void ForEverySize(const Body& body) {
-    for (const int size : Environment::kSizes) {
+    for (const int size : Environment::Sizes()) {
       SCOPED_TRACE(size);
       RunRanks(size, body);
     }
@@ -68,7 +63,7 @@ inline constexpr std::array<std::size_t, 8> kConformanceLengths = {
     0, 1, 7, 2048, 16'384, 16'385, 262'145, 500'003};
 
 TYPED_TEST_P(CommunicatorConformance, IntegerSumsAreExactAndWrap) {
-  this->ForEverySize([](Communicator& communicator) {
+  this->ForEverySize([](Communicator& communicator, auto&) {
     for (const std::size_t length : kConformanceLengths) {
       std::vector<std::int32_t> data(length);
       for (std::size_t i = 0; i < length; ++i) {
@@ -90,7 +85,7 @@ TYPED_TEST_P(CommunicatorConformance, IntegerSumsAreExactAndWrap) {
 }
 
 TYPED_TEST_P(CommunicatorConformance, FloatSumsAreAddedInRankOrderOnEveryRank) {
-  this->ForEverySize([](Communicator& communicator) {
+  this->ForEverySize([](Communicator& communicator, auto&) {
     const auto contribution = [](int rank, std::size_t i) {
       std::minstd_rand random(static_cast<unsigned>(rank * 1'000'003 + i % 8191 + 1));
       random.discard(2);
@@ -110,7 +105,7 @@ TYPED_TEST_P(CommunicatorConformance, FloatSumsAreAddedInRankOrderOnEveryRank) {
 }
 
 TYPED_TEST_P(CommunicatorConformance, AllGatherPutsContributionsInRankOrder) {
-  this->ForEverySize([](Communicator& communicator) {
+  this->ForEverySize([](Communicator& communicator, auto&) {
     for (const std::size_t length : kConformanceLengths) {
       const std::vector<std::byte> send(length, static_cast<std::byte>(communicator.rank() + 1));
       std::vector<std::byte> received(length * communicator.size());
@@ -123,11 +118,14 @@ TYPED_TEST_P(CommunicatorConformance, AllGatherPutsContributionsInRankOrder) {
 }
 
 TYPED_TEST_P(CommunicatorConformance, ManyMixedCollectivesStayInStepHoweverRanksAreDelayed) {
-  const unsigned seed = std::random_device{}();
-  SCOPED_TRACE(seed);
-  this->ForEverySize([seed](Communicator& communicator) {
-    std::minstd_rand plan(seed);
-    std::minstd_rand delays(seed + 1 + communicator.rank());
+  this->ForEverySize([](Communicator& communicator, auto&) {
+    // Ranks may be processes: rank 0 draws the seed for all.
+    std::vector<std::int32_t> seed(1);
+    if (communicator.rank() == 0) seed[0] = static_cast<std::int32_t>(std::random_device{}() >> 1);
+    ASSERT_TRUE(communicator.SumInt32(absl::MakeSpan(seed), Patience()).ok());
+    SCOPED_TRACE(seed[0]);
+    std::minstd_rand plan(seed[0]);
+    std::minstd_rand delays(seed[0] + 1U + communicator.rank());
     for (int step = 0; step < 200; ++step) {
       const std::size_t length = plan() % 50 == 0 ? 70'000 : plan() % 300;
       if (delays() % 10 == 0) absl::SleepFor(absl::Microseconds(delays() % 500));
@@ -141,12 +139,12 @@ TYPED_TEST_P(CommunicatorConformance, ManyMixedCollectivesStayInStepHoweverRanks
         EXPECT_THAT(data, ::testing::Each(step * communicator.size()));
       }
     }
-    EXPECT_EQ(communicator.issued(), 200U);
+    EXPECT_EQ(communicator.issued(), 201U);
   });
 }
 
 TYPED_TEST_P(CommunicatorConformance, AGroupOfOneMovesNothing) {
-  this->RunRanks(1, [](Communicator& communicator) {
+  this->RunRanks(1, [](Communicator& communicator, auto&) {
     std::vector<float> data = {1, 2};
     EXPECT_TRUE(communicator.SumFloat(absl::MakeSpan(data), absl::InfinitePast()).ok());
     EXPECT_THAT(data, ::testing::ElementsAre(1, 2));
@@ -159,8 +157,7 @@ TYPED_TEST_P(CommunicatorConformance, AGroupOfOneMovesNothing) {
 }
 
 TYPED_TEST_P(CommunicatorConformance, ALateRankIsNamedAndTheGroupGoesOn) {
-  absl::Barrier* missed = new absl::Barrier(3);
-  this->RunRanks(3, [missed](Communicator& communicator) {
+  this->RunRanks(3, [](Communicator& communicator, auto& environment) {
     std::vector<std::int32_t> data = {1};
     const auto miss = [&](int number) {
       const absl::Status status =
@@ -174,7 +171,7 @@ TYPED_TEST_P(CommunicatorConformance, ALateRankIsNamedAndTheGroupGoesOn) {
       miss(0);
       miss(1);
     }
-    if (missed->Block()) delete missed;
+    environment.Meet(3);
     // The late rank issues what the others have abandoned: whatever the outcome, it catches up.
     if (communicator.rank() == 1) {
       for (int i = 0; i < 2; ++i) {
@@ -192,7 +189,7 @@ TYPED_TEST_P(CommunicatorConformance, ALateRankIsNamedAndTheGroupGoesOn) {
 }
 
 TYPED_TEST_P(CommunicatorConformance, ADisagreementOnSizeOrKindIsSeenByAllAndSurvived) {
-  this->RunRanks(3, [](Communicator& communicator) {
+  this->RunRanks(3, [](Communicator& communicator, auto&) {
     const bool odd = communicator.rank() == 2;
     std::vector<float> floats(odd ? 100 : 101);
     EXPECT_EQ(communicator.SumFloat(absl::MakeSpan(floats), Patience()).code(),
@@ -213,25 +210,20 @@ TYPED_TEST_P(CommunicatorConformance, ADisagreementOnSizeOrKindIsSeenByAllAndSur
 }
 
 TYPED_TEST_P(CommunicatorConformance, ALostRankIsUnavailableForEveryoneFromThenOn) {
-  std::vector<std::thread> threads;
   TypeParam environment;
-  absl::Barrier* survivors = new absl::Barrier(2);
-  for (int rank = 0; rank < 3; ++rank) {
-    threads.emplace_back([&environment, survivors, rank] {
-      auto communicator = environment.Make(rank, 3);
-      ASSERT_NE(communicator, nullptr);
-      std::vector<std::int32_t> data = {1};
-      ASSERT_TRUE(communicator->SumInt32(absl::MakeSpan(data), Patience()).ok());
-      if (rank == 2) return;
-      for (int i = 0; i < 3; ++i) {
-        const absl::Status lost = communicator->SumInt32(absl::MakeSpan(data), Patience());
-        EXPECT_EQ(lost.code(), absl::StatusCode::kUnavailable) << lost;
-        EXPECT_THAT(std::string(lost.message()), ::testing::StartsWith("rank 2 is lost"));
-      }
-      if (survivors->Block()) delete survivors;
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+  environment.Run(3, [&environment](int rank) {
+    auto communicator = environment.Make(rank, 3);
+    ASSERT_NE(communicator, nullptr);
+    std::vector<std::int32_t> data = {1};
+    ASSERT_TRUE(communicator->SumInt32(absl::MakeSpan(data), Patience()).ok());
+    if (rank == 2) return;
+    for (int i = 0; i < 3; ++i) {
+      const absl::Status lost = communicator->SumInt32(absl::MakeSpan(data), Patience());
+      EXPECT_EQ(lost.code(), absl::StatusCode::kUnavailable) << lost;
+      EXPECT_THAT(std::string(lost.message()), ::testing::StartsWith("rank 2 is lost"));
+    }
+    environment.Meet(2);
+  });
 }
 
 REGISTER_TYPED_TEST_SUITE_P(CommunicatorConformance, IntegerSumsAreExactAndWrap,

@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/collective/local/local_communicator.h"
 #include "tests/conformance/communicator_conformance.h"
+#include "tests/conformance/rank_threads.h"
 
 namespace pinboard::transport {
 namespace {
 
-struct Local {
-  static constexpr std::array kSizes = {2, 3, 4, 8};
+struct Local : RankThreads {
+  static std::vector<int> Sizes() { return {2, 3, 4, 8}; }
   absl::Mutex mutex;
   std::unique_ptr<LocalGroup> group;
 

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/conformance/communicator_conformance.h"
+#include "tests/conformance/rank_threads.h"
 #include "tests/support/free_port.h"
 #include "transport/collective/host/host_communicator.h"
 #include "transport/fabric/ucx/ucx_fabric.h"
@@ -8,8 +9,8 @@
 namespace pinboard::transport {
 namespace {
 
-struct HostOverUcx {
-  static constexpr std::array kSizes = {2, 3, 4};
+struct HostOverUcx : RankThreads {
+  static std::vector<int> Sizes() { return {2, 3, 4}; }
   const std::string rendezvous = FreeLoopbackAddress();
 
   std::unique_ptr<Communicator> Make(int rank, int size) {
