@@ -24,6 +24,11 @@ absl::Status MismatchError(std::uint64_t number, int other, const CollectiveShap
                                                     " ", ToString(mine)));
 }
 
+absl::Status GivenUpError() {
+  return absl::FailedPreconditionError(
+      "the device group has been given up: form it anew before the next collective");
+}
+
 absl::Status CheckGatherSize(std::size_t send_bytes, int size, std::size_t received_bytes) {
   if (received_bytes == send_bytes * size) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("an all-gather of ", send_bytes, " bytes by ",

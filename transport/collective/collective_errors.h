@@ -22,6 +22,9 @@ absl::Status LateError(const RankList& missing, std::uint64_t number, absl::Dura
 absl::Status MismatchError(std::uint64_t number, int other, const CollectiveShape& others, int rank,
                            const CollectiveShape& mine);
 
+/// FailedPrecondition: what a device group that has been given up answers until it is formed anew.
+absl::Status GivenUpError();
+
 /// InvalidArgument unless `received_bytes` holds `send_bytes` of each rank.
 absl::Status CheckGatherSize(std::size_t send_bytes, int size, std::size_t received_bytes);
 

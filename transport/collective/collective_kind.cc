@@ -7,10 +7,20 @@
 namespace pinboard::transport {
 
 std::string ToString(const CollectiveShape& shape) {
-  const char* name = shape.kind == CollectiveKind::kSumInt32   ? "an integer sum"
-                     : shape.kind == CollectiveKind::kSumFloat ? "a float sum"
-                                                               : "an all-gather";
-  return absl::StrCat(name, " of ", shape.bytes, " bytes");
+  const auto name = [&shape] {
+    switch (shape.kind) {
+      case CollectiveKind::kSumInt32:
+        return "an integer sum";
+      case CollectiveKind::kSumFloat:
+        return "a float sum";
+      case CollectiveKind::kSumBFloat16:
+        return "a bfloat16 sum";
+      case CollectiveKind::kAllGather:
+        break;
+    }
+    return "an all-gather";
+  };
+  return absl::StrCat(name(), " of ", shape.bytes, " bytes");
 }
 
 void RankList::Add(int rank) {

@@ -9,7 +9,12 @@
 
 namespace pinboard::transport {
 
-enum class CollectiveKind : std::uint8_t { kSumInt32 = 0, kSumFloat = 1, kAllGather = 2 };
+enum class CollectiveKind : std::uint8_t {
+  kSumInt32 = 0,
+  kSumFloat = 1,
+  kAllGather = 2,
+  kSumBFloat16 = 3
+};
 
 /// What a rank asked for: the same on every rank. `bytes` is one rank's contribution.
 struct CollectiveShape {
