@@ -37,4 +37,5 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/pinboard-config-version.c
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/pinboard-config.cmake
               ${PROJECT_BINARY_DIR}/pinboard-config-version.cmake
+              ${CMAKE_CURRENT_LIST_DIR}/FindNCCL.cmake
         DESTINATION ${package_dir})

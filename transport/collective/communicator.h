@@ -13,8 +13,9 @@
 namespace pinboard::transport {
 
 /// A group of `size()` ranks that issue the same collectives in the same order (the liveness
-/// contract). Implementations: local (threads of one process), host (processes, over a Fabric), and
-/// later nccl; all pass tests/conformance/communicator_conformance.h.
+/// contract). Implementations: local (threads of one process), host (processes, over a Fabric) and
+/// nccl (processes with a device each); all pass tests/conformance/communicator_conformance.h.
+/// Collectives on device memory: device_communicator.h.
 ///
 /// Determinism: a float sum is taken in rank order and is bit-identical on every rank; an integer
 /// sum is exact (two's complement wrap-around). Group size 1: every call returns at once, moves

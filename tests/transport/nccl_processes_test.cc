@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Ranks over NCCL that are killed and stopped.
+#include <signal.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cache_service/child_process.h"
+#include "tests/support/free_port.h"
+
+namespace pinboard::transport {
+namespace {
+
+std::vector<std::unique_ptr<ChildProcess>> StartRanks(const std::string& mode, int size) {
+  const std::string rendezvous = FreeLoopbackAddress();
+  std::vector<std::unique_ptr<ChildProcess>> ranks;
+  for (int rank = 0; rank < size; ++rank) {
+    ranks.push_back(std::make_unique<ChildProcess>(
+        std::vector<std::string>{BuiltProgram("tests/transport/transport_test_nccl_rank"), mode,
+                                 std::to_string(rank), std::to_string(size), rendezvous}));
+  }
+  return ranks;
+}
+
+TEST(NcclProcesses, ARankKilledInACollectiveIsNamedByEverySurvivorWithinTheDeadline) {
+  auto ranks = StartRanks("until-lost", 3);
+  for (auto& rank : ranks) ASSERT_EQ(rank->ReadLine(), "running");
+  ranks[1]->Signal(SIGKILL);
+  for (const int survivor : {0, 2}) {
+    EXPECT_THAT(ranks[survivor]->ReadLine(), ::testing::StartsWith("UNAVAILABLE: rank 1 is lost"));
+  }
+  for (const int survivor : {0, 2}) {
+    ranks[survivor]->WaitUntilStopped();
+    ranks[survivor]->Signal(SIGCONT);
+    EXPECT_EQ(ranks[survivor]->ReadLine(), "done");
+    EXPECT_EQ(ranks[survivor]->Wait(), 0);
+  }
+}
+
+TEST(NcclProcesses, AStoppedRankIsNamedAndTheGroupFormedAnewOnceItContinues) {
+  auto ranks = StartRanks("stop", 3);
+  for (const int punctual : {0, 2}) {
+    EXPECT_THAT(ranks[punctual]->ReadLine(),
+                ::testing::StartsWith("DEADLINE_EXCEEDED: rank 1 has not joined"));
+  }
+  ranks[1]->Signal(SIGCONT);
+  for (auto& rank : ranks) {
+    EXPECT_EQ(rank->ReadLine(), "done");
+    EXPECT_EQ(rank->Wait(), 0);
+  }
+}
+
+}  // namespace
+}  // namespace pinboard::transport
