@@ -83,6 +83,10 @@ absl::Status CheckObserved(const scheduler::PolicySpec& policy, const ShardOptio
     return absl::FailedPreconditionError(absl::StrCat(
         "policy ", policy.name, " turns queries ahead: the shard's model must name its rotary"));
   }
+  if (policy.per_head && shard.backend != Backend::kCpu) {
+    return absl::UnimplementedError(
+        absl::StrCat("policy ", policy.name, " works on the CPU backend alone"));
+  }
   return absl::OkStatus();
 }
 

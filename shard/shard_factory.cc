@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/page.h"
 #include "base/status_macros.h"
+#include "shard/operations/cuda_operations.h"
 #include "shard/shard_runtime.h"
 
 namespace pinboard {
@@ -52,7 +53,11 @@ absl::StatusOr<std::unique_ptr<Shard>> CreateShard(const ShardOptions& options,
   context.options = options;
   context.communicator = communicator;
   context.store = store;
-  context.operations = MakeHostOperations();
+  if (options.backend == Backend::kCuda) {
+    PB_ASSIGN_OR_RETURN(context.operations, MakeCudaOperations(options.stream));
+  } else {
+    context.operations = MakeHostOperations();
+  }
   return std::make_unique<ShardRuntime>(std::move(context));
 }
 

@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "kernels/projection_sketch/projection_sketch.h"
 #include "shard/block_tables.h"
 
 namespace pinboard {
@@ -33,12 +32,6 @@ absl::Status CheckEntry(const ShardContext& context, const StepEntry& entry) {
 }
 
 }  // namespace
-
-StepRecorder::StepRecorder(ShardContext* context) : context_(context) {
-  const ShardOptions& options = context->options;
-  if (options.sketch_dim == 0) return;
-  sketch_matrix_ = kernels::SketchMatrix(options.model.hidden_dim, options.sketch_dim);
-}
 
 int StepRecorder::state_dim() const {
   const ShardOptions& options = context_->options;
@@ -95,13 +88,13 @@ absl::Status StepRecorder::Hidden(int layer, absl::Span<const float> hidden) {
                                                    " hidden values for ", tokens_, " tokens of ",
                                                    model.hidden_dim));
   }
-  if (sketch_matrix_.empty()) {
+  if (context_->options.sketch_dim == 0) {
     PB_RETURN_IF_ERROR(hidden_[layer].Assign(hidden));
   } else {
     PB_ASSIGN_OR_RETURN(const absl::Span<float> sketch,
                         hidden_[layer].Resize(static_cast<std::size_t>(tokens_) * state_dim()));
-    PB_RETURN_IF_ERROR(context_->operations->ProjectionSketch(
-        hidden, sketch_matrix_, tokens_, model.hidden_dim, state_dim(), sketch));
+    PB_RETURN_IF_ERROR(context_->operations->ProjectionSketch(hidden, tokens_, model.hidden_dim,
+                                                              state_dim(), sketch));
   }
   return layer + 1 == model.layers ? Shift() : absl::OkStatus();
 }
@@ -156,8 +149,7 @@ void StepRecorder::Finish(absl::Span<const float> entropy_after) {
 }
 
 std::size_t StepRecorder::workspace_bytes() const {
-  std::size_t bytes = (values_.capacity() + sketch_matrix_.capacity()) * sizeof(float) +
-                      ids_.capacity() * sizeof(std::int32_t);
+  std::size_t bytes = values_.capacity() * sizeof(float) + ids_.capacity() * sizeof(std::int32_t);
   for (const auto& hidden : hidden_) bytes += hidden.capacity() * sizeof(float);
   return bytes;
 }

@@ -24,7 +24,7 @@ struct StepSlice {
 /// Buffers of the open step, reused from step to step. One thread.
 class StepRecorder {
  public:
-  explicit StepRecorder(ShardContext* context);
+  explicit StepRecorder(ShardContext* context) : context_(context) {}
 
   absl::Status Begin(std::span<const StepEntry> entries);
   absl::Status Queries(int layer, absl::Span<const float> queries);
@@ -54,7 +54,6 @@ class StepRecorder {
   std::vector<StepSlice> slices_;
   int tokens_ = 0;
   int logits_seen_ = 0;
-  std::vector<float> sketch_matrix_;  // empty: states are kept whole
   std::vector<SpaceVector<float>>
       hidden_;                // [layers][tokens, state_dim()], in the operations' memory
   std::vector<float> shift_;  // [layers, tokens]

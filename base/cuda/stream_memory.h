@@ -33,7 +33,7 @@ class StreamMemory final : public MemorySpace {
         [stream = stream_](std::byte* freed) { (void)cudaFreeAsync(freed, stream); });
   }
   absl::Status Copy(std::byte* to, const std::byte* from, std::size_t bytes) override {
-    return ToStatus(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_),
+    return ToStatus(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_),
                     "copy within the device");
   }
 

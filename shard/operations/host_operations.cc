@@ -42,9 +42,10 @@ class HostOperations final : public Operations {
                                    absl::Span<float> shift) override {
     return kernels::RepresentationShift(hidden, final_hidden, tokens, dim, shift);
   }
-  absl::Status ProjectionSketch(absl::Span<const float> hidden, absl::Span<const float> matrix,
-                                int tokens, int dim, int width, absl::Span<float> sketch) override {
-    return kernels::ProjectionSketch(hidden, matrix, tokens, dim, width, sketch);
+  absl::Status ProjectionSketch(absl::Span<const float> hidden, int tokens, int dim, int width,
+                                absl::Span<float> sketch) override {
+    if (sketch_matrix_.empty()) sketch_matrix_ = kernels::SketchMatrix(dim, width);
+    return kernels::ProjectionSketch(hidden, sketch_matrix_, tokens, dim, width, sketch);
   }
   absl::Status ScorePages(const kernels::PageScoreArgs& args,
                           absl::Span<std::int32_t> out) override {
@@ -111,6 +112,9 @@ class HostOperations final : public Operations {
   }
 
   absl::Status Finish() override { return absl::OkStatus(); }
+
+ private:
+  std::vector<float> sketch_matrix_;  // of a model's hidden states there is one
 };
 
 }  // namespace

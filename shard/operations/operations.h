@@ -57,8 +57,8 @@ class Operations {
   virtual absl::Status RepresentationShift(absl::Span<const float> hidden,
                                            absl::Span<const float> final_hidden, int tokens,
                                            int dim, absl::Span<float> shift) = 0;
-  virtual absl::Status ProjectionSketch(absl::Span<const float> hidden,
-                                        absl::Span<const float> matrix, int tokens, int dim,
+  /// By the signs of kernels::SketchMatrix(dim, width).
+  virtual absl::Status ProjectionSketch(absl::Span<const float> hidden, int tokens, int dim,
                                         int width, absl::Span<float> sketch) = 0;
   virtual absl::Status ScorePages(const kernels::PageScoreArgs& args,
                                   absl::Span<std::int32_t> out) = 0;

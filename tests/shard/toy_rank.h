@@ -20,6 +20,7 @@
 #include "cache_service/page_store.h"
 #include "pinboard/shard.h"
 #include "shard/shard_factory.h"
+#include "tests/shard/toy_memory.h"
 #include "transport/collective/communicator.h"
 
 namespace pinboard::testing {
@@ -29,8 +30,8 @@ struct ToyModel {
   int layers = 3;
   int heads = 8;     // over all ranks
   int kv_heads = 4;  // over all ranks; MLA: one latent
-  int key_dim = 16;
-  int value_dim = 8;
+  int key_dim = 32;
+  int value_dim = 16;
   int hidden = 12;
   int vocab = 64;
   int block_size = 16;
@@ -55,6 +56,7 @@ class ToyRank {
   ToyRank(const ToyModel& model, transport::Communicator* communicator,
           cache_service::PageStore* store, ShardOptions options)
       : model_(model), rank_(communicator->rank()), tp_(communicator->size()) {
+    options.backend = ToyBackend();
     ShardModel& m = options.model;
     m.layers = model.layers;
     m.query_heads = model.heads / tp_;
@@ -155,40 +157,42 @@ class ToyRank {
     for (const std::uint64_t sequence : sequences) lengths.push_back(shard_->Length(sequence));
     if (Status begun = shard_->BeginStep(entries); !begun.ok()) return begun;
     for (int l = 0; l < model_.layers; ++l) {
-      std::vector<float> queries;
-      std::vector<float> hidden;
+      queries_.clear();
+      hidden_.clear();
       for (std::size_t s = 0; s < sequences.size(); ++s) {
         for (int t = 0; t < tokens; ++t) {
           WriteRow(sequences[s], l, rows[l][s] + t, lengths[s] + t);
-          AppendQueries(l, lengths[s] + t, look_for, &queries);
+          AppendQueries(l, lengths[s] + t, look_for, &queries_);
           for (int d = 0; d < model_.hidden; ++d)
-            hidden.push_back(ToyValue(3, l, lengths[s] + t, 0, d));
+            hidden_.push_back(ToyValue(3, l, lengths[s] + t, 0, d));
         }
       }
-      if (Status seen = shard_->ObserveQueries(l, queries); !seen.ok()) return seen;
+      if (Status seen = shard_->ObserveQueries(l, queries_); !seen.ok()) return seen;
       for (const int later : shard_->LayersToForesee(l)) {
-        std::vector<float> foreseen;
+        AwaitToyBackend();
+        queries_.clear();
         for (std::size_t s = 0; s < sequences.size(); ++s) {
           for (int t = 0; t < tokens; ++t) {
-            AppendQueries(later, lengths[s] + t, look_for, &foreseen);
+            AppendQueries(later, lengths[s] + t, look_for, &queries_);
           }
         }
-        if (Status seen = shard_->ForeseeQueries(l, later, foreseen); !seen.ok()) return seen;
+        if (Status seen = shard_->ForeseeQueries(l, later, queries_); !seen.ok()) return seen;
       }
       if (Status shown = shard_->RecallLayer(l); !shown.ok()) return shown;
-      if (Status seen = shard_->ObserveHidden(l, hidden); !seen.ok()) return seen;
+      if (Status seen = shard_->ObserveHidden(l, hidden_); !seen.ok()) return seen;
+      AwaitToyBackend();
     }
     if (Status sent = shard_->ExchangeScores(); !sent.ok()) return sent;
-    std::vector<float> logits;
+    logits_.clear();
     for (std::size_t s = 0; s < sequences.size(); ++s) {
       for (int t = 0; t < tokens; ++t) {
         for (int v = 0; v < shape_.vocab_local; ++v) {
-          logits.push_back(4 * ToyValue(4, 0, lengths[s] + t, 0, shape_.vocab_begin + v));
+          logits_.push_back(4 * ToyValue(4, 0, lengths[s] + t, 0, shape_.vocab_begin + v));
         }
       }
     }
     const int all = static_cast<int>(sequences.size()) * tokens;
-    if (Status seen = shard_->ObserveLogits(0, all, logits); !seen.ok()) return seen;
+    if (Status seen = shard_->ObserveLogits(0, all, logits_); !seen.ok()) return seen;
     auto ended = shard_->EndStep();
     if (ended.ok()) results_ = std::move(ended).value();
     return ended.status();
@@ -412,7 +416,7 @@ class ToyRank {
     }
   }
 
-  void AppendQueries(int l, int position, int look_for, std::vector<float>* queries) const {
+  void AppendQueries(int l, int position, int look_for, ToyVector<float>* queries) const {
     const int group = model_.mla ? model_.heads : model_.heads / model_.kv_heads;
     for (int h = 0; h < shape_.query_heads; ++h) {
       const int head = rank_ * shape_.query_heads + h;
@@ -427,8 +431,9 @@ class ToyRank {
   int rank_;
   int tp_;
   ShardModel shape_;
-  std::vector<std::vector<std::byte>> keys_;
-  std::vector<std::vector<std::byte>> values_;
+  std::vector<ToyVector<std::byte>> keys_;
+  std::vector<ToyVector<std::byte>> values_;
+  ToyVector<float> queries_, hidden_, logits_;  // of a step
   std::vector<std::int32_t> free_;
   std::map<std::uint64_t, std::vector<std::vector<std::int32_t>>> tables_, destinations_;
   std::map<std::uint64_t, std::vector<int>> leaving_;  // [table] rows that the round takes

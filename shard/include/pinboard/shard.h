@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "pinboard/backend.h"
 #include "pinboard/kv_layout.h"
 #include "pinboard/rotary.h"
 #include "pinboard/status.h"
@@ -81,7 +82,9 @@ struct SequenceOptions {
 
 struct ShardOptions {
   ShardModel model;
-  int top_k = 256;     // of H
+  Backend backend = Backend::kCpu;  // the engine's
+  void* stream = nullptr;           // kCuda: the engine's cudaStream_t; outlives the shard
+  int top_k = 256;                  // of H
   int sketch_dim = 0;  // D from so many random projections of a hidden state; 0: from it whole
   bool observe_all_queries =
       false;  // keep every query of a step, for policies that look at all (h2o)
@@ -176,8 +179,9 @@ struct ShardStats {
 };
 
 /// One rank's runtime. All ranks make the same calls with the same sequences in the same order
-/// (each marked [collective] below exchanges with the others). Spans are host memory in the CPU
-/// backend, valid during the call unless said otherwise. Thread-compatible.
+/// (each marked [collective] below exchanges with the others). Spans are valid during the call
+/// unless said otherwise; tensors and the cache lie in the backend's memory (backend.h), all else
+/// on the host. Thread-compatible.
 ///
 ///   BeginStep -> for each layer: ObserveQueries, ForeseeQueries of each of LayersToForesee,
 ///                RecallLayer, the layer's attention, ObserveHidden

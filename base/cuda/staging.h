@@ -1,0 +1,150 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Small inputs and results of many launches between the host and one stream.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "base/cuda/cuda_status.h"
+#include "base/cuda/stream_memory.h"
+#include "base/status_macros.h"
+
+namespace pinboard::cuda {
+
+/// Pinned memory for both ways and device memory beside it, used again after each Finish: no
+/// allocation once it has grown to what a step needs. Pointers are valid until Finish.
+/// Thread-compatible. ResourceExhausted: memory is short.
+class Staging {
+ public:
+  /// `memory` outlives this.
+  explicit Staging(StreamMemory* memory) : memory_(memory) {}
+
+  /// Device memory with what `host` holds now, for launches from now on.
+  template <typename T>
+  absl::StatusOr<T*> Upload(absl::Span<const T> host) {
+    PB_ASSIGN_OR_RETURN(const Place place, Take(&uploads_, host.size() * sizeof(T)));
+    if (host.empty()) return reinterpret_cast<T*>(place.device);
+    std::memcpy(place.pinned, host.data(), host.size() * sizeof(T));
+    PB_RETURN_IF_ERROR(ToStatus(cudaMemcpyAsync(place.device, place.pinned, host.size() * sizeof(T),
+                                                cudaMemcpyHostToDevice, memory_->stream()),
+                                "copy to the device"));
+    return reinterpret_cast<T*>(place.device);
+  }
+
+  /// Device memory for what a launch writes; Finish copies it to `host`, which stays where it is.
+  template <typename T>
+  absl::StatusOr<T*> Result(absl::Span<T> host) {
+    PB_ASSIGN_OR_RETURN(const Place place, Take(&results_, host.size() * sizeof(T)));
+    pending_.push_back({host.data(), place.pinned, host.size() * sizeof(T)});
+    return reinterpret_cast<T*>(place.device);
+  }
+
+  /// Pinned memory that a launch reads and writes by the host's address; its bytes are `from`'s.
+  absl::StatusOr<std::byte*> Pinned(absl::Span<const std::byte> from) {
+    PB_ASSIGN_OR_RETURN(const Place place, Take(&pinned_, from.size()));
+    if (!from.empty()) std::memcpy(place.pinned, from.data(), from.size());
+    return place.pinned;
+  }
+  /// Likewise, for what a launch writes: Finish copies it to `host`.
+  absl::StatusOr<std::byte*> PinnedResult(absl::Span<std::byte> host) {
+    PB_ASSIGN_OR_RETURN(const Place place, Take(&pinned_, host.size()));
+    pending_.push_back({host.data(), place.pinned, host.size()});
+    return place.pinned;
+  }
+
+  /// Device memory, not initialised.
+  absl::StatusOr<std::byte*> Scratch(std::size_t bytes) {
+    PB_ASSIGN_OR_RETURN(std::shared_ptr<std::byte> scratch,
+                        memory_->Allocate(std::max<std::size_t>(bytes, 1)));
+    scratch_.push_back(scratch);
+    return scratch.get();
+  }
+
+  /// Waits for the stream and hands out the results.
+  absl::Status Finish() {
+    absl::Status done;
+    for (Chunk& chunk : results_) {
+      if (chunk.used == 0) continue;
+      done.Update(ToStatus(cudaMemcpyAsync(chunk.pinned.get(), chunk.device.get(), chunk.used,
+                                           cudaMemcpyDeviceToHost, memory_->stream()),
+                           "copy from the device"));
+    }
+    done.Update(ToStatus(cudaStreamSynchronize(memory_->stream()), "wait for the device"));
+    for (const Pending& pending : pending_) {
+      if (done.ok() && pending.bytes > 0) std::memcpy(pending.to, pending.from, pending.bytes);
+    }
+    pending_.clear();
+    scratch_.clear();
+    for (std::vector<Chunk>* chunks : {&uploads_, &results_, &pinned_}) {
+      for (Chunk& chunk : *chunks) chunk.used = 0;
+    }
+    return done;
+  }
+
+ private:
+  static constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
+  static constexpr std::size_t kAlignment = 256;
+
+  struct FreePinned {
+    void operator()(std::byte* memory) const { (void)cudaFreeHost(memory); }
+  };
+  struct Chunk {
+    std::unique_ptr<std::byte, FreePinned> pinned;
+    std::shared_ptr<std::byte> device;  // as large; none of pinned_'s
+    std::size_t size = 0;
+    std::size_t used = 0;
+  };
+  struct Place {
+    std::byte* pinned = nullptr;
+    std::byte* device = nullptr;
+  };
+  struct Pending {
+    void* to = nullptr;
+    const std::byte* from = nullptr;
+    std::size_t bytes = 0;
+  };
+
+  absl::StatusOr<Place> Take(std::vector<Chunk>* chunks, std::size_t bytes) {
+    const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    const auto fits = [&](const Chunk& chunk) { return chunk.size - chunk.used >= rounded; };
+    auto chunk = std::find_if(chunks->begin(), chunks->end(), fits);
+    if (chunk == chunks->end()) {
+      PB_ASSIGN_OR_RETURN(Chunk fresh,
+                          MakeChunk(std::max(rounded, kChunkBytes), chunks != &pinned_));
+      chunks->push_back(std::move(fresh));
+      chunk = std::prev(chunks->end());
+    }
+    const Place place{chunk->pinned.get() + chunk->used,
+                      chunk->device == nullptr ? nullptr : chunk->device.get() + chunk->used};
+    chunk->used += rounded;
+    return place;
+  }
+
+  absl::StatusOr<Chunk> MakeChunk(std::size_t size, bool on_device) {
+    Chunk chunk;
+    chunk.size = size;
+    void* pinned = nullptr;
+    PB_RETURN_IF_ERROR(ToStatus(cudaMallocHost(&pinned, size), "cudaMallocHost"));
+    chunk.pinned.reset(static_cast<std::byte*>(pinned));
+    if (on_device) {
+      PB_ASSIGN_OR_RETURN(chunk.device, memory_->Allocate(size));
+    }
+    return chunk;
+  }
+
+  StreamMemory* memory_;
+  std::vector<Chunk> uploads_, results_, pinned_;
+  std::vector<Pending> pending_;
+  std::vector<std::shared_ptr<std::byte>> scratch_;
+};
+
+}  // namespace pinboard::cuda

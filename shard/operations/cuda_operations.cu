@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "shard/operations/cuda_operations.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "shard/operations/cuda_operations_impl.cuh"
+
+namespace pinboard {
+
+absl::Status CudaOperations::Prepare() {
+  PB_ASSIGN_OR_RETURN(faults_, memory_.Allocate(kFaults * sizeof(std::uint32_t)));
+  return ClearFaults();
+}
+
+absl::Status CudaOperations::Finish() {
+  absl::Status done = ScoreAttention();
+  PB_ASSIGN_OR_RETURN(std::uint32_t* const faults, staging_.Result(absl::MakeSpan(fault_counts_)));
+  done.Update(
+      memory_.Copy(reinterpret_cast<std::byte*>(faults), faults_.get(), sizeof(fault_counts_)));
+  done.Update(staging_.Finish());
+  if (done.ok()) HandOut();
+  done.Update(Faults());
+  scoring_.clear();
+  page_scores_.clear();
+  tags_.clear();
+  outcomes_.clear();
+  return done;
+}
+
+absl::StatusOr<const kernels::PageTransferLayer*> CudaOperations::UploadLayer(
+    const kernels::PageCopyArgs& args) {
+  PB_ASSIGN_OR_RETURN(const std::int32_t* const table, staging_.Upload(args.block_table));
+  const kernels::PageTransferLayer layer{args.cache, table};
+  return staging_.Upload(absl::MakeConstSpan(&layer, 1));
+}
+
+absl::Status CudaOperations::ScoreAttention() {
+  for (Scoring& group : scoring_) {
+    group.batch.count = static_cast<int>(group.problems.size());
+    PB_ASSIGN_OR_RETURN(group.batch.problems, staging_.Upload(absl::MakeConstSpan(group.problems)));
+    PB_ASSIGN_OR_RETURN(std::byte* const workspace,
+                        staging_.Scratch(kernels::AttentionScoreWorkspaceBytes(group.batch)));
+    PB_RETURN_IF_ERROR(kernels::LaunchAttentionScore(group.batch, workspace, stream()));
+  }
+  return absl::OkStatus();
+}
+
+void CudaOperations::HandOut() {
+  for (const PageScores& scores : page_scores_) {
+    std::copy(scores.parts.front().begin(), scores.parts.front().end(), scores.out.begin());
+    for (const auto& part : scores.parts) {
+      std::transform(part.begin(), part.end(), scores.out.begin(), scores.out.begin(),
+                     [](std::int32_t a, std::int32_t b) { return std::max(a, b); });
+    }
+  }
+  for (const Tags& tags : tags_) {
+    for (std::size_t i = 0; i < tags.to.size(); ++i) *tags.to[i] = tags.values[i];
+  }
+}
+
+absl::Status CudaOperations::ClearFaults() {
+  return cuda::ToStatus(
+      cudaMemsetAsync(faults_.get(), 0, kFaults * sizeof(std::uint32_t), stream()),
+      "clear the count of faults");
+}
+
+absl::Status CudaOperations::Faults() {
+  constexpr std::array<const char*, kFaults> kNames = {
+      "TopKLogits",     "RepresentationShift", "ProjectionSketch", "ScorePages", "EvictedAttention",
+      "AttentionScore", "ExpectedAttention",   "KeyRedundancy",    "BuildDigest"};
+  absl::Status refused;
+  for (int i = 0; i < kFaults; ++i) {
+    if (fault_counts_[i] == 0) continue;
+    refused.Update(absl::InvalidArgumentError(
+        absl::StrCat(kNames[i], ": ", fault_counts_[i], " inputs are not finite")));
+  }
+  if (!refused.ok()) refused.Update(ClearFaults());
+  const auto unwritten =
+      std::count(outcomes_.begin(), outcomes_.end(), kernels::ScatterOutcome::kRefused);
+  if (unwritten > 0) {
+    refused.Update(absl::DataLossError(
+        absl::StrCat("PageScatter: ", unwritten, " pages do not match their tags")));
+  }
+  return refused;
+}
+
+absl::StatusOr<std::unique_ptr<Operations>> MakeCudaOperations(void* stream) {
+  int device = 0;
+  PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetDevice(&device), "the shard's CUDA device"));
+  auto operations = std::make_unique<CudaOperations>(static_cast<cudaStream_t>(stream));
+  PB_RETURN_IF_ERROR(operations->Prepare());
+  return operations;
+}
+
+}  // namespace pinboard

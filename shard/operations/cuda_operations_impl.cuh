@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The class behind MakeCudaOperations: its step in cuda_step_operations.cu, its round in
+// cuda_round_operations.cu.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "base/cuda/staging.h"
+#include "base/cuda/stream_memory.h"
+#include "base/status_macros.h"
+#include "kernels/attention_score/attention_score_cuda.cuh"
+#include "kernels/page_digest/page_digest_cuda.cuh"
+#include "kernels/page_transfer/page_transfer_cuda.cuh"
+#include "shard/operations/operations.h"
+
+namespace pinboard {
+
+class CudaOperations final : public Operations {
+ public:
+  explicit CudaOperations(cudaStream_t stream) : memory_(stream), staging_(&memory_) {}
+  /// Once, before anything else.
+  absl::Status Prepare();
+
+  MemorySpace* memory() override { return &memory_; }
+
+  absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
+                          int vocab_begin, int k, absl::Span<float> values,
+                          absl::Span<std::int32_t> ids) override;
+  absl::Status RepresentationShift(absl::Span<const float> hidden,
+                                   absl::Span<const float> final_hidden, int tokens, int dim,
+                                   absl::Span<float> shift) override;
+  absl::Status ProjectionSketch(absl::Span<const float> hidden, int tokens, int dim, int width,
+                                absl::Span<float> sketch) override;
+  absl::Status ScorePages(const kernels::PageScoreArgs& args,
+                          absl::Span<std::int32_t> out) override;
+  absl::Status EvictedAttention(const kernels::EvictedAttentionArgs& args,
+                                kernels::EvictedAttentionResult* out) override;
+  absl::Status ScatterPage(const kernels::PageCopyArgs& to, const PageIn& page) override;
+
+  absl::Status AttentionScore(const kernels::AttentionScoreArgs& args,
+                              absl::Span<std::int32_t> out) override;
+  absl::Status ExpectedAttention(const kernels::ExpectedAttentionArgs& args,
+                                 absl::Span<std::int32_t> out) override;
+  absl::Status KeyRedundancy(const kernels::KeyRedundancyArgs& args,
+                             absl::Span<std::int32_t> out) override;
+  absl::Status GatherPages(const kernels::PageCopyArgs& from,
+                           absl::Span<const PageOut> pages) override;
+  absl::Status BuildDigests(const kernels::PageCopyArgs& from, absl::Span<const std::int32_t> rows,
+                            absl::Span<const std::int32_t> slots,
+                            const DigestArrays& digests) override;
+  absl::Status Compact(const kernels::CompactArgs& args) override;
+  absl::Status ReadRows(const kernels::PageCopyArgs& from, absl::Span<const std::int32_t> rows,
+                        absl::Span<std::byte> bytes) override;
+
+  absl::Status Finish() override;
+
+ private:
+  /// Who counts values that are not finite.
+  enum Fault : std::uint8_t {
+    kLogitsFault,
+    kShiftFault,
+    kSketchFault,
+    kPageScoreFault,
+    kEvictedFault,
+    kAttentionFault,
+    kExpectedFault,
+    kRedundancyFault,
+    kDigestFault,
+    kFaults
+  };
+  /// Attention of all layers and sequences that have a window and a pooling in common: one launch.
+  struct Scoring {
+    kernels::AttentionScoreBatch batch;
+    std::vector<kernels::AttentionScoreProblem> problems;
+  };
+  struct PageScores {
+    absl::Span<std::int32_t> out;
+    std::vector<std::vector<std::int32_t>> parts;  // of some tokens each
+  };
+  struct Tags {
+    std::vector<std::uint64_t> values;
+    std::vector<std::uint64_t*> to;
+  };
+
+  cudaStream_t stream() const { return memory_.stream(); }
+  std::uint32_t* fault(Fault which) const {
+    return reinterpret_cast<std::uint32_t*>(faults_.get()) + which;
+  }
+  absl::StatusOr<const kernels::PageTransferLayer*> UploadLayer(const kernels::PageCopyArgs& args);
+  absl::Status ScoreAttention();
+  void HandOut();
+  absl::Status ClearFaults();
+  /// What the launches since the last Finish refused.
+  absl::Status Faults();
+
+  cuda::StreamMemory memory_;
+  cuda::Staging staging_;
+  std::shared_ptr<std::byte> faults_;  // [kFaults] of uint32, on the device
+  std::array<std::uint32_t, kFaults> fault_counts_{};
+  // Since the last Finish: where results are written to, and where they go.
+  std::vector<Scoring> scoring_;
+  std::deque<PageScores> page_scores_;
+  std::deque<Tags> tags_;
+  std::deque<kernels::ScatterOutcome> outcomes_;
+};
+
+/// A view of the host's kind, as launches take it, which write to what it only reads.
+inline kernels::DeviceDigests OnDevice(const kernels::DigestView& view) {
+  return {const_cast<std::int8_t*>(view.centres.data()),
+          const_cast<std::uint8_t*>(view.counts.data()), const_cast<float*>(view.step.data())};
+}
+
+/// Whether a kernel can use an address of the host.
+inline bool IsRegistered(const void* host) {
+  cudaPointerAttributes attributes{};
+  return cudaPointerGetAttributes(&attributes, host) == cudaSuccess &&
+         attributes.type != cudaMemoryTypeUnregistered;
+}
+
+}  // namespace pinboard

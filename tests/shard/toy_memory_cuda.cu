@@ -1,0 +1,17 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <cuda_runtime_api.h>
+
+#include "tests/shard/toy_memory.h"
+
+namespace pinboard::testing {
+
+Backend ToyBackend() { return Backend::kCuda; }
+void* AllocateToyMemory(std::size_t bytes) {
+  void* memory = nullptr;
+  return cudaMallocHost(&memory, bytes) == cudaSuccess ? memory : nullptr;
+}
+void FreeToyMemory(void* memory) { (void)cudaFreeHost(memory); }
+void AwaitToyBackend() { (void)cudaDeviceSynchronize(); }
+
+}  // namespace pinboard::testing
