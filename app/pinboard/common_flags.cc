@@ -37,6 +37,8 @@ void AddModelFlags(FlagTable* flags, CommonFlags* common) {
   flags->Text("model", "DIR", "Hugging Face directory: config.json, *.safetensors, tokenizer.json.",
               &common->model);
   flags->Int("tp", "N", "Tensor-parallel ranks, one process each.", 1, 64, &common->tp);
+  flags->Text("backend", "NAME", "Where the model and its cache are: cpu, or cuda for the GPU.",
+              &common->backend);
 }
 
 void AddMethodFlags(FlagTable* flags, SequenceOptions* options) {
@@ -102,6 +104,10 @@ absl::Status CheckCommon(const CommonFlags& common) {
     return absl::InvalidArgumentError(
         absl::StrCat("--tables is '", common.tables, "': use shared or layer"));
   }
+  if (common.backend != "cpu" && common.backend != "cuda") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--backend is '", common.backend, "': use cpu or cuda"));
+  }
   PB_RETURN_IF_ERROR(CheckService(common.service));
   PB_RETURN_IF_ERROR(InFlag("--service-arena", ParseByteSize(common.service_arena).status()));
   if (!common.metrics.empty()) {
@@ -118,6 +124,7 @@ GroupOptions ToGroupOptions(const CommonFlags& common) {
 SessionOptions ToSessionOptions(const CommonFlags& common) {
   SessionOptions session;
   session.model_dir = common.model;
+  session.backend = common.backend == "cuda" ? Backend::kCuda : Backend::kCpu;
   session.block_size = common.block_size;
   session.layer_tables = common.tables == "layer";
   session.sketch_dim = common.sketch_dim;

@@ -17,6 +17,7 @@ namespace pinboard::app {
 struct CommonFlags {
   std::string model;
   int tp = 1;
+  std::string backend = "cpu";
   std::string service = "auto";
   std::string service_arena = "512MiB";
   int block_size = 16;

@@ -15,6 +15,7 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
   std::unique_ptr<RankSession> session(new RankSession(options, rank));
   engine::EngineOptions engine_options;
   engine_options.model_dir = options.model_dir;
+  engine_options.backend = options.backend;
   engine_options.block_size = options.block_size;
   engine_options.cache_blocks = options.cache_blocks;
   engine_options.layer_tables = options.layer_tables;
@@ -24,6 +25,8 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
 
   ShardOptions shard_options;
   shard_options.model = session->engine_->MakeShardModel();
+  shard_options.backend = options.backend;
+  shard_options.stream = session->engine_->stream();
   shard_options.sketch_dim = options.sketch_dim;
   shard_options.observe_all_queries = options.observe_all_queries;
   shard_options.wait_for_pages = options.wait_for_pages;

@@ -14,12 +14,14 @@
 #include "app/launch/rank_group.h"
 #include "app/session/rank_metrics.h"
 #include "engine/engine.h"
+#include "pinboard/backend.h"
 #include "pinboard/shard.h"
 
 namespace pinboard::app {
 
 struct SessionOptions {
   std::string model_dir;
+  Backend backend = Backend::kCpu;
   int block_size = 16;
   int cache_blocks = 0;  // capacity
   bool layer_tables = false;
