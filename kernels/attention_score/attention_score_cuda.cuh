@@ -47,16 +47,18 @@ struct AttentionScoreBatch {
 
 inline constexpr int kMaxDevicePool = 255;
 
-/// Bytes of device memory, 16-byte aligned, that LaunchAttentionScore works in: 4 a row and KV
-/// head, and 4 a query, or 12 and more where the log-sum-exp is computed (8 for each 1,024 rows).
+/// Bytes of device memory, 16-byte aligned, that LaunchAttentionScore works in: 4 for each row and
+/// 128 queries of a KV head, and 4 a query, or 12 and more where the log-sum-exp is computed (8 for
+/// each 1,024 rows).
 std::size_t AttentionScoreWorkspaceBytes(const AttentionScoreBatch& batch);
 
 /// The shares of AttentionScore, each within 2^-14 of itself and 2^-30 of that of exact arithmetic
 /// on the same bf16 queries and keys: products of bf16 are summed in float by the tensor cores, in
-/// an order that depends on the shapes alone, so the same inputs give the same integers. One pass
-/// over the keys given the log-sum-exp, two without. Stream-ordered; allocates nothing, never
-/// synchronises, can be captured in a graph. InvalidArgument: impossible sizes. Unimplemented: keys
-/// other than bf16 of 32, 64, 128 or 576 values.
+/// an order that depends on the shapes and the device's architecture alone, so there the same
+/// inputs give the same integers. One pass over the keys given the log-sum-exp, two without.
+/// Stream-ordered; allocates nothing, never synchronises, can be captured in a graph.
+/// InvalidArgument: impossible sizes. Unimplemented: keys other than bf16 of 32, 64, 128 or 576
+/// values.
 absl::Status LaunchAttentionScore(const AttentionScoreBatch& batch, void* workspace,
                                   cudaStream_t stream);
 

@@ -8,8 +8,12 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
+#include <tuple>
 #include <vector>
 
+#include "kernels/attention_score/attention_score_tuning.h"
+#include "kernels/attention_score/key_passes.cuh"
 #include "tests/kernels/bfloat16s.h"
 #include "tests/kernels/checks/attention_score_checks.h"
 #include "tests/kernels/on_device.cuh"
@@ -17,7 +21,22 @@
 namespace pinboard::kernels {
 namespace {
 
+using attention_score::KeyPasses;
 using checks::AttentionInput;
+
+/// One kind of tensor core instruction.
+struct Instruction {
+  std::string name;
+  const KeyPasses* passes;
+  int least_major;  // of the compute capability
+  int most_major;
+
+  friend std::ostream& operator<<(std::ostream& out, const Instruction& i) { return out << i.name; }
+};
+std::vector<Instruction> Instructions() {
+  return {{"Mma", &attention_score::kMmaPasses, 8, 99},
+          {"Wgmma", &attention_score::kWgmmaPasses, 9, 9}};
+}
 
 std::vector<CacheCase> DeviceCases() {
   return {{"Gqa32Nhd", {2, 32, 32, false, DType::kBF16}, 16, CacheLayout::kNhd},
@@ -58,8 +77,9 @@ std::vector<float> LogSumExps(const AttentionScoreArgs& args, const AttentionInp
 }
 
 /// As two layers at once, which must agree.
-absl::Status ScoreOnDevice(const AttentionScoreArgs& args, const AttentionInput& in,
-                           const float* log_sum_exp, absl::Span<std::int32_t> out) {
+absl::Status ScoreOnDevice(const KeyPasses& passes, const AttentionScoreArgs& args,
+                           const AttentionInput& in, const float* log_sum_exp,
+                           absl::Span<std::int32_t> out) {
   OnDevice device;
   const std::vector<std::byte>& bytes = in.cache.bytes();
   AttentionScoreProblem problem;
@@ -92,8 +112,8 @@ absl::Status ScoreOnDevice(const AttentionScoreArgs& args, const AttentionInput&
   batch.pool = args.pool;
   batch.has_log_sum_exp = log_sum_exp != nullptr;
   batch.faults = device.In(std::vector<std::uint32_t>{0});
-  auto* workspace = device.Out<std::byte>(AttentionScoreWorkspaceBytes(batch));
-  PB_RETURN_IF_ERROR(device.Finish(LaunchAttentionScore(batch, workspace, nullptr)));
+  auto* workspace = device.Out<std::byte>(attention_score::WorkspaceBytes(batch, passes));
+  PB_RETURN_IF_ERROR(device.Finish(attention_score::Launch(batch, passes, workspace, nullptr)));
   if (device.Value(batch.faults) > 0) return absl::InvalidArgumentError("a share is not finite");
   device.Read(problem.out, out);
   std::vector<std::int32_t> again(out.size());
@@ -102,7 +122,8 @@ absl::Status ScoreOnDevice(const AttentionScoreArgs& args, const AttentionInput&
   return absl::OkStatus();
 }
 
-void ExpectExactShares(const AttentionInput& in, int tp, bool with_log_sum_exp) {
+void ExpectExactShares(const KeyPasses& passes, const AttentionInput& in, int tp,
+                       bool with_log_sum_exp) {
   const checks::ExactAttention exact = checks::NaiveAttention(in);
   // Tensor cores cut where float rounds: twice the error of a float logit.
   const double relative = std::expm1(4 * exact.logit_error) + 0x1p-14;
@@ -116,8 +137,8 @@ void ExpectExactShares(const AttentionInput& in, int tp, bool with_log_sum_exp) 
       sums = LogSumExps(args, in, rank * args.query_heads / group);
     }
     std::vector<std::int32_t> share(merged.size());
-    const absl::Status status =
-        ScoreOnDevice(args, in, with_log_sum_exp ? sums.data() : nullptr, absl::MakeSpan(share));
+    const absl::Status status = ScoreOnDevice(
+        passes, args, in, with_log_sum_exp ? sums.data() : nullptr, absl::MakeSpan(share));
     ASSERT_TRUE(status.ok()) << status;
     for (std::size_t r = 0; r < merged.size(); ++r) merged[r] += share[r];
   }
@@ -128,15 +149,31 @@ void ExpectExactShares(const AttentionInput& in, int tp, bool with_log_sum_exp) 
   }
 }
 
-class AttentionScoreOnDevice : public testing::TestWithParam<CacheCase> {};
+class AttentionScoreOnDevice : public testing::TestWithParam<std::tuple<CacheCase, Instruction>> {
+ protected:
+  void SetUp() override {
+    const Instruction& instruction = std::get<1>(GetParam());
+    int major = 0;
+    ASSERT_EQ(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), cudaSuccess);
+    if (major < instruction.least_major || major > instruction.most_major) {
+      GTEST_SKIP() << "this device has no " << instruction.name;
+    }
+  }
+  static const CacheCase& cache() { return std::get<0>(GetParam()); }
+  static const KeyPasses& passes() { return *std::get<1>(GetParam()).passes; }
+};
 
-INSTANTIATE_TEST_SUITE_P(Shapes, AttentionScoreOnDevice, testing::ValuesIn(DeviceCases()),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Shapes, AttentionScoreOnDevice,
+                         testing::Combine(testing::ValuesIn(DeviceCases()),
+                                          testing::ValuesIn(Instructions())),
+                         [](const auto& info) {
+                           return std::get<0>(info.param).name + std::get<1>(info.param).name;
+                         });
 
 TEST_P(AttentionScoreOnDevice, EqualsTheFormulaWithItsOwnLogSumExps) {
   SeededRandom random;
   for (int trial = 0; trial < 6; ++trial) {
-    ExpectExactShares(RandomInput(GetParam(), random), random.Pick<int>({1, 2}), false);
+    ExpectExactShares(passes(), RandomInput(cache(), random), random.Pick<int>({1, 2}), false);
     if (HasFatalFailure()) return;
   }
 }
@@ -144,9 +181,47 @@ TEST_P(AttentionScoreOnDevice, EqualsTheFormulaWithItsOwnLogSumExps) {
 TEST_P(AttentionScoreOnDevice, EqualsTheFormulaWithGivenLogSumExps) {
   SeededRandom random;
   for (int trial = 0; trial < 6; ++trial) {
-    ExpectExactShares(RandomInput(GetParam(), random), random.Pick<int>({1, 2}), true);
+    ExpectExactShares(passes(), RandomInput(cache(), random), random.Pick<int>({1, 2}), true);
     if (HasFatalFailure()) return;
   }
+}
+
+/// Rows of several splits, and queries of which some see all of them.
+AttentionInput LongInput(const CacheCase& c, SeededRandom& random) {
+  const int rows = random.Int(2000, 4500);
+  const int window = random.Pick<int>({8, 40});
+  AttentionInput in(c, rows, random);
+  for (int r = 0; r < rows; ++r) in.row_positions.push_back(r);
+  in.SortRows();
+  for (int w = 0; w < window; ++w) in.query_positions.push_back(rows - window / 2 + w);
+  in.query_heads = 8;
+  in.scale = 1.0F / std::sqrt(static_cast<float>(c.shape.key_dim));
+  in.pool = 9;
+  in.queries = random.Normals(static_cast<std::size_t>(window * in.query_heads * c.shape.key_dim),
+                              random.Pick<float>({0.3F, 3.0F}));
+  for (float& value : in.queries) value = BFloat16ToFloat(FloatToBFloat16(value));
+  return in;
+}
+
+TEST_P(AttentionScoreOnDevice, EqualsTheFormulaOverManyRows) {
+  SeededRandom random;
+  for (const bool with_log_sum_exp : {false, true}) {
+    ExpectExactShares(passes(), LongInput(cache(), random), 1, with_log_sum_exp);
+    if (HasFatalFailure()) return;
+  }
+}
+
+// A sum taken against an early logit overflows where one 2^100 times as large follows.
+TEST_P(AttentionScoreOnDevice, EqualsTheFormulaWhereTheLargestLogitsComeLast) {
+  SeededRandom random;
+  AttentionInput in = LongInput(cache(), random);
+  for (float& value : in.queries) value = std::abs(value);
+  for (int row = 0; row < in.rows(); ++row) {
+    for (int head = 0; head < in.cache.shape().kv_heads; ++head) {
+      in.cache.SetKey(row, head, 0, row < in.rows() - 100 ? -100.0F : 300.0F);
+    }
+  }
+  ExpectExactShares(passes(), in, 1, false);
 }
 
 /// What the CPU and the device say of the input, the log-sum-exps computed.
@@ -154,12 +229,12 @@ struct Verdicts {
   absl::StatusCode cpu;
   absl::StatusCode device;
 };
-Verdicts Judge(const AttentionInput& in) {
+Verdicts Judge(const KeyPasses& passes, const AttentionInput& in) {
   std::vector<float> queries;
   const AttentionScoreArgs args = in.Rank(0, 1, queries);
   std::vector<std::int32_t> out(in.order.size());
   const absl::StatusCode cpu = AttentionScore(args, absl::MakeSpan(out)).code();
-  return {cpu, ScoreOnDevice(args, in, nullptr, absl::MakeSpan(out)).code()};
+  return {cpu, ScoreOnDevice(passes, args, in, nullptr, absl::MakeSpan(out)).code()};
 }
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -168,27 +243,27 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 TEST_P(AttentionScoreOnDevice, RefusesWhatTheCpuRefuses) {
   SeededRandom random;
   for (int trial = 0; trial < 4; ++trial) {
-    AttentionInput in = RandomInput(GetParam(), random);
+    AttentionInput in = RandomInput(cache(), random);
     const int row = random.Int(0, in.rows() - 1);
     in.cache.SetKey(row, 0, 3, random.Pick<float>({kNaN, kInfinity, -kInfinity}));
-    const Verdicts verdicts = Judge(in);
+    const Verdicts verdicts = Judge(passes(), in);
     EXPECT_EQ(verdicts.device, verdicts.cpu) << "row " << row << " of " << in.rows();
   }
 }
 
 TEST_P(AttentionScoreOnDevice, CountsAKeyThatIsNotFiniteWhereAQuerySeesIt) {
   SeededRandom random;
-  AttentionInput in = RandomInput(GetParam(), random);
+  AttentionInput in = RandomInput(cache(), random);
   in.cache.SetKey(0, 0, 3, kNaN);
   in.query_positions.back() = in.row_positions[0];
-  EXPECT_EQ(Judge(in).device, absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Judge(passes(), in).device, absl::StatusCode::kInvalidArgument);
   in.query_positions.assign(in.query_positions.size(), in.row_positions[0] - 1);
-  EXPECT_EQ(Judge(in).device, absl::StatusCode::kOk);
+  EXPECT_EQ(Judge(passes(), in).device, absl::StatusCode::kOk);
 }
 
 TEST_P(AttentionScoreOnDevice, CountsALogitOfMinusInfinityWhereNoOtherIsSeen) {
   SeededRandom random;
-  AttentionInput in = RandomInput(GetParam(), random);
+  AttentionInput in = RandomInput(cache(), random);
   in.queries.assign(in.queries.size(), 1.0F);
   in.query_positions.assign(in.query_positions.size(), in.row_positions[in.order[0]]);
   for (int row = 0; row < in.rows(); ++row) {
@@ -196,7 +271,15 @@ TEST_P(AttentionScoreOnDevice, CountsALogitOfMinusInfinityWhereNoOtherIsSeen) {
       in.cache.SetKey(row, head, 0, -kInfinity);
     }
   }
-  EXPECT_EQ(Judge(in).device, absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Judge(passes(), in).device, absl::StatusCode::kInvalidArgument);
+}
+
+TEST(AttentionRowsPerBlockTest, FillsWavesAndCoversAllRows) {
+  EXPECT_EQ(AttentionRowsPerBlock(131'072, 8, 1024, 132), 8'192);     // 128 blocks at once
+  EXPECT_EQ(AttentionRowsPerBlock(32'768, 8, 1024, 132), 2'048);      // likewise
+  EXPECT_EQ(AttentionRowsPerBlock(131'072, 4, 2048, 132), 4'096);     // likewise
+  EXPECT_EQ(AttentionRowsPerBlock(3'000, 10'000, 1024, 132), 3'072);  // many problems: whole ones
+  EXPECT_EQ(AttentionRowsPerBlock(1, 1, 2048, 132), 2'048);
 }
 
 }  // namespace

@@ -1,0 +1,111 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Stages in shared memory that some warps of a block fill with asynchronous copies while others
+// work on those filled before: an mbarrier for "full" and one for "empty" a stage.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+namespace pinboard::kernels {
+
+__device__ inline std::uint32_t SharedAddress(const void* shared) {
+  return static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
+}
+
+/// What was written to shared memory before is what the tensor cores read after.
+__device__ inline void FenceForTensorCores() {
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+/// Begins to copy 16 bytes, or zeros where `present` is false, past L1. L2 fetches the 256 bytes
+/// around them, which the row's next chunk asks for soon.
+__device__ inline void BeginCopy16(std::uint32_t shared, const void* from, bool present) {
+  asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16, %2;" ::"r"(shared), "l"(from),
+               "r"(present ? 16 : 0)
+               : "memory");
+}
+
+class Mbarrier {
+ public:
+  __device__ explicit Mbarrier(std::uint32_t address) : address_(address) {}
+
+  /// By one thread, before a barrier of the block.
+  __device__ void Init(int arrivals) const {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(address_), "r"(arrivals)
+                 : "memory");
+  }
+  __device__ void Arrive() const {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(address_) : "memory");
+  }
+  /// Arrives once the copies that this thread has begun are there.
+  __device__ void ArriveAfterCopies() const {
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(address_) : "memory");
+  }
+  /// Until the phase of this parity has ended.
+  __device__ void Wait(std::uint32_t parity) const {
+    std::uint32_t done = 0;
+    while (done == 0) {
+      asm volatile(
+          "{\n.reg .pred done;\n"
+          "mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2;\n"
+          "selp.u32 %0, 1, 0, done;\n}"
+          : "=r"(done)
+          : "r"(address_), "r"(parity)
+          : "memory");
+    }
+  }
+
+ private:
+  std::uint32_t address_;
+};
+
+/// kStages stages of kStageBytes. Its barriers are the 16 * kStages bytes from `barriers` on.
+template <int kStages, int kStageBytes>
+class StageRing {
+ public:
+  static constexpr int kBarrierBytes = 16 * kStages;
+
+  __device__ StageRing(std::uint32_t stages, std::uint32_t barriers)
+      : stages_(stages), barriers_(barriers) {}
+
+  /// By one thread, before a barrier of the block. `producers`, `consumers`: threads that arrive.
+  __device__ void Init(int producers, int consumers) const {
+    for (int stage = 0; stage < kStages; ++stage) {
+      Full(stage).Init(producers);
+      Empty(stage).Init(consumers);
+    }
+  }
+  __device__ std::uint32_t Stage(int stage) const { return stages_ + stage * kStageBytes; }
+  __device__ Mbarrier Full(int stage) const { return Mbarrier(barriers_ + 16 * stage); }
+  __device__ Mbarrier Empty(int stage) const { return Mbarrier(barriers_ + 16 * stage + 8); }
+
+ private:
+  std::uint32_t stages_;
+  std::uint32_t barriers_;
+};
+
+/// The place in a ring of the chunks that a warp goes through, `first` and then each kStride-th.
+template <int kStages, int kStride = 1>
+class RingPlace {
+ public:
+  __device__ explicit RingPlace(int first) : stage_(first) {}
+
+  __device__ int stage() const { return stage_; }
+  /// Of the round that ends when this chunk is full; the producer waits for the one before it.
+  __device__ std::uint32_t parity() const { return parity_; }
+  __device__ void Next() {
+    stage_ += kStride;
+    if (stage_ >= kStages) {
+      stage_ -= kStages;
+      parity_ ^= 1U;
+    }
+  }
+
+ private:
+  int stage_;
+  std::uint32_t parity_ = 0;
+};
+
+}  // namespace pinboard::kernels
