@@ -31,10 +31,11 @@ struct TopKLogitsBatch {
 };
 
 /// What TopKLogits gives, -0 as 0; a NaN is counted and leaves its token's results without meaning.
-/// Stream-ordered; allocates nothing, never synchronises. Reads each logit once: a block streams a
-/// row past a threshold that rises to the k-th largest logit seen so far each time its buffer of
-/// candidates is full. Candidates are ordered by unique keys (CandidateKey), so the order in which
-/// threads find them leaves no trace. Fastest where rows are multiples of 16 bytes.
+/// Stream-ordered; allocates nothing, never synchronises. A block streams a row past a threshold
+/// that it guesses from a sample of the row; it rises to the k-th largest logit seen so far each
+/// time the buffer of candidates is full, and where fewer than k logits passed, the row is read
+/// again. Candidates are ordered by unique keys (CandidateKey), so neither the guess nor the order
+/// in which threads find them leaves a trace. Fastest where rows are multiples of 16 bytes.
 /// InvalidArgument: sizes that TopKLogits refuses. Unimplemented: k > kMaxDeviceTopK, or f16
 /// logits.
 absl::Status LaunchTopKLogits(const TopKLogitsBatch& batch, cudaStream_t stream);

@@ -1,250 +1,197 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <cuda_bf16.h>
+
 #include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "base/cuda/cuda_status.h"
 #include "kernels/entropy/entropy_core.h"
 #include "kernels/entropy/entropy_cuda.cuh"
+#include "kernels/entropy/largest_keys.cuh"
 #include "kernels/row_values.cuh"
 
 namespace pinboard::kernels {
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kWarps = kThreads / 32;
-constexpr unsigned kAllLanes = 0xffffffffU;
-constexpr int kBuffer = 4096;  // candidates
-constexpr int kHeld = kBuffer / kThreads;
-static_assert(2 * kMaxDeviceTopK <= kBuffer / 4, "a pruned buffer has room for a tile");
+constexpr int kThreads = LargestKeys::kThreads;
+constexpr int kBlocks = 5;  // that a multiprocessor runs at once
+constexpr int kVectors = 2;
+constexpr int kWords = 4 * kVectors;
 
-/// The largest keys of one row so far, in shared memory; every thread of the block takes part in
-/// every call. Holds all keys from threshold() up that were offered.
-class Candidates {
+/// What a thread has of a part of a row: kVectors times 16 bytes.
+template <DType dtype>
+class Tile {
  public:
-  struct Storage {
-    std::uint64_t keys[kBuffer];
-    std::uint32_t count;
-    alignas(16) std::uint32_t partial[2][kWarps];  // else 16-byte reads take in the neighbours
-    std::uint64_t ones[kWarps];
-    std::uint64_t common[kWarps];
+  static constexpr int kValuesOfVector = kValuesAtOnce<dtype>;
+  static constexpr int kValuesOfWord = kValuesOfVector / 4;
+  static constexpr int kValues = kVectors * kValuesOfVector;
+  static constexpr int kSize = kThreads * kValues;
+  static_assert(kSize <= LargestKeys::kTile);
+
+  struct Row {
+    const void* values;
+    int width;
+    bool aligned;
   };
 
-  __device__ explicit Candidates(Storage& storage) : storage_(storage) {
-    if (threadIdx.x == 0) storage_.count = 0;
-    __syncthreads();
+  /// Vectors `stride` vectors apart from one thread to the next, from vector `first` of the row on.
+  __device__ void Load(const Row& row, std::int64_t first, int stride) {
+#pragma unroll
+    for (int v = 0; v < kVectors; ++v) {
+      const std::int64_t vector = first + std::int64_t{stride} * (v * kThreads + threadIdx.x);
+      const uint4 bytes =
+          LoadBytes<dtype>(row.values, vector * kValuesOfVector, row.width, row.aligned);
+      words_[4 * v] = bytes.x;
+      words_[4 * v + 1] = bytes.y;
+      words_[4 * v + 2] = bytes.z;
+      words_[4 * v + 3] = bytes.w;
+    }
   }
 
-  __device__ std::uint64_t threshold() const { return threshold_; }
-  __device__ int count() const { return static_cast<int>(storage_.count); }
-  __device__ std::uint64_t key(int i) const { return storage_.keys[i]; }
-
-  /// Appends those of this thread's keys whose bit is set in `chosen`, in a warp that all comes
-  /// here; returns how many there are then, or fewer where other warps append at the same time.
-  template <int kKeys>
-  __device__ std::uint32_t Append(const std::uint64_t (&keys)[kKeys], std::uint32_t chosen) {
-    const int lane = static_cast<int>(threadIdx.x % 32);
-    const int mine = __popc(chosen);
-    int end = mine;
+  /// Upper halves of all values' keys (CandidateKey; that of -0 a little less).
+  __device__ void KeysOf(std::uint32_t (&halves)[kValues]) const {
 #pragma unroll
-    for (int step = 1; step < 32; step *= 2) {
-      const int other = __shfl_up_sync(kAllLanes, end, step);
-      if (lane >= step) end += other;
-    }
-    std::uint32_t first = 0;
-    if (lane == 31) first = atomicAdd(&storage_.count, static_cast<std::uint32_t>(end));
-    first = __shfl_sync(kAllLanes, first, 31);
-    std::uint32_t at = first + static_cast<std::uint32_t>(end - mine);
+    for (int word = 0; word < kWords; ++word) {
 #pragma unroll
-    for (int i = 0; i < kKeys; ++i) {
-      if ((chosen >> i & 1U) != 0) storage_.keys[at++] = keys[i];
-    }
-    return first + static_cast<std::uint32_t>(__shfl_sync(kAllLanes, end, 31));
-  }
-
-  /// Drops keys until k to 2 k are left, of more, and raises the threshold to the least of them or
-  /// to a value between it and the dropped.
-  __device__ void Prune(int k) {
-    std::uint64_t held[kHeld];
-    const int count = this->count();
-#pragma unroll
-    for (int i = 0; i < kHeld; ++i) {
-      const int at = i * kThreads + static_cast<int>(threadIdx.x);
-      held[i] = at < count ? storage_.keys[at] : 0;  // no key is 0
-    }
-    threshold_ = FindThreshold(held, count, k);
-    if (threadIdx.x == 0) storage_.count = 0;
-    __syncthreads();
-    std::uint32_t stays = 0;
-#pragma unroll
-    for (int i = 0; i < kHeld; ++i) stays |= (held[i] >= threshold_ ? 1U : 0U) << i;
-    Append(held, stays);
-    __syncthreads();
-  }
-
-  /// Sorts the keys into descending order and fills up with zeros to a power of two.
-  __device__ void Sort() {
-    int size = 32;
-    while (size < count()) size *= 2;
-    for (int i = count() + static_cast<int>(threadIdx.x); i < size; i += kThreads) {
-      storage_.keys[i] = 0;
-    }
-    __syncthreads();
-    for (int run = 2; run <= size; run *= 2) {
-      for (int apart = run / 2; apart > 0; apart /= 2) {
-        for (int i = static_cast<int>(threadIdx.x); i < size / 2; i += kThreads) {
-          const int low = i / apart * 2 * apart + i % apart;
-          OrderPair(low, low + apart, (low & run) == 0);
-        }
-        __syncthreads();
+      for (int i = 0; i < kValuesOfWord; ++i) {
+        const std::uint32_t bits = Bits(words_[word], i);
+        const auto sign = static_cast<std::uint32_t>(static_cast<std::int32_t>(bits) >> 31);
+        halves[word * kValuesOfWord + i] = bits ^ (sign | 0x80000000U);
       }
     }
+  }
+
+  /// Values that are `least` or more, or NaN: value i of word w at bit 16 i + w.
+  __device__ std::uint32_t NotBelow(float least) const {
+    std::uint32_t found = 0;
+#pragma unroll
+    for (int word = 0; word < kWords; ++word) {
+      if constexpr (dtype == DType::kBF16) {
+        // Rounded, `least` stays on the same side of every bf16 value, or meets it.
+        const unsigned below = __hlt2_mask(Pair(words_[word]), __float2bfloat162_rn(least));
+        found |= ~below & (0x00010001U << word);
+      } else {
+        found |= (__uint_as_float(words_[word]) < least ? 0U : 1U) << word;
+      }
+    }
+    return found;
+  }
+
+  /// The value at a bit, and its place among this thread's values of a tile.
+  __device__ float At(int bit, int* place) const {
+    const int word = bit % 16;
+    const int value = bit / 16;
+    *place = (word / 4 * kThreads * 4 + word % 4) * kValuesOfWord + value;
+    static_assert(kWords == 8);
+    std::uint32_t of_pair[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) of_pair[i] = (word & 1) != 0 ? words_[2 * i + 1] : words_[2 * i];
+    const std::uint32_t of_first = (word & 2) != 0 ? of_pair[1] : of_pair[0];
+    const std::uint32_t of_second = (word & 2) != 0 ? of_pair[3] : of_pair[2];
+    const std::uint32_t chosen = (word & 4) != 0 ? of_second : of_first;
+    return __uint_as_float(Bits(chosen, value));
+  }
+  __device__ static std::int64_t FirstColumn(int tile) {
+    return std::int64_t{tile} * kSize + threadIdx.x * kValuesOfVector;
   }
 
  private:
-  __device__ void OrderPair(int low, int high, bool descending) {
-    const std::uint64_t a = storage_.keys[low];
-    const std::uint64_t b = storage_.keys[high];
-    if ((a < b) == descending) {
-      storage_.keys[low] = b;
-      storage_.keys[high] = a;
-    }
+  /// The float that a value of a word is.
+  __device__ static std::uint32_t Bits(std::uint32_t word, int value) {
+    if constexpr (dtype == DType::kF32) return word;
+    return value == 0 ? word << 16U : word & 0xffff0000U;
+  }
+  __device__ static __nv_bfloat162 Pair(std::uint32_t word) {
+    __nv_bfloat162_raw raw;
+    raw.x = static_cast<std::uint16_t>(word);
+    raw.y = static_cast<std::uint16_t>(word >> 16U);
+    return raw;
   }
 
-  /// Settles a threshold bit by bit, from the highest in which keys differ, such that at least k of
-  /// `count` keys reach it, until at most 2 k do.
-  __device__ std::uint64_t FindThreshold(const std::uint64_t (&held)[kHeld], int count, int k) {
-    std::uint64_t ones = 0;
-    std::uint64_t common = ~std::uint64_t{0};
-#pragma unroll
-    for (int i = 0; i < kHeld; ++i) {
-      ones |= held[i];
-      if (held[i] != 0) common &= held[i];
-    }
-    CombineBits(&ones, &common);
-    std::uint64_t threshold = common;
-    std::uint64_t undecided = ones & ~common;
-    for (int step = 0; undecided != 0 && count > 2 * k; ++step) {
-      const std::uint64_t bit = std::uint64_t{1}
-                                << (63 - __clzll(static_cast<long long>(undecided)));
-      undecided ^= bit;
-      int reach = 0;
-#pragma unroll
-      for (int i = 0; i < kHeld; ++i) reach += held[i] >= (threshold | bit) ? 1 : 0;
-      reach = Sum(reach, storage_.partial[step % 2]);
-      if (reach >= k) {
-        threshold |= bit;
-        count = reach;
-      }
-    }
-    return threshold;
-  }
-
-  /// Over the block. `partial` may be used again after another barrier.
-  __device__ static int Sum(int mine, std::uint32_t (&partial)[kWarps]) {
-    const std::uint32_t warp = __reduce_add_sync(kAllLanes, static_cast<unsigned>(mine));
-    if (threadIdx.x % 32 == 0) partial[threadIdx.x / 32] = warp;
-    __syncthreads();
-    std::uint32_t sum = 0;
-#pragma unroll
-    for (const std::uint32_t part : partial) sum += part;
-    return static_cast<int>(sum);
-  }
-
-  /// The bits that are set in some key, and those set in all, over the block.
-  __device__ void CombineBits(std::uint64_t* ones, std::uint64_t* common) {
-#pragma unroll
-    for (int apart = 16; apart > 0; apart /= 2) {
-      *ones |= __shfl_xor_sync(kAllLanes, *ones, apart);
-      *common &= __shfl_xor_sync(kAllLanes, *common, apart);
-    }
-    if (threadIdx.x % 32 == 0) {
-      storage_.ones[threadIdx.x / 32] = *ones;
-      storage_.common[threadIdx.x / 32] = *common;
-    }
-    __syncthreads();
-#pragma unroll
-    for (int w = 0; w < kWarps; ++w) {
-      *ones |= storage_.ones[w];
-      *common &= storage_.common[w];
-    }
-  }
-
-  Storage& storage_;
-  std::uint64_t threshold_ = 0;
+  std::uint32_t words_[kWords];
 };
 
-/// Logits in the order in which threads of a block read them.
+/// Offers a tile's values that may be among the largest; true where Prune must come before another.
 template <DType dtype>
-struct Tile {
-  static constexpr int kValues = kValuesAtOnce<dtype>;
-  static constexpr int kSize = kThreads * kValues;
-
-  /// The first column that this thread has of a tile.
-  __device__ static std::int64_t First(int tile) {
-    return std::int64_t{tile} * kSize + std::int64_t{threadIdx.x} * kValues;
+__device__ bool Offer(const Tile<dtype>& tile, std::int64_t first_column, int width, float least,
+                      const LargestKeys& largest, bool* has_nan) {
+  bool full = false;
+  for (std::uint32_t found = tile.NotBelow(least); found != 0; found &= found - 1) {
+    int place = 0;
+    const float value = tile.At(__ffs(static_cast<int>(found)) - 1, &place);
+    const std::int64_t column = first_column + place;
+    if (column >= width) continue;
+    if (value != value) {
+      *has_nan = true;
+      continue;
+    }
+    const std::uint64_t key = CandidateKey(value, static_cast<std::uint32_t>(column));
+    if (key >= largest.threshold()) full |= largest.Append(key);
   }
-};
+  return full;
+}
 
-/// Offers one thread's values of a tile; true where the buffer has no room for another tile.
+/// Offers a row; each thread's tile after the one at hand is on its way.
 template <DType dtype>
-__device__ bool Offer(const uint4& bytes, std::int64_t first, int width, float least,
-                      Candidates& candidates, bool* has_nan) {
-  constexpr int kValues = Tile<dtype>::kValues;
-  float values[kValues];
-  Unpack<dtype>(bytes, values);
-  bool any = false;
-#pragma unroll
-  for (int i = 0; i < kValues; ++i) any |= !(values[i] < least);  // a NaN too
-  if (!__any_sync(kAllLanes, any)) return false;
-
-  std::uint64_t keys[kValues];
-  std::uint32_t chosen = 0;
-#pragma unroll
-  for (int i = 0; i < kValues; ++i) {
-    const bool present = first + i < width;
-    const bool is_number = values[i] == values[i];
-    *has_nan |= present && !is_number;
-    keys[i] = CandidateKey(values[i], static_cast<std::uint32_t>(first + i));
-    chosen |= (present && is_number && keys[i] >= candidates.threshold() ? 1U : 0U) << i;
+__device__ void OfferRow(const typename Tile<dtype>::Row& row, int k, LargestKeys& largest,
+                         bool* has_nan) {
+  constexpr int kVectorsOfTile = Tile<dtype>::kSize / Tile<dtype>::kValuesOfVector;
+  const int tiles = (row.width + Tile<dtype>::kSize - 1) / Tile<dtype>::kSize;
+  Tile<dtype> next;
+  next.Load(row, 0, 1);
+  for (int t = 0; t < tiles; ++t) {
+    const Tile<dtype> tile = next;
+    next.Load(row, std::int64_t{t + 1} * kVectorsOfTile, 1);
+    const bool full = Offer<dtype>(tile, Tile<dtype>::FirstColumn(t), row.width,
+                                   largest.LeastLogit(), largest, has_nan);
+    if (__syncthreads_or(full) != 0) largest.Prune(k, 2 * k);
   }
-  return candidates.Append(keys, chosen) > kBuffer - Tile<dtype>::kSize;
+  __syncthreads();
+}
+
+/// Of a sample of the row, the rank of a value that k or more of the row reach but once in a
+/// million rows of independent values.
+template <DType dtype>
+__device__ std::uint32_t GuessRank(int k, int width) {
+  const float expected = static_cast<float>(Tile<dtype>::kSize) * k / width;
+  const float rank = expected + 4.0F * sqrtf(expected) + 8.0F;
+  return static_cast<std::uint32_t>(rank < k ? rank : k);
 }
 
 template <DType dtype>
-__global__ __launch_bounds__(kThreads) void TopKLogitsKernel(TopKLogitsBatch batch, bool aligned) {
-  __shared__ Candidates::Storage storage;
+__global__ __launch_bounds__(kThreads, kBlocks) void TopKLogitsKernel(TopKLogitsBatch batch,
+                                                                      bool aligned) {
+  __shared__ std::uint64_t keys[LargestKeys::kBuffer];
+  __shared__ LargestKeys::Storage storage;
   const std::int64_t token = blockIdx.x;
   const int width = batch.vocab_local;
-  const void* row = static_cast<const std::byte*>(batch.logits) +
-                    token * width * static_cast<std::int64_t>(DTypeBytes(dtype));
-  const auto load = [&](int tile) {
-    return LoadBytes<dtype>(row, Tile<dtype>::First(tile), width, aligned);
-  };
+  const typename Tile<dtype>::Row row{
+      static_cast<const std::byte*>(batch.logits) +
+          token * width * static_cast<std::int64_t>(DTypeBytes(dtype)),
+      width, aligned};
 
-  Candidates candidates(storage);
-  float least = -std::numeric_limits<float>::infinity();
-  bool has_nan = false;
-  const int tiles = (width + Tile<dtype>::kSize - 1) / Tile<dtype>::kSize;
-  uint4 current = load(0);
-  uint4 next = load(1);
-  for (int tile = 0; tile < tiles; ++tile) {
-    const uint4 after = load(tile + 2);
-    const bool full =
-        Offer<dtype>(current, Tile<dtype>::First(tile), width, least, candidates, &has_nan);
-    if (__syncthreads_or(full) != 0) {
-      candidates.Prune(batch.k);
-      least = CandidateLogit(candidates.threshold());
-    }
-    current = next;
-    next = after;
+  LargestKeys largest(keys, storage);
+  largest.Begin();
+  if (width > Tile<dtype>::kSize) {
+    Tile<dtype> sample;
+    sample.Load(row, 0, width / Tile<dtype>::kSize);
+    std::uint32_t halves[Tile<dtype>::kValues];
+    sample.KeysOf(halves);
+    largest.Guess(halves, GuessRank<dtype>(batch.k, width));
   }
-  if (candidates.count() > 2 * batch.k) candidates.Prune(batch.k);
-  candidates.Sort();
+  bool has_nan = false;
+  OfferRow<dtype>(row, batch.k, largest, &has_nan);
+  if (largest.count() < min(batch.k, width)) {  // the guess was too high
+    largest.Begin();
+    OfferRow<dtype>(row, batch.k, largest, &has_nan);
+  }
+  largest.Prune(batch.k, batch.k);
+  largest.Sort();
 
   for (int i = static_cast<int>(threadIdx.x); i < batch.k; i += kThreads) {
-    const bool present = i < candidates.count();
-    const std::uint64_t key = present ? candidates.key(i) : 0;
+    const bool present = i < largest.count();
+    const std::uint64_t key = present ? largest.key(i) : 0;
     batch.values[token * batch.k + i] =
         present ? CandidateLogit(key) : -std::numeric_limits<float>::infinity();
     batch.ids[token * batch.k + i] =

@@ -1,0 +1,238 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The largest of many unique keys that a block goes through, in shared memory.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "kernels/entropy/entropy_core.h"
+#include "kernels/entropy/entropy_cuda.cuh"
+
+namespace pinboard::kernels {
+
+/// Holds all keys from threshold() up that were offered since Begin. But for Append, every thread
+/// of the block takes part in every call, with a barrier between it and what others appended.
+class LargestKeys {
+ public:
+  static constexpr int kThreads = 256;
+  static constexpr int kTile = 4096;                // keys between two calls of Prune, at most
+  static constexpr int kRoom = 2 * kMaxDeviceTopK;  // keys held when a tile begins, at most
+  static constexpr int kBuffer = kTile + kRoom;
+
+  struct Storage {
+    std::uint32_t count;
+    std::uint32_t bins[256];
+    std::uint32_t bin;
+    std::uint32_t above;
+    std::uint32_t reach;
+  };
+
+  /// keys: [kBuffer], shared memory.
+  __device__ LargestKeys(std::uint64_t* keys, Storage& storage) : keys_(keys), storage_(storage) {}
+
+  /// Drops all keys, and the threshold to 0, which every key reaches.
+  __device__ void Begin() {
+    __syncthreads();
+    if (threadIdx.x == 0) storage_.count = 0;
+    threshold_ = 0;
+    __syncthreads();
+  }
+  /// Raises the threshold of no keys to the `rank` largest of a sample, given the upper halves of
+  /// its keys, or to a little less.
+  template <int kSample>
+  __device__ void Guess(const std::uint32_t (&sample)[kSample], std::uint32_t rank) {
+    std::uint32_t prefix = 0;
+    std::uint32_t above = 0;
+    for (int shift = 24; shift >= 16; shift -= 8) {
+      FindBin(rank, above, [&] {
+#pragma unroll
+        for (const std::uint32_t value : sample) {
+          if (shift == 24 || (value ^ prefix) >> 24U == 0) Count(value >> shift);
+        }
+      });
+      prefix |= storage_.bin << shift;
+      above = storage_.above;
+    }
+    threshold_ = std::uint64_t{prefix} << 32U;
+  }
+
+  __device__ std::uint64_t threshold() const { return threshold_; }
+  /// No key with a smaller logit reaches the threshold.
+  __device__ float LeastLogit() const {
+    return threshold_ == 0 ? -kInfinity : CandidateLogit(threshold_);
+  }
+  __device__ int count() const { return static_cast<int>(storage_.count); }
+  __device__ std::uint64_t key(int i) const { return keys_[i]; }
+
+  /// True where Prune must come before another tile.
+  __device__ bool Append(std::uint64_t key) const {
+    const std::uint32_t at = atomicAdd(&storage_.count, 1U);
+    keys_[at] = key;
+    return at >= kRoom;
+  }
+
+  /// Raises the threshold until `most` or fewer keys reach it, but at least `k`, and drops the
+  /// others; nothing where there are no more than `most`. k <= most.
+  __device__ void Prune(int k, int most) {
+    const int count = this->count();
+    if (count <= most) {
+      __syncthreads();
+      return;
+    }
+    threshold_ = FindThreshold(count, k, most);
+    Compact(count);
+  }
+
+  /// Sorts at most kMaxDeviceTopK keys into descending order.
+  __device__ void Sort() {
+    if (count() <= kThreads) {
+      SortHeld<1>();
+    } else {
+      SortHeld<kMaxDeviceTopK / kThreads>();
+    }
+  }
+
+ private:
+  static constexpr unsigned kAllLanes = 0xffffffffU;
+  static constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+  /// Eight bits at a time from the highest: the least value whose upper bits at least k keys reach,
+  /// until no more than `most` do.
+  __device__ std::uint64_t FindThreshold(int count, int k, int most) const {
+    std::uint64_t prefix = 0;
+    std::uint32_t above = 0;  // keys with greater upper bits
+    for (int shift = 56;; shift -= 8) {
+      FindBin(static_cast<std::uint32_t>(k), above, [&] {
+        for (int i = static_cast<int>(threadIdx.x); i < count; i += kThreads) {
+          const std::uint64_t key = keys_[i];
+          if (shift == 56 || (key ^ prefix) >> (shift + 8) == 0) {
+            Count(static_cast<std::uint32_t>(key >> shift));
+          }
+        }
+      });
+      prefix |= std::uint64_t{storage_.bin} << shift;
+      above = storage_.above;
+      if (storage_.reach <= static_cast<std::uint32_t>(most) || shift == 0) return prefix;
+    }
+  }
+
+  __device__ void Count(std::uint32_t digits) const {
+    atomicAdd(&storage_.bins[digits & 0xffU], 1U);
+  }
+
+  /// Counts, and finds the highest bin such that it and those above have `rank` entries, `above`
+  /// counted in; the lowest where there are fewer.
+  template <typename CountAll>
+  __device__ void FindBin(std::uint32_t rank, std::uint32_t above, CountAll count_all) const {
+    const auto thread = static_cast<int>(threadIdx.x);
+    storage_.bins[thread] = 0;
+    __syncthreads();
+    count_all();
+    __syncthreads();
+    if (thread < 32) {
+      constexpr int kBinsOfLane = 256 / 32;
+      const int highest = 255 - thread * kBinsOfLane;
+      std::uint32_t inside[kBinsOfLane];
+      std::uint32_t mine = 0;
+#pragma unroll
+      for (int i = 0; i < kBinsOfLane; ++i) mine += inside[i] = storage_.bins[highest - i];
+      std::uint32_t reach = mine;
+#pragma unroll
+      for (int apart = 1; apart < 32; apart *= 2) {
+        const std::uint32_t other = __shfl_up_sync(kAllLanes, reach, apart);
+        if (thread >= apart) reach += other;
+      }
+      reach += above;
+      const unsigned reaching = __ballot_sync(kAllLanes, reach >= rank);
+      if (thread == (reaching == 0 ? 31 : __ffs(static_cast<int>(reaching)) - 1)) {
+        std::uint32_t before = reach - mine;
+        int i = 0;
+        for (; i < kBinsOfLane - 1 && before + inside[i] < rank; ++i) before += inside[i];
+        storage_.bin = static_cast<std::uint32_t>(highest - i);
+        storage_.above = before;
+        storage_.reach = before + storage_.bins[highest - i];
+      }
+    }
+    __syncthreads();
+  }
+
+  /// Drops the keys below the threshold. Each round reads kThreads keys and then writes those that
+  /// stay before the end of what has been read.
+  __device__ void Compact(int count) const {
+    if (threadIdx.x == 0) storage_.count = 0;
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    for (int base = 0; base < count; base += kThreads) {
+      const int at = base + static_cast<int>(threadIdx.x);
+      const std::uint64_t key = at < count ? keys_[at] : 0;
+      const bool is_kept = at < count && key >= threshold_;
+      __syncthreads();
+      const unsigned stays = __ballot_sync(kAllLanes, is_kept);
+      if (stays == 0) continue;
+      std::uint32_t first = 0;
+      if (lane == 0) first = atomicAdd(&storage_.count, static_cast<unsigned>(__popc(stays)));
+      first = __shfl_sync(kAllLanes, first, 0);
+      if (is_kept) keys_[first + __popc(stays & ((1U << lane) - 1U))] = key;
+    }
+    __syncthreads();
+  }
+
+  /// kHeld keys of each thread, kThreads apart.
+  template <int kHeld>
+  __device__ void SortHeld() {
+    const auto thread = static_cast<int>(threadIdx.x);
+    const int count = this->count();
+    int size = 32;
+    while (size < count) size *= 2;
+    std::uint64_t held[kHeld];
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i) {
+      const int at = i * kThreads + thread;
+      held[i] = at < count ? keys_[at] : 0;
+    }
+    for (int run = 2; run <= size; run *= 2) {
+      for (int apart = run / 2; apart > 0; apart /= 2) Exchange(held, run, apart);
+    }
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i) keys_[i * kThreads + thread] = held[i];
+    __syncthreads();
+  }
+
+  /// A step of a bitonic sort: pairs `apart` apart, in runs of alternating direction.
+  template <int kHeld>
+  __device__ void Exchange(std::uint64_t (&held)[kHeld], int run, int apart) const {
+    const auto thread = static_cast<int>(threadIdx.x);
+    std::uint64_t other[kHeld];
+    if (apart >= kThreads) {
+      static_assert(kHeld <= 2);
+#pragma unroll
+      for (int i = 0; i < kHeld; ++i) other[i] = held[kHeld - 1 - i];
+    } else if (apart >= 32) {
+      __syncthreads();
+#pragma unroll
+      for (int i = 0; i < kHeld; ++i) keys_[i * kThreads + thread] = held[i];
+      __syncthreads();
+#pragma unroll
+      for (int i = 0; i < kHeld; ++i) other[i] = keys_[i * kThreads + (thread ^ apart)];
+    } else {
+#pragma unroll
+      for (int i = 0; i < kHeld; ++i) other[i] = __shfl_xor_sync(kAllLanes, held[i], apart);
+    }
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i) {
+      const int at = i * kThreads + thread;
+      const bool larger = ((at & apart) == 0) == ((at & run) == 0);
+      held[i] = larger ? max(held[i], other[i]) : min(held[i], other[i]);
+    }
+  }
+
+  std::uint64_t* const keys_;
+  Storage& storage_;
+  std::uint64_t threshold_ = 0;
+};
+
+}  // namespace pinboard::kernels
