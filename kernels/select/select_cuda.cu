@@ -1,13 +1,12 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-#include <cub/block/block_reduce.cuh>
-#include <cub/block/block_scan.cuh>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "base/cuda/cuda_status.h"
 #include "base/status_macros.h"
 #include "kernels/last_block.cuh"
+#include "kernels/select/block_rank.cuh"
 #include "kernels/select/select_core.h"
 #include "kernels/select/select_cuda.cuh"
 #include "kernels/select/select_tuning.h"
@@ -18,33 +17,32 @@ namespace {
 constexpr int kThreads = kSelectThreads;
 constexpr int kRowsAtOnce = kSelectRowsAtOnce;
 
-/// Rows that compete in the first phase are those not protected, in the second those still dropped.
-enum class Phase : std::uint8_t { kByKeepScore, kByBandScore };
-
 /// A boundary between classes: rows in bins before `bin` precede it, and `need` of those in `bin`.
 struct Cut {
   std::int32_t bin;
   std::uint32_t need;
+
+  __device__ bool LeavesOpen(int of_row) const { return of_row == bin && need > 0; }
 };
 
 struct ProblemState {
-  std::uint32_t histogram[kScoreBins];  // 0 between phases
-  std::uint32_t candidates;             // 0 between phases
+  std::uint32_t histogram[kScoreBins];  // 0 before each count
+  std::uint32_t candidates;             // 0 between kernels
   std::uint32_t tickets;                // 0 between kernels
   std::uint32_t inner_bin_rows;         // rows in inner.bin where inner.need > 0
-  Cut inner;                            // what precedes it is kept (second phase: borderline)
+  Cut inner;                            // what precedes it is kept (by band_score: borderline)
   Cut outer;                            // what lies between the two is borderline
 };
 
-/// A row whose class the bins leave open.
-struct alignas(16) Candidate {
-  std::uint64_t key;  // DescendingKey
-  std::int32_t row;
-};
+/// ScoreBin of a row that competes.
+using Bin = std::uint16_t;
+constexpr Bin kNoBin = 0xffff;
+static_assert(kScoreBins < kNoBin);
 
 struct Workspace {
   ProblemState* states;   // [problems]
   Candidate* candidates;  // [total_rows], each problem's from its first row on
+  Bin* bins;              // [total_rows]
 };
 
 constexpr std::size_t StateBytes(int problems) {
@@ -52,253 +50,148 @@ constexpr std::size_t StateBytes(int problems) {
 }
 
 /// One problem as its blocks see it.
-template <Phase phase>
-class Problem {
- public:
-  __device__ Problem(const SelectBatch& batch, int index)
-      : first_(batch.first_row[index]),
-        rows_(static_cast<std::int32_t>(batch.first_row[index + 1] - first_)),
-        score_((phase == Phase::kByKeepScore ? batch.keep_score : batch.band_score) + first_),
-        is_protected_(batch.is_protected + first_),
-        classes_(batch.classes + first_) {}
+struct Problem {
+  __device__ Problem(const SelectBatch& batch, const Workspace& workspace)
+      : first(batch.first_row[blockIdx.y]),
+        rows(static_cast<std::int32_t>(batch.first_row[blockIdx.y + 1] - first)),
+        counts(batch.counts[blockIdx.y]),
+        state(workspace.states[blockIdx.y]),
+        keep_score(batch.keep_score + first),
+        band_score(batch.band_score + first),
+        is_protected(batch.is_protected + first),
+        classes(batch.classes + first),
+        candidates(workspace.candidates + first),
+        bins(workspace.bins + first) {}
 
-  __device__ std::int64_t first() const { return first_; }
-  __device__ std::int32_t rows() const { return rows_; }
-  __device__ void SetClass(std::int32_t row, RowClass to) const { classes_[row] = to; }
-
-  /// Calls visit(row, score, competes) for the rows of this block, in all threads of it alike:
-  /// beyond the end with a row that does not exist and does not compete.
-  template <typename Visit>
-  __device__ void ForEachRow(int rows_per_block, Visit visit) const {
+  /// Calls visit(row, load(row)) for the rows of this block, in all threads of it alike: beyond the
+  /// end with a row that does not exist and what `Load` gives for no row.
+  template <typename Held, typename Load, typename Visit>
+  __device__ void ForEachRow(int rows_per_block, Held none, Load load, Visit visit) const {
     const std::int64_t begin = std::int64_t{blockIdx.x} * rows_per_block;
-    for (std::int64_t at = begin; at < begin + rows_per_block && at < rows_;
+    for (std::int64_t at = begin; at < begin + rows_per_block && at < rows;
          at += kThreads * kRowsAtOnce) {
-      std::int64_t score[kRowsAtOnce];
-      bool competes[kRowsAtOnce];
+      Held held[kRowsAtOnce];
 #pragma unroll
       for (int i = 0; i < kRowsAtOnce; ++i) {
         const std::int64_t row = at + i * kThreads + threadIdx.x;
-        competes[i] = row < rows_ && Competes(row);
-        score[i] = row < rows_ ? score_[row] : 0;
+        held[i] = row < rows ? load(row) : none;
       }
 #pragma unroll
       for (int i = 0; i < kRowsAtOnce; ++i) {
-        visit(static_cast<std::int32_t>(at + i * kThreads + threadIdx.x), score[i], competes[i]);
+        visit(static_cast<std::int32_t>(at + i * kThreads + threadIdx.x), held[i]);
       }
     }
   }
 
- private:
-  __device__ bool Competes(std::int64_t row) const {
-    if constexpr (phase == Phase::kByKeepScore) return is_protected_[row] == 0;
-    return classes_[row] == RowClass::kDropped;
+  /// Leaves a row's class open, where `is_candidate`; in a warp that all comes here.
+  __device__ void Append(std::int32_t row, const std::int64_t* score, bool is_candidate) const {
+    const unsigned chosen = __ballot_sync(0xffffffffU, is_candidate);
+    if (chosen == 0) return;
+    const unsigned lane = threadIdx.x % 32;
+    std::uint32_t at = 0;
+    if (lane == 0) at = atomicAdd(&state.candidates, __popc(chosen));
+    at = __shfl_sync(0xffffffffU, at, 0) + __popc(chosen & ((1U << lane) - 1U));
+    if (is_candidate) candidates[at] = {DescendingKey(score[row]), row};
   }
 
-  const std::int64_t first_;
-  const std::int32_t rows_;
-  const std::int64_t* score_;
-  const std::uint8_t* is_protected_;
-  RowClass* classes_;
+  const std::int64_t first;
+  const std::int32_t rows;
+  const SelectCounts counts;
+  ProblemState& state;
+  const std::int64_t* const keep_score;
+  const std::int64_t* const band_score;
+  const std::uint8_t* const is_protected;
+  RowClass* const classes;
+  Candidate* const candidates;
+  Bin* const bins;
 };
 
-/// Where a rank falls in a histogram: `before` entries lie in bins before `bin`, `inside` in it.
-struct Place {
-  int bin;
-  std::uint32_t before;
-  std::uint32_t inside;
-};
-
-/// The place of the entry with `rank` others before it; {kBins, all, 0} where there are fewer. Each
-/// thread of the block gets it. `bins` is shared memory, complete and in step before and after.
-template <int kBins>
-__device__ Place FindPlace(const std::uint32_t* bins, std::uint32_t rank) {
-  constexpr int kPerThread = (kBins + kThreads - 1) / kThreads;
-  using Scan = cub::BlockScan<std::uint32_t, kThreads>;
-  __shared__ typename Scan::TempStorage scan;
-  __shared__ Place place;
-  const int begin = static_cast<int>(threadIdx.x) * kPerThread;
-  std::uint32_t mine = 0;
-  for (int b = begin; b < begin + kPerThread && b < kBins; ++b) mine += bins[b];
-  std::uint32_t before = 0;
-  std::uint32_t all = 0;
-  Scan(scan).ExclusiveSum(mine, before, all);
-  if (threadIdx.x == 0 && rank >= all) place = {kBins, all, 0};
-  if (before <= rank && rank < before + mine) {
-    int b = begin;
-    for (; rank >= before + bins[b]; ++b) before += bins[b];
-    place = {b, before, bins[b]};
-  }
-  __syncthreads();
-  const Place found = place;
-  __syncthreads();
-  return found;
-}
-
-/// Turns the histogram of a problem into its two cuts, and clears it. `bins`: shared memory.
-template <Phase phase>
-__device__ void FindCuts(const SelectCounts& counts, std::int32_t rows, std::uint32_t* bins,
-                         ProblemState& state) {
-  for (int b = static_cast<int>(threadIdx.x); b < kScoreBins; b += kThreads) {
-    bins[b] = __ldcg(&state.histogram[b]);
-    state.histogram[b] = 0;
-  }
-  __syncthreads();
-  std::uint32_t inner_rank = static_cast<std::uint32_t>(counts.far);
-  std::uint32_t outer_rank = inner_rank;
-  if constexpr (phase == Phase::kByKeepScore) {
-    const auto competitors = FindPlace<kScoreBins>(bins, 0xffffffffU).before;
-    const std::uint32_t protected_rows = static_cast<std::uint32_t>(rows) - competitors;
-    const auto keep = static_cast<std::uint32_t>(counts.keep);
-    inner_rank = keep > protected_rows ? keep - protected_rows : 0;
-    outer_rank = inner_rank + static_cast<std::uint32_t>(counts.near);  // below 2^32
-  }
-  const Place inner = FindPlace<kScoreBins>(bins, inner_rank);
-  const Place outer = FindPlace<kScoreBins>(bins, outer_rank);
-  if (threadIdx.x == 0) {
-    state.inner = {inner.bin, inner.inside > 0 ? inner_rank - inner.before : 0};
-    state.outer = {outer.bin, outer.inside > 0 ? outer_rank - outer.before : 0};
-    state.inner_bin_rows = state.inner.need > 0 ? inner.inside : 0;
-  }
-}
-
-template <Phase phase>
-__global__ __launch_bounds__(kThreads) void CountKernel(SelectBatch batch, ProblemState* states,
-                                                        int rows_per_block) {
-  __shared__ std::uint32_t bins[kScoreBins];
-  const Problem<phase> problem(batch, static_cast<int>(blockIdx.y));
-  const SelectCounts counts = batch.counts[blockIdx.y];
-  ProblemState& state = states[blockIdx.y];
-  if (phase == Phase::kByBandScore && counts.far == 0) return;
-  for (int b = static_cast<int>(threadIdx.x); b < kScoreBins; b += kThreads) bins[b] = 0;
-  __syncthreads();
-  problem.ForEachRow(rows_per_block, [&](std::int32_t, std::int64_t score, bool competes) {
-    if (competes) atomicAdd(&bins[ScoreBin(score)], 1U);
-  });
-  __syncthreads();
-  for (int b = static_cast<int>(threadIdx.x); b < kScoreBins; b += kThreads) {
-    if (bins[b] != 0) atomicAdd(&state.histogram[b], bins[b]);
-  }
-  if (IsLastBlock(&state.tickets, gridDim.x)) FindCuts<phase>(counts, problem.rows(), bins, state);
-}
-
-/// A key, and a row among those that have it: the order of ScoredRow.
-struct Threshold {
-  std::uint64_t key;
-  std::int32_t row;
-
-  __device__ bool Reached(const Candidate& c) const {
-    return c.key < key || (c.key == key && c.row <= row);
-  }
-};
-
-/// Ranks the candidates of one problem, in one block, by radix passes from the highest digit that
-/// differs.
-class Ranking {
+/// A block's share of a problem's histogram, in shared memory.
+class Histogram {
  public:
-  __device__ Ranking(const Candidate* candidates, std::uint32_t count)
-      : candidates_(candidates), count_(count) {}
-
-  /// Exactly `rank` candidates reach the threshold; 0 < rank <= count.
-  __device__ Threshold Find(std::uint32_t rank) const {
-    const auto by_key = [](const Candidate& c) { return c.key; };
-    const Found key = Descend(
-        by_key, [](const Candidate&) { return true; }, rank);
-    if (key.exact) return {key.value, std::numeric_limits<std::int32_t>::max()};
-    const auto by_row = [](const Candidate& c) { return static_cast<std::uint64_t>(c.row); };
-    const auto ties = [&](const Candidate& c) { return c.key == key.value; };
-    const Found row = Descend(by_row, ties, key.rank);
-    return {key.value, static_cast<std::int32_t>(row.value)};
+  __device__ Histogram() {
+    for (int b = static_cast<int>(threadIdx.x); b < kScoreBins; b += kThreads) bins()[b] = 0;
+    __syncthreads();
   }
-
-  template <typename Visit>
-  __device__ void ForEach(Visit visit) const {
-    for (std::uint32_t i = threadIdx.x; i < count_; i += kThreads) visit(candidates_[i]);
+  __device__ static std::uint32_t* bins() {
+    __shared__ std::uint32_t all[kScoreBins];
+    return all;
   }
+  __device__ void Count(int bin) const { atomicAdd(&bins()[bin], 1U); }
+  /// By all threads of the block.
+  __device__ void AddTo(std::uint32_t* histogram) const {
+    __syncthreads();
+    for (int b = static_cast<int>(threadIdx.x); b < kScoreBins; b += kThreads) {
+      if (bins()[b] != 0) atomicAdd(&histogram[b], bins()[b]);
+    }
+  }
+  /// Takes a problem's whole histogram, which is 0 then, and finds the places of two ranks in it.
+  template <typename RanksOf>
+  __device__ Places<kScoreBins, 2> Take(std::uint32_t* histogram, RanksOf ranks_of) const {
+    __syncthreads();
+    for (int b = static_cast<int>(threadIdx.x); b < kScoreBins; b += kThreads) {
+      bins()[b] = __ldcg(&histogram[b]);
+      histogram[b] = 0;
+    }
+    __syncthreads();
+    return Places<kScoreBins, 2>::Find(bins(), ranks_of);
+  }
+};
 
- private:
-  static constexpr int kDigitBits = 11;
-  static constexpr int kDigits = 1 << kDigitBits;
-
-  /// exact: as many as asked for have a value of at most `value`. Otherwise the values of the last
-  /// `rank` of them equal `value`, and others', too, that were not asked for.
-  struct Found {
-    std::uint64_t value;
-    std::uint32_t rank;
-    bool exact;
-  };
-
-  template <typename ValueOf, typename Among>
-  __device__ Found Descend(ValueOf value_of, Among among, std::uint32_t rank) const {
-    __shared__ std::uint32_t bins[kDigits];
-    std::uint64_t prefix = 0;
-    int shift = HighestDifference(value_of, among, &prefix);  // of the lowest bit settled
-    prefix = shift < 64 ? prefix >> shift << shift : 0;
-    while (shift > 0) {
-      const int next = shift > kDigitBits ? shift - kDigitBits : 0;
-      for (int b = static_cast<int>(threadIdx.x); b < kDigits; b += kThreads) bins[b] = 0;
-      __syncthreads();
-      ForEach([&](const Candidate& c) {
-        if (!among(c)) return;
-        const std::uint64_t value = value_of(c);
-        if (shift < 64 && (value ^ prefix) >> shift != 0) return;
-        atomicAdd(&bins[(value >> next) & ((1U << (shift - next)) - 1U)], 1U);
+/// By the last block of a problem: its cuts, so many rows of those counted before each.
+template <typename RanksOf>
+__device__ void FindCuts(const Histogram& histogram, ProblemState& state, RanksOf ranks_of) {
+  std::uint32_t ranks[2] = {};
+  const Places<kScoreBins, 2> places =
+      histogram.Take(state.histogram, [&](std::uint32_t all, std::uint32_t(&wanted)[2]) {
+        ranks_of(all, wanted);
+        ranks[0] = wanted[0];
+        ranks[1] = wanted[1];
       });
-      __syncthreads();
-      const Place place = FindPlace<kDigits>(bins, rank - 1);
-      prefix |= static_cast<std::uint64_t>(place.bin) << next;
-      rank -= place.before;
-      shift = next;
-      if (rank == place.inside) {
-        return {prefix | ((std::uint64_t{1} << shift) - 1), rank, true};
-      }
-    }
-    return {prefix, rank, false};
-  }
+  if (threadIdx.x != 0) return;
+  const Place& inner = places.at[0];
+  const Place& outer = places.at[1];
+  state.inner = {inner.bin, inner.inside > 0 ? ranks[0] - inner.before : 0};
+  state.outer = {outer.bin, outer.inside > 0 ? ranks[1] - outer.before : 0};
+  state.inner_bin_rows = state.inner.need > 0 ? inner.inside : 0;
+}
 
-  /// One more than the highest bit in which values differ, 0 where they are all the same; and one
-  /// of the values.
-  template <typename ValueOf, typename Among>
-  __device__ int HighestDifference(ValueOf value_of, Among among, std::uint64_t* some) const {
-    using Reduce = cub::BlockReduce<std::uint64_t, kThreads>;
-    __shared__ typename Reduce::TempStorage reduce;
-    __shared__ std::uint64_t all[2];
-    std::uint64_t least = ~std::uint64_t{0};
-    std::uint64_t largest = 0;
-    ForEach([&](const Candidate& c) {
-      if (!among(c)) return;
-      least = min(least, value_of(c));
-      largest = max(largest, value_of(c));
-    });
-    const auto lower = [](std::uint64_t a, std::uint64_t b) { return a < b ? a : b; };
-    const auto higher = [](std::uint64_t a, std::uint64_t b) { return a > b ? a : b; };
-    least = Reduce(reduce).Reduce(least, lower);
-    __syncthreads();
-    largest = Reduce(reduce).Reduce(largest, higher);
-    if (threadIdx.x == 0) {
-      all[0] = least;
-      all[1] = largest;
-    }
-    __syncthreads();
-    *some = all[0];
-    const int difference = 64 - LeadingZeros(all[0] ^ all[1]);
-    __syncthreads();
-    return difference;
-  }
+/// Bins the rows that are not protected by keep_score.
+__global__ __launch_bounds__(kThreads, kSelectBlocks) void CountKernel(SelectBatch batch,
+                                                                       Workspace workspace,
+                                                                       int rows_per_block) {
+  const Problem problem(batch, workspace);
+  const Histogram histogram;
+  struct Row {
+    std::int64_t score;
+    bool competes;
+  };
+  problem.ForEachRow(
+      rows_per_block, Row{0, false},
+      [&](std::int64_t row) {
+        return Row{problem.keep_score[row], problem.is_protected[row] == 0};
+      },
+      [&](std::int32_t row, const Row& held) {
+        const int bin = ScoreBin(held.score);
+        if (held.competes) histogram.Count(bin);
+        if (row < problem.rows) problem.bins[row] = held.competes ? static_cast<Bin>(bin) : kNoBin;
+      });
+  histogram.AddTo(problem.state.histogram);
+  if (!IsLastBlock(&problem.state.tickets, gridDim.x)) return;
+  FindCuts(histogram, problem.state, [&](std::uint32_t competitors, std::uint32_t(&ranks)[2]) {
+    const std::uint32_t protected_rows = static_cast<std::uint32_t>(problem.rows) - competitors;
+    const auto keep = static_cast<std::uint32_t>(problem.counts.keep);
+    ranks[0] = keep > protected_rows ? keep - protected_rows : 0;
+    ranks[1] = ranks[0] + static_cast<std::uint32_t>(problem.counts.near);  // below 2^32
+  });
+}
 
-  const Candidate* candidates_;
-  const std::uint32_t count_;
-};
-
-template <Phase phase>
-struct Classes {
-  static constexpr RowClass kInner =
-      phase == Phase::kByKeepScore ? RowClass::kKept : RowClass::kBorderline;
-};
-
-/// Gives the candidates of one problem their classes.
-template <Phase phase>
-__device__ void ClassifyCandidates(const Problem<phase>& problem, const Candidate* candidates,
-                                   ProblemState& state) {
+/// Gives the candidates of a problem their classes, by its last block, and calls visit(row, class).
+/// bins: [Ranking::kDigits], shared memory.
+template <typename Visit>
+__device__ void ClassifyCandidates(const Problem& problem, std::uint32_t* bins,
+                                   RowClass inner_class, Visit visit) {
+  ProblemState& state = problem.state;
   const std::uint32_t count = __ldcg(&state.candidates);
   __syncthreads();
   if (threadIdx.x == 0) state.candidates = 0;
@@ -306,65 +199,97 @@ __device__ void ClassifyCandidates(const Problem<phase>& problem, const Candidat
   const std::uint32_t inner = state.inner.need;
   const std::uint32_t outer =
       state.outer.need + (state.outer.bin == state.inner.bin ? 0 : state.inner_bin_rows);
-  const Ranking ranking(candidates, count);
+  const Ranking ranking(problem.candidates, count, bins);
   const Threshold nothing{0, -1};
   const Threshold to_inner = inner > 0 ? ranking.Find(inner) : nothing;
   const Threshold to_outer = outer == inner ? to_inner : outer > 0 ? ranking.Find(outer) : nothing;
   ranking.ForEach([&](const Candidate& c) {
-    problem.SetClass(c.row, to_inner.Reached(c)   ? Classes<phase>::kInner
-                            : to_outer.Reached(c) ? RowClass::kBorderline
-                                                  : RowClass::kDropped);
+    const RowClass to = to_inner.Reached(c)   ? inner_class
+                        : to_outer.Reached(c) ? RowClass::kBorderline
+                                              : RowClass::kDropped;
+    problem.classes[c.row] = to;
+    visit(c.row, to);
   });
 }
 
-template <Phase phase>
-__global__ __launch_bounds__(kThreads) void ClassifyKernel(SelectBatch batch, Workspace workspace,
-                                                           int rows_per_block) {
-  const Problem<phase> problem(batch, static_cast<int>(blockIdx.y));
-  ProblemState& state = workspace.states[blockIdx.y];
-  if (phase == Phase::kByBandScore && batch.counts[blockIdx.y].far == 0) return;
-  Candidate* const candidates = workspace.candidates + problem.first();
-  const Cut inner = state.inner;
-  const Cut outer = state.outer;
-  problem.ForEachRow(rows_per_block, [&](std::int32_t row, std::int64_t score, bool competes) {
-    const int bin = ScoreBin(score);
-    const bool is_candidate =
-        competes && ((bin == inner.bin && inner.need > 0) || (bin == outer.bin && outer.need > 0));
-    const unsigned chosen = __ballot_sync(0xffffffffU, is_candidate);
-    if (chosen != 0) {
-      const unsigned lane = threadIdx.x % 32;
-      std::uint32_t at = 0;
-      if (lane == 0) at = atomicAdd(&state.candidates, __popc(chosen));
-      at = __shfl_sync(0xffffffffU, at, 0) + __popc(chosen & ((1U << lane) - 1U));
-      if (is_candidate) candidates[at] = {DescendingKey(score), row};
-    }
-    if (row >= problem.rows() || is_candidate) return;
-    if (competes && bin < outer.bin) {
-      problem.SetClass(row, bin < inner.bin ? Classes<phase>::kInner : RowClass::kBorderline);
-    } else if (phase == Phase::kByKeepScore) {
-      problem.SetClass(row, competes ? RowClass::kDropped : RowClass::kKept);
-    }
-  });
-  if (IsLastBlock(&state.tickets, gridDim.x)) {
-    ClassifyCandidates<phase>(problem, candidates, state);
-  }
+/// The class of a row that the bins settle, where it has one.
+__device__ RowClass ClassOf(int bin, const Cut& inner, const Cut& outer, RowClass inner_class) {
+  return bin < inner.bin   ? inner_class
+         : bin < outer.bin ? RowClass::kBorderline
+                           : RowClass::kDropped;
 }
 
-template <Phase phase>
-absl::Status LaunchPhase(const SelectBatch& batch, const Workspace& workspace, int rows_per_block,
-                         cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>((batch.longest + rows_per_block - 1) / rows_per_block),
-                  static_cast<unsigned>(batch.problems));
-  CountKernel<phase><<<grid, kThreads, 0, stream>>>(batch, workspace.states, rows_per_block);
-  PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "select: count"));
-  ClassifyKernel<phase><<<grid, kThreads, 0, stream>>>(batch, workspace, rows_per_block);
-  return cuda::ToStatus(cudaGetLastError(), "select: classify");
+/// Gives every row its class by keep_score, and bins those that are dropped by band_score.
+template <bool kHasFar>
+__global__ __launch_bounds__(kThreads, kSelectBlocks) void KeepKernel(SelectBatch batch,
+                                                                      Workspace workspace,
+                                                                      int rows_per_block) {
+  const Problem problem(batch, workspace);
+  const Histogram histogram;
+  const Cut inner = problem.state.inner;
+  const Cut outer = problem.state.outer;
+  const bool has_far = kHasFar && problem.counts.far > 0;
+  struct Row {
+    std::int64_t band_score;
+    Bin bin;
+  };
+  problem.ForEachRow(
+      rows_per_block, Row{0, kNoBin},
+      [&](std::int64_t row) {
+        return Row{has_far ? problem.band_score[row] : 0, problem.bins[row]};
+      },
+      [&](std::int32_t row, const Row& held) {
+        const bool competes = held.bin != kNoBin;
+        const bool is_open = competes && (inner.LeavesOpen(held.bin) || outer.LeavesOpen(held.bin));
+        problem.Append(row, problem.keep_score, is_open);
+        if (row >= problem.rows || is_open) return;
+        const RowClass to =
+            competes ? ClassOf(held.bin, inner, outer, RowClass::kKept) : RowClass::kKept;
+        problem.classes[row] = to;
+        if (!has_far) return;
+        const int bin = ScoreBin(held.band_score);
+        if (to == RowClass::kDropped) histogram.Count(bin);
+        problem.bins[row] = to == RowClass::kDropped ? static_cast<Bin>(bin) : kNoBin;
+      });
+  if (has_far) histogram.AddTo(problem.state.histogram);
+  if (!IsLastBlock(&problem.state.tickets, gridDim.x)) return;
+  ClassifyCandidates(
+      problem, histogram.bins(), RowClass::kKept, [&](std::int32_t row, RowClass to) {
+        if (!has_far) return;
+        const int bin = ScoreBin(problem.band_score[row]);
+        if (to == RowClass::kDropped) atomicAdd(&problem.state.histogram[bin], 1U);
+        problem.bins[row] = to == RowClass::kDropped ? static_cast<Bin>(bin) : kNoBin;
+      });
+  if (!has_far) return;
+  __threadfence();
+  FindCuts(histogram, problem.state, [&](std::uint32_t, std::uint32_t(&ranks)[2]) {
+    ranks[0] = ranks[1] = static_cast<std::uint32_t>(problem.counts.far);
+  });
+}
+
+/// Makes those of the dropped rows borderline that come first by band_score.
+__global__ __launch_bounds__(kThreads, kSelectBlocks) void BandKernel(SelectBatch batch,
+                                                                      Workspace workspace,
+                                                                      int rows_per_block) {
+  const Problem problem(batch, workspace);
+  if (problem.counts.far == 0) return;
+  const Cut cut = problem.state.inner;
+  problem.ForEachRow(
+      rows_per_block, kNoBin, [&](std::int64_t row) { return problem.bins[row]; },
+      [&](std::int32_t row, Bin bin) {
+        problem.Append(row, problem.band_score, cut.LeavesOpen(bin));
+        if (bin < cut.bin) problem.classes[row] = RowClass::kBorderline;
+      });
+  if (!IsLastBlock(&problem.state.tickets, gridDim.x)) return;
+  __shared__ std::uint32_t bins[Ranking::kDigits];
+  ClassifyCandidates(problem, bins, RowClass::kBorderline, [](std::int32_t, RowClass) {});
 }
 
 }  // namespace
 
 std::size_t SelectWorkspaceBytes(int problems, std::int64_t total_rows) {
-  return StateBytes(problems) + static_cast<std::size_t>(total_rows) * sizeof(Candidate);
+  return StateBytes(problems) +
+         static_cast<std::size_t>(total_rows) * (sizeof(Candidate) + sizeof(Bin));
 }
 
 absl::Status LaunchSelect(const SelectBatch& batch, void* workspace, cudaStream_t stream) {
@@ -381,15 +306,24 @@ absl::Status LaunchSelect(const SelectBatch& batch, void* workspace, cudaStream_
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetDevice(&device), "select"));
   PB_RETURN_IF_ERROR(cuda::ToStatus(
       cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "select"));
-  const int rows_per_block = SelectRowsPerBlock(batch.total_rows, multiprocessors);
-  auto* const bytes = static_cast<std::byte*>(workspace);
-  const Workspace areas{reinterpret_cast<ProblemState*>(bytes),
-                        reinterpret_cast<Candidate*>(bytes + StateBytes(batch.problems))};
+  const int rows_per_block = SelectRowsPerBlock(batch.total_rows, batch.problems, multiprocessors);
+  auto* const states = static_cast<std::byte*>(workspace);
+  auto* const candidates = states + StateBytes(batch.problems);
+  const Workspace areas{reinterpret_cast<ProblemState*>(states),
+                        reinterpret_cast<Candidate*>(candidates),
+                        reinterpret_cast<Bin*>(candidates + batch.total_rows * sizeof(Candidate))};
   PB_RETURN_IF_ERROR(cuda::ToStatus(
       cudaMemsetAsync(workspace, 0, StateBytes(batch.problems), stream), "select: clear"));
-  PB_RETURN_IF_ERROR(LaunchPhase<Phase::kByKeepScore>(batch, areas, rows_per_block, stream));
+  const dim3 grid(static_cast<unsigned>((batch.longest + rows_per_block - 1) / rows_per_block),
+                  static_cast<unsigned>(batch.problems));
+  CountKernel<<<grid, kThreads, 0, stream>>>(batch, areas, rows_per_block);
+  PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "select: count"));
+  const auto keep = batch.has_far ? KeepKernel<true> : KeepKernel<false>;
+  keep<<<grid, kThreads, 0, stream>>>(batch, areas, rows_per_block);
+  PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "select: keep"));
   if (!batch.has_far) return absl::OkStatus();
-  return LaunchPhase<Phase::kByBandScore>(batch, areas, rows_per_block, stream);
+  BandKernel<<<grid, kThreads, 0, stream>>>(batch, areas, rows_per_block);
+  return cuda::ToStatus(cudaGetLastError(), "select: band");
 }
 
 }  // namespace pinboard::kernels

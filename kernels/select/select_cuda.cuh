@@ -32,18 +32,20 @@ struct SelectBatch {
   int problems = 0;
   std::int64_t total_rows = 0;
   std::int64_t longest = 0;  // rows of the longest problem, at most 2^31 - 1
-  bool has_far = true;       // false: every count of far is 0, and its two launches are left out
+  bool has_far = true;       // false: every count of far is 0, and its launch is left out
 };
 
 /// Bytes of device memory, 16-byte aligned, that LaunchSelect works in.
 std::size_t SelectWorkspaceBytes(int problems, std::int64_t total_rows);
 
 /// The classes of Select, bit for bit. Stream-ordered; allocates nothing, never synchronises, can
-/// be captured in a graph. A histogram over ScoreBin finds the bins in which the ranks `keep` and
-/// `keep + near` fall; a second pass gives every row its class but those in these two bins, which
-/// the last block of the problem ranks exactly; `far` likewise. Scores are read twice each. Rows
-/// that tie with a boundary share its bin: many millions of them in one problem are correct, but
-/// ranked by a single block. InvalidArgument: impossible sizes.
+/// be captured in a graph. Three kernels, two without `far`: the first reads keep_score, leaves
+/// each row's ScoreBin in the workspace and finds the bins in which the ranks `keep` and `keep +
+/// near` fall; the second gives every row its class but those in these two bins, which the last
+/// block of the problem ranks exactly, and bins the dropped ones by band_score; the third classes
+/// those likewise. Each score is read once. Rows that tie with a boundary share its bin: many
+/// millions of them in one problem are correct, but ranked by a single block. InvalidArgument:
+/// impossible sizes.
 absl::Status LaunchSelect(const SelectBatch& batch, void* workspace, cudaStream_t stream);
 
 }  // namespace pinboard::kernels
