@@ -131,4 +131,10 @@ absl::Status CpuForwardPass::FindBest(absl::Span<const int> rows, absl::Span<Bes
   return absl::OkStatus();
 }
 
+int CpuForwardPass::LogitsChunk() const {
+  constexpr int kValues = 1 << 20;  // a few MiB
+  constexpr int kMostTokens = 256;
+  return std::clamp(kValues / plan().vocab_local, 1, kMostTokens);
+}
+
 }  // namespace pinboard::engine

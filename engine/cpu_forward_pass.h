@@ -33,6 +33,7 @@ class CpuForwardPass final : public ForwardPass {
   absl::StatusOr<absl::Span<const float>> Logits(int first, int count) override;
   absl::Status CopyLogits(int row, absl::Span<float> out) override;
   absl::Status FindBest(absl::Span<const int> rows, absl::Span<BestLogit> best) override;
+  int LogitsChunk() const override;
 
  private:
   CpuForwardPass(const ForwardPassOptions& options, ModelWeights weights,

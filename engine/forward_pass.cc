@@ -2,19 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/forward_pass.h"
 
-#include <algorithm>
-
 #include "base/public_status.h"
 #include "base/status_macros.h"
 
 namespace pinboard::engine {
-namespace {
-
-constexpr int kLogitsChunkValues = 1 << 20;
-constexpr int kMaxLogitsChunk = 256;  // tokens
-
-}  // namespace
-
 absl::Status ForwardPass::Run(const StepBatch& batch, Shard* shard) {
   PB_RETURN_IF_ERROR(Embed(batch));
   for (int layer = 0; layer < config().layers; ++layer) {
@@ -36,10 +27,6 @@ absl::Status ForwardPass::ShowQueries(int layer, const StepBatch& batch,
     PB_RETURN_IF_ERROR(ToAbslStatus(shard->ForeseeQueries(layer, later, foreseen)));
   }
   return ToAbslStatus(shard->RecallLayer(layer));
-}
-
-int ForwardPass::LogitsChunk() const {
-  return std::clamp(kLogitsChunkValues / plan().vocab_local, 1, kMaxLogitsChunk);
 }
 
 }  // namespace pinboard::engine

@@ -54,8 +54,8 @@ class ForwardPass {
   /// The best of each of these rows of the last Logits, in host memory; complete on return.
   virtual absl::Status FindBest(absl::Span<const int> rows, absl::Span<BestLogit> best) = 0;
 
-  /// Tokens whose logits fit a few MiB: the chunk in which to ask for many.
-  int LogitsChunk() const;
+  /// The tokens whose logits to ask for at once.
+  virtual int LogitsChunk() const = 0;
 
  protected:
   explicit ForwardPass(const ForwardPassOptions& options) : options_(options) {}

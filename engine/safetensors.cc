@@ -21,6 +21,7 @@ std::string ShapeText(const std::vector<std::int64_t>& shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
 }
 
+/// False: the dtype is not one of these.
 bool Convert(const std::string& dtype, const std::byte* source, std::size_t count, float* out) {
   if (dtype == "F32") {
     std::memcpy(out, source, count * sizeof(float));
@@ -32,6 +33,41 @@ bool Convert(const std::string& dtype, const std::byte* source, std::size_t coun
     return false;
   }
   return true;
+}
+
+bool Convert(const std::string& dtype, const std::byte* source, std::size_t count,
+             std::uint16_t* out) {
+  if (dtype == "BF16") {
+    std::memcpy(out, source, count * sizeof(std::uint16_t));
+    return true;
+  }
+  std::vector<float> values(count);
+  if (!Convert(dtype, source, count, values.data())) return false;
+  FloatsToBFloat16(values.data(), count, reinterpret_cast<std::byte*>(out));
+  return true;
+}
+
+/// Rows [first_row, first_row + rows) of the slice; false as above.
+template <typename T>
+bool ConvertRows(const TensorEntry& entry, const TensorSlice& slice, std::int64_t first_row,
+                 std::int64_t rows, T* out) {
+  const std::int64_t width = entry.shape.size() == 2 ? entry.shape[1] : 1;
+  const std::size_t element_bytes = entry.data.size() / (entry.shape[0] * width);
+  for (std::int64_t row = first_row; row < first_row + rows; ++row, out += slice.columns) {
+    const std::int64_t whole_row =
+        slice.row_begin + row / slice.rows * slice.group_stride + row % slice.rows;
+    const std::int64_t first = whole_row * width + slice.column_begin;
+    if (!Convert(entry.dtype, entry.data.data() + first * element_bytes, slice.columns, out)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+absl::Status OtherDType(const std::string& model_dir, const std::string& name,
+                        const TensorEntry& entry) {
+  return absl::UnimplementedError(absl::StrCat(model_dir, ": tensor ", name, " has dtype ",
+                                               entry.dtype, "; F32, BF16 and F16 are supported"));
 }
 
 bool Exists(const std::string& path) {
@@ -86,36 +122,38 @@ absl::Status Checkpoint::AddShards(const std::string& index_path) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<float>> Checkpoint::Read(const std::string& name,
-                                                    const std::vector<std::int64_t>& shape,
-                                                    const TensorSlice& slice) const {
+absl::StatusOr<const TensorEntry*> Checkpoint::Find(const std::string& name,
+                                                    const std::vector<std::int64_t>& shape) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
     return absl::NotFoundError(absl::StrCat(model_dir_, ": tensor ", name,
                                             " is missing; the weights do not belong to this "
                                             "config.json, or a shard is incomplete"));
   }
-  const TensorEntry& entry = found->second;
-  if (entry.shape != shape) {
+  if (found->second.shape != shape) {
     return absl::InvalidArgumentError(absl::StrCat(model_dir_, ": tensor ", name, " has shape ",
-                                                   ShapeText(entry.shape),
+                                                   ShapeText(found->second.shape),
                                                    ", config.json asks for ", ShapeText(shape)));
   }
-  const std::int64_t width = shape.size() == 2 ? shape[1] : 1;
-  const std::size_t element_bytes = entry.data.size() / (shape[0] * width);
+  return &found->second;
+}
+
+absl::StatusOr<std::vector<float>> Checkpoint::Read(const std::string& name,
+                                                    const std::vector<std::int64_t>& shape,
+                                                    const TensorSlice& slice) const {
+  PB_ASSIGN_OR_RETURN(const TensorEntry* const entry, Find(name, shape));
   std::vector<float> out(slice.all_rows() * slice.columns);
-  for (std::int64_t row = 0; row < slice.all_rows(); ++row) {
-    const std::int64_t whole_row =
-        slice.row_begin + row / slice.rows * slice.group_stride + row % slice.rows;
-    const std::int64_t first = whole_row * width + slice.column_begin;
-    if (!Convert(entry.dtype, entry.data.data() + first * element_bytes, slice.columns,
-                 out.data() + row * slice.columns)) {
-      return absl::UnimplementedError(absl::StrCat(model_dir_, ": tensor ", name, " has dtype ",
-                                                   entry.dtype,
-                                                   "; F32, BF16 and F16 are supported"));
-    }
-  }
-  return out;
+  if (ConvertRows(*entry, slice, 0, slice.all_rows(), out.data())) return out;
+  return OtherDType(model_dir_, name, *entry);
+}
+
+absl::Status Checkpoint::ReadBFloat16(const std::string& name,
+                                      const std::vector<std::int64_t>& shape,
+                                      const TensorSlice& slice, std::int64_t first_row,
+                                      std::int64_t rows, std::uint16_t* out) const {
+  PB_ASSIGN_OR_RETURN(const TensorEntry* const entry, Find(name, shape));
+  if (ConvertRows(*entry, slice, first_row, rows, out)) return absl::OkStatus();
+  return OtherDType(model_dir_, name, *entry);
 }
 
 }  // namespace pinboard::engine

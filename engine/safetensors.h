@@ -59,11 +59,18 @@ class Checkpoint {
   absl::StatusOr<std::vector<float>> Read(const std::string& name,
                                           const std::vector<std::int64_t>& shape,
                                           const TensorSlice& slice) const;
+  /// Rows [first_row, first_row + rows) of that slice as bfloat16, rounded where the tensor has
+  /// more, into out [rows, columns].
+  absl::Status ReadBFloat16(const std::string& name, const std::vector<std::int64_t>& shape,
+                            const TensorSlice& slice, std::int64_t first_row, std::int64_t rows,
+                            std::uint16_t* out) const;
 
  private:
   explicit Checkpoint(std::string model_dir) : model_dir_(std::move(model_dir)) {}
   absl::Status AddFile(const std::string& path);
   absl::Status AddShards(const std::string& index_path);
+  absl::StatusOr<const TensorEntry*> Find(const std::string& name,
+                                          const std::vector<std::int64_t>& shape) const;
 
   std::string model_dir_;
   std::vector<MappedFile> files_;
