@@ -22,10 +22,13 @@ std::size_t Values(int tokens, int width) { return static_cast<std::size_t>(toke
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ForwardPass>> CpuForwardPass::Load(
-    const ForwardPassOptions& options, const Checkpoint& checkpoint,
+    const ForwardPassOptions& options, const Checkpoint* checkpoint,
     transport::Communicator* communicator) {
   PB_ASSIGN_OR_RETURN(auto cache, HostKvCache::Create(options.cache));
-  PB_ASSIGN_OR_RETURN(ModelWeights weights, LoadWeights(checkpoint, options.config, options.plan));
+  PB_ASSIGN_OR_RETURN(ModelWeights weights,
+                      options.random_weights.has_value()
+                          ? DrawWeights(*options.random_weights, options.config, options.plan)
+                          : LoadWeights(*checkpoint, options.config, options.plan));
   SetProductThreads(options.plan.ranks);
   return std::unique_ptr<ForwardPass>(
       new CpuForwardPass(options, std::move(weights), std::move(cache), communicator));

@@ -22,10 +22,11 @@ namespace pinboard::engine {
 /// Weights and activations are float.
 class CpuForwardPass final : public ForwardPass {
  public:
-  /// Reads this rank's weights. `communicator` outlives this. Errors are HostKvCache::Create's and
+  /// Reads this rank's weights, or draws them: then there is no checkpoint. `communicator` outlives
+  /// this. Errors are HostKvCache::Create's and
   /// Checkpoint::Read's.
   static absl::StatusOr<std::unique_ptr<ForwardPass>> Load(const ForwardPassOptions& options,
-                                                           const Checkpoint& checkpoint,
+                                                           const Checkpoint* checkpoint,
                                                            transport::Communicator* communicator);
 
   KvCache& cache() override { return *cache_; }

@@ -82,7 +82,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& option
   PB_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(options.model_dir));
   PB_ASSIGN_OR_RETURN(const RankPlan plan,
                       MakeRankPlan(config, communicator->rank(), communicator->size()));
-  PB_ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(options.model_dir));
+  std::unique_ptr<Checkpoint> checkpoint;
+  if (!options.random_weights.has_value()) {
+    PB_ASSIGN_OR_RETURN(checkpoint, Checkpoint::Open(options.model_dir));
+  }
   const ForwardPassOptions of_pass{.config = config,
                                    .plan = plan,
                                    .cache = {.shape = CacheShape(config, plan, options.cache_dtype),
@@ -90,9 +93,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& option
                                              .block_size = options.block_size,
                                              .blocks = options.cache_blocks,
                                              .layer_blocks = options.layer_tables},
-                                   .collective_deadline = options.collective_deadline};
+                                   .collective_deadline = options.collective_deadline,
+                                   .random_weights = options.random_weights};
   const auto load = options.backend == Backend::kCuda ? LoadCudaForwardPass : CpuForwardPass::Load;
-  PB_ASSIGN_OR_RETURN(auto forward, load(of_pass, *checkpoint, communicator));
+  PB_ASSIGN_OR_RETURN(auto forward, load(of_pass, checkpoint.get(), communicator));
   auto parts = std::make_unique<Parts>(options, config, plan, std::move(forward), communicator);
   parts->solo = std::move(solo);
   return std::unique_ptr<Engine>(new Engine(std::move(parts)));

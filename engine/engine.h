@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,11 @@ struct EngineOptions {
   /// kCuda: on the current device of the thread that loads, which is that of every later call.
   Backend backend = Backend::kCpu;
   std::string model_dir;  // config.json, *.safetensors (tokenizer.json is the Tokenizer's)
-  int block_size = 16;    // tokens: 16, 32 or 64
-  int cache_blocks = 0;   // capacity of the paged cache, in blocks of every layer's rows
+  /// Draws the weights from this seed: the model of config.json, without its meaning. For tests of
+  /// load.
+  std::optional<std::uint64_t> random_weights;
+  int block_size = 16;   // tokens: 16, 32 or 64
+  int cache_blocks = 0;  // capacity of the paged cache, in blocks of every layer's rows
   /// A block table for each layer of a sequence, over cache_blocks * layers blocks of one layer's
   /// rows, instead of one for all layers. Counts of blocks are counts of these, then.
   bool layer_tables = false;

@@ -3,6 +3,9 @@
 // The model itself: tokens in, hidden states and logits out.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -20,6 +23,8 @@ struct ForwardPassOptions {
   RankPlan plan;
   KvCacheOptions cache;
   absl::Duration collective_deadline;
+  /// Weights are drawn from this seed (engine/random_weights.h) instead of read.
+  std::optional<std::uint64_t> random_weights;
 };
 
 /// The best token of a row of logits.

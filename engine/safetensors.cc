@@ -54,9 +54,7 @@ bool ConvertRows(const TensorEntry& entry, const TensorSlice& slice, std::int64_
   const std::int64_t width = entry.shape.size() == 2 ? entry.shape[1] : 1;
   const std::size_t element_bytes = entry.data.size() / (entry.shape[0] * width);
   for (std::int64_t row = first_row; row < first_row + rows; ++row, out += slice.columns) {
-    const std::int64_t whole_row =
-        slice.row_begin + row / slice.rows * slice.group_stride + row % slice.rows;
-    const std::int64_t first = whole_row * width + slice.column_begin;
+    const std::int64_t first = slice.WholeRow(row) * width + slice.column_begin;
     if (!Convert(entry.dtype, entry.data.data() + first * element_bytes, slice.columns, out)) {
       return false;
     }

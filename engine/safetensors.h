@@ -43,6 +43,10 @@ struct TensorSlice {
   std::int64_t group_stride = 0;
 
   std::int64_t all_rows() const { return rows * groups; }
+  /// The row of the whole tensor that is row `row` of the slice.
+  constexpr std::int64_t WholeRow(std::int64_t row) const {
+    return row_begin + row / rows * group_stride + row % rows;
+  }
 };
 
 /// All tensors of a model: model.safetensors, or the shards that model.safetensors.index.json

@@ -3,6 +3,7 @@
 // One rank's weights, in the order the products want them.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -93,6 +94,9 @@ using ModelWeights = BasicModelWeights<HostStorage>;
 
 /// Reads this rank's part into host memory. Errors are Checkpoint::Read's.
 absl::StatusOr<ModelWeights> LoadWeights(const Checkpoint& checkpoint, const ModelConfig& config,
+                                         const RankPlan& plan);
+/// Draws it (random_weights.h): the same model for every number of ranks.
+absl::StatusOr<ModelWeights> DrawWeights(std::uint64_t seed, const ModelConfig& config,
                                          const RankPlan& plan);
 
 }  // namespace pinboard::engine

@@ -8,7 +8,6 @@
 // idles.
 #pragma once
 
-#include <cuda_bf16.h>
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
@@ -17,6 +16,7 @@
 #include "base/cuda/tensor_core.cuh"
 #include "engine/cuda/attention_tuning.h"
 #include "engine/cuda/paged_attention.cuh"
+#include "engine/cuda/shared_rows.cuh"
 
 namespace pinboard::engine {
 
@@ -65,29 +65,6 @@ struct AttentionLaunch {
 
 inline constexpr float kMinusInfinity = -__builtin_inff();
 inline constexpr float kLn2 = 0.693147180559945F;
-
-__device__ inline std::uint32_t PackBFloat16(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  return *reinterpret_cast<const std::uint32_t*>(&pair);
-}
-
-/// Begins to copy values first ... first + 7 of a row of `dim`, zeros beyond its end and where
-/// `row` is null. Rows that are not 16-byte aligned are copied 4 bytes at a time.
-__device__ inline void BeginEightValues(std::byte* shared, const std::byte* row, int first, int dim,
-                                        bool aligned) {
-  if (aligned) {
-    const auto* from = reinterpret_cast<const uint4*>(row + first * 2);
-    cuda::BeginCopy(reinterpret_cast<uint4*>(shared),
-                    row == nullptr || first >= dim ? nullptr : from, make_uint4(0, 0, 0, 0));
-    return;
-  }
-#pragma unroll
-  for (int i = 0; i < 8; i += 2) {
-    const auto* from = reinterpret_cast<const std::uint32_t*>(row + (first + i) * 2);
-    cuda::BeginCopy(reinterpret_cast<std::uint32_t*>(shared + i * 2),
-                    row == nullptr || first + i >= dim ? nullptr : from, 0U);
-  }
-}
 
 /// The rows of one KV head of one entry.
 class CachedRows {

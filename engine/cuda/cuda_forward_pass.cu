@@ -49,6 +49,7 @@ class CudaForwardPass final : public ForwardPass {
     cuda::Stream stream;
     std::unique_ptr<Products> products;
     DeviceWeights weights;
+    DeviceMlpBlock mlp;
     std::unique_ptr<DeviceKvCache> cache;
     DeviceBatch batch;
     cuda::DeviceBuffer<double> frequencies;  // [pairs]
@@ -68,8 +69,7 @@ class CudaForwardPass final : public ForwardPass {
             options.config.is_mla()
                 ? MakeDeviceLatentAttention(options.config, options.plan, parts_.products.get(),
                                             cuda_stream())
-                : MakeDeviceGroupedAttention(options.plan, parts_.products.get(), cuda_stream())),
-        mlp_(parts_.products.get(), cuda_stream()) {}
+                : MakeDeviceGroupedAttention(options.plan, parts_.products.get(), cuda_stream())) {}
 
   KvCache& cache() override { return *parts_.cache; }
   void* stream() const override { return cuda_stream(); }
@@ -110,7 +110,6 @@ class CudaForwardPass final : public ForwardPass {
   PagedAttentionShape attention_shape_;
   int block_size_;
   std::unique_ptr<DeviceAttentionBlock> attention_;
-  DeviceMlpBlock mlp_;
   int tokens_ = 0;  // of the step
   // [tokens, ...] of the step
   Scratch<float> hidden_, partial_, queries_, foreseen_;
@@ -197,7 +196,7 @@ absl::Status CudaForwardPass::RunMlp(int layer, const StepBatch&) {
   const DeviceLayerWeights& weights = parts_.weights.layers[layer];
   PB_RETURN_IF_ERROR(Normalise(weights.mlp_norm, 0, tokens_));
   PB_ASSIGN_OR_RETURN(float* const sums, PartialSums());
-  PB_RETURN_IF_ERROR(mlp_.Run(weights, tokens_, normed_.data(), alone(), sums));
+  PB_RETURN_IF_ERROR(parts_.mlp.Run(layer, weights, tokens_, normed_.data(), alone(), sums));
   return AddPartialSums();
 }
 
@@ -296,18 +295,21 @@ absl::StatusOr<int> CountMultiprocessors() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ForwardPass>> LoadCudaForwardPass(
-    const ForwardPassOptions& options, const Checkpoint& checkpoint,
+    const ForwardPassOptions& options, const Checkpoint* checkpoint,
     transport::Communicator* communicator) {
   PB_RETURN_IF_ERROR(CheckDevice());
-  if (options.config.moe.HasExperts(options.config.layers - 1)) {
-    return absl::UnimplementedError("mixtures of experts have no kernel on the device");
-  }
   PB_RETURN_IF_ERROR(CheckPagedAttention(AttentionShape(options)));
   PB_ASSIGN_OR_RETURN(cuda::Stream stream, cuda::Stream::Create());
   PB_ASSIGN_OR_RETURN(auto cache, DeviceKvCache::Create(options.cache, stream.get()));
-  PB_ASSIGN_OR_RETURN(Products products, Products::Create(stream.get()));
-  PB_ASSIGN_OR_RETURN(DeviceWeights weights,
-                      LoadDeviceWeights(checkpoint, options.config, options.plan, stream.get()));
+  PB_ASSIGN_OR_RETURN(Products created, Products::Create(stream.get()));
+  auto products = std::make_unique<Products>(std::move(created));
+  PB_ASSIGN_OR_RETURN(
+      DeviceWeights weights,
+      options.random_weights.has_value()
+          ? DrawDeviceWeights(*options.random_weights, options.config, options.plan, stream.get())
+          : LoadDeviceWeights(*checkpoint, options.config, options.plan, stream.get()));
+  PB_ASSIGN_OR_RETURN(DeviceMlpBlock mlp, DeviceMlpBlock::Create(options.config.moe, weights.layers,
+                                                                 products.get(), stream.get()));
   PB_ASSIGN_OR_RETURN(DeviceBatch batch,
                       DeviceBatch::Create(options.plan.heads / options.cache.shape.kv_heads,
                                           kSmallTileRows, kLargeTileRows));
@@ -319,8 +321,9 @@ absl::StatusOr<std::unique_ptr<ForwardPass>> LoadCudaForwardPass(
   return std::make_unique<CudaForwardPass>(
       options,
       CudaForwardPass::Parts{.stream = std::move(stream),
-                             .products = std::make_unique<Products>(std::move(products)),
+                             .products = std::move(products),
                              .weights = std::move(weights),
+                             .mlp = std::move(mlp),
                              .cache = std::move(cache),
                              .batch = std::move(batch),
                              .frequencies = std::move(frequencies),

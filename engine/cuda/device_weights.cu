@@ -8,12 +8,22 @@
 #include "base/cuda/pinned_buffer.h"
 #include "base/cuda/stream.h"
 #include "base/status_macros.h"
+#include "engine/random_weights.h"
 #include "engine/weights_reader.h"
 
 namespace pinboard::engine {
 namespace {
 
+constexpr int kThreads = 256;
 constexpr std::int64_t kStagedValues = std::int64_t{16} << 20;  // 32 MiB
+
+absl::StatusOr<cuda::DeviceBuffer<float>> UploadVector(const std::vector<float>& values,
+                                                       cudaStream_t stream) {
+  PB_ASSIGN_OR_RETURN(auto vector, cuda::DeviceBuffer<float>::Make(values.size()));
+  PB_RETURN_IF_ERROR(vector.CopyFrom(values, stream));
+  PB_RETURN_IF_ERROR(cuda::ToStatus(cudaStreamSynchronize(stream), "copy weights to the device"));
+  return vector;
+}
 
 /// Pinned memory that is filled while the other half is on its way.
 class Staging {
@@ -72,11 +82,7 @@ class DeviceSource final : public TensorSource<DeviceStorage> {
                                                    const std::vector<std::int64_t>& shape,
                                                    const TensorSlice& slice) override {
     PB_ASSIGN_OR_RETURN(const std::vector<float> values, checkpoint_.Read(name, shape, slice));
-    PB_ASSIGN_OR_RETURN(auto vector, cuda::DeviceBuffer<float>::Make(values.size()));
-    PB_RETURN_IF_ERROR(vector.CopyFrom(values, stream_));
-    PB_RETURN_IF_ERROR(
-        cuda::ToStatus(cudaStreamSynchronize(stream_), "copy weights to the device"));
-    return vector;
+    return UploadVector(values, stream_);
   }
 
  private:
@@ -86,7 +92,48 @@ class DeviceSource final : public TensorSource<DeviceStorage> {
   cudaStream_t stream_;
 };
 
+__global__ __launch_bounds__(kThreads) void DrawKernel(std::uint64_t stream, TensorSlice slice,
+                                                       std::int64_t width, std::uint16_t* out) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i >= slice.rows * slice.groups * slice.columns) return;
+  const std::int64_t row = slice.WholeRow(i / slice.columns);
+  out[i] = RandomWeight(stream, row * width + slice.column_begin + i % slice.columns);
+}
+
+class RandomDeviceSource final : public TensorSource<DeviceStorage> {
+ public:
+  RandomDeviceSource(std::uint64_t seed, cudaStream_t stream) : seed_(seed), stream_(stream) {}
+
+  absl::StatusOr<cuda::DeviceBuffer<std::uint16_t>> Matrix(const std::string& name,
+                                                           const std::vector<std::int64_t>& shape,
+                                                           const TensorSlice& slice) override {
+    const std::int64_t count = slice.all_rows() * slice.columns;
+    PB_ASSIGN_OR_RETURN(auto matrix, cuda::DeviceBuffer<std::uint16_t>::Make(count));
+    DrawKernel<<<static_cast<unsigned>((count + kThreads - 1) / kThreads), kThreads, 0, stream_>>>(
+        RandomStream(seed_, name), slice, shape.back(), matrix.data());
+    PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "draw weights"));
+    return matrix;
+  }
+
+  absl::StatusOr<cuda::DeviceBuffer<float>> Vector(const std::string& name,
+                                                   const std::vector<std::int64_t>&,
+                                                   const TensorSlice& slice) override {
+    const std::vector<float> values(slice.rows, RandomVectorValue(name));
+    return UploadVector(values, stream_);
+  }
+
+ private:
+  std::uint64_t seed_;
+  cudaStream_t stream_;
+};
+
 }  // namespace
+
+absl::StatusOr<DeviceWeights> DrawDeviceWeights(std::uint64_t seed, const ModelConfig& config,
+                                                const RankPlan& plan, cudaStream_t stream) {
+  RandomDeviceSource source(seed, stream);
+  return WeightsReader<DeviceStorage>(&source, config, plan).Read();
+}
 
 absl::StatusOr<DeviceWeights> LoadDeviceWeights(const Checkpoint& checkpoint,
                                                 const ModelConfig& config, const RankPlan& plan,

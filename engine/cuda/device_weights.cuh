@@ -29,5 +29,8 @@ using DeviceWeights = BasicModelWeights<DeviceStorage>;
 absl::StatusOr<DeviceWeights> LoadDeviceWeights(const Checkpoint& checkpoint,
                                                 const ModelConfig& config, const RankPlan& plan,
                                                 cudaStream_t stream);
+/// Draws it on the device (engine/random_weights.h).
+absl::StatusOr<DeviceWeights> DrawDeviceWeights(std::uint64_t seed, const ModelConfig& config,
+                                                const RankPlan& plan, cudaStream_t stream);
 
 }  // namespace pinboard::engine

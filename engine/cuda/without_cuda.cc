@@ -6,7 +6,7 @@
 namespace pinboard::engine {
 
 absl::StatusOr<std::unique_ptr<ForwardPass>> LoadCudaForwardPass(const ForwardPassOptions&,
-                                                                 const Checkpoint&,
+                                                                 const Checkpoint*,
                                                                  transport::Communicator*) {
   return absl::UnimplementedError("this build has no CUDA: build with preset cuda-release");
 }

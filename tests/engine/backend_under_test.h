@@ -13,6 +13,7 @@ struct BackendUnderTest {
   DType cache_dtype = DType::kF32;  // its most exact
   /// Of |logits - exact| / |exact| of a token, on the random models.
   double logits_tolerance = 0.0;
+  bool keeps_experts = true;  // rounding never gives a token to other experts
 };
 
 BackendUnderTest TheBackend();

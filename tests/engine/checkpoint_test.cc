@@ -13,6 +13,7 @@ namespace pinboard::engine {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using testing::EncodeSafetensors;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -106,6 +107,21 @@ TEST_F(CheckpointTest, ReadsSlicesOfRowsAndColumns) {
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   EXPECT_THAT(*(*checkpoint)->Read("a", {2, 3}, {0, 2, 1, 1}), ::testing::ElementsAre(-2, 0));
   EXPECT_THAT(*(*checkpoint)->Read("b", {4}, {1, 2, 0, 1}), ::testing::ElementsAre(8, 7));
+}
+
+TEST_F(CheckpointTest, ReadsGroupsOfRowsAndRoundsToBFloat16) {
+  const std::vector<float> values = {1, 2, 3, 4, 5, 6, 7, 1.00390625F};
+  for (const std::string dtype : {"F32", "BF16"}) {
+    WriteFile(directory_ / "model.safetensors",
+              EncodeSafetensors({{"g", {{8, 1}, values}}}, dtype));
+    const auto checkpoint = *Checkpoint::Open(directory_.path());
+    const TensorSlice slice{.row_begin = 1, .rows = 2, .groups = 2, .group_stride = 5};
+    EXPECT_THAT(*checkpoint->Read("g", {8, 1}, slice),
+                ElementsAre(2, 3, 7, dtype == "F32" ? 1.00390625F : 1.0F));
+    std::vector<std::uint16_t> rounded(3);
+    ASSERT_TRUE(checkpoint->ReadBFloat16("g", {8, 1}, slice, 1, 3, rounded.data()).ok());
+    EXPECT_THAT(rounded, ElementsAre(0x4040, 0x40e0, 0x3f80));
+  }
 }
 
 TEST_F(CheckpointTest, WhatIsMissingOrOfAnotherShapeOrTypeIsNamed) {
