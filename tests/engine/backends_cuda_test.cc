@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// The engine on the device against the engine on the host, on the shipped models: the same calls,
-// logits token by token, and the same tokens wherever the host's best is clearly the best.
+// The engine on the device against the engine on the host, on the shipped
+// models: the same calls, logits token by token, and the same tokens wherever
+// the host's best is clearly the best.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,10 +21,11 @@ using testing::GroupInput;
 using testing::GroupOutput;
 using testing::TokenIds;
 
-/// Of |logits - host's| / |host's| of a token. The host rounds to bf16 in the cache alone, the
-/// device at every product too.
+/// Of |logits - host's| / |host's| of a token. The host rounds to bf16 in the
+/// cache alone, the device at every product too.
 constexpr double kTolerance = 3e-2;
-/// The best logit is clearly the best where it leads by so much of |logits| / sqrt(vocabulary).
+/// The best logit is clearly the best where it leads by so much of |logits| /
+/// sqrt(vocabulary).
 constexpr double kClearLead = 0.5;
 
 std::string SourcePath(const std::string& path) {
@@ -39,18 +41,19 @@ struct Distance {
 
 class BackendsTest : public ::testing::TestWithParam<std::tuple<std::string, int>> {
  protected:
-  BackendsTest()
-      : host_(Options(Backend::kCpu), std::get<1>(GetParam())),
-        device_(Options(Backend::kCuda), std::get<1>(GetParam())) {}
+  explicit BackendsTest(bool layer_tables = false)
+      : host_(Options(Backend::kCpu, layer_tables), std::get<1>(GetParam())),
+        device_(Options(Backend::kCuda, layer_tables), std::get<1>(GetParam())) {}
   ~BackendsTest() override {
     std::printf("tokens %d, worst |logits - host| / |host| %.4f, best clear of %d\n",
                 distance_.tokens, distance_.worst, distance_.clear);
   }
 
-  static EngineOptions Options(Backend backend) {
+  static EngineOptions Options(Backend backend, bool layer_tables) {
     return {.backend = backend,
             .model_dir = SourcePath("models/tiny-" + std::get<0>(GetParam())),
-            .cache_blocks = 96};
+            .cache_blocks = 96,
+            .layer_tables = layer_tables};
   }
 
   /// Both engines, each with its ranks.
@@ -103,7 +106,8 @@ class BackendsTest : public ::testing::TestWithParam<std::tuple<std::string, int
     }
   }
 
-  /// A text of the model's kind, longer than a block and than a tile of queries.
+  /// A text of the model's kind, longer than a block and than a tile of
+  /// queries.
   static TokenIds Prompt() {
     const std::string path = "tests/testdata/golden/tiny-" + std::get<0>(GetParam()) + ".json";
     const auto golden = ParseJsonObject(*ReadFile(SourcePath(path), "run eval/golden.py"), path);
@@ -154,13 +158,33 @@ TEST_P(BackendsTest, ASequenceComesBackFromHostMemoryIntoOtherBlocks) {
   Step({{1, {3}}, {2, {4}}});
 }
 
+class LayerTablesBackendsTest : public BackendsTest {
+ protected:
+  LayerTablesBackendsTest() : BackendsTest(/*layer_tables=*/true) {}
+};
+
+TEST_P(LayerTablesBackendsTest, EveryLayerIsReadThroughATableOfItsOwn) {
+  for (const std::uint64_t sequence : {1, 2}) Add(sequence);
+  const TokenIds prompt = Prompt();
+  Step({{1, TokenIds(prompt.begin(), prompt.begin() + 100)}, {2, {5}}});
+  OnBoth([](Engine& engine) { return engine.SwapOut(1); });
+  Step({{2, TokenIds(prompt.begin(), prompt.begin() + 40)}});
+  OnBoth([](Engine& engine) { return engine.SwapIn(1); });
+  Step({{2, {6}}, {1, {3}}});
+}
+
+std::string NameOf(const ::testing::TestParamInfo<std::tuple<std::string, int>>& info) {
+  return std::get<0>(info.param) + "_tp" + std::to_string(std::get<1>(info.param));
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, BackendsTest,
                          ::testing::Combine(::testing::Values("llama", "deepseek"),
                                             ::testing::Values(1, 2)),
-                         [](const auto& info) {
-                           return std::get<0>(info.param) + "_tp" +
-                                  std::to_string(std::get<1>(info.param));
-                         });
+                         NameOf);
+INSTANTIATE_TEST_SUITE_P(Models, LayerTablesBackendsTest,
+                         ::testing::Combine(::testing::Values("llama", "deepseek"),
+                                            ::testing::Values(1, 2)),
+                         NameOf);
 
 }  // namespace
 }  // namespace pinboard::engine
