@@ -10,8 +10,8 @@
 #include <limits>
 
 #include "absl/status/status.h"
+#include "base/cuda/tensor_core.cuh"
 #include "kernels/attention_score/attention_score_cuda.cuh"
-#include "kernels/attention_score/tensor_core.cuh"
 #include "kernels/paged_rows.h"
 
 namespace pinboard::kernels::attention_score {
@@ -33,7 +33,7 @@ struct SumOfExps {
   __device__ void Merge(const SumOfExps& other) {
     const float both = other.max > max ? other.max : max;
     if (both == -kInfinity) return;
-    sum = sum * Exp2(max - both) + other.sum * Exp2(other.max - both);
+    sum = sum * cuda::Exp2(max - both) + other.sum * cuda::Exp2(other.max - both);
     max = both;
   }
 };

@@ -64,13 +64,13 @@ __global__ __launch_bounds__(kThreads,
                                               [&](int r) { return head.Key(row + r); });
     if (threadIdx.x < Shape::kShared) {
       const auto r = static_cast<std::int32_t>(threadIdx.x);
-      BeginCopy(&all_positions[stage % 2][r], head.PositionOfKey(row + r), kUnseen);
+      cuda::BeginCopy(&all_positions[stage % 2][r], head.PositionOfKey(row + r), kUnseen);
     }
   };
   const int stages = (end - begin + Shape::kShared - 1) / Shape::kShared;
   if (stages > 0) begin_stage(0);
   for (int stage = 0; stage < stages; ++stage) {
-    WaitForCopies();
+    cuda::WaitForCopies();
     __syncthreads();
     if (stage + 1 < stages) begin_stage(stage + 1);
     const std::byte* const keys = all_keys[stage % 2];
@@ -100,12 +100,12 @@ __global__ __launch_bounds__(kThreads,
             }
           }
           const float base = max == -kInfinity ? 0.0F : max;
-          sum.sum *= Exp2(sum.max - base);
+          sum.sum *= cuda::Exp2(sum.max - base);
           sum.max = max;
 #pragma unroll
           for (int g = 0; g < kGroups; ++g) {
 #pragma unroll
-            for (int c = 0; c < 2; ++c) sum.sum += Exp2(logits[g][tile][2 * half + c] - base);
+            for (int c = 0; c < 2; ++c) sum.sum += cuda::Exp2(logits[g][tile][2 * half + c] - base);
           }
         }
       }
@@ -166,14 +166,14 @@ __global__ __launch_bounds__(kThreads,
       const auto q = static_cast<int>(threadIdx.x);
       const float* const log_sum =
           query + q < head.queries() ? log_sums_of_head + query + q : nullptr;
-      BeginCopy(&all_log_sums[stage % 2][q], log_sum, kInfinity);
-      BeginCopy(&all_positions[stage % 2][q], head.PositionOfQuery(query + q), kSeesNone);
+      cuda::BeginCopy(&all_log_sums[stage % 2][q], log_sum, kInfinity);
+      cuda::BeginCopy(&all_positions[stage % 2][q], head.PositionOfQuery(query + q), kSeesNone);
     }
   };
   const int stages = (head.queries() + Shape::kShared - 1) / Shape::kShared;
   begin_stage(0);
   for (int stage = 0; stage < stages; ++stage) {
-    WaitForCopies();
+    cuda::WaitForCopies();
     __syncthreads();
     if (stage + 1 < stages) begin_stage(stage + 1);
     const std::byte* const queries = all_queries[stage % 2];
@@ -191,7 +191,7 @@ __global__ __launch_bounds__(kThreads,
         for (int tile = 0; tile < Shape::kTiles; ++tile) {
 #pragma unroll
           for (int half = 0; half < 2; ++half) {
-            const float weight = Exp2(__fmaf_rn(logits[tile][2 * half + c], scale, -log_sum));
+            const float weight = cuda::Exp2(__fmaf_rn(logits[tile][2 * half + c], scale, -log_sum));
             shares[tile][half] += position[tile][half] <= limit ? weight : 0.0F;
           }
         }

@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/attention_score/tensor_core.cuh"
+#include "base/cuda/tensor_core.cuh"
 
 namespace pinboard::kernels {
 
@@ -60,8 +60,8 @@ class HeldRows {
       for (int tile = 0; tile < kTiles; ++tile) {
         const uint4& upper = values_[tile][0][step];
         const uint4& lower = values_[tile][1][step];
-        MultiplyAdd(sums[tile], upper.x, lower.x, upper.y, lower.y, b.x, b.y);
-        MultiplyAdd(sums[tile], upper.z, lower.z, upper.w, lower.w, b.z, b.w);
+        cuda::MultiplyAdd(sums[tile], upper.x, lower.x, upper.y, lower.y, b.x, b.y);
+        cuda::MultiplyAdd(sums[tile], upper.z, lower.z, upper.w, lower.w, b.z, b.w);
       }
     }
   }
@@ -83,8 +83,9 @@ __device__ void BeginRows(std::byte* shared, RowAt row_at) {
 #pragma unroll 4
   for (int i = static_cast<int>(threadIdx.x); i < kRows * kWords; i += kThreads) {
     const auto* row = static_cast<const uint4*>(row_at(i / kWords));
-    BeginCopy(reinterpret_cast<uint4*>(shared + i / kWords * kSharedStride<kDim>) + i % kWords,
-              row == nullptr ? nullptr : row + i % kWords, make_uint4(0, 0, 0, 0));
+    cuda::BeginCopy(
+        reinterpret_cast<uint4*>(shared + i / kWords * kSharedStride<kDim>) + i % kWords,
+        row == nullptr ? nullptr : row + i % kWords, make_uint4(0, 0, 0, 0));
   }
 }
 

@@ -26,8 +26,8 @@ __device__ inline void AddExps(const WarpgroupProduct& product, int half, float 
   const auto add = [&](float sum, float base) {
 #pragma unroll
     for (int i = 0; i < 64; i += 4) {
-      sum += Exp2(__fmaf_rn(product.sums[i + 2 * half], scale, -base));
-      sum += Exp2(__fmaf_rn(product.sums[i + 2 * half + 1], scale, -base));
+      sum += cuda::Exp2(__fmaf_rn(product.sums[i + 2 * half], scale, -base));
+      sum += cuda::Exp2(__fmaf_rn(product.sums[i + 2 * half + 1], scale, -base));
     }
     return sum;
   };
@@ -48,7 +48,7 @@ __device__ inline void AddExps(const WarpgroupProduct& product, int half, float 
     }
   }
   const float base = max == -kInfinity ? 0.0F : max;
-  sums = {max, add(sums.sum * Exp2(sums.max - base), base)};
+  sums = {max, add(sums.sum * cuda::Exp2(sums.max - base), base)};
 }
 
 /// Adds the weights of two rows of a product. Masked: where the query of a column sees the row.
@@ -73,7 +73,7 @@ __device__ void AddWeights(const WarpgroupProduct& product, float scale,
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         const float product_of_pair = product.sums[8 * m + column / 2 * 4 + 2 * half + column % 2];
-        const float weight = Exp2(__fmaf_rn(product_of_pair, scale, minus_log_sum[column]));
+        const float weight = cuda::Exp2(__fmaf_rn(product_of_pair, scale, minus_log_sum[column]));
         if (!kMasked || positions[half] <= limit[column]) shares[half] += weight;
       }
     }
