@@ -130,7 +130,7 @@ bool IsRankProcess() { return RankEnvironment::FromVariables().has_value(); }
 int RunRankGroup(const GroupOptions& options, char** argv,
                  const std::function<absl::Status()>& validate, const RankBody& body) {
   if (const auto environment = RankEnvironment::FromVariables(); environment.has_value()) {
-    return RunRank(*environment, options.tp, body);
+    return RunRank(*environment, options, body);
   }
   if (options.tp < 1 || options.tp > kMaxRanks) {
     return Fail(

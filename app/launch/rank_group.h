@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "cache_service/page_store.h"
+#include "pinboard/backend.h"
 #include "transport/collective/communicator.h"
 
 namespace pinboard::app {
@@ -18,6 +19,7 @@ namespace pinboard::app {
 /// What a command asks of its group.
 struct GroupOptions {
   int tp = 1;                            // 1 to 64
+  Backend backend = Backend::kCpu;       // kCuda: the ranks' collectives go over NCCL
   std::string service = "auto";          // auto: a pinboardd of this run's own; none; HOST:PORT
   std::string service_arena = "512MiB";  // of --service auto
 };

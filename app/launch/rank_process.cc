@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "app/launch/device_group.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "cache_service/remote_page_store.h"
@@ -23,35 +24,43 @@ namespace {
 
 constexpr absl::Duration kRendezvousTimeout = absl::Seconds(30);
 
-absl::StatusOr<std::unique_ptr<transport::Communicator>> Join(const RankEnvironment& environment,
-                                                              int tp) {
+absl::StatusOr<std::unique_ptr<transport::Communicator>> JoinHosts(
+    const RankEnvironment& environment, int tp) {
   if (tp == 1) return transport::MakeSoloCommunicator();
   PB_ASSIGN_OR_RETURN(auto fabric, transport::MakeUcxFabric());
   return transport::MakeHostCommunicator(std::move(fabric), environment.rank, tp,
                                          environment.rendezvous, absl::Now() + kRendezvousTimeout);
 }
 
-absl::Status Run(const RankEnvironment& environment, int tp, const RankBody& body) {
+absl::StatusOr<std::unique_ptr<transport::Communicator>> Join(const RankEnvironment& environment,
+                                                              const GroupOptions& options) {
+  PB_ASSIGN_OR_RETURN(auto hosts, JoinHosts(environment, options.tp));
+  if (options.backend == Backend::kCpu) return hosts;
+  return MakeDeviceGroup(std::move(hosts), absl::Now() + kRendezvousTimeout);
+}
+
+absl::Status Run(const RankEnvironment& environment, const GroupOptions& options,
+                 const RankBody& body) {
   std::unique_ptr<cache_service::PageStore> store;
   if (!environment.service.empty()) {
-    cache_service::PageStoreOptions options;
-    options.group = environment.service_group;
-    options.name = absl::StrCat("rank ", environment.rank);
+    cache_service::PageStoreOptions store_options;
+    store_options.group = environment.service_group;
+    store_options.name = absl::StrCat("rank ", environment.rank);
     auto connected = cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); },
-                                                     environment.service, options);
+                                                     environment.service, store_options);
     if (!connected.ok()) {
       return absl::Status(connected.status().code(),
                           absl::StrCat("cache service: ", connected.status().message()));
     }
     store = *std::move(connected);
   }
-  PB_ASSIGN_OR_RETURN(auto communicator, Join(environment, tp));
-  return body({environment.rank, tp, communicator.get(), store.get()});
+  PB_ASSIGN_OR_RETURN(auto communicator, Join(environment, options));
+  return body({environment.rank, options.tp, communicator.get(), store.get()});
 }
 
 }  // namespace
 
-int RunRank(const RankEnvironment& environment, int tp, const RankBody& body) {
+int RunRank(const RankEnvironment& environment, const GroupOptions& options, const RankBody& body) {
   prctl(PR_SET_NAME, "pinboard");  // not "exe", as which it was started
   // What one rank sees of the service, all see: one line is enough.
   InitLog(absl::StrCat("pinboard rank ", environment.rank),
@@ -59,7 +68,7 @@ int RunRank(const RankEnvironment& environment, int tp, const RankBody& body) {
   // Ctrl-C reaches the whole foreground group; the supervisor ends the ranks.
   signal(SIGINT, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
-  const absl::Status status = Run(environment, tp, body);
+  const absl::Status status = Run(environment, options, body);
   if (status.ok()) return 0;
   const std::string line = absl::StrCat(static_cast<int>(status.code()), " ",
                                         absl::StrReplaceAll(status.message(), {{"\n", " "}}), "\n");

@@ -9,6 +9,6 @@
 namespace pinboard::app {
 
 /// Connects the rank, runs the body, reports its error to the supervisor; returns the exit code.
-int RunRank(const RankEnvironment& environment, int tp, const RankBody& body);
+int RunRank(const RankEnvironment& environment, const GroupOptions& options, const RankBody& body);
 
 }  // namespace pinboard::app

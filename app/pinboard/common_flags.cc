@@ -23,6 +23,10 @@ int Fail(const absl::Status& status, int code) {
   return code;
 }
 
+Backend ToBackend(const CommonFlags& common) {
+  return common.backend == "cuda" ? Backend::kCuda : Backend::kCpu;
+}
+
 absl::Status CheckService(const std::string& service) {
   if (service == "auto" || service == "none") return absl::OkStatus();
   if (ParseSocketAddress(service).ok()) return absl::OkStatus();
@@ -118,13 +122,16 @@ absl::Status CheckCommon(const CommonFlags& common) {
 }
 
 GroupOptions ToGroupOptions(const CommonFlags& common) {
-  return {.tp = common.tp, .service = common.service, .service_arena = common.service_arena};
+  return {.tp = common.tp,
+          .backend = ToBackend(common),
+          .service = common.service,
+          .service_arena = common.service_arena};
 }
 
 SessionOptions ToSessionOptions(const CommonFlags& common) {
   SessionOptions session;
   session.model_dir = common.model;
-  session.backend = common.backend == "cuda" ? Backend::kCuda : Backend::kCpu;
+  session.backend = ToBackend(common);
   session.block_size = common.block_size;
   session.layer_tables = common.tables == "layer";
   session.sketch_dim = common.sketch_dim;

@@ -64,6 +64,15 @@ TEST_F(ProgramFaults, AServiceThatCannotBeHadIsOneLine) {
               HasSubstr("--arena 1000 TiB does not fit"));
 }
 
+TEST_F(ProgramFaults, AModelOnADeviceThatIsNotThereIsOneLineThatNamesTheOtherBackend) {
+  // Hides the devices of a machine that has some.
+  ASSERT_EQ(setenv("CUDA_VISIBLE_DEVICES", "", 1), 0);
+  const std::string line = Refusal(GenerateFrom({"--ids", "5,6,7", "--backend", "cuda"}), 1);
+  unsetenv("CUDA_VISIBLE_DEVICES");
+  EXPECT_THAT(line, ::testing::AnyOf(HasSubstr("use --backend cpu"),
+                                     HasSubstr("build with preset cuda-release")));
+}
+
 TEST_F(ProgramFaults, AMetricsPortInUseIsOneLine) {
   const ListeningSocket taken;
   EXPECT_THAT(

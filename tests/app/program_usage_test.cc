@@ -78,6 +78,7 @@ TEST_F(ProgramUsage, WrongUsageIsOneLineAndExitCodeTwo) {
   EXPECT_THAT(Refusal(Eval({"--when", "pressure:0.9"}), 2),
               HasSubstr("use --mode decode --every N"));
   EXPECT_THAT(Refusal(Eval({"--tables", "own"}), 2), HasSubstr("use shared or layer"));
+  EXPECT_THAT(Refusal(Eval({"--backend", "gpu"}), 2), HasSubstr("use cpu or cuda"));
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--layers", "pyramid"}), 2),
               HasSubstr("add --tables layer"));
   EXPECT_THAT(Refusal(Eval({"--service", "somewhere"}), 2), HasSubstr("neither auto, none nor"));
