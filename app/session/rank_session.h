@@ -74,8 +74,8 @@ class RankSession {
   int max_step_tokens_ = 0;
   std::uint64_t last_sequence_ = 0;
   std::int64_t steps_ = 0;
-  std::unique_ptr<Shard> shard_;  // outlives its use by the engine
-  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<engine::Engine> engine_;  // its stream outlives the shard, which it calls no more
+  std::unique_ptr<Shard> shard_;
   std::unique_ptr<RankMetrics> metrics_;  // null: not served
 };
 
