@@ -7,52 +7,12 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "scheduler/policy/policy.h"
 
 namespace pinboard::testing {
 namespace {
 
 constexpr std::size_t kMostLive = 5;
 constexpr int kMostTokensPerSequence = 500;
-
-/// Small enough that an oracle keeps up; dimensions that every tp divides.
-nlohmann::json DrawModel(SeededRandom& random) {
-  const int family = random.Int(0, 5);
-  nlohmann::json json = family == 4   ? engine::testing::TinyDeepseekJson()
-                        : family == 5 ? engine::testing::TinyMoeJson()
-                                      : engine::testing::TinyLlamaJson();
-  json["vocab_size"] = 32;
-  json["hidden_size"] = 32;
-  json["intermediate_size"] = 32;
-  json["num_hidden_layers"] = random.Int(1, 3);
-  json["num_attention_heads"] = 4;
-  json["num_key_value_heads"] = family < 4 ? random.Pick<int>({1, 2, 4}) : 4;
-  if (family >= 4) {
-    json["kv_lora_rank"] = 12;
-    json["qk_nope_head_dim"] = 6;
-    json["qk_rope_head_dim"] = 4;
-    json["v_head_dim"] = 6;
-  }
-  return json;
-}
-
-CheckedGroupOptions DrawGroup(SeededRandom& random) {
-  CheckedGroupOptions options;
-  options.model = DrawModel(random);
-  options.weights_seed = static_cast<std::uint64_t>(random.Int(1, 1 << 20));
-  options.tp = random.Pick<int>({1, 1, 1, 2});
-  options.block_size = random.Pick<int>({16, 16, 32, 64});
-  options.cache_dtype = random.OneIn(4) ? DType::kBF16 : DType::kF32;
-  options.layer_tables = random.OneIn(3);
-  options.cache_blocks = random.Int(600, 1600) / options.block_size;
-  options.shard.top_k = random.Pick<int>({2, 8, 16});
-  options.shard.sketch_dim = random.OneIn(3) ? 8 : 0;
-  options.shard.observe_all_queries = random.OneIn(3);
-  options.shard.wait_for_pages = random.OneIn(2);
-  options.shard.fetch_deadline_ms = options.shard.wait_for_pages ? 20 : 2000;
-  options.shard.max_fetch_pages_per_step = random.Pick<int>({1, 4, 4096});
-  return options;
-}
 
 }  // namespace
 
@@ -82,18 +42,7 @@ std::string EpisodeCounts::ToString() const {
 }
 
 RandomEpisode::RandomEpisode(std::uint32_t seed, int actions)
-    : random_(seed), options_(DrawGroup(random_)), actions_(actions), group_(options_) {
-  const nlohmann::json& model = options_.model;
-  description_ = absl::StrCat(
-      model["architectures"][0].get<std::string>(), ", layers ",
-      model["num_hidden_layers"].get<int>(), ", KV heads ", model["num_key_value_heads"].get<int>(),
-      " of 4, tp ", options_.tp, ", ", options_.cache_blocks, " blocks of ", options_.block_size,
-      options_.cache_dtype == DType::kF32 ? " rows in f32" : " rows in bf16", ", top_k ",
-      options_.shard.top_k, ", layer tables ", options_.layer_tables, ", sketch ",
-      options_.shard.sketch_dim, ", all queries ", options_.shard.observe_all_queries, ", waits ",
-      options_.shard.wait_for_pages, ", fetches of a step at most ",
-      options_.shard.max_fetch_pages_per_step);
-}
+    : random_(seed), options_(DrawGroup(random_)), actions_(actions), group_(options_) {}
 
 EpisodeCounts RandomEpisode::Run() {
   while (counts_.actions < actions_ && !::testing::Test::HasFailure()) {
@@ -118,41 +67,6 @@ void RandomEpisode::Act() {
   if (draw < 96) return Finish();
   if (draw < 98) return Trouble();
   Refuse();
-}
-
-SequenceOptions RandomEpisode::DrawOptions() {
-  std::vector<std::string> policies = scheduler::PolicyNames();
-  if (!options_.shard.observe_all_queries) std::erase(policies, "h2o");
-  std::erase(policies, "snapkv-heads");  // whose heads attend to different tokens
-  if (!options_.layer_tables) std::erase(policies, "pyramidkv");
-  SequenceOptions options;
-  options.policy = random_.OneIn(3) ? "pinboard" : random_.Pick(policies);
-  options.scope = random_.OneIn(4) ? "global" : "layer";
-  if (options.scope == "global") {
-    options.layers = "uniform";
-  } else if (options_.layer_tables) {
-    options.layers = random_.Pick<std::string>({"", "uniform", "pyramid", "adaptive"});
-  }
-  options.fusion = random_.OneIn(2) ? "published" : "max";
-  options.alpha = random_.Uniform(0, 1);
-  options.tau = random_.Uniform(0, 2);
-  options.window = random_.Pick<int>({1, 4, 8, 16});
-  options.seed = static_cast<std::uint64_t>(random_.Int(0, 1000));
-  options.align_at = random_.OneIn(4);
-  options.entropy_over_log_k = random_.OneIn(4);
-  options.budget = random_.Pick<double>({0.05, 0.1, 0.2, 0.4, 0.8});
-  options.budget_of_generated = random_.OneIn(4);
-  options.cap = random_.OneIn(5) ? random_.Int(1, 100) : 0;
-  options.band = random_.Pick<double>({0.0, 0.2, 0.4, 0.6, 1.0});
-  options.near_share = random_.Uniform(0, 1);
-  options.recall_pages = random_.Pick<int>({0, 1, 2, 4, 4, 8});
-  options.recall_when =
-      random_.Pick<std::string>({"step", "step", "interval:3", "drift:0.9", "entropy:1.5"});
-  options.recall_ahead = std::min(random_.Pick<int>({-1, -1, 0, 1}), group_.layers() - 1);
-  options.round_every = random_.Pick<int>({0, 8, 40});
-  options.round_watermark = random_.Pick<double>({0.0, 0.3, 0.9});
-  options.prompt_tokens = random_.Int(1, 250);
-  return options;
 }
 
 TokenIds RandomEpisode::DrawTokens(int count) {
@@ -189,7 +103,7 @@ void RandomEpisode::Join() {
   if (!ended_.empty() && random_.OneIn(2)) sequence = random_.Pick(ended_);
   if (live_.contains(sequence)) sequence = next_sequence_;
   next_sequence_ = std::max(next_sequence_, sequence + 1);
-  JoinAs(sequence, DrawOptions());
+  JoinAs(sequence, DrawSequence(random_, options_));
 }
 
 void RandomEpisode::JoinAs(std::uint64_t sequence, const SequenceOptions& options) {
@@ -284,7 +198,7 @@ void RandomEpisode::Fork() {
   const int length = engine.Length(from);
   if (group_.RingBlocks(from) > engine.free_blocks()) return Step();
   const std::uint64_t to = next_sequence_++;
-  SequenceOptions options = DrawOptions();
+  SequenceOptions options = DrawSequence(random_, options_);
   const bool whole = engine.TotalRows(from) == std::int64_t{length} * group_.layers();
   if (whole && length > 1 && random_.OneIn(2)) {
     options.prompt_tokens = random_.Int(1, length - 1);

@@ -10,6 +10,7 @@
 
 #include "tests/support/seeded_random.h"
 #include "tests/system/checked_group.h"
+#include "tests/system/random_options.h"
 
 namespace pinboard::testing {
 
@@ -39,7 +40,7 @@ class RandomEpisode {
   /// Ends early at the first violation.
   EpisodeCounts Run();
   /// One line.
-  std::string description() const { return description_; }
+  std::string description() const { return Describe(options_); }
 
  private:
   struct Live {
@@ -67,7 +68,6 @@ class RandomEpisode {
   void Refuse();
   void EndAll();
 
-  SequenceOptions DrawOptions();
   TokenIds DrawTokens(int count);
   /// Sequences that own blocks; those in a round, or not.
   std::vector<std::uint64_t> Running(bool in_round_too = true) const;
@@ -76,7 +76,6 @@ class RandomEpisode {
 
   SeededRandom random_;
   CheckedGroupOptions options_;
-  std::string description_;
   int actions_;
   CheckedGroup group_;
   std::map<std::uint64_t, Live> live_;
