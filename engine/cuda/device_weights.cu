@@ -15,7 +15,7 @@ namespace pinboard::engine {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr std::int64_t kStagedValues = std::int64_t{16} << 20;  // 32 MiB
+constexpr std::int64_t kStagedValues = std::int64_t{4} << 20;  // 8 MiB
 
 absl::StatusOr<cuda::DeviceBuffer<float>> UploadVector(const std::vector<float>& values,
                                                        cudaStream_t stream) {
