@@ -82,9 +82,20 @@ class Ranking {
   static constexpr int kDigitBits = 11;
   static constexpr int kDigits = 1 << kDigitBits;
 
-  /// bins: [kDigits], shared memory.
-  __device__ Ranking(const Candidate* candidates, std::uint32_t count, std::uint32_t* bins)
-      : candidates_(candidates), count_(count), bins_(bins) {}
+  /// In shared memory: room for a count, and for so many candidates that few problems have more.
+  struct Space {
+    static constexpr std::uint32_t kNear = 1024;
+    std::uint32_t bins[kDigits];
+    Candidate near[kNear];
+  };
+
+  __device__ Ranking(const Candidate* candidates, std::uint32_t count, Space& space)
+      : candidates_(candidates), count_(count), space_(space) {
+    for (std::uint32_t i = threadIdx.x; i < min(count, Space::kNear); i += kSelectThreads) {
+      space_.near[i] = candidates[i];
+    }
+    __syncthreads();
+  }
 
   /// Exactly `rank` candidates reach the threshold; 0 < rank <= count.
   __device__ Threshold Find(std::uint32_t rank) const {
@@ -100,7 +111,9 @@ class Ranking {
 
   template <typename Visit>
   __device__ void ForEach(Visit visit) const {
-    for (std::uint32_t i = threadIdx.x; i < count_; i += kSelectThreads) visit(candidates_[i]);
+    for (std::uint32_t i = threadIdx.x; i < count_; i += kSelectThreads) {
+      visit(i < Space::kNear ? space_.near[i] : candidates_[i]);
+    }
   }
 
  private:
@@ -119,16 +132,17 @@ class Ranking {
     prefix = shift < 64 ? prefix >> shift << shift : 0;
     while (shift > 0) {
       const int next = shift > kDigitBits ? shift - kDigitBits : 0;
-      for (int b = static_cast<int>(threadIdx.x); b < kDigits; b += kSelectThreads) bins_[b] = 0;
+      for (int b = static_cast<int>(threadIdx.x); b < kDigits; b += kSelectThreads)
+        space_.bins[b] = 0;
       __syncthreads();
       ForEach([&](const Candidate& c) {
         if (!among(c)) return;
         const std::uint64_t value = value_of(c);
         if (shift < 64 && (value ^ prefix) >> shift != 0) return;
-        atomicAdd(&bins_[(value >> next) & ((1U << (shift - next)) - 1U)], 1U);
+        atomicAdd(&space_.bins[(value >> next) & ((1U << (shift - next)) - 1U)], 1U);
       });
       __syncthreads();
-      const Place place = Places<kDigits, 1>::Find(bins_, [&](std::uint32_t, auto& ranks) {
+      const Place place = Places<kDigits, 1>::Find(space_.bins, [&](std::uint32_t, auto& ranks) {
                             ranks[0] = rank - 1;
                           }).at[0];
       prefix |= static_cast<std::uint64_t>(place.bin) << next;
@@ -173,7 +187,7 @@ class Ranking {
 
   const Candidate* candidates_;
   const std::uint32_t count_;
-  std::uint32_t* const bins_;
+  Space& space_;
 };
 
 }  // namespace pinboard::kernels

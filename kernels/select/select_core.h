@@ -46,8 +46,16 @@ PB_HOST_DEVICE inline int ScoreBin(std::int64_t score) {
   const std::uint64_t magnitude = score < 0 ? ~bits + 1 : bits;
   int code = static_cast<int>(magnitude);
   if (magnitude >> kBinDigits != 0) {
-    const int shift = 63 - kBinDigits - LeadingZeros(magnitude);
-    code = (shift << kBinDigits) + static_cast<int>(magnitude >> shift);
+    // In halves of 32 bits, which is what a device shifts and counts.
+    const auto high = static_cast<std::uint32_t>(magnitude >> 32U);
+    const auto low = static_cast<std::uint32_t>(magnitude);
+    const std::uint32_t first = high != 0 ? high : low;
+    const std::uint32_t second = high != 0 ? low : 0;
+    const int zeros = std::countl_zero(first);
+    const auto leading = static_cast<std::uint32_t>(
+        (((std::uint64_t{first} << 32U) | second) << static_cast<unsigned>(zeros)) >> 32U);
+    const int shift = (high != 0 ? 63 : 31) - kBinDigits - zeros;
+    code = (shift << kBinDigits) + static_cast<int>(leading >> (31 - kBinDigits));
   }
   return kBinsOfOneSign - 1 + (score < 0 ? code : -code);
 }

@@ -83,17 +83,6 @@ struct Problem {
     }
   }
 
-  /// Leaves a row's class open, where `is_candidate`; in a warp that all comes here.
-  __device__ void Append(std::int32_t row, const std::int64_t* score, bool is_candidate) const {
-    const unsigned chosen = __ballot_sync(0xffffffffU, is_candidate);
-    if (chosen == 0) return;
-    const unsigned lane = threadIdx.x % 32;
-    std::uint32_t at = 0;
-    if (lane == 0) at = atomicAdd(&state.candidates, __popc(chosen));
-    at = __shfl_sync(0xffffffffU, at, 0) + __popc(chosen & ((1U << lane) - 1U));
-    if (is_candidate) candidates[at] = {DescendingKey(score[row]), row};
-  }
-
   const std::int64_t first;
   const std::int32_t rows;
   const SelectCounts counts;
@@ -106,6 +95,54 @@ struct Problem {
   Bin* const bins;
 };
 
+/// The rows of a block whose classes the bins leave open: few, and appended to the problem's
+/// together, so that no row waits for the one before it.
+class OpenRows {
+ public:
+  /// score: what the bins are of.
+  __device__ OpenRows(const Problem& problem, const std::int64_t* score)
+      : problem_(problem), score_(score) {
+    if (threadIdx.x == 0) list().count = 0;
+    __syncthreads();
+  }
+  __device__ void Append(std::int32_t row) const {
+    const std::uint32_t at = atomicAdd(&list().count, 1U);
+    if (at < kRoom) {
+      list().rows[at] = row;
+    } else {
+      Write(atomicAdd(&problem_.state.candidates, 1U), row);
+    }
+  }
+  /// By all threads of the block.
+  __device__ void WriteAll() const {
+    __syncthreads();
+    const std::uint32_t count = min(list().count, kRoom);
+    if (threadIdx.x == 0) list().first = atomicAdd(&problem_.state.candidates, count);
+    __syncthreads();
+    for (std::uint32_t i = threadIdx.x; i < count; i += kThreads) {
+      Write(list().first + i, list().rows[i]);
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kRoom = 1024;
+  struct List {
+    std::uint32_t count;
+    std::uint32_t first;
+    std::int32_t rows[kRoom];
+  };
+  __device__ static List& list() {
+    __shared__ List only;
+    return only;
+  }
+  __device__ void Write(std::uint32_t at, std::int32_t row) const {
+    problem_.candidates[at] = {DescendingKey(score_[row]), row};
+  }
+
+  const Problem& problem_;
+  const std::int64_t* const score_;
+};
+
 /// A block's share of a problem's histogram, in shared memory.
 class Histogram {
  public:
@@ -113,10 +150,8 @@ class Histogram {
     for (int b = static_cast<int>(threadIdx.x); b < kScoreBins; b += kThreads) bins()[b] = 0;
     __syncthreads();
   }
-  __device__ static std::uint32_t* bins() {
-    __shared__ std::uint32_t all[kScoreBins];
-    return all;
-  }
+  /// What follows when the histogram has been added to the problem's may use its place.
+  __device__ static Ranking::Space& ranking_space() { return shared().ranking; }
   __device__ void Count(int bin) const { atomicAdd(&bins()[bin], 1U); }
   /// By all threads of the block.
   __device__ void AddTo(std::uint32_t* histogram) const {
@@ -129,13 +164,34 @@ class Histogram {
   template <typename RanksOf>
   __device__ Places<kScoreBins, 2> Take(std::uint32_t* histogram, RanksOf ranks_of) const {
     __syncthreads();
-    for (int b = static_cast<int>(threadIdx.x); b < kScoreBins; b += kThreads) {
-      bins()[b] = __ldcg(&histogram[b]);
+    constexpr int kOfThread = (kScoreBins + kThreads - 1) / kThreads;
+    std::uint32_t counts[kOfThread];
+#pragma unroll
+    for (int i = 0; i < kOfThread; ++i) {
+      const int b = i * kThreads + static_cast<int>(threadIdx.x);
+      counts[i] = b < kScoreBins ? __ldcg(&histogram[b]) : 0;
+    }
+#pragma unroll
+    for (int i = 0; i < kOfThread; ++i) {
+      const int b = i * kThreads + static_cast<int>(threadIdx.x);
+      if (b >= kScoreBins) break;
+      bins()[b] = counts[i];
       histogram[b] = 0;
     }
     __syncthreads();
     return Places<kScoreBins, 2>::Find(bins(), ranks_of);
   }
+
+ private:
+  union Shared {
+    std::uint32_t bins[kScoreBins];
+    Ranking::Space ranking;
+  };
+  __device__ static Shared& shared() {
+    __shared__ Shared all;
+    return all;
+  }
+  __device__ static std::uint32_t* bins() { return shared().bins; }
 };
 
 /// By the last block of a problem: its cuts, so many rows of those counted before each.
@@ -187,9 +243,8 @@ __global__ __launch_bounds__(kThreads, kSelectBlocks) void CountKernel(SelectBat
 }
 
 /// Gives the candidates of a problem their classes, by its last block, and calls visit(row, class).
-/// bins: [Ranking::kDigits], shared memory.
 template <typename Visit>
-__device__ void ClassifyCandidates(const Problem& problem, std::uint32_t* bins,
+__device__ void ClassifyCandidates(const Problem& problem, Ranking::Space& space,
                                    RowClass inner_class, Visit visit) {
   ProblemState& state = problem.state;
   const std::uint32_t count = __ldcg(&state.candidates);
@@ -199,7 +254,7 @@ __device__ void ClassifyCandidates(const Problem& problem, std::uint32_t* bins,
   const std::uint32_t inner = state.inner.need;
   const std::uint32_t outer =
       state.outer.need + (state.outer.bin == state.inner.bin ? 0 : state.inner_bin_rows);
-  const Ranking ranking(problem.candidates, count, bins);
+  const Ranking ranking(problem.candidates, count, space);
   const Threshold nothing{0, -1};
   const Threshold to_inner = inner > 0 ? ranking.Find(inner) : nothing;
   const Threshold to_outer = outer == inner ? to_inner : outer > 0 ? ranking.Find(outer) : nothing;
@@ -226,6 +281,7 @@ __global__ __launch_bounds__(kThreads, kSelectBlocks) void KeepKernel(SelectBatc
                                                                       int rows_per_block) {
   const Problem problem(batch, workspace);
   const Histogram histogram;
+  const OpenRows open(problem, problem.keep_score);
   const Cut inner = problem.state.inner;
   const Cut outer = problem.state.outer;
   const bool has_far = kHasFar && problem.counts.far > 0;
@@ -241,7 +297,7 @@ __global__ __launch_bounds__(kThreads, kSelectBlocks) void KeepKernel(SelectBatc
       [&](std::int32_t row, const Row& held) {
         const bool competes = held.bin != kNoBin;
         const bool is_open = competes && (inner.LeavesOpen(held.bin) || outer.LeavesOpen(held.bin));
-        problem.Append(row, problem.keep_score, is_open);
+        if (is_open) open.Append(row);
         if (row >= problem.rows || is_open) return;
         const RowClass to =
             competes ? ClassOf(held.bin, inner, outer, RowClass::kKept) : RowClass::kKept;
@@ -251,10 +307,11 @@ __global__ __launch_bounds__(kThreads, kSelectBlocks) void KeepKernel(SelectBatc
         if (to == RowClass::kDropped) histogram.Count(bin);
         problem.bins[row] = to == RowClass::kDropped ? static_cast<Bin>(bin) : kNoBin;
       });
+  open.WriteAll();
   if (has_far) histogram.AddTo(problem.state.histogram);
   if (!IsLastBlock(&problem.state.tickets, gridDim.x)) return;
   ClassifyCandidates(
-      problem, histogram.bins(), RowClass::kKept, [&](std::int32_t row, RowClass to) {
+      problem, Histogram::ranking_space(), RowClass::kKept, [&](std::int32_t row, RowClass to) {
         if (!has_far) return;
         const int bin = ScoreBin(problem.band_score[row]);
         if (to == RowClass::kDropped) atomicAdd(&problem.state.histogram[bin], 1U);
@@ -273,16 +330,18 @@ __global__ __launch_bounds__(kThreads, kSelectBlocks) void BandKernel(SelectBatc
                                                                       int rows_per_block) {
   const Problem problem(batch, workspace);
   if (problem.counts.far == 0) return;
+  const OpenRows open(problem, problem.band_score);
   const Cut cut = problem.state.inner;
   problem.ForEachRow(
       rows_per_block, kNoBin, [&](std::int64_t row) { return problem.bins[row]; },
       [&](std::int32_t row, Bin bin) {
-        problem.Append(row, problem.band_score, cut.LeavesOpen(bin));
+        if (cut.LeavesOpen(bin)) open.Append(row);
         if (bin < cut.bin) problem.classes[row] = RowClass::kBorderline;
       });
+  open.WriteAll();
   if (!IsLastBlock(&problem.state.tickets, gridDim.x)) return;
-  __shared__ std::uint32_t bins[Ranking::kDigits];
-  ClassifyCandidates(problem, bins, RowClass::kBorderline, [](std::int32_t, RowClass) {});
+  __shared__ Ranking::Space space;
+  ClassifyCandidates(problem, space, RowClass::kBorderline, [](std::int32_t, RowClass) {});
 }
 
 }  // namespace

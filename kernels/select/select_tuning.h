@@ -10,7 +10,7 @@ namespace pinboard::kernels {
 
 inline constexpr int kSelectThreads = 512;
 /// Rows whose scores a thread has in flight at once.
-inline constexpr int kSelectRowsAtOnce = 4;
+inline constexpr int kSelectRowsAtOnce = 8;
 /// Blocks that a multiprocessor runs at once.
 inline constexpr int kSelectBlocks = 3;
 
@@ -22,7 +22,8 @@ constexpr int SelectRowsPerBlock(std::int64_t total_rows, int problems, int mult
   const std::int64_t of_problem = std::max<std::int64_t>(1, blocks / problems);
   const std::int64_t rows = (total_rows + problems - 1) / problems;
   const std::int64_t wanted = (rows + of_problem - 1) / of_problem;
-  const std::int64_t steps = std::clamp<std::int64_t>((wanted + kStep - 1) / kStep, 1, 64);
+  constexpr std::int64_t kMostSteps = (std::int64_t{1} << 30U) / kStep;
+  const std::int64_t steps = std::clamp<std::int64_t>((wanted + kStep - 1) / kStep, 1, kMostSteps);
   return static_cast<int>(steps) * kStep;
 }
 

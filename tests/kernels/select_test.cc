@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/select/select_core.h"
+#include "kernels/select/select_tuning.h"
 #include "tests/kernels/checks/select_checks.h"
 #include "tests/kernels/under_test/under_test.h"
 
@@ -36,6 +37,19 @@ TEST(ScoreBinTest, DescendsAsScoresAscendOverTheWholeRange) {
   for (std::size_t i = 1; i < scores.size(); ++i) {
     ASSERT_GE(ScoreBin(scores[i - 1]), ScoreBin(scores[i])) << scores[i - 1] << " " << scores[i];
     ASSERT_GE(DescendingKey(scores[i - 1]), DescendingKey(scores[i]));
+  }
+}
+
+TEST(SelectRowsPerBlockTest, RunsAllBlocksAtOnceInWholeSteps) {
+  constexpr int kStep = kSelectThreads * kSelectRowsAtOnce;
+  EXPECT_EQ(SelectRowsPerBlock(1, 1, 132), kStep);
+  EXPECT_EQ(SelectRowsPerBlock(std::int64_t{61} * 131'072, 61, 132), 6 * kStep);
+  for (const int problems : {1, 7, 61, 132}) {
+    constexpr std::int64_t kRows = 1 << 20;
+    const int rows = SelectRowsPerBlock(problems * kRows, problems, 132);
+    EXPECT_EQ(rows % kStep, 0);
+    EXPECT_LE(problems * ((kRows + rows - 1) / rows), std::int64_t{kSelectBlocks} * 132)
+        << problems;
   }
 }
 
