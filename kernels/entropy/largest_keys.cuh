@@ -11,11 +11,15 @@
 
 #include "kernels/entropy/entropy_core.h"
 #include "kernels/entropy/entropy_cuda.cuh"
+#include "pinboard/kv_layout.h"
 
 namespace pinboard::kernels {
 
 /// Holds all keys from threshold() up that were offered since Begin. But for Append, every thread
-/// of the block takes part in every call, with a barrier between it and what others appended.
+/// of the block takes part in every call, with a barrier between it and what others appended. Keys
+/// are CandidateKeys of logits of type kType, of columns below 2^24 where `narrow`: bits that then
+/// follow from others are not looked at.
+template <DType kType>
 class LargestKeys {
  public:
   static constexpr int kThreads = 256;
@@ -23,16 +27,18 @@ class LargestKeys {
   static constexpr int kRoom = 2 * kMaxDeviceTopK;  // keys held when a tile begins, at most
   static constexpr int kBuffer = kTile + kRoom;
 
+  /// Aligned so that no 16-byte read of one part takes in another.
   struct Storage {
     std::uint32_t count;
-    std::uint32_t bins[256];
-    std::uint32_t bin;
+    alignas(16) std::uint32_t bins[256];
+    alignas(16) std::uint32_t bin;
     std::uint32_t above;
     std::uint32_t reach;
   };
 
   /// keys: [kBuffer], shared memory.
-  __device__ LargestKeys(std::uint64_t* keys, Storage& storage) : keys_(keys), storage_(storage) {}
+  __device__ LargestKeys(std::uint64_t* keys, Storage& storage, bool narrow)
+      : keys_(keys), storage_(storage), narrow_(narrow) {}
 
   /// Drops all keys, and the threshold to 0, which every key reaches.
   __device__ void Begin() {
@@ -106,6 +112,15 @@ class LargestKeys {
     std::uint64_t prefix = 0;
     std::uint32_t above = 0;  // keys with greater upper bits
     for (int shift = 56;; shift -= 8) {
+      if (kType == DType::kBF16 && shift == 40) {  // the lower half of a float is 0
+        const bool is_negative = prefix >> 63U == 0;
+        prefix |= is_negative ? std::uint64_t{0xffff} << 32U : 0;
+        shift = 24;
+      }
+      if (narrow_ && shift == 24) {
+        prefix |= std::uint64_t{0xff} << 24U;
+        shift = 16;
+      }
       FindBin(static_cast<std::uint32_t>(k), above, [&] {
         for (int i = static_cast<int>(threadIdx.x); i < count; i += kThreads) {
           const std::uint64_t key = keys_[i];
@@ -193,8 +208,11 @@ class LargestKeys {
       const int at = i * kThreads + thread;
       held[i] = at < count ? keys_[at] : 0;
     }
-    for (int run = 2; run <= size; run *= 2) {
-      for (int apart = run / 2; apart > 0; apart /= 2) Exchange(held, run, apart);
+#pragma unroll
+    for (int run = 2; run <= 32; run *= 2) MergeInWarp(held, run, run / 2);
+    for (int run = 64; run <= size; run *= 2) {
+      for (int apart = run / 2; apart >= 32; apart /= 2) ExchangeFar(held, run, apart);
+      MergeInWarp(held, run, 16);
     }
     __syncthreads();
 #pragma unroll
@@ -202,36 +220,51 @@ class LargestKeys {
     __syncthreads();
   }
 
-  /// A step of a bitonic sort: pairs `apart` apart, in runs of alternating direction.
+  /// The steps of a bitonic sort, in runs of alternating direction, from pairs `apart` apart on.
   template <int kHeld>
-  __device__ void Exchange(std::uint64_t (&held)[kHeld], int run, int apart) const {
+  __device__ void MergeInWarp(std::uint64_t (&held)[kHeld], int run, int apart) const {
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) {
+      if (step > apart) continue;
+      std::uint64_t other[kHeld];
+#pragma unroll
+      for (int i = 0; i < kHeld; ++i) other[i] = __shfl_xor_sync(kAllLanes, held[i], step);
+      Choose(held, other, run, step);
+    }
+  }
+  /// One step, of pairs 32 and more apart.
+  template <int kHeld>
+  __device__ void ExchangeFar(std::uint64_t (&held)[kHeld], int run, int apart) const {
     const auto thread = static_cast<int>(threadIdx.x);
     std::uint64_t other[kHeld];
     if (apart >= kThreads) {
       static_assert(kHeld <= 2);
 #pragma unroll
       for (int i = 0; i < kHeld; ++i) other[i] = held[kHeld - 1 - i];
-    } else if (apart >= 32) {
+    } else {
       __syncthreads();
 #pragma unroll
       for (int i = 0; i < kHeld; ++i) keys_[i * kThreads + thread] = held[i];
       __syncthreads();
 #pragma unroll
       for (int i = 0; i < kHeld; ++i) other[i] = keys_[i * kThreads + (thread ^ apart)];
-    } else {
-#pragma unroll
-      for (int i = 0; i < kHeld; ++i) other[i] = __shfl_xor_sync(kAllLanes, held[i], apart);
     }
+    Choose(held, other, run, apart);
+  }
+  template <int kHeld>
+  __device__ static void Choose(std::uint64_t (&held)[kHeld], const std::uint64_t (&other)[kHeld],
+                                int run, int apart) {
 #pragma unroll
     for (int i = 0; i < kHeld; ++i) {
-      const int at = i * kThreads + thread;
+      const int at = i * kThreads + static_cast<int>(threadIdx.x);
       const bool larger = ((at & apart) == 0) == ((at & run) == 0);
-      held[i] = larger ? max(held[i], other[i]) : min(held[i], other[i]);
+      held[i] = (held[i] > other[i]) == larger ? held[i] : other[i];
     }
   }
 
   std::uint64_t* const keys_;
   Storage& storage_;
+  const bool narrow_;
   std::uint64_t threshold_ = 0;
 };
 

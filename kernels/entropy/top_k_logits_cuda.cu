@@ -14,7 +14,7 @@
 namespace pinboard::kernels {
 namespace {
 
-constexpr int kThreads = LargestKeys::kThreads;
+constexpr int kThreads = LargestKeys<DType::kBF16>::kThreads;
 constexpr int kBlocks = 5;  // that a multiprocessor runs at once
 constexpr int kVectors = 2;
 constexpr int kWords = 4 * kVectors;
@@ -27,7 +27,7 @@ class Tile {
   static constexpr int kValuesOfWord = kValuesOfVector / 4;
   static constexpr int kValues = kVectors * kValuesOfVector;
   static constexpr int kSize = kThreads * kValues;
-  static_assert(kSize <= LargestKeys::kTile);
+  static_assert(kSize <= LargestKeys<dtype>::kTile);
 
   struct Row {
     const void* values;
@@ -115,7 +115,7 @@ class Tile {
 /// Offers a tile's values that may be among the largest; true where Prune must come before another.
 template <DType dtype>
 __device__ bool Offer(const Tile<dtype>& tile, std::int64_t first_column, int width, float least,
-                      const LargestKeys& largest, bool* has_nan) {
+                      const LargestKeys<dtype>& largest, bool* has_nan) {
   bool full = false;
   for (std::uint32_t found = tile.NotBelow(least); found != 0; found &= found - 1) {
     int place = 0;
@@ -134,7 +134,7 @@ __device__ bool Offer(const Tile<dtype>& tile, std::int64_t first_column, int wi
 
 /// Offers a row; each thread's tile after the one at hand is on its way.
 template <DType dtype>
-__device__ void OfferRow(const typename Tile<dtype>::Row& row, int k, LargestKeys& largest,
+__device__ void OfferRow(const typename Tile<dtype>::Row& row, int k, LargestKeys<dtype>& largest,
                          bool* has_nan) {
   constexpr int kVectorsOfTile = Tile<dtype>::kSize / Tile<dtype>::kValuesOfVector;
   const int tiles = (row.width + Tile<dtype>::kSize - 1) / Tile<dtype>::kSize;
@@ -162,8 +162,8 @@ __device__ std::uint32_t GuessRank(int k, int width) {
 template <DType dtype>
 __global__ __launch_bounds__(kThreads, kBlocks) void TopKLogitsKernel(TopKLogitsBatch batch,
                                                                       bool aligned) {
-  __shared__ std::uint64_t keys[LargestKeys::kBuffer];
-  __shared__ LargestKeys::Storage storage;
+  __shared__ std::uint64_t keys[LargestKeys<dtype>::kBuffer];
+  __shared__ typename LargestKeys<dtype>::Storage storage;
   const std::int64_t token = blockIdx.x;
   const int width = batch.vocab_local;
   const typename Tile<dtype>::Row row{
@@ -171,7 +171,7 @@ __global__ __launch_bounds__(kThreads, kBlocks) void TopKLogitsKernel(TopKLogits
           token * width * static_cast<std::int64_t>(DTypeBytes(dtype)),
       width, aligned};
 
-  LargestKeys largest(keys, storage);
+  LargestKeys<dtype> largest(keys, storage, width <= 1 << 24);
   largest.Begin();
   if (width > Tile<dtype>::kSize) {
     Tile<dtype> sample;

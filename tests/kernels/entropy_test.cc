@@ -63,6 +63,25 @@ TEST(TopKLogitsTest, FindsTheLargestOfAWideVocabularyWhereverTheyLie) {
   top_k(logits, 256);
 }
 
+// The device guesses from vectors that lie evenly in a row what to leave out; here all that is
+// large lies in those of them that bf16 and f32 rows have.
+TEST(TopKLogitsTest, FindsTheLargestWhereASampleOfTheRowMisleads) {
+  SeededRandom random;
+  constexpr int kVocab = 20'000;
+  for (const int apart : {9 * 4, 4 * 8}) {
+    std::vector<float> logits(kVocab);
+    for (float& logit : logits) logit = static_cast<float>(random.Int(-200, -100));
+    for (int first = 0, large = 0; large < 160; first += apart) {
+      for (int i = 0; i < 4; ++i, ++large) {
+        logits[first + i] = static_cast<float>(random.Int(1, 100));
+      }
+    }
+    checks::ExpectTopKOf(under_test::TopKLogits, logits, 1, 256, 0);
+    logits[1] = 0.123F;  // no bf16
+    checks::ExpectTopKOf(under_test::TopKLogits, logits, 1, 256, 0);
+  }
+}
+
 TEST(TopKLogitsTest, RefusesNanAndSizesThatDisagree) {
   std::vector<float> values(1);
   std::vector<std::int32_t> ids(1);
