@@ -12,7 +12,6 @@
 #include <tuple>
 #include <vector>
 
-#include "kernels/attention_score/attention_score_tuning.h"
 #include "kernels/attention_score/key_passes.cuh"
 #include "tests/kernels/bfloat16s.h"
 #include "tests/kernels/checks/attention_score_checks.h"
@@ -272,14 +271,6 @@ TEST_P(AttentionScoreOnDevice, CountsALogitOfMinusInfinityWhereNoOtherIsSeen) {
     }
   }
   EXPECT_EQ(Judge(passes(), in).device, absl::StatusCode::kInvalidArgument);
-}
-
-TEST(AttentionRowsPerBlockTest, FillsWavesAndCoversAllRows) {
-  EXPECT_EQ(AttentionRowsPerBlock(131'072, 8, 1024, 132), 8'192);     // 128 blocks at once
-  EXPECT_EQ(AttentionRowsPerBlock(32'768, 8, 1024, 132), 2'048);      // likewise
-  EXPECT_EQ(AttentionRowsPerBlock(131'072, 4, 2048, 132), 4'096);     // likewise
-  EXPECT_EQ(AttentionRowsPerBlock(3'000, 10'000, 1024, 132), 3'072);  // many problems: whole ones
-  EXPECT_EQ(AttentionRowsPerBlock(1, 1, 2048, 132), 2'048);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <limits>
 #include <numeric>
 
+#include "kernels/attention_score/attention_score_tuning.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "kernels/splitmix64.h"
 #include "tests/kernels/checks/attention_score_checks.h"
@@ -171,6 +172,14 @@ TEST(AttentionScoreTest, RefusesShapesThatDisagreeAndValuesThatAreNotFinite) {
   EXPECT_EQ(code(Line({0, std::nanf("")}, {1}), unchanged), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(code(Line({0}, {0}), [](auto& args) { args.shape.dtype = DType::kF16; }),
             absl::StatusCode::kUnimplemented);
+}
+
+TEST(AttentionRowsPerBlockTest, FillsWavesAndCoversAllRows) {
+  EXPECT_EQ(AttentionRowsPerBlock(131'072, 8, 1024, 132), 8'192);     // 128 blocks at once
+  EXPECT_EQ(AttentionRowsPerBlock(32'768, 8, 1024, 132), 2'048);      // likewise
+  EXPECT_EQ(AttentionRowsPerBlock(131'072, 4, 2048, 132), 4'096);     // likewise
+  EXPECT_EQ(AttentionRowsPerBlock(3'000, 10'000, 1024, 132), 3'072);  // many problems: whole ones
+  EXPECT_EQ(AttentionRowsPerBlock(1, 1, 2048, 132), 2'048);
 }
 
 }  // namespace
