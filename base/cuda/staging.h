@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/cuda/cuda_status.h"
+#include "base/cuda/pinned_buffer.h"
 #include "base/cuda/stream_memory.h"
 #include "base/status_macros.h"
 
@@ -74,8 +75,8 @@ class Staging {
     absl::Status done;
     for (Chunk& chunk : results_) {
       if (chunk.used == 0) continue;
-      done.Update(ToStatus(cudaMemcpyAsync(chunk.pinned.get(), chunk.device.get(), chunk.used,
-                                           cudaMemcpyDeviceToHost, memory_->stream()),
+      done.Update(ToStatus(cudaMemcpyAsync(chunk.pinned.bytes().data(), chunk.device.get(),
+                                           chunk.used, cudaMemcpyDeviceToHost, memory_->stream()),
                            "copy from the device"));
     }
     done.Update(ToStatus(cudaStreamSynchronize(memory_->stream()), "wait for the device"));
@@ -94,11 +95,8 @@ class Staging {
   static constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
   static constexpr std::size_t kAlignment = 256;
 
-  struct FreePinned {
-    void operator()(std::byte* memory) const { (void)cudaFreeHost(memory); }
-  };
   struct Chunk {
-    std::unique_ptr<std::byte, FreePinned> pinned;
+    PinnedBuffer pinned;
     std::shared_ptr<std::byte> device;  // as large; none of pinned_'s
     std::size_t size = 0;
     std::size_t used = 0;
@@ -123,7 +121,7 @@ class Staging {
       chunks->push_back(std::move(fresh));
       chunk = std::prev(chunks->end());
     }
-    const Place place{chunk->pinned.get() + chunk->used,
+    const Place place{chunk->pinned.bytes().data() + chunk->used,
                       chunk->device == nullptr ? nullptr : chunk->device.get() + chunk->used};
     chunk->used += rounded;
     return place;
@@ -132,9 +130,7 @@ class Staging {
   absl::StatusOr<Chunk> MakeChunk(std::size_t size, bool on_device) {
     Chunk chunk;
     chunk.size = size;
-    void* pinned = nullptr;
-    PB_RETURN_IF_ERROR(ToStatus(cudaMallocHost(&pinned, size), "cudaMallocHost"));
-    chunk.pinned.reset(static_cast<std::byte*>(pinned));
+    PB_ASSIGN_OR_RETURN(chunk.pinned, PinnedBuffer::Make(size));
     if (on_device) {
       PB_ASSIGN_OR_RETURN(chunk.device, memory_->Allocate(size));
     }
