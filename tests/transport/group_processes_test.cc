@@ -12,25 +12,16 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cache_service/child_process.h"
-#include "tests/support/free_port.h"
+#include "tests/transport/start_ranks.h"
 
 namespace pinboard::transport {
 namespace {
 
-std::vector<std::unique_ptr<ChildProcess>> StartRanks(const std::string& mode, int size) {
-  const std::string rendezvous = FreeLoopbackAddress();
-  std::vector<std::unique_ptr<ChildProcess>> ranks;
-  for (int rank = 0; rank < size; ++rank) {
-    ranks.push_back(std::make_unique<ChildProcess>(
-        std::vector<std::string>{BuiltProgram("tests/transport/transport_test_rank"), mode,
-                                 std::to_string(rank), std::to_string(size), rendezvous}));
-  }
-  return ranks;
-}
+constexpr char kRank[] = "tests/transport/transport_test_rank";
 
 TEST(GroupProcesses, SumTheSameOnEveryRank) {
   for (const int size : {2, 4}) {
-    auto ranks = StartRanks("sum", size);
+    auto ranks = StartRanks(kRank, "sum", size);
     for (auto& rank : ranks) {
       EXPECT_EQ(rank->ReadLine(), "done");
       EXPECT_EQ(rank->Wait(), 0);
@@ -39,7 +30,7 @@ TEST(GroupProcesses, SumTheSameOnEveryRank) {
 }
 
 void ExpectSurvivorsNameTheKilled(const std::string& mode) {
-  auto ranks = StartRanks(mode, 3);
+  auto ranks = StartRanks(kRank, mode, 3);
   for (auto& rank : ranks) ASSERT_EQ(rank->ReadLine(), "running");
   ranks[1]->Signal(SIGKILL);
   for (const int survivor : {0, 2}) {
@@ -62,7 +53,7 @@ TEST(GroupProcesses, ARankKilledAmongLargeTransfersIsNamedByEverySurvivor) {
 }
 
 TEST(GroupProcesses, AStoppedRankIsLateAndUsableAgainOnceContinued) {
-  auto ranks = StartRanks("stop", 3);
+  auto ranks = StartRanks(kRank, "stop", 3);
   for (const int punctual : {0, 2}) {
     EXPECT_THAT(ranks[punctual]->ReadLine(),
                 ::testing::StartsWith("DEADLINE_EXCEEDED: rank 1 has not joined collective 5"));

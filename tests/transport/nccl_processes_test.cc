@@ -10,24 +10,15 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cache_service/child_process.h"
-#include "tests/support/free_port.h"
+#include "tests/transport/start_ranks.h"
 
 namespace pinboard::transport {
 namespace {
 
-std::vector<std::unique_ptr<ChildProcess>> StartRanks(const std::string& mode, int size) {
-  const std::string rendezvous = FreeLoopbackAddress();
-  std::vector<std::unique_ptr<ChildProcess>> ranks;
-  for (int rank = 0; rank < size; ++rank) {
-    ranks.push_back(std::make_unique<ChildProcess>(
-        std::vector<std::string>{BuiltProgram("tests/transport/transport_test_nccl_rank"), mode,
-                                 std::to_string(rank), std::to_string(size), rendezvous}));
-  }
-  return ranks;
-}
+constexpr char kRank[] = "tests/transport/transport_test_nccl_rank";
 
 TEST(NcclProcesses, ARankKilledInACollectiveIsNamedByEverySurvivorWithinTheDeadline) {
-  auto ranks = StartRanks("until-lost", 3);
+  auto ranks = StartRanks(kRank, "until-lost", 3);
   for (auto& rank : ranks) ASSERT_EQ(rank->ReadLine(), "running");
   ranks[1]->Signal(SIGKILL);
   for (const int survivor : {0, 2}) {
@@ -42,7 +33,7 @@ TEST(NcclProcesses, ARankKilledInACollectiveIsNamedByEverySurvivorWithinTheDeadl
 }
 
 TEST(NcclProcesses, AStoppedRankIsNamedAndTheGroupFormedAnewOnceItContinues) {
-  auto ranks = StartRanks("stop", 3);
+  auto ranks = StartRanks(kRank, "stop", 3);
   for (const int punctual : {0, 2}) {
     EXPECT_THAT(ranks[punctual]->ReadLine(),
                 ::testing::StartsWith("DEADLINE_EXCEEDED: rank 1 has not joined"));
