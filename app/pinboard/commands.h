@@ -12,6 +12,7 @@ namespace pinboard::app {
 /// `arguments` follow the command's name; `argv` is the whole command line, which the ranks'
 /// processes of a command that has some are started with again. Return the exit code: 0, 1 after a
 /// run-time failure, 2 for wrong usage, 130 after Ctrl-C.
+int BenchCommand(absl::Span<const std::string> arguments, char** argv);
 int EvalCommand(absl::Span<const std::string> arguments, char** argv);
 int GenerateCommand(absl::Span<const std::string> arguments, char** argv);
 int SizeCommand(absl::Span<const std::string> arguments);

@@ -18,6 +18,7 @@ constexpr char kHelp[] =
   pinboard eval ...       compare policies on a suite: answers, fidelity, memory
   pinboard size ...       how much memory a model's KV cache takes, and takes under a budget
   pinboard stat ...       what a running pinboardd holds and has done
+  pinboard bench ...      how many long contexts fit a cache, and how fast they decode
   pinboard COMMAND --help
   pinboard --version
 
@@ -26,8 +27,8 @@ constexpr char kHelp[] =
   pinboard size --model llama-3.1-8b --tokens 131072 --gpu-memory 40GiB
   pinboard stat --service 127.0.0.1:7700 --watch 2
 
-The cache service that brings pages back is a program of its own, pinboardd; generate and eval
-start one for the run unless --service says otherwise. Exit status: 0, 1 if the run failed, 2 for
+The cache service that brings pages back is a program of its own, pinboardd; generate, eval and
+bench start one for the run unless --service says otherwise. Exit status: 0, 1 if the run failed, 2 for
 wrong usage, 130 after Ctrl-C; one line on standard error says why.
 )";
 
@@ -37,6 +38,7 @@ int Main(int argc, char** argv) {
   const auto rest = absl::MakeConstSpan(arguments).subspan(arguments.empty() ? 0 : 1);
   if (command == "generate") return GenerateCommand(rest, argv);
   if (command == "eval") return EvalCommand(rest, argv);
+  if (command == "bench") return BenchCommand(rest, argv);
   if (command == "size") return SizeCommand(rest);
   if (command == "stat") return StatCommand(rest);
   if (command == "--help" || command == "help") {
@@ -49,7 +51,7 @@ int Main(int argc, char** argv) {
   }
   return UsageError(absl::InvalidArgumentError(absl::StrCat(
       command.empty() ? "a command is missing" : absl::StrCat("unknown command '", command, "'"),
-      ": generate, eval, size or stat ('pinboard --help' shows how)")));
+      ": generate, eval, size, stat or bench ('pinboard --help' shows how)")));
 }
 
 }  // namespace

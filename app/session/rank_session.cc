@@ -15,6 +15,7 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
   std::unique_ptr<RankSession> session(new RankSession(options, rank));
   engine::EngineOptions engine_options;
   engine_options.model_dir = options.model_dir;
+  engine_options.random_weights = options.random_weights;
   engine_options.backend = options.backend;
   engine_options.block_size = options.block_size;
   engine_options.cache_blocks = options.cache_blocks;
@@ -43,6 +44,10 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
     PB_ASSIGN_OR_RETURN(session->metrics_, RankMetrics::Serve(address));
   }
   return session;
+}
+
+absl::Status RankSession::AttachShard(bool attached) {
+  return engine_->Attach(attached ? shard_.get() : nullptr);
 }
 
 absl::StatusOr<std::vector<engine::StepOutput>> RankSession::Step(

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ namespace pinboard::app {
 
 struct SessionOptions {
   std::string model_dir;
+  std::optional<std::uint64_t> random_weights;  // EngineOptions'
   Backend backend = Backend::kCpu;
   int block_size = 16;
   int cache_blocks = 0;  // capacity
@@ -50,6 +52,10 @@ class RankSession {
 
   /// A number no sequence of this session had before.
   std::uint64_t NewSequence() { return ++last_sequence_; }
+
+  /// Whether the engine tells the shard of its steps; it does unless told otherwise.
+  /// FailedPrecondition while sequences exist.
+  absl::Status AttachShard(bool attached);
 
   /// [collective] Engine::Step, counted for the metrics.
   absl::StatusOr<std::vector<engine::StepOutput>> Step(absl::Span<const engine::StepInput> inputs);
