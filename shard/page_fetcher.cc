@@ -4,27 +4,22 @@
 
 #include <utility>
 
-#include "kernels/page_transfer/page_transfer.h"
+#include "base/status_macros.h"
 
 namespace pinboard {
 namespace {
 
-std::shared_ptr<const FetchedPage> Verified(const cache_service::FetchResult& result) {
-  if (!result.pin.ok()) return nullptr;
-  if (result.header.key != result.page.key || result.header.generation != result.page.generation) {
-    return nullptr;
-  }
-  const auto bytes = result.pin->bytes();
-  auto page = std::make_shared<FetchedPage>();
-  page->header = result.header;
-  page->bytes.assign(bytes.begin(), bytes.end());
-  if (page->bytes.size() % 8 != 0) return nullptr;
-  const kernels::PageIdentity identity{result.page.key, result.page.generation};
-  if (kernels::PageTag(page->bytes, identity) != result.header.tag) return nullptr;
-  return page;
+bool IsAsked(const cache_service::FetchResult& result) {
+  return result.pin.ok() && result.header.key == result.page.key &&
+         result.header.generation == result.page.generation;
 }
 
 }  // namespace
+
+absl::Status PageFetcher::BeginStep(int pages) {
+  room_ = pages;
+  return store_ == nullptr ? absl::OkStatus() : Poll();
+}
 
 void PageFetcher::Start(absl::Span<const Request> requests, absl::Time deadline) {
   room_ -= static_cast<int>(requests.size());
@@ -38,9 +33,8 @@ void PageFetcher::Start(absl::Span<const Request> requests, absl::Time deadline)
   if (!refs.empty()) store_->Fetch(refs, deadline);
 }
 
-void PageFetcher::Settle(const cache_service::PageRef& ref,
-                         std::shared_ptr<const FetchedPage> page) {
-  const auto waiting = waiting_.find(RefKey{ref.key, ref.generation});
+void PageFetcher::Settle(const RefKey& ref, std::shared_ptr<const FetchedPage> page) {
+  const auto waiting = waiting_.find(ref);
   if (waiting == waiting_.end()) return;
   for (const FetchTicket& ticket : waiting->second) {
     const auto entry = tickets_.find(ticket);
@@ -51,18 +45,43 @@ void PageFetcher::Settle(const cache_service::PageRef& ref,
   waiting_.erase(waiting);
 }
 
-void PageFetcher::Poll() {
-  for (const auto& result : store_->TakeFetched()) Settle(result.page, Verified(result));
+void PageFetcher::SettleCopies(absl::Span<const PageIntake::Copy> copies) {
+  for (const PageIntake::Copy& copy : copies) {
+    const RefKey ref{copy.identity.key, copy.identity.generation};
+    const auto header = arrived_.extract(ref);
+    if (header.empty() || copy.bytes == nullptr) {
+      Settle(ref, nullptr);
+    } else {
+      Settle(ref, std::make_shared<const FetchedPage>(FetchedPage{header.mapped(), copy.bytes}));
+    }
+  }
 }
 
-bool PageFetcher::Wait(absl::Time deadline) {
-  Poll();
-  if (waiting_.empty()) return false;
-  while (!waiting_.empty() && store_->WaitFetched(deadline)) Poll();
-  while (!waiting_.empty()) {
-    const RefKey late = waiting_.begin()->first;
-    Settle({late.first, late.second}, nullptr);
+absl::Status PageFetcher::Poll() {
+  std::vector<PageIntake::Arrival> arrivals;
+  for (auto& result : store_->TakeFetched()) {
+    const RefKey ref{result.page.key, result.page.generation};
+    if (!IsAsked(result)) {
+      Settle(ref, nullptr);
+      continue;
+    }
+    arrived_[ref] = result.header;
+    arrivals.push_back(
+        {{result.page.key, result.page.generation}, result.header.tag, *std::move(result.pin)});
   }
+  if (!arrivals.empty()) PB_RETURN_IF_ERROR(intake_->Start(std::move(arrivals)));
+  PB_ASSIGN_OR_RETURN(const auto copies, intake_->Poll());
+  SettleCopies(copies);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> PageFetcher::Wait(absl::Time deadline) {
+  PB_RETURN_IF_ERROR(Poll());
+  if (waiting_.empty()) return false;
+  while (!waiting_.empty() && store_->WaitFetched(deadline)) PB_RETURN_IF_ERROR(Poll());
+  PB_ASSIGN_OR_RETURN(const auto copies, intake_->Wait());
+  SettleCopies(copies);
+  while (!waiting_.empty()) Settle(RefKey(waiting_.begin()->first), nullptr);
   return true;
 }
 

@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "cache_service/page_store.h"
+#include "shard/operations/page_intake.h"
 
 namespace pinboard {
 
@@ -29,11 +31,12 @@ struct FetchTicket {
   }
 };
 
-/// A verified copy of a page. The bytes are this rank's own, so neither the service nor its death
-/// can change them between the agreement of the ranks and the scatter.
+/// A verified copy of a page. The bytes are this rank's own, in the memory of its operations, so
+/// neither the service nor its death can change them between the agreement of the ranks and the
+/// scatter.
 struct FetchedPage {
   cache_service::PageHeader header;
-  std::vector<std::byte> bytes;
+  std::shared_ptr<const std::byte> bytes;  // [header.bytes]
 };
 
 /// Tickets of several sequences may ask for the same page: it is fetched once. Thread-compatible.
@@ -41,10 +44,12 @@ class PageFetcher {
  public:
   enum class State : std::uint8_t { kPending, kReady, kMissed };
 
-  explicit PageFetcher(cache_service::PageStore* store) : store_(store) {}
+  /// `store` may be null: nothing is ever started.
+  PageFetcher(cache_service::PageStore* store, std::unique_ptr<PageIntake> intake)
+      : store_(store), intake_(std::move(intake)) {}
 
-  /// Opens a step, in which at most `pages` are to be asked for.
-  void BeginStep(int pages) { room_ = pages; }
+  /// Opens a step, in which at most `pages` are to be asked for; copies what has arrived beside it.
+  absl::Status BeginStep(int pages);
   /// How many more.
   int room() const { return room_; }
 
@@ -56,11 +61,12 @@ class PageFetcher {
   };
   void Start(absl::Span<const Request> requests, absl::Time deadline);
 
-  /// Collects what has arrived; verifies each page's identity and tag. Never blocks.
-  void Poll();
+  /// Collects what has arrived and what has been copied; verifies each page's identity and tag.
+  /// Never blocks. An error is the device's.
+  absl::Status Poll();
   /// Polls until nothing is pending or the deadline; what is pending then is a miss. True if it
   /// waited.
-  bool Wait(absl::Time deadline);
+  absl::StatusOr<bool> Wait(absl::Time deadline);
 
   /// kMissed for a ticket that was never started.
   State StateOf(const FetchTicket& ticket) const;
@@ -82,12 +88,15 @@ class PageFetcher {
     std::shared_ptr<const FetchedPage> page;
   };
   using RefKey = std::pair<PageKey, std::uint32_t>;
-  void Settle(const cache_service::PageRef& ref, std::shared_ptr<const FetchedPage> page);
+  void Settle(const RefKey& ref, std::shared_ptr<const FetchedPage> page);
+  void SettleCopies(absl::Span<const PageIntake::Copy> copies);
 
   cache_service::PageStore* store_;
+  std::unique_ptr<PageIntake> intake_;
   int room_ = 0;
   absl::flat_hash_map<FetchTicket, Entry> tickets_;
-  absl::flat_hash_map<RefKey, std::vector<FetchTicket>> waiting_;  // fetches under way
+  absl::flat_hash_map<RefKey, std::vector<FetchTicket>> waiting_;   // fetches under way
+  absl::flat_hash_map<RefKey, cache_service::PageHeader> arrived_;  // of those, being copied
 };
 
 }  // namespace pinboard

@@ -118,13 +118,14 @@ absl::Status Recall::Exchange(absl::Span<const StepSlice> slices) {
   return absl::OkStatus();
 }
 
-std::vector<std::uint8_t> Recall::Report(absl::Span<const StepSlice> slices) {
+absl::StatusOr<std::vector<std::uint8_t>> Recall::Report(absl::Span<const StepSlice> slices) {
   std::vector<std::uint8_t> report;
   if (context_->store == nullptr) return report;
   if (!context_->options.wait_for_pages) {
-    fetcher_->Poll();
-  } else if (fetcher_->Wait(context_->FetchDeadline())) {
-    ++context_->stats.waits;
+    PB_RETURN_IF_ERROR(fetcher_->Poll());
+  } else {
+    PB_ASSIGN_OR_RETURN(const bool waited, fetcher_->Wait(context_->FetchDeadline()));
+    context_->stats.waits += waited ? 1 : 0;
   }
   const ShardModel& model = context_->options.model;
   for (std::size_t i = 0; i < slices.size(); ++i) {

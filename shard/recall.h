@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "shard/context.h"
 #include "shard/page_fetcher.h"
@@ -41,7 +42,7 @@ class Recall {
   /// this rank's share of the cosines that triggers ask for. The same length on every rank; no
   /// fetch of a sequence in a round, whose ring stands still. Where the options say so, waits for
   /// the fetches first.
-  std::vector<std::uint8_t> Report(absl::Span<const StepSlice> slices);
+  absl::StatusOr<std::vector<std::uint8_t>> Report(absl::Span<const StepSlice> slices);
   /// reports [tp, bytes of Report]: decides for every rank alike. entropy_after [tokens of the
   /// step].
   void Resolve(absl::Span<const StepSlice> slices, absl::Span<const std::uint8_t> reports,

@@ -61,10 +61,12 @@ absl::Status RecallWithinStep::Recall(absl::Span<const StepSlice> slices, int la
                        [&](const StepSlice& slice) { return looks(slice, ahead); });
   };
   if (scored_.empty() && !any(true) && !any(false)) return absl::OkStatus();
-  if (any(true) && context_->options.wait_for_pages) fetcher_->Wait(context_->FetchDeadline());
+  if (any(true) && context_->options.wait_for_pages) {
+    PB_RETURN_IF_ERROR(fetcher_->Wait(context_->FetchDeadline()).status());
+  }
   if (!scored_.empty()) PB_RETURN_IF_ERROR(context_->operations->Finish());
   std::vector<std::int32_t> sum;
-  fetcher_->Poll();
+  PB_RETURN_IF_ERROR(fetcher_->Poll());
   for (const StepSlice& slice : slices) {
     if (looks(slice, true)) AppendHeld(slice, layer, &sum);
   }
@@ -77,7 +79,7 @@ absl::Status RecallWithinStep::Recall(absl::Span<const StepSlice> slices, int la
   Choose(&merged);
   if (!any(false)) return absl::OkStatus();
 
-  fetcher_->Wait(context_->FetchDeadline());
+  PB_RETURN_IF_ERROR(fetcher_->Wait(context_->FetchDeadline()).status());
   sum.clear();
   for (const StepSlice& slice : slices) {
     if (looks(slice, false)) AppendHeld(slice, layer, &sum);

@@ -27,13 +27,14 @@ absl::Status ShowPage(ShardContext& context, SequenceState& state, const BlockTa
       {first_row,
        {info->second.ref.key, info->second.ref.generation},
        page.header.tag,
+       {page.bytes.get(), page.header.bytes},
        page.bytes}));
   std::copy(info->second.positions.begin(), info->second.positions.end(),
             layer.positions.begin() + first_row);
   std::copy(info->second.information.begin(), info->second.information.end(),
             layer.information.begin() + first_row);
   ++context.stats.pages_recalled;
-  context.stats.bytes_recalled += page.bytes.size();
+  context.stats.bytes_recalled += page.header.bytes;
   context.stats.recall_lag_steps += state.steps - agreed.fetched.wanted_at;
   return absl::OkStatus();
 }

@@ -25,7 +25,8 @@ absl::Span<T> AsSpan(std::span<T> span) {
 ShardRuntime::ShardRuntime(ShardContext context)
     : context_(std::move(context)),
       recorder_(&context_),
-      fetcher_(context_.store),
+      fetcher_(context_.store,
+               context_.operations->MakePageIntake(kernels::PageBytes(context_.options.model.kv))),
       recall_(&context_, &fetcher_),
       recall_within_step_(&context_, &fetcher_),
       quality_(&context_),
@@ -97,7 +98,10 @@ std::vector<std::int32_t> ShardRuntime::RowPositions(std::uint64_t sequence, int
 
 Status ShardRuntime::BeginStep(std::span<const StepEntry> entries) {
   if (absl::Status begun = recorder_.Begin(entries); !begun.ok()) return ToPublicStatus(begun);
-  fetcher_.BeginStep(context_.options.max_fetch_pages_per_step);
+  if (absl::Status polled = fetcher_.BeginStep(context_.options.max_fetch_pages_per_step);
+      !polled.ok()) {
+    return ToPublicStatus(polled);
+  }
   recall_.BeginStep(recorder_.slices());
   recall_within_step_.BeginStep();
   for (const StepSlice& slice : recorder_.slices()) {
@@ -154,7 +158,7 @@ Result<std::vector<StepEntryResult>> ShardRuntime::EndStep() {
 absl::StatusOr<std::vector<StepEntryResult>> ShardRuntime::FinishStep() {
   PB_RETURN_IF_ERROR(context_.operations->Finish());
   quality_.Collect();
-  const auto report = recall_.Report(recorder_.slices());
+  PB_ASSIGN_OR_RETURN(const auto report, recall_.Report(recorder_.slices()));
   PB_ASSIGN_OR_RETURN(TokenExchangeResult merged, ExchangeTokens(context_, recorder_, report));
   recall_.Resolve(recorder_.slices(), merged.reports, merged.entropy_after);
   std::vector<StepEntryResult> results;

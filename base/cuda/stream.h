@@ -68,6 +68,13 @@ class Event {
   absl::Status Record(cudaStream_t stream) const {
     return ToStatus(cudaEventRecord(event_, stream), "record an event");
   }
+  /// Whether all that came before it in the stream is done.
+  absl::StatusOr<bool> Reached() const {
+    const cudaError_t queried = cudaEventQuery(event_);
+    if (queried == cudaErrorNotReady) return false;
+    if (auto status = ToStatus(queried, "ask for an event"); !status.ok()) return status;
+    return true;
+  }
   /// Waits on the host.
   absl::Status Wait() const { return ToStatus(cudaEventSynchronize(event_), "wait for an event"); }
 

@@ -26,6 +26,7 @@ absl::Status CudaOperations::Finish() {
   page_scores_.clear();
   tags_.clear();
   outcomes_.clear();
+  owners_.clear();
   return done;
 }
 

@@ -12,12 +12,14 @@
 #include <memory>
 #include <vector>
 
+#include "base/cuda/pointer_kind.h"
 #include "base/cuda/staging.h"
 #include "base/cuda/stream_memory.h"
 #include "base/status_macros.h"
 #include "kernels/attention_score/attention_score_cuda.cuh"
 #include "kernels/page_digest/page_digest_cuda.cuh"
 #include "kernels/page_transfer/page_transfer_cuda.cuh"
+#include "shard/operations/cuda_page_intake.cuh"
 #include "shard/operations/operations.h"
 
 namespace pinboard {
@@ -29,6 +31,9 @@ class CudaOperations final : public Operations {
   absl::Status Prepare();
 
   MemorySpace* memory() override { return &memory_; }
+  std::unique_ptr<PageIntake> MakePageIntake(std::size_t page_bytes) override {
+    return MakeCudaPageIntake(page_bytes);
+  }
 
   absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
                           int vocab_begin, int k, absl::Span<float> values,
@@ -109,19 +114,13 @@ class CudaOperations final : public Operations {
   std::deque<PageScores> page_scores_;
   std::deque<Tags> tags_;
   std::deque<kernels::ScatterOutcome> outcomes_;
+  std::vector<std::shared_ptr<const void>> owners_;  // of pages that are scattered
 };
 
 /// A view of the host's kind, as launches take it, which write to what it only reads.
 inline kernels::DeviceDigests OnDevice(const kernels::DigestView& view) {
   return {const_cast<std::int8_t*>(view.centres.data()),
           const_cast<std::uint8_t*>(view.counts.data()), const_cast<float*>(view.step.data())};
-}
-
-/// Whether a kernel can use an address of the host.
-inline bool IsRegistered(const void* host) {
-  cudaPointerAttributes attributes{};
-  return cudaPointerGetAttributes(&attributes, host) == cudaSuccess &&
-         attributes.type != cudaMemoryTypeUnregistered;
 }
 
 }  // namespace pinboard

@@ -147,7 +147,7 @@ absl::Status CudaOperations::GatherPages(const kernels::PageCopyArgs& from,
     PB_RETURN_IF_ERROR(CheckPages("PageGather", from, pages[i].rows));
     batch[i].identity = pages[i].identity;
     batch[i].bytes = pages[i].bytes.data();
-    if (!IsRegistered(batch[i].bytes)) {
+    if (!cuda::IsReachable(batch[i].bytes)) {
       PB_ASSIGN_OR_RETURN(batch[i].bytes, staging_.PinnedResult(pages[i].bytes));
     }
     std::copy(pages[i].rows.begin(), pages[i].rows.end(), batch[i].rows);

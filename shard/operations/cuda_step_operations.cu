@@ -124,9 +124,10 @@ absl::Status CudaOperations::ScatterPage(const kernels::PageCopyArgs& to, const 
   PB_RETURN_IF_ERROR(
       kernels::CheckRows("PageScatter", rows, std::int64_t{page.first_row} + kPageRows));
   const std::byte* bytes = page.bytes.data();
-  if (!IsRegistered(bytes)) {
+  if (!cuda::IsReachable(bytes)) {
     PB_ASSIGN_OR_RETURN(bytes, staging_.Pinned(page.bytes));
   }
+  if (page.owner != nullptr) owners_.push_back(page.owner);
   PB_ASSIGN_OR_RETURN(const auto* const layer, UploadLayer(to));
   const kernels::PageToScatter one{page.identity, page.tag, bytes, 0, page.first_row};
   PB_ASSIGN_OR_RETURN(const auto* const pages, staging_.Upload(absl::MakeConstSpan(&one, 1)));

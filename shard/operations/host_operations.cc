@@ -31,6 +31,9 @@ std::byte* CopyHeads(const KvPlane& plane, const kernels::PageCopyArgs& from, st
 class HostOperations final : public Operations {
  public:
   MemorySpace* memory() override { return HostMemory(); }
+  std::unique_ptr<PageIntake> MakePageIntake(std::size_t page_bytes) override {
+    return MakeHostPageIntake(page_bytes);
+  }
 
   absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
                           int vocab_begin, int k, absl::Span<float> values,

@@ -19,6 +19,7 @@
 #include "kernels/page_digest/page_digest.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "shard/digest_table.h"
+#include "shard/operations/page_intake.h"
 
 namespace pinboard {
 
@@ -35,20 +36,24 @@ struct PageIn {
   int first_row = 0;
   kernels::PageIdentity identity;
   std::uint64_t tag = 0;
-  absl::Span<const std::byte> bytes;
+  absl::Span<const std::byte> bytes;  // on the host, or in memory()
+  std::shared_ptr<const void> owner;  // of the bytes, kept until Finish; null: they stay anyway
 };
 
 /// A queue of operations, done in the order of the calls and of the engine's own work on its
 /// tensors and cache. Results and errors are there when Finish has returned and not before: what is
 /// written on the host stays where it is until then. Inputs on the host are taken during the call.
 /// Shapes, units and errors are those of the functions of kernels/ after which the methods are
-/// named; tensors, queries, digests and caches lie in memory(), all other spans on the host.
+/// named; tensors, queries, digests and caches lie in memory(), all other spans on the host unless
+/// said otherwise.
 /// Thread-compatible.
 class Operations {
  public:
   virtual ~Operations() = default;
 
   virtual MemorySpace* memory() = 0;
+  /// For pages of this size; independent of the queue.
+  virtual std::unique_ptr<PageIntake> MakePageIntake(std::size_t page_bytes) = 0;
 
   // A step.
   virtual absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
