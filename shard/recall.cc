@@ -71,7 +71,7 @@ absl::Status Recall::Score(absl::Span<const StepSlice> slices, int layer,
       PB_RETURN_IF_ERROR(TakeDrift(slice, layer, own.last(width), &gathered_[i]));
     }
     if (!slice.state->chooses || slice.state->recalls_within_step(layer)) continue;
-    PB_RETURN_IF_ERROR(ScoreLayer(*context_, slice.state->layers[layer], slice.entry.tokens, own,
+    PB_RETURN_IF_ERROR(ScoreLayer(*context_, *slice.state, layer, slice.entry.tokens, own,
                                   &gathered_[i].scores.emplace_back()));
   }
   return absl::OkStatus();

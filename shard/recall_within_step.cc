@@ -39,7 +39,7 @@ absl::Status RecallWithinStep::Score(absl::Span<const StepSlice> slices, int lay
     }
     scored_.push_back({&slice, later_layer, {}});
     PB_RETURN_IF_ERROR(
-        ScoreLayer(*context_, slice.state->layers[later_layer], slice.entry.tokens,
+        ScoreLayer(*context_, *slice.state, later_layer, slice.entry.tokens,
                    queries.subspan(slice.first_token * width, slice.entry.tokens * width),
                    &scored_.back().scores));
   }

@@ -72,14 +72,18 @@ void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer,
   }
 }
 
-absl::Status ScoreLayer(const ShardContext& context, const LayerState& layer, int tokens,
-                        absl::Span<const float> queries, std::vector<std::int32_t>* scores) {
+absl::Status ScoreLayer(const ShardContext& context, const SequenceState& state, int layer,
+                        int tokens, absl::Span<const float> queries,
+                        std::vector<std::int32_t>* scores) {
   const ShardModel& model = context.options.model;
-  const std::vector<std::int32_t> slots = layer.digests.Slots(layer.recall.pages());
+  const LayerState& of_layer = state.layers[layer];
+  const std::vector<std::int32_t> slots = of_layer.digests.Slots(of_layer.recall.pages());
   scores->resize(slots.size());
+  const std::size_t width = static_cast<std::size_t>(model.query_heads) * model.kv.key_dim;
+  const int last = std::min(tokens, state.policy.window);
   return context.operations->ScorePages(
-      {layer.digests.view(), model.kv, slots, queries, tokens, model.query_heads,
-       model.total_query_heads, model.attention_scale},
+      {of_layer.digests.view(), model.kv, slots, queries.last(last * width), last,
+       model.query_heads, model.total_query_heads, model.attention_scale},
       absl::MakeSpan(*scores));
 }
 

@@ -38,9 +38,11 @@ void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer,
                  absl::Span<const std::int32_t> merged, int room,
                  std::vector<PageFetcher::Request>* requests);
 
-/// This rank's share of the page scores of a layer, for the queries [tokens, query_heads, key_dim]
-/// of one sequence; there when the operations are finished.
-absl::Status ScoreLayer(const ShardContext& context, const LayerState& layer, int tokens,
-                        absl::Span<const float> queries, std::vector<std::int32_t>* scores);
+/// This rank's share of the page scores of a layer, by the last of the queries [tokens,
+/// query_heads, key_dim] of one sequence, as many as its window has: what comes next resembles
+/// these. There when the operations are finished.
+absl::Status ScoreLayer(const ShardContext& context, const SequenceState& state, int layer,
+                        int tokens, absl::Span<const float> queries,
+                        std::vector<std::int32_t>* scores);
 
 }  // namespace pinboard

@@ -6,6 +6,8 @@
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -13,6 +15,21 @@
 #include "base/memory_space.h"
 
 namespace pinboard::cuda {
+
+/// Lets the pool of the current device keep what is freed, which it would otherwise give back, and
+/// ask for anew, at every wait for a stream.
+inline absl::Status KeepFreedMemory() {
+  int device = 0;
+  if (auto status = ToStatus(cudaGetDevice(&device), "current device"); !status.ok()) return status;
+  cudaMemPool_t pool = nullptr;
+  if (auto status = ToStatus(cudaDeviceGetDefaultMemPool(&pool, device), "the memory pool");
+      !status.ok()) {
+    return status;
+  }
+  std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
+  return ToStatus(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all),
+                  "keep freed memory in the pool");
+}
 
 /// From the device's own pool (cudaMallocAsync): neither call waits. `stream` outlives this and
 /// what it hands out.

@@ -90,6 +90,7 @@ absl::Status CudaOperations::Faults() {
 absl::StatusOr<std::unique_ptr<Operations>> MakeCudaOperations(void* stream) {
   int device = 0;
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetDevice(&device), "the shard's CUDA device"));
+  PB_RETURN_IF_ERROR(cuda::KeepFreedMemory());
   auto operations = std::make_unique<CudaOperations>(static_cast<cudaStream_t>(stream));
   PB_RETURN_IF_ERROR(operations->Prepare());
   return operations;

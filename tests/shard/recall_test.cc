@@ -65,6 +65,22 @@ INSTANTIATE_TEST_SUITE_P(All, RecallOverGroups,
 
 TEST(Recall, OfAPageThatOneRankMissesIsMissedByAll) { ExpectMissedByAll(ToyPolicy(), /*steps=*/3); }
 
+TEST(Recall, OfALongStepIsByItsLastQueries) {
+  const int wanted = FindRecallable({})[0];
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    Prefill(rank);
+    const int window = ToyPolicy().window;
+    ASSERT_PB_OK(rank.Step({kSequence}, window + 8, wanted, /*looking=*/8));
+    ASSERT_PB_OK(rank.Step({kSequence}, 1));
+    EXPECT_FALSE(Attends(rank, kSequence, 0, wanted)) << "of before its window";
+    ASSERT_PB_OK(rank.Step({kSequence}, window + 8, wanted));
+    ASSERT_PB_OK(rank.Step({kSequence}, 1));
+    EXPECT_TRUE(Attends(rank, kSequence, 0, wanted));
+    EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+  });
+}
+
 TEST(Recall, AfterTheServiceIsGoneMissesAndGoesOn) {
   ToyGroup group({}, 2, ToyOptions());
   group.OnEach([&](ToyRank& rank, int) { Prefill(rank); });

@@ -141,7 +141,9 @@ class ToyRank {
 
   /// One step of `tokens` new tokens for each sequence; `query_of`: layer -> position whose key the
   /// queries look for (negative: hashes).
-  Status Step(const std::vector<std::uint64_t>& sequences, int tokens, int look_for = -1) {
+  /// The first `looking` tokens of each look for `look_for`.
+  Status Step(const std::vector<std::uint64_t>& sequences, int tokens, int look_for = -1,
+              int looking = 1 << 30) {
     std::vector<StepEntry> entries;
     for (const std::uint64_t sequence : sequences) {
       Reserve(sequence, tokens);
@@ -162,7 +164,7 @@ class ToyRank {
       for (std::size_t s = 0; s < sequences.size(); ++s) {
         for (int t = 0; t < tokens; ++t) {
           WriteRow(sequences[s], l, rows[l][s] + t, lengths[s] + t);
-          AppendQueries(l, lengths[s] + t, look_for, &queries_);
+          AppendQueries(l, lengths[s] + t, t < looking ? look_for : -1, &queries_);
           for (int d = 0; d < model_.hidden; ++d)
             hidden_.push_back(ToyValue(3, l, lengths[s] + t, 0, d));
         }
@@ -173,7 +175,7 @@ class ToyRank {
         queries_.clear();
         for (std::size_t s = 0; s < sequences.size(); ++s) {
           for (int t = 0; t < tokens; ++t) {
-            AppendQueries(later, lengths[s] + t, look_for, &queries_);
+            AppendQueries(later, lengths[s] + t, t < looking ? look_for : -1, &queries_);
           }
         }
         if (Status seen = shard_->ForeseeQueries(l, later, queries_); !seen.ok()) return seen;
