@@ -223,6 +223,34 @@ TEST(NcclDeviceCollectives, NameALateRankAndAreFormedAnewWithIt) {
   });
 }
 
+// A launch blocks where some thousand wait in front of it, and so does a synchronisation.
+TEST(NcclDeviceCollectives, LetAThreadGoThatBlocksBehindALateRank) {
+  RunRanks(3, [](NcclCommunicator& communicator, Device& device) {
+    device.ExpectItWorks();
+    const auto buffer = device.Upload<float>({1});
+    const bool late = communicator.rank() == 1;
+    if (late) OverNccl::Meet(3);
+    const absl::Time deadline = absl::Now() + absl::Seconds(1);
+    absl::Status status =
+        communicator.LaunchSumFloat({buffer.data(), buffer.size()}, device.stream(), deadline);
+    if (!late) {
+      for (int i = 0; i < 5000; ++i) {
+        ASSERT_EQ(cudaMemsetAsync(buffer.data(), i, 4, device.stream()), cudaSuccess);
+      }
+      ASSERT_EQ(cudaStreamSynchronize(device.stream()), cudaSuccess);
+    }
+    status.Update(communicator.Await(device.stream(), deadline));
+    EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+    if (!late) {
+      EXPECT_THAT(std::string(status.message()), ::testing::StartsWith("rank 1 has not joined"));
+      OverNccl::Meet(3);
+    }
+    const absl::Status formed = communicator.Reform(Patience());
+    ASSERT_TRUE(formed.ok()) << formed;
+    device.ExpectItWorks();
+  });
+}
+
 TEST(NcclDeviceCollectives, NameRanksThatLaunchedOthers) {
   RunRanks(3, [](NcclCommunicator& communicator, Device& device) {
     const std::size_t length = communicator.rank() == 2 ? 100 : 200;

@@ -12,10 +12,11 @@
 
 namespace pinboard::transport {
 
+class DeviceCommunicator;
+
 /// A group of `size()` ranks that issue the same collectives in the same order (the liveness
 /// contract). Implementations: local (threads of one process), host (processes, over a Fabric) and
 /// nccl (processes with a device each); all pass tests/conformance/communicator_conformance.h.
-/// Collectives on device memory: device_communicator.h.
 ///
 /// Determinism: a float sum is taken in rank order and is bit-identical on every rank; an integer
 /// sum is exact (two's complement wrap-around). Group size 1: every call returns at once, moves
@@ -52,6 +53,10 @@ class Communicator {
   /// Collectives issued so far on this rank (the same on every rank; shown as a metric, recorded by
   /// tests), whatever their outcome.
   virtual std::uint64_t issued() const = 0;
+
+  /// The same group's collectives on device memory (device_communicator.h), of this object; null:
+  /// it has none.
+  virtual DeviceCommunicator* on_device() { return nullptr; }
 };
 
 }  // namespace pinboard::transport

@@ -26,7 +26,7 @@ struct FaultPlan {
   absl::Duration stall;
 };
 
-/// Decorates a Communicator. Thread-compatible.
+/// Decorates a Communicator, but for its collectives on device memory. Thread-compatible.
 class FaultyCommunicator : public Communicator {
  public:
   FaultyCommunicator(std::unique_ptr<Communicator> inner, FaultPlan plan);
@@ -34,6 +34,7 @@ class FaultyCommunicator : public Communicator {
   int rank() const override { return inner_->rank(); }
   int size() const override { return inner_->size(); }
   std::uint64_t issued() const override { return inner_->issued(); }
+  DeviceCommunicator* on_device() override { return inner_->on_device(); }
   absl::Status SumInt32(absl::Span<std::int32_t> data, absl::Time deadline) override;
   absl::Status SumFloat(absl::Span<float> data, absl::Time deadline) override;
   absl::Status AllGather(absl::Span<const std::byte> send, absl::Span<std::byte> received,

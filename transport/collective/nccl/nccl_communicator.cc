@@ -15,8 +15,8 @@
 #include "base/cuda/cuda_status.h"
 #include "base/status_macros.h"
 #include "transport/collective/collective_errors.h"
+#include "transport/collective/nccl/host_relay.h"
 #include "transport/collective/nccl/nccl_formation.h"
-#include "transport/collective/nccl/staging.h"
 #include "transport/collective/rank_order_sum.h"
 #include "transport/collective/recovery/recoverable_group.h"
 
@@ -70,7 +70,7 @@ class NcclCommunicatorImpl final : public NcclCommunicator {
       : data_(control->rank(), control->size()), group_(std::move(control), &data_) {}
 
   absl::Status Start(absl::Time deadline) {
-    PB_RETURN_IF_ERROR(staging_.Start());
+    PB_RETURN_IF_ERROR(relay_.Start());
     return Reform(deadline);
   }
 
@@ -82,6 +82,7 @@ class NcclCommunicatorImpl final : public NcclCommunicator {
   absl::Status AllGather(absl::Span<const std::byte> send, absl::Span<std::byte> received,
                          absl::Time deadline) override;
   std::uint64_t issued() const override { return issued_; }
+  DeviceCommunicator* on_device() override { return this; }
 
   absl::Status LaunchSumInt32(absl::Span<std::int32_t> data, DeviceStream stream,
                               absl::Time deadline) override {
@@ -117,13 +118,13 @@ class NcclCommunicatorImpl final : public NcclCommunicator {
 
   NcclDataPlane data_;
   RecoverableGroup group_;
-  Staging staging_;
+  HostRelay relay_;
   std::uint64_t issued_ = 0;
   std::uint64_t launched_ = 0;
   std::uint64_t digest_ = 0;  // of the launches since the last Await
 };
 
-// `send` goes to `offset` of the staging memory; afterwards its first `received_bytes` are on the
+// `send` goes to `offset` of the relay; afterwards its first `received_bytes` are on the
 // host.
 absl::Status NcclCommunicatorImpl::RunStaged(const CollectiveShape& shape,
                                              absl::Span<const std::byte> send, std::size_t offset,
@@ -131,11 +132,11 @@ absl::Status NcclCommunicatorImpl::RunStaged(const CollectiveShape& shape,
                                              Collective collective) {
   return group_.Run(shape, deadline, [&](absl::Time until) -> absl::Status {
     if (send.empty()) return absl::OkStatus();
-    PB_RETURN_IF_ERROR(staging_.Reserve(received_bytes));
-    PB_RETURN_IF_ERROR(staging_.ToDevice(send, offset));
+    PB_RETURN_IF_ERROR(relay_.Reserve(received_bytes));
+    PB_RETURN_IF_ERROR(relay_.ToDevice(send, offset));
     PB_RETURN_IF_ERROR(collective(until));
-    PB_RETURN_IF_ERROR(staging_.ToHost(received_bytes));
-    PB_ASSIGN_OR_RETURN(const cudaEvent_t done, staging_.Mark(staging_.stream()));
+    PB_RETURN_IF_ERROR(relay_.ToHost(received_bytes));
+    PB_ASSIGN_OR_RETURN(const cudaEvent_t done, relay_.Mark(relay_.stream()));
     return AwaitEvent(done, until);
   });
 }
@@ -146,21 +147,21 @@ absl::Status NcclCommunicatorImpl::SumInt32(absl::Span<std::int32_t> data, absl:
   const auto bytes = AsBytes(data);
   PB_RETURN_IF_ERROR(RunStaged({CollectiveKind::kSumInt32, bytes.size()}, bytes, 0, bytes.size(),
                                deadline, [&](absl::Time until) {
-                                 return data_.formation().AllReduce(staging_.device(), data.size(),
-                                                                    ncclInt32, staging_.stream(),
+                                 return data_.formation().AllReduce(relay_.device(), data.size(),
+                                                                    ncclInt32, relay_.stream(),
                                                                     until);
                                }));
-  std::copy_n(staging_.host(), bytes.size(), bytes.data());
+  std::copy_n(relay_.host(), bytes.size(), bytes.data());
   return absl::OkStatus();
 }
 
-// All contributions, in rank order, to the staging memory's host side.
+// All contributions, in rank order, to the relay's host side.
 absl::Status NcclCommunicatorImpl::Gather(const CollectiveShape& shape,
                                           absl::Span<const std::byte> send, absl::Time deadline) {
   const std::size_t offset = rank() * send.size();
   return RunStaged(shape, send, offset, size() * send.size(), deadline, [&](absl::Time until) {
-    return data_.formation().AllGather(staging_.device() + offset, staging_.device(), send.size(),
-                                       staging_.stream(), until);
+    return data_.formation().AllGather(relay_.device() + offset, relay_.device(), send.size(),
+                                       relay_.stream(), until);
   });
 }
 
@@ -171,7 +172,7 @@ absl::Status NcclCommunicatorImpl::SumFloat(absl::Span<float> data, absl::Time d
   PB_RETURN_IF_ERROR(Gather({CollectiveKind::kSumFloat, bytes.size()}, bytes, deadline));
   std::vector<const float*> contributions(size());
   for (int other = 0; other < size(); ++other) {
-    contributions[other] = reinterpret_cast<const float*>(staging_.host() + other * bytes.size());
+    contributions[other] = reinterpret_cast<const float*>(relay_.host() + other * bytes.size());
   }
   SumInRankOrder<float>(contributions, data);
   return absl::OkStatus();
@@ -184,7 +185,7 @@ absl::Status NcclCommunicatorImpl::AllGather(absl::Span<const std::byte> send,
   if (size() > 1) {
     PB_RETURN_IF_ERROR(Gather({CollectiveKind::kAllGather, send.size()}, send, deadline));
   }
-  std::copy_n(size() > 1 ? staging_.host() : send.data(), received.size(), received.data());
+  std::copy_n(size() > 1 ? relay_.host() : send.data(), received.size(), received.data());
   return absl::OkStatus();
 }
 
@@ -222,14 +223,16 @@ absl::Status NcclCommunicatorImpl::Launch(const CollectiveShape& shape, absl::Ti
   digest_ = (digest_ ^ static_cast<std::uint64_t>(shape.kind)) * kFnvPrime;
   digest_ = (digest_ ^ shape.bytes) * kFnvPrime;
   if (shape.bytes == 0) return absl::OkStatus();
+  data_.formation().AbortAt(BeforeBlame(deadline));
   const absl::Status launched = collective(deadline);
   return launched.ok() ? launched : group_.GiveUp(launched, deadline);
 }
 
 absl::Status NcclCommunicatorImpl::Await(DeviceStream stream, absl::Time deadline) {
   const std::uint64_t digest = std::exchange(digest_, 0);
-  PB_ASSIGN_OR_RETURN(const cudaEvent_t passed, staging_.Mark(stream));
+  PB_ASSIGN_OR_RETURN(const cudaEvent_t passed, relay_.Mark(stream));
   if (size() == 1) return AwaitEvent(passed, deadline);
+  if (group_.formed()) data_.formation().AbortAt(absl::InfiniteFuture());
   return group_.Confirm(digest, deadline,
                         [&](absl::Time until) { return AwaitEvent(passed, until); });
 }

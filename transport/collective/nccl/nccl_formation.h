@@ -9,7 +9,10 @@
 #include <cstddef>
 #include <thread>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 
@@ -20,8 +23,8 @@ namespace pinboard::transport {
 absl::Status ToStatus(ncclResult_t result, const char* what);
 
 /// NCCL's non-blocking mode throughout: calls return while NCCL still works on them, and each
-/// method here waits for that until its deadline. DeadlineExceeded: it did not end; Abort is all
-/// that may follow. Thread-compatible.
+/// method here waits for that until its deadline. DeadlineExceeded: it did not end, or has been
+/// aborted; Abort is all that may follow. Thread-compatible; a thread of its own aborts.
 class NcclFormation {
  public:
   NcclFormation() = default;
@@ -42,6 +45,8 @@ class NcclFormation {
   /// What went wrong since, on the network or on the device.
   absl::Status Error() const;
 
+  /// Aborts at `time` instead of when the last call said, whatever the caller blocks in then.
+  void AbortAt(absl::Time time);
   /// Returns at once; kernels under way end. NCCL frees the rest on a thread of its own, when the
   /// last graph that captured a collective is gone.
   void Abort();
@@ -49,10 +54,22 @@ class NcclFormation {
   absl::Status AwaitAborted(absl::Time deadline);
 
  private:
-  absl::Status Settle(ncclResult_t started, const char* what, absl::Time deadline);
+  using Call = absl::FunctionRef<ncclResult_t(ncclComm_t)>;
 
-  ncclComm_t comm_ = nullptr;
-  std::thread aborting_;
+  /// The call's result, unless it has been aborted.
+  absl::Status WithComm(const char* what, Call call) const;
+  absl::Status Settle(const char* what, absl::Time deadline, Call start);
+  absl::Status State(const char* what, ncclResult_t* state) const;
+  void AbortLate();
+  void AbortLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  mutable absl::Mutex mutex_;
+  ncclComm_t comm_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  absl::Time abort_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::CondVar changed_;  // abort_at_, ended_
+  std::thread watching_;
+  std::thread aborting_ ABSL_GUARDED_BY(mutex_);
   absl::Notification aborted_;
 };
 

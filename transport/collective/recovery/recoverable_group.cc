@@ -8,15 +8,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "transport/collective/collective_errors.h"
 
 namespace pinboard::transport {
 namespace {
-
-// Of the time that is left, the last part is kept for finding out who is missing.
-absl::Time BeforeBlame(absl::Time deadline) { return deadline - (deadline - absl::Now()) / 8; }
 
 bool IsOwnFault(const absl::Status& cause) {
   return !absl::IsDeadlineExceeded(cause) && !absl::IsUnavailable(cause);

@@ -16,12 +16,12 @@ namespace pinboard::transport {
 
 /// A stream, with pinned and device memory that grow to the longest collective seen.
 /// Thread-compatible; on the device that was current at Start.
-class Staging {
+class HostRelay {
  public:
-  Staging() = default;
-  ~Staging();
-  Staging(const Staging&) = delete;
-  Staging& operator=(const Staging&) = delete;
+  HostRelay() = default;
+  ~HostRelay();
+  HostRelay(const HostRelay&) = delete;
+  HostRelay& operator=(const HostRelay&) = delete;
 
   absl::Status Start();
   cudaStream_t stream() const { return stream_; }

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/collective/nccl/staging.h"
+#include "transport/collective/nccl/host_relay.h"
 
 #include <cstring>
 
@@ -9,19 +9,19 @@
 
 namespace pinboard::transport {
 
-Staging::~Staging() {
+HostRelay::~HostRelay() {
   if (event_ != nullptr) (void)cudaEventDestroy(event_);
   if (stream_ != nullptr) (void)cudaStreamDestroy(stream_);
 }
 
-absl::Status Staging::Start() {
+absl::Status HostRelay::Start() {
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
                                     "cudaStreamCreate"));
   return cuda::ToStatus(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming),
                         "cudaEventCreate");
 }
 
-absl::Status Staging::Reserve(std::size_t bytes) {
+absl::Status HostRelay::Reserve(std::size_t bytes) {
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"));
   if (bytes <= device_.size()) return absl::OkStatus();
   PB_ASSIGN_OR_RETURN(host_, cuda::PinnedBuffer::Make(bytes));
@@ -29,20 +29,20 @@ absl::Status Staging::Reserve(std::size_t bytes) {
   return absl::OkStatus();
 }
 
-absl::Status Staging::ToDevice(absl::Span<const std::byte> from, std::size_t offset) {
+absl::Status HostRelay::ToDevice(absl::Span<const std::byte> from, std::size_t offset) {
   std::memcpy(host_.bytes().data() + offset, from.data(), from.size());
   return cuda::ToStatus(cudaMemcpyAsync(device_.data() + offset, host_.bytes().data() + offset,
                                         from.size(), cudaMemcpyHostToDevice, stream_),
                         "copy to the device");
 }
 
-absl::Status Staging::ToHost(std::size_t bytes) {
+absl::Status HostRelay::ToHost(std::size_t bytes) {
   return cuda::ToStatus(
       cudaMemcpyAsync(host_.bytes().data(), device_.data(), bytes, cudaMemcpyDeviceToHost, stream_),
       "copy from the device");
 }
 
-absl::StatusOr<cudaEvent_t> Staging::Mark(cudaStream_t stream) {
+absl::StatusOr<cudaEvent_t> HostRelay::Mark(cudaStream_t stream) {
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaEventRecord(event_, stream), "cudaEventRecord"));
   return event_;
 }
