@@ -45,6 +45,7 @@ class CpuForwardPass final : public ForwardPass {
   absl::StatusOr<absl::Span<const float>> Foresee(int later, const StepBatch& batch) override;
   absl::Status Attend(int layer, const StepBatch& batch) override;
   absl::Status RunMlp(int layer, const StepBatch& batch) override;
+  absl::Status AwaitRanks() override { return absl::OkStatus(); }
   absl::Span<const float> hidden() const override { return hidden_; }
 
   /// [collective] A group of one has nothing to sum.

@@ -16,7 +16,7 @@ absl::Status ForwardPass::Run(const StepBatch& batch, Shard* shard) {
     if (shard == nullptr) continue;
     PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveHidden(layer, hidden())));
   }
-  return absl::OkStatus();
+  return AwaitRanks();
 }
 
 absl::Status ForwardPass::ShowQueries(int layer, const StepBatch& batch,

@@ -80,6 +80,8 @@ class ForwardPass {
   virtual absl::Status Attend(int layer, const StepBatch& batch) = 0;
   /// [collective] hidden += MLP of the normalised hidden states.
   virtual absl::Status RunMlp(int layer, const StepBatch& batch) = 0;
+  /// [collective] Closes the layers: what they launched over the ranks has ended on all of them.
+  virtual absl::Status AwaitRanks() = 0;
   /// [tokens, hidden_size] of the step.
   virtual absl::Span<const float> hidden() const = 0;
 

@@ -14,8 +14,15 @@
 #include "shard/operations/operations.h"
 #include "shard/sequence_state.h"
 #include "transport/collective/communicator.h"
+#include "transport/collective/device_communicator.h"
 
 namespace pinboard {
+
+/// A missing rank in a collective that every rank must pass is a lost rank.
+inline absl::Status AsLostRank(const absl::Status& status) {
+  if (!absl::IsDeadlineExceeded(status)) return status;
+  return absl::UnavailableError(status.message());
+}
 
 /// Owned by the runtime; the parts hold a reference. One thread.
 struct ShardContext {
@@ -39,6 +46,15 @@ struct ShardContext {
     return absl::Now() + absl::Milliseconds(options.fetch_deadline_ms);
   }
 
+  /// [collective] Before the host waits between layers: what the engine has launched over the ranks
+  /// has ended, or the error names the rank that is missing.
+  absl::Status AwaitLaunched() const {
+    transport::DeviceCommunicator* const on_device = communicator->on_device();
+    if (tp() == 1 || on_device == nullptr) return absl::OkStatus();
+    return AsLostRank(
+        on_device->Await(static_cast<transport::DeviceStream>(options.stream), RankDeadline()));
+  }
+
   /// Which of the distinct KV shards this rank holds, and its place among the ranks that hold the
   /// same.
   int kv_shard() const { return rank() / options.model.kv_replicas; }
@@ -53,11 +69,5 @@ struct ShardContext {
            kv_replica();
   }
 };
-
-/// A missing rank in a collective that every rank must pass is a lost rank.
-inline absl::Status AsLostRank(const absl::Status& status) {
-  if (!absl::IsDeadlineExceeded(status)) return status;
-  return absl::UnavailableError(status.message());
-}
 
 }  // namespace pinboard

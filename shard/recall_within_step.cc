@@ -64,7 +64,10 @@ absl::Status RecallWithinStep::Recall(absl::Span<const StepSlice> slices, int la
   if (any(true) && context_->options.wait_for_pages) {
     PB_RETURN_IF_ERROR(fetcher_->Wait(context_->FetchDeadline()).status());
   }
-  if (!scored_.empty()) PB_RETURN_IF_ERROR(context_->operations->Finish());
+  if (!scored_.empty()) {
+    PB_RETURN_IF_ERROR(context_->AwaitLaunched());
+    PB_RETURN_IF_ERROR(context_->operations->Finish());
+  }
   std::vector<std::int32_t> sum;
   PB_RETURN_IF_ERROR(fetcher_->Poll());
   for (const StepSlice& slice : slices) {

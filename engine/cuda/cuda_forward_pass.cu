@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
+#include "base/cuda/device.h"
 #include "base/cuda/pinned_buffer.h"
 #include "base/cuda/stream.h"
 #include "base/status_macros.h"
@@ -20,6 +20,7 @@
 #include "engine/cuda/device_mlp_block.cuh"
 #include "engine/cuda/elementwise.cuh"
 #include "engine/cuda/paged_attention.cuh"
+#include "engine/cuda/rank_sums.cuh"
 #include "engine/cuda/rotation.cuh"
 #include "engine/rope.h"
 
@@ -27,13 +28,6 @@ namespace pinboard::engine {
 namespace {
 
 std::size_t Values(int tokens, int width) { return static_cast<std::size_t>(tokens) * width; }
-
-absl::Status CheckDevice() {
-  int devices = 0;
-  if (cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0) return absl::OkStatus();
-  return absl::UnavailableError(
-      "no CUDA device on this machine: take backend cpu, or a machine with one");
-}
 
 PagedAttentionShape AttentionShape(const ForwardPassOptions& options) {
   return {.kv = options.cache.shape,
@@ -62,7 +56,7 @@ class CudaForwardPass final : public ForwardPass {
                   transport::Communicator* communicator)
       : ForwardPass(options),
         parts_(std::move(parts)),
-        communicator_(communicator),
+        sums_(communicator, cuda_stream(), options.collective_deadline),
         attention_shape_(AttentionShape(options)),
         block_size_(options.cache.block_size),
         attention_(
@@ -85,6 +79,7 @@ class CudaForwardPass final : public ForwardPass {
   absl::StatusOr<absl::Span<const float>> Foresee(int later, const StepBatch& batch) override;
   absl::Status Attend(int layer, const StepBatch& batch) override;
   absl::Status RunMlp(int layer, const StepBatch& batch) override;
+  absl::Status AwaitRanks() override { return sums_.Await(); }
   absl::Span<const float> hidden() const override {
     return {hidden_.data(), Values(tokens_, config().hidden_size)};
   }
@@ -102,11 +97,9 @@ class CudaForwardPass final : public ForwardPass {
   absl::StatusOr<float*> PartialSums();
   /// [collective] hidden_ += sum over ranks of what PartialSums has received.
   absl::Status AddPartialSums();
-  /// [collective] A group of one has nothing to sum.
-  absl::Status SumOverRanks(float* values, std::size_t count);
 
   Parts parts_;
-  transport::Communicator* communicator_;
+  RankSums sums_;
   PagedAttentionShape attention_shape_;
   int block_size_;
   std::unique_ptr<DeviceAttentionBlock> attention_;
@@ -117,7 +110,6 @@ class CudaForwardPass final : public ForwardPass {
   Scratch<float2> turns_;
   Scratch<std::byte> attention_workspace_;
   Scratch<float> logits_;  // [count, vocab_local]
-  cuda::PinnedBuffer sums_;
 };
 
 absl::Status CudaForwardPass::Embed(const StepBatch& batch) {
@@ -131,7 +123,7 @@ absl::Status CudaForwardPass::Embed(const StepBatch& batch) {
                                   .rows = plan().vocab_local,
                                   .width = config().hidden_size},
                                  parts_.batch.tokens(), tokens_, hidden, cuda_stream()));
-  return SumOverRanks(hidden, values);
+  return sums_.Add(hidden, values);
 }
 
 absl::Status CudaForwardPass::MakeRotation(const StepBatch& batch) {
@@ -208,27 +200,9 @@ absl::StatusOr<float*> CudaForwardPass::PartialSums() {
 absl::Status CudaForwardPass::AddPartialSums() {
   if (alone()) return absl::OkStatus();
   const std::size_t values = Values(tokens_, config().hidden_size);
-  PB_RETURN_IF_ERROR(SumOverRanks(partial_.data(), values));
+  PB_RETURN_IF_ERROR(sums_.Add(partial_.data(), values));
   return LaunchAdd(partial_.data(), static_cast<std::int64_t>(values), hidden_.data(),
                    cuda_stream());
-}
-
-absl::Status CudaForwardPass::SumOverRanks(float* values, std::size_t count) {
-  if (alone()) return absl::OkStatus();
-  const std::size_t bytes = count * sizeof(float);
-  if (bytes > sums_.bytes().size()) {
-    PB_ASSIGN_OR_RETURN(sums_, cuda::PinnedBuffer::Make(bytes));
-  }
-  auto* const on_host = reinterpret_cast<float*>(sums_.bytes().data());
-  PB_RETURN_IF_ERROR(
-      cuda::ToStatus(cudaMemcpyAsync(on_host, values, bytes, cudaMemcpyDeviceToHost, cuda_stream()),
-                     "copy partial sums from the device"));
-  PB_RETURN_IF_ERROR(parts_.stream.Wait());
-  PB_RETURN_IF_ERROR(
-      communicator_->SumFloat(absl::MakeSpan(on_host, count), absl::Now() + collective_deadline()));
-  return cuda::ToStatus(
-      cudaMemcpyAsync(values, on_host, bytes, cudaMemcpyHostToDevice, cuda_stream()),
-      "copy sums to the device");
 }
 
 absl::StatusOr<absl::Span<const float>> CudaForwardPass::Logits(int first, int count) {
@@ -297,7 +271,7 @@ absl::StatusOr<int> CountMultiprocessors() {
 absl::StatusOr<std::unique_ptr<ForwardPass>> LoadCudaForwardPass(
     const ForwardPassOptions& options, const Checkpoint* checkpoint,
     transport::Communicator* communicator) {
-  PB_RETURN_IF_ERROR(CheckDevice());
+  PB_RETURN_IF_ERROR(cuda::CountDevices().status());
   PB_RETURN_IF_ERROR(CheckPagedAttention(AttentionShape(options)));
   PB_ASSIGN_OR_RETURN(cuda::Stream stream, cuda::Stream::Create());
   PB_ASSIGN_OR_RETURN(auto cache, DeviceKvCache::Create(options.cache, stream.get()));

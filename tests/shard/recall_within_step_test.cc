@@ -3,10 +3,13 @@
 // Recall within the step: what a query looks for is seen by that very query, on every rank or none.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
 #include <tuple>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "tests/shard/device_group.h"
 #include "tests/shard/recall_probe.h"
 #include "tests/shard/troubled_communicator.h"
 
@@ -131,6 +134,27 @@ TEST(RecallWithinStep, APageThatOneRankDoesNotHoldYetIsShownByNone) {
     ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
     EXPECT_TRUE(Attends(rank, kSequence, 1, wanted));
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+  });
+}
+
+// What the engine has launched over the ranks may never end: a wait for scores behind it neither.
+TEST(RecallWithinStep, NamesTheRankThatTheDeviceLacksInsteadOfWaitingForScores) {
+  std::atomic<bool> lacking = false;
+  const Decorate decorate = [&](int, std::unique_ptr<transport::Communicator> inner) {
+    return std::make_unique<DeviceGroup>(std::move(inner), [&] {
+      return lacking ? absl::DeadlineExceededError("rank 1 has not joined") : absl::OkStatus();
+    });
+  };
+  ToyGroup group({}, 2, ToyOptions(), true, decorate);
+  group.OnEach([&](ToyRank& rank, int) {
+    Prefill(rank, Recalling("step", 1));
+    ASSERT_PB_OK(rank.Step({kSequence}, 1));
+  });
+  lacking = true;
+  group.OnEach([&](ToyRank& rank, int) {
+    const Status status = rank.Step({kSequence}, 1);
+    EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+    EXPECT_EQ(status.message(), "rank 1 has not joined");
   });
 }
 

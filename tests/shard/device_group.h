@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A communicator that claims collectives on device memory, of which nothing is launched: a test
+// says how waiting for them ends.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "transport/collective/device_communicator.h"
+#include "transport/collective/faulty/faulty_communicator.h"
+
+namespace pinboard::testing {
+
+class DeviceGroup final : public transport::FaultyCommunicator,
+                          public transport::DeviceCommunicator {
+ public:
+  using Wait = std::function<absl::Status()>;
+
+  DeviceGroup(std::unique_ptr<transport::Communicator> inner, Wait wait)
+      : FaultyCommunicator(std::move(inner), {}), wait_(std::move(wait)) {}
+
+  transport::DeviceCommunicator* on_device() override { return this; }
+  int rank() const override { return FaultyCommunicator::rank(); }
+  int size() const override { return FaultyCommunicator::size(); }
+
+  absl::Status LaunchSumInt32(absl::Span<std::int32_t>, transport::DeviceStream,
+                              absl::Time) override {
+    return Nothing();
+  }
+  absl::Status LaunchSumFloat(absl::Span<float>, transport::DeviceStream, absl::Time) override {
+    return Nothing();
+  }
+  absl::Status LaunchSumBFloat16(absl::Span<std::uint16_t>, transport::DeviceStream,
+                                 absl::Time) override {
+    return Nothing();
+  }
+  absl::Status LaunchAllGather(absl::Span<const std::byte>, absl::Span<std::byte>,
+                               transport::DeviceStream, absl::Time) override {
+    return Nothing();
+  }
+  absl::Status Await(transport::DeviceStream, absl::Time) override { return wait_(); }
+  absl::Status Reform(absl::Time) override { return Nothing(); }
+  std::uint64_t formation() const override { return 1; }
+  std::uint64_t launched() const override { return 0; }
+
+ private:
+  static absl::Status Nothing() { return absl::UnimplementedError("a test's device group"); }
+
+  Wait wait_;
+};
+
+}  // namespace pinboard::testing
