@@ -2,13 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/launch/device_group.h"
 
-#include <cuda_runtime_api.h>
-
 #include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/cuda/cuda_status.h"
+#include "base/cuda/device.h"
 #include "base/status_macros.h"
 #include "transport/collective/nccl/nccl_communicator.h"
 
@@ -16,15 +14,8 @@ namespace pinboard::app {
 
 absl::StatusOr<std::unique_ptr<transport::Communicator>> MakeDeviceGroup(
     std::unique_ptr<transport::Communicator> control, absl::Time deadline) {
-  int devices = 0;
-  if (const absl::Status found = cuda::ToStatus(cudaGetDeviceCount(&devices), "CUDA");
-      !found.ok()) {
-    return absl::UnavailableError(
-        absl::StrCat("no usable CUDA device, use --backend cpu: ", found.message()));
-  }
-  PB_RETURN_IF_ERROR(
-      cuda::ToStatus(cudaSetDevice(control->rank() % devices), "choose a CUDA device"));
   if (control->size() == 1) return control;
+  PB_ASSIGN_OR_RETURN(const int devices, cuda::CountDevices());
   if (control->size() > devices) {
     const std::string own = absl::StrCat("pinboard-rank-", control->rank());
     setenv("NCCL_HOSTID", own.c_str(), /*overwrite=*/0);

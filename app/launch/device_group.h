@@ -11,10 +11,10 @@
 
 namespace pinboard::app {
 
-/// Chooses this rank's device, rank modulo the number of devices, and makes the group of `control`
-/// one over NCCL; a group of one needs none. Ranks that share a device are told apart by
-/// NCCL_HOSTID, where the environment does not set it. Unavailable: no device. Unimplemented: this
-/// build has no CUDA, or no NCCL. Others: MakeNcclCommunicator's.
+/// Makes the group of `control` one over NCCL, on each rank's current device (rank_device.h); a
+/// group of one needs none. Ranks that share a device are told apart by NCCL_HOSTID, where the
+/// environment does not set it. Unavailable: no device. Unimplemented: this build has no NCCL.
+/// Others: MakeNcclCommunicator's.
 absl::StatusOr<std::unique_ptr<transport::Communicator>> MakeDeviceGroup(
     std::unique_ptr<transport::Communicator> control, absl::Time deadline);
 

@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "app/launch/device_group.h"
+#include "app/launch/rank_device.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "cache_service/remote_page_store.h"
@@ -41,11 +43,16 @@ absl::StatusOr<std::unique_ptr<transport::Communicator>> Join(const RankEnvironm
 
 absl::Status Run(const RankEnvironment& environment, const GroupOptions& options,
                  const RankBody& body) {
+  MemoryRegistrar register_memory;  // none: no device is to reach pages
+  if (options.backend == Backend::kCuda) {
+    PB_ASSIGN_OR_RETURN(register_memory, ChooseDevice(environment.rank));
+  }
   std::unique_ptr<cache_service::PageStore> store;
   if (!environment.service.empty()) {
     cache_service::PageStoreOptions store_options;
     store_options.group = environment.service_group;
     store_options.name = absl::StrCat("rank ", environment.rank);
+    store_options.register_memory = std::move(register_memory);
     auto connected = cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); },
                                                      environment.service, store_options);
     if (!connected.ok()) {

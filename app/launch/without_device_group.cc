@@ -1,13 +1,12 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// What a build without CUDA or without NCCL has in place of a group of devices.
+// What a build without NCCL has in place of a group of devices.
 #include "app/launch/device_group.h"
 
 namespace pinboard::app {
 
 absl::StatusOr<std::unique_ptr<transport::Communicator>> MakeDeviceGroup(
     std::unique_ptr<transport::Communicator> control, absl::Time) {
-  // Whether there is CUDA at all, the engine says.
   if (control->size() == 1) return control;
   return absl::UnimplementedError(
       "several ranks on CUDA devices need NCCL, which this build was made without: install it and "
