@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "app/eval/arm.h"
+#include "app/generate/drawn_prompt.h"
 #include "base/status_macros.h"
 
 namespace pinboard::app {
@@ -42,8 +43,11 @@ class LineReader {
     }
     GenerationRequest request = defaults_;
     if (request.sampling.temperature > 0) request.sampling.seed += index;
+    if (object.contains("prompt") && object.contains("prompt_tokens")) {
+      return absl::InvalidArgumentError("give one of prompt and prompt_tokens");
+    }
     for (const auto& [key, value] : object.items()) {
-      PB_RETURN_IF_ERROR(ReadField(key, value, &request));
+      PB_RETURN_IF_ERROR(ReadField(key, value, index, &request));
     }
     if (request.prompt.empty()) {
       return absl::InvalidArgumentError("prompt is missing or empty: give it some text");
@@ -53,11 +57,17 @@ class LineReader {
   }
 
  private:
-  absl::Status ReadField(const std::string& key, const Json& value,
+  absl::Status ReadField(const std::string& key, const Json& value, std::size_t index,
                          GenerationRequest* request) const {
     if (key == "prompt") {
       PB_ASSIGN_OR_RETURN(request->prompt,
                           ReadTokens(value, "prompt", /*starts_text=*/true, vocabulary_));
+      return absl::OkStatus();
+    }
+    if (key == "prompt_tokens") {
+      int tokens = 0;
+      PB_RETURN_IF_ERROR(ReadNumber(value, key, 1, kMostDrawnTokens, &tokens));
+      request->prompt = DrawPrompt(tokens, vocabulary_.size, index);
       return absl::OkStatus();
     }
     if (key == "max_tokens") return ReadNumber(value, key, 1, 1 << 20, &request->max_tokens);
@@ -66,8 +76,9 @@ class LineReader {
                                        &request->sampling.seed);
     }
     if (key == "policy") return ReadPolicy(value, request);
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", key, "' is not known: a line has prompt, max_tokens, policy and seed"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", key,
+        "' is not known: a line has prompt or prompt_tokens, max_tokens, policy and seed"));
   }
 
   absl::Status ReadPolicy(const Json& value, GenerationRequest* request) const {

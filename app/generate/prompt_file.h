@@ -15,7 +15,8 @@ namespace pinboard::app {
 
 /// Reads one JSON object per line:
 ///   {"prompt": T, "max_tokens": N, "policy": P, "seed": S}
-/// where T is a list of token ids or a string and P a policy with its options as ParseArms takes
+/// where T is a list of token ids or a string, or in place of it "prompt_tokens": N, a drawn prompt
+/// of so many (DrawPrompt, seed i of prompt i), and P a policy with its options as ParseArms takes
 /// one. All but `prompt` may be left out and come from `defaults`; the seed of prompt i, counted
 /// from 0, is then the default one + i, so that equal prompts are continued differently. Empty
 /// lines are ignored. Without a service (`has_service` false) nothing is offloaded.

@@ -3,6 +3,7 @@
 #include "app/pinboard/common_flags.h"
 
 #include <cstdio>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "app/session/model_files.h"
@@ -12,6 +13,8 @@
 
 namespace pinboard::app {
 namespace {
+
+constexpr std::uint64_t kRandomWeightsSeed = 1;
 
 absl::Status InFlag(const char* flag, const absl::Status& status) {
   if (status.ok()) return status;
@@ -40,6 +43,10 @@ void AddModelFlags(FlagTable* flags, CommonFlags* common) {
   flags->Section("Model");
   flags->Text("model", "DIR", "Hugging Face directory: config.json, *.safetensors, tokenizer.json.",
               &common->model);
+  flags->Text("random-weights", "CONFIG",
+              "Instead of a model: weights drawn for this config.json, or the directory it is in. "
+              "For tests of load; there is no tokenizer.",
+              &common->random_weights);
   flags->Int("tp", "N", "Tensor-parallel ranks, one process each.", 1, 64, &common->tp);
   flags->Text("backend", "NAME", "Where the model and its cache are: cpu, or cuda for the GPU.",
               &common->backend);
@@ -96,9 +103,21 @@ void AddRunFlags(FlagTable* flags, CommonFlags* common) {
   flags->Switch("help", "Show this.", &common->help);
 }
 
+absl::Status ResolveModel(CommonFlags* common) {
+  if (common->random_weights.empty()) return absl::OkStatus();
+  if (!common->model.empty()) {
+    return absl::InvalidArgumentError("give one of --model and --random-weights");
+  }
+  const std::filesystem::path config = common->random_weights;
+  common->model = config.filename() == "config.json" ? config.parent_path() : config;
+  if (common->model.empty()) common->model = std::string(".");
+  return absl::OkStatus();
+}
+
 absl::Status CheckCommon(const CommonFlags& common) {
   if (common.model.empty()) {
-    return absl::InvalidArgumentError("--model is missing: a Hugging Face directory");
+    return absl::InvalidArgumentError(
+        "--model is missing: a Hugging Face directory (or --random-weights a config.json)");
   }
   if (common.block_size != 16 && common.block_size != 32 && common.block_size != 64) {
     return absl::InvalidArgumentError(
@@ -131,6 +150,7 @@ GroupOptions ToGroupOptions(const CommonFlags& common) {
 SessionOptions ToSessionOptions(const CommonFlags& common) {
   SessionOptions session;
   session.model_dir = common.model;
+  if (!common.random_weights.empty()) session.random_weights = kRandomWeightsSeed;
   session.backend = ToBackend(common);
   session.block_size = common.block_size;
   session.layer_tables = common.tables == "layer";

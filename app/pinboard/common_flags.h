@@ -15,7 +15,8 @@
 namespace pinboard::app {
 
 struct CommonFlags {
-  std::string model;
+  std::string model;           // directory
+  std::string random_weights;  // config.json or its directory; empty: weights are read
   int tp = 1;
   std::string backend = "cpu";
   std::string service = "auto";
@@ -32,6 +33,15 @@ void AddModelFlags(FlagTable* flags, CommonFlags* common);
 /// --layers, --scope.
 void AddMethodFlags(FlagTable* flags, SequenceOptions* options);
 void AddRunFlags(FlagTable* flags, CommonFlags* common);
+
+/// Once the flags are parsed: `model` is the directory of what --random-weights names, where it is
+/// given. InvalidArgument: --model is given too.
+absl::Status ResolveModel(CommonFlags* common);
+
+/// Of the tokenizer; empty: random weights have none.
+inline std::string TokenizerDir(const CommonFlags& common) {
+  return common.random_weights.empty() ? common.model : "";
+}
 
 /// InvalidArgument, NotFound, Unimplemented: one line on the first thing that cannot work, the
 /// model's configuration included.

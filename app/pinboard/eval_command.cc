@@ -102,7 +102,7 @@ absl::StatusOr<std::vector<SuiteItem>> LoadItems(const EvalFlags& flags) {
   }
   PB_ASSIGN_OR_RETURN(const auto config, CheckModel(flags.common.model, flags.common.tp));
   PB_ASSIGN_OR_RETURN(const std::string path, ResolveSuite(flags.suite));
-  LazyTokenizer tokenizer(flags.common.model);
+  LazyTokenizer tokenizer(TokenizerDir(flags.common));
   return ReadSuite(path, tokenizer.Vocabulary(config.vocab_size), flags.limit_contexts);
 }
 
@@ -213,6 +213,7 @@ int EvalCommand(absl::Span<const std::string> arguments, char** argv) {
   EvalFlags flags;
   const FlagTable table = MakeTable(&flags);
   if (const absl::Status parsed = table.Parse(arguments); !parsed.ok()) return UsageError(parsed);
+  if (const absl::Status model = ResolveModel(&flags.common); !model.ok()) return UsageError(model);
   if (flags.common.help) {
     std::printf("%s%s", kUsage, table.Help().c_str());
     return 0;

@@ -29,6 +29,7 @@ constexpr char kUsage[] =
   pinboard generate --model DIR --prompt "Dear" --temperature 0.8 --seed 7 --stop "Yours"
   pinboard generate --model DIR --ids 0,17,305 --json -
   pinboard generate --model DIR --prompts many.jsonl --cache-blocks 512 --stats
+  pinboard generate --random-weights config.json --prompt-tokens 4096 --json - --backend cuda
 
 The text goes to standard output as it is made. It ends where the model ends it (eos_token_id of
 generation_config.json or config.json), before a --stop text, or after --max-tokens. The cache is
@@ -66,7 +67,7 @@ bool LooksAtAllQueries(absl::Span<const GenerationRequest> requests) {
 
 absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
   PB_ASSIGN_OR_RETURN(const auto config, CheckModel(flags.common.model, flags.common.tp));
-  LazyTokenizer lazy(flags.common.model);
+  LazyTokenizer lazy(TokenizerDir(flags.common));
   PB_ASSIGN_OR_RETURN(const auto requests, MakeRequests(flags, lazy.Vocabulary(config.vocab_size),
                                                         HasService(flags, rank)));
   PB_ASSIGN_OR_RETURN(const engine::Tokenizer* tokenizer, OutputTokenizer(flags, lazy));
@@ -133,6 +134,7 @@ int GenerateCommand(absl::Span<const std::string> arguments, char** argv) {
   GenerateFlags flags;
   const FlagTable table = MakeGenerateTable(&flags);
   if (const absl::Status parsed = table.Parse(arguments); !parsed.ok()) return UsageError(parsed);
+  if (const absl::Status model = ResolveModel(&flags.common); !model.ok()) return UsageError(model);
   // Many texts cannot be shown while they are made.
   if (!flags.prompts.empty() && flags.json.empty()) flags.json = std::string("-");
   if (flags.common.help) {

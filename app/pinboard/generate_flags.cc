@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "app/eval/arm.h"
+#include "app/generate/drawn_prompt.h"
 #include "app/generate/prompt_file.h"
 #include "app/report/output_file.h"
 #include "app/session/model_files.h"
@@ -36,6 +37,9 @@ absl::StatusOr<std::vector<std::int32_t>> PromptIds(const GenerateFlags& flags,
           "--ids: ", id, " is out of range: the model has 0 to ", vocabulary.size - 1));
     }
     return ids;
+  }
+  if (flags.prompt_tokens > 0) {
+    return DrawPrompt(flags.prompt_tokens, vocabulary.size, /*seed=*/0);
   }
   std::string text = flags.prompt;
   if (!flags.prompt_file.empty()) {
@@ -98,6 +102,8 @@ FlagTable MakeGenerateTable(GenerateFlags* flags) {
       "ids", "1,2,3",
       "The same as token ids, begin-of-text included. With --json the model needs no tokenizer.",
       &flags->ids);
+  table.Int("prompt-tokens", "N", "The same as N token ids that are drawn, for tests of load.", 1,
+            kMostDrawnTokens, &flags->prompt_tokens);
   table.Text("prompts", "FILE", "Many texts to continue at once; the results are JSON.",
              &flags->prompts);
   table.Int("max-tokens", "N", "Stop after N tokens, or where the model ends the text.", 1, 1 << 20,
@@ -158,13 +164,14 @@ absl::StatusOr<std::vector<GenerationRequest>> MakeRequests(const GenerateFlags&
 
 absl::Status CheckGenerateFlags(const GenerateFlags& flags) {
   PB_RETURN_IF_ERROR(CheckCommon(flags.common));
-  int given = 0;
+  int given = flags.prompt_tokens > 0 ? 1 : 0;
   for (const std::string* source :
        {&flags.prompt, &flags.prompt_file, &flags.ids, &flags.prompts}) {
     given += source->empty() ? 0 : 1;
   }
   if (given != 1) {
-    return absl::InvalidArgumentError("give one of --prompt, --prompt-file, --ids and --prompts");
+    return absl::InvalidArgumentError(
+        "give one of --prompt, --prompt-file, --ids, --prompt-tokens and --prompts");
   }
   if (flags.mode != "compress" && flags.mode != "observe") {
     return absl::InvalidArgumentError(
@@ -177,7 +184,7 @@ absl::Status CheckGenerateFlags(const GenerateFlags& flags) {
     if (!path->empty()) PB_RETURN_IF_ERROR(CheckWritable(*path));
   }
   PB_ASSIGN_OR_RETURN(const auto config, CheckModel(flags.common.model, flags.common.tp));
-  LazyTokenizer tokenizer(flags.common.model);
+  LazyTokenizer tokenizer(TokenizerDir(flags.common));
   PB_RETURN_IF_ERROR(CheckStops(flags, tokenizer));
   return MakeRequests(flags, tokenizer.Vocabulary(config.vocab_size),
                       flags.common.service != "none")

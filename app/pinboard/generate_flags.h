@@ -22,6 +22,7 @@ struct GenerateFlags {
   std::string prompt;
   std::string prompt_file;
   std::string ids;
+  int prompt_tokens = 0;  // drawn; 0: none are
   std::string prompts;
   SamplingOptions sampling;
   int seed = 0;

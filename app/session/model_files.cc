@@ -14,6 +14,11 @@ absl::StatusOr<engine::ModelConfig> CheckModel(const std::string& model_dir, int
 }
 
 absl::StatusOr<const engine::Tokenizer*> LazyTokenizer::Get() {
+  if (model_dir_.empty()) {
+    return absl::NotFoundError(
+        "random weights have no tokenizer: give token ids (--ids, --prompt-tokens, lists in a "
+        "file), and take what is generated as JSON (--json -)");
+  }
   if (tokenizer_ == nullptr) {
     PB_ASSIGN_OR_RETURN(tokenizer_, engine::Tokenizer::Load(model_dir_));
   }

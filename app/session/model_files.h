@@ -20,8 +20,10 @@ absl::StatusOr<engine::ModelConfig> CheckModel(const std::string& model_dir, int
 /// Reads the tokenizer the first time it is needed: token ids alone need none. One thread.
 class LazyTokenizer {
  public:
+  /// Empty: there is none, and who needs one is told what to give instead.
   explicit LazyTokenizer(std::string model_dir) : model_dir_(std::move(model_dir)) {}
 
+  /// NotFound: there is none.
   absl::StatusOr<const engine::Tokenizer*> Get();
   /// Of this model; refers to this object.
   TokenVocabulary Vocabulary(int vocab_size);

@@ -22,7 +22,7 @@ namespace pinboard::app {
 
 struct SessionOptions {
   std::string model_dir;
-  std::optional<std::uint64_t> random_weights;  // EngineOptions'
+  std::optional<std::uint64_t> random_weights;  // a seed: none are read
   Backend backend = Backend::kCpu;
   int block_size = 16;
   int cache_blocks = 0;  // capacity

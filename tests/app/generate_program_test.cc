@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
@@ -22,7 +23,17 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-class GenerateProgram : public PinboardProgram {};
+class GenerateProgram : public PinboardProgram {
+ protected:
+  /// A directory with the tiny model's config.json and nothing else.
+  static std::string ConfigAlone() {
+    const std::filesystem::path alone = *directory_ / "alone";
+    std::filesystem::create_directories(alone);
+    std::filesystem::copy_file(*directory_ / "config.json", alone / "config.json",
+                               std::filesystem::copy_options::overwrite_existing);
+    return alone.string();
+  }
+};
 
 TEST_F(GenerateProgram, GenerateMakesTheSameTokensOnAnyNumberOfRanks) {
   // The tiny model has no tokenizer: ids in, JSON out.
@@ -145,6 +156,31 @@ TEST_F(GenerateProgram, APromptOfAFileMayHaveAPolicyOfItsOwn) {
   }
   EXPECT_LT(made["sequences"][2]["rows"], made["sequences"][2]["length"]);
   EXPECT_GT(made["pages_offloaded"], 0);
+}
+
+// No weights and no tokenizer lie there.
+TEST_F(GenerateProgram, AConfigurationAloneIsLoadOfItsShapeAndTheSameOnAnyNumberOfRanks) {
+  engine::testing::WriteFile(*directory_ / "load.jsonl",
+                             "{\"prompt_tokens\": 70, \"max_tokens\": 4}\n"
+                             "{\"prompt_tokens\": 70, \"max_tokens\": 4}\n");
+  nlohmann::json one;
+  for (const char* tp : {"1", "2"}) {
+    Program program({BuiltProgram("pinboard"), "generate", "--random-weights",
+                     ConfigAlone() + "/config.json", "--prompts", Path("load.jsonl"), "--policy",
+                     "full", "--tp", tp});
+    ASSERT_EQ(program.Wait(), 0) << program.Err();
+    const auto made = nlohmann::json::parse(program.Out())["sequences"];
+    if (one.is_null()) one = made;
+    for (const int i : {0, 1}) {
+      EXPECT_EQ(made[i]["prompt_tokens"], 70);
+      EXPECT_EQ(made[i]["ids"], one[i]["ids"]);
+    }
+  }
+  EXPECT_NE(one[0]["ids"], one[1]["ids"]) << "each line's prompt is its own";
+  Program same({BuiltProgram("pinboard"), "generate", "--random-weights", ConfigAlone(),
+                "--prompt-tokens", "70", "--max-tokens", "4", "--policy", "full", "--json", "-"});
+  ASSERT_EQ(same.Wait(), 0) << same.Err();
+  EXPECT_EQ(nlohmann::json::parse(same.Out())["ids"], one[0]["ids"]);
 }
 
 TEST_F(GenerateProgram, ByPressureOnlyAFullCacheIsCompressed) {

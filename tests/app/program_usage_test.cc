@@ -117,14 +117,33 @@ TEST_F(ProgramUsage, APromptFileThatIsWrongIsNamedWithFileAndLine) {
   EXPECT_THAT(refusal("{\"prompt\":[1],\"seed\":4}\n"), HasSubstr("give a --temperature above 0"));
   EXPECT_THAT(refusal("{\"prompt\":[1],\"policy\":\"x\"}\n"), HasSubstr("unknown policy 'x'"));
   EXPECT_THAT(refusal("{\"prompt\":[1],\"policy\":\"h2o,tova\"}\n"), HasSubstr("names several"));
+  EXPECT_THAT(refusal("{\"prompt\":[1],\"prompt_tokens\":4}\n"),
+              HasSubstr("give one of prompt and"));
+  EXPECT_THAT(refusal("{\"prompt_tokens\":0}\n"), HasSubstr("prompt_tokens is 0: a whole number"));
   EXPECT_THAT(refusal("{\"prompt\":[1],\"length\":4}\n"),
-              HasSubstr("'length' is not known: a line has prompt, max_tokens, policy and seed"));
+              HasSubstr("'length' is not known: a line has prompt or prompt_tokens, "));
   EXPECT_THAT(Refusal(GenerateFrom({"--prompts", Path("nothing.jsonl")}), 2),
               HasSubstr("--prompts: cannot read"));
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--when", "often"}), 2),
               HasSubstr("--when: 'often' is neither every:N"));
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--prompts", Path("suite.jsonl")}), 2),
-              HasSubstr("give one of --prompt, --prompt-file, --ids and --prompts"));
+              HasSubstr("give one of --prompt, --prompt-file, --ids, --prompt-tokens and"));
+}
+
+TEST_F(ProgramUsage, RandomWeightsHaveNoTokenizerAndNoModelBeside) {
+  const auto refusal = [](const std::vector<std::string>& more, int code) {
+    std::vector<std::string> arguments = {BuiltProgram("pinboard"), "generate", "--random-weights",
+                                          Path("config.json")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Refusal(arguments, code);
+  };
+  EXPECT_THAT(refusal({"--model", "m", "--ids", "1"}, 2), HasSubstr("give one of --model and"));
+  EXPECT_THAT(refusal({"--prompt", "Dear"}, 2), HasSubstr("have no tokenizer: give token ids"));
+  EXPECT_THAT(refusal({"--ids", "1"}, 1), HasSubstr("as JSON (--json -)"));
+  EXPECT_THAT(
+      Refusal({BuiltProgram("pinboard"), "generate", "--random-weights", "nowhere", "--ids", "1"},
+              2),
+      HasSubstr("nowhere/config.json"));
 }
 
 TEST_F(ProgramUsage, ASuiteThatIsWrongIsNamedWithFileAndLine) {
