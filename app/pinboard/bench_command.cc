@@ -21,7 +21,7 @@ namespace {
 constexpr char kUsage[] =
     R"(pinboard bench throughput - how many long contexts fit a fixed cache, and how fast they decode.
 
-  pinboard bench throughput --model bench/engine/llama-3.1-8b --random-weights --backend cuda \
+  pinboard bench throughput --random-weights bench/engine/llama-3.1-8b --backend cuda \
     --context 32768 --cache-sequences 4 --policy full,pinboard --budget 0.1 --service-arena 32GiB
   pinboard bench throughput --model DIR --backend cuda --cache-sequences 64 --sequences 4
 
@@ -39,7 +39,6 @@ struct BenchFlags {
   std::string policies = "full,pinboard";
   std::string budgets = "0.1";
   std::string json;
-  bool random_weights = false;
   int cache_sequences = 4;
   int seed = 0;
 };
@@ -47,8 +46,6 @@ struct BenchFlags {
 FlagTable MakeTable(BenchFlags* flags) {
   FlagTable table("pinboard bench throughput");
   AddModelFlags(&table, &flags->common);
-  table.Switch("random-weights", "Draw the weights of the model that DIR/config.json describes.",
-               &flags->random_weights);
   table.Section("Load");
   table.Int("context", "N", "Tokens of each prompt.", 1, 1 << 22, &flags->load.context);
   table.Int("generate", "N", "Tokens that each sequence decodes.", 1, 1 << 20,
@@ -59,8 +56,7 @@ FlagTable MakeTable(BenchFlags* flags) {
             &flags->load.most_sequences);
   table.Int("chunk", "N", "Tokens of a prompt in a step.", 1, 16384, &flags->load.chunk);
   table.Int("every", "N", "Decoded tokens from round to round.", 1, 1 << 20, &flags->load.every);
-  table.Int("seed", "S", "Of the prompts, and of drawn weights.", 0,
-            std::numeric_limits<int>::max(), &flags->seed);
+  table.Int("seed", "S", "Of the prompts.", 0, std::numeric_limits<int>::max(), &flags->seed);
   table.Section("Cache");
   table.Text("policy", "P[,P...]", "As of pinboard eval, one after another.", &flags->policies);
   table.Text("budget", "B[,B...]", "Rows kept, as a share of the length, in (0, 1].",
@@ -88,7 +84,6 @@ absl::Status Validate(const BenchFlags& flags) {
 absl::Status RunBench(const BenchFlags& flags, const RankContext& rank) {
   PB_ASSIGN_OR_RETURN(const std::vector<Arm> arms, Arms(flags, rank.store != nullptr));
   SessionOptions options = ToSessionOptions(flags.common);
-  if (flags.random_weights) options.random_weights = flags.seed;
   options.cache_blocks =
       ThroughputBlocks(flags.load, flags.cache_sequences, flags.common.block_size);
   options.observe_all_queries = std::any_of(
@@ -135,6 +130,7 @@ int BenchCommand(absl::Span<const std::string> arguments, char** argv) {
     std::printf("%s%s", kUsage, table.Help().c_str());
     return 0;
   }
+  if (const absl::Status model = ResolveModel(&flags.common); !model.ok()) return UsageError(model);
   return RunRankGroup(
       ToGroupOptions(flags.common), argv, [&] { return Validate(flags); },
       [&](const RankContext& rank) { return RunBench(flags, rank); });
