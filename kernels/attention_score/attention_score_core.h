@@ -5,7 +5,8 @@
 // Float error. A logit is a sum of key_dim products in float: it is off by at most
 // (key_dim + 1) * 2^-24 * scale * sum |q_d k_d|, which is what its weight is off by relative to
 // itself, with twice that in the denominator at worst, plus 2^-22 for exp. Sums over rows, heads
-// and queries are in double and add nothing that 2^-30 would show.
+// and queries are in double and add nothing that 2^-30 would show. A log-sum-exp given as a float
+// has its own error, which is what the weights of its query are off by relative to themselves.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,12 @@ PB_HOST_DEVICE inline double Pooled(const double* shares, std::int64_t rows, std
   double sum = 0.0;
   for (std::int64_t r = begin; r < end; ++r) sum += shares[r];
   return sum / pool;
+}
+
+/// Whether weights sum up to what softmax can give to one row, and half of that besides: so much
+/// that sums over all ranks fit. False for what is not a number.
+PB_HOST_DEVICE inline bool IsShare(double pooled, int window, int query_heads) {
+  return pooled <= 1.5 * window * query_heads;
 }
 
 /// The rank's share of A, from the pooled sum over its heads and all queries.

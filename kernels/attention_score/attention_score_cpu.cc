@@ -13,6 +13,7 @@
 #include "kernels/key_tile.h"
 #include "kernels/key_values.h"
 #include "kernels/paged_rows.h"
+#include "kernels/portable_math.h"
 #include "kernels/row_scores.h"
 
 namespace pinboard::kernels {
@@ -33,6 +34,11 @@ absl::Status CheckQueries(const AttentionScoreArgs& args) {
     return absl::InvalidArgumentError(
         absl::StrCat("AttentionScore: ", args.queries.size(), " query values for ", window,
                      " positions of ", args.query_heads, " heads of ", args.shape.key_dim));
+  }
+  if (!args.log_sum_exp.empty() && args.log_sum_exp.size() != window * args.query_heads) {
+    return absl::InvalidArgumentError(absl::StrCat("AttentionScore: ", args.log_sum_exp.size(),
+                                                   " log-sum-exps for ", window, " positions of ",
+                                                   args.query_heads, " heads"));
   }
   if (args.pool <= 0 || args.pool % 2 == 0) {
     return absl::InvalidArgumentError(
@@ -92,9 +98,11 @@ class Scorer {
       for (int i = 0; i < count; ++i) {
         const std::int64_t window = (first + i) / group;
         const std::int64_t head = first_head + (first + i) % group;
-        const float* query = args_.queries.data() + (window * args_.query_heads + head) * dim_;
+        const std::int64_t index = window * args_.query_heads + head;
+        const float* query = args_.queries.data() + index * dim_;
         std::copy(query, query + dim_, queries_.begin() + std::ptrdiff_t{i} * dim_);
         positions_[i] = args_.query_positions[window];
+        if (!args_.log_sum_exp.empty()) log_sums_[i] = args_.log_sum_exp[index];
       }
       if (!AddBlock(kv_head, count)) return false;
     }
@@ -126,12 +134,13 @@ class Scorer {
                  padded_rows_);
     }
     for (int i = 0; i < count; ++i) {
-      if (!AddQuery(positions_[i], scores_.data() + i * padded_rows_)) return false;
+      if (!AddQuery(i, scores_.data() + i * padded_rows_)) return false;
     }
     return true;
   }
 
-  bool AddQuery(std::int32_t position, float* scores) {
+  bool AddQuery(int query, float* scores) {
+    const std::int32_t position = positions_[query];
     const std::int64_t end = End(position);
     const auto ring = args_.row_positions.first(args_.ring_rows);
     const auto seen = [&](std::int32_t row_position) { return row_position <= position; };
@@ -141,9 +150,12 @@ class Scorer {
       if (!seen(ring[row])) scores[row] = kMinusInfinity;
     }
     std::fill(scores + end, scores + padded, kMinusInfinity);
-    const double sum = ExpAndSum(scores, padded, MaxScore(scores, padded));
+    const float max = MaxScore(scores, padded);
+    const double sum = ExpAndSum(scores, padded, max);
     if (!std::isfinite(sum)) return false;
-    AddWeighted(scores, padded, 1.0 / sum, shares_.data());
+    const double weight =
+        args_.log_sum_exp.empty() ? 1.0 / sum : Exp(double{max} - log_sums_[query]);
+    AddWeighted(scores, padded, weight, shares_.data());
     return true;
   }
 
@@ -154,6 +166,7 @@ class Scorer {
   std::vector<float> tile_;     // [key_dim, kTileRows]
   std::vector<float> queries_;  // [kQueryBlock, key_dim]
   std::int32_t positions_[kQueryBlock] = {};
+  float log_sums_[kQueryBlock] = {};
   std::vector<float> scores_;   // [kQueryBlock, padded_rows]
   std::vector<double> shares_;  // [padded_rows]
 };
@@ -170,9 +183,15 @@ absl::Status AttentionScore(const AttentionScoreArgs& args, absl::Span<std::int3
   }
   const std::vector<double> shares = scorer.Shares();
   const auto rows = static_cast<std::int64_t>(out.size());
+  const int window = static_cast<int>(args.query_positions.size());
   for (std::int64_t r = 0; r < rows; ++r) {
-    out[r] = AttentionShare(Pooled(shares.data(), rows, r, args.pool),
-                            static_cast<int>(args.query_positions.size()), args.total_query_heads);
+    const double pooled = Pooled(shares.data(), rows, r, args.pool);
+    if (!IsShare(pooled, window, args.query_heads)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("AttentionScore: row ", args.order[r],
+                       " has more than a whole share: a log-sum-exp is too low"));
+    }
+    out[r] = AttentionShare(pooled, window, args.total_query_heads);
   }
   return absl::OkStatus();
 }

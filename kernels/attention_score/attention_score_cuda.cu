@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <iterator>
-#include <limits>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -87,9 +86,9 @@ __global__ __launch_bounds__(kThreads) void PoolKernel(AttentionScoreBatch batch
   const std::int64_t at = first + threadIdx.x;
   if (at >= problem.rows) return;
   const double pooled = Pooled(shares, end - begin, at - begin, batch.pool);
-  const bool is_finite = pooled <= std::numeric_limits<double>::max();
-  if (!is_finite) atomicAdd(batch.faults, 1U);
-  problem.out[at] = is_finite ? AttentionShare(pooled, batch.window, batch.total_query_heads) : 0;
+  const bool is_share = IsShare(pooled, batch.window, batch.query_heads);
+  if (!is_share) atomicAdd(batch.faults, 1U);
+  problem.out[at] = is_share ? AttentionShare(pooled, batch.window, batch.total_query_heads) : 0;
 }
 
 absl::Status CheckBatch(const AttentionScoreBatch& batch) {

@@ -21,8 +21,8 @@ struct AttentionScoreProblem {
   const std::int32_t* order = nullptr;          // [rows]: physical rows by ascending position
   const std::uint16_t* queries = nullptr;  // [window, query_heads, key_dim], bf16, 16-byte aligned
   const std::int32_t* query_positions = nullptr;  // [window]
-  /// [window, query_heads]: ln of the sum of exp(scale * q.k) over the rows a query attends to, as
-  /// an attention kernel leaves it; null: computed here, in a pass of its own over the keys.
+  /// [window, query_heads]: AttentionScoreArgs'; null: computed here, in a pass of its own over the
+  /// keys.
   const float* log_sum_exp = nullptr;
   std::int32_t* out = nullptr;  // [rows], in the order of positions
   std::int32_t rows = 0;
@@ -40,8 +40,8 @@ struct AttentionScoreBatch {
   float scale = 1.0F;
   int pool = 1;                  // odd, at most kMaxDevicePool
   bool has_log_sum_exp = false;  // every problem's is given
-  /// [1], grows by one for each row whose share is not finite: by some where AttentionScore refuses
-  /// a query or a key, by none where it does not.
+  /// [1], grows by one for each row without a share: by some where AttentionScore refuses a query,
+  /// a key or a log-sum-exp, by none where it does not.
   std::uint32_t* faults = nullptr;
 };
 

@@ -46,6 +46,11 @@ absl::Status CudaOperations::AttentionScore(const kernels::AttentionScoreArgs& a
   PB_RETURN_IF_ERROR(CheckOrdered("AttentionScore",
                                   {args.cache, args.shape, args.block_size, args.block_table},
                                   args.order, out));
+  const std::size_t sums = args.query_positions.size() * args.query_heads;
+  if (!args.log_sum_exp.empty() && args.log_sum_exp.size() != sums) {
+    return absl::InvalidArgumentError(absl::StrCat("AttentionScore: ", args.log_sum_exp.size(),
+                                                   " log-sum-exps for ", sums, " queries"));
+  }
   kernels::AttentionScoreProblem problem;
   problem.cache = args.cache;
   problem.rows = static_cast<std::int32_t>(out.size());
@@ -63,6 +68,7 @@ absl::Status CudaOperations::AttentionScore(const kernels::AttentionScoreArgs& a
       args.queries.data(), reinterpret_cast<__nv_bfloat16*>(queries), args.queries.size());
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "queries to bf16"));
   problem.queries = reinterpret_cast<const std::uint16_t*>(queries);
+  if (!args.log_sum_exp.empty()) problem.log_sum_exp = args.log_sum_exp.data();
   kernels::AttentionScoreBatch batch{.shape = args.shape,
                                      .block_size = args.block_size,
                                      .window = static_cast<int>(args.query_positions.size()),
@@ -70,10 +76,12 @@ absl::Status CudaOperations::AttentionScore(const kernels::AttentionScoreArgs& a
                                      .total_query_heads = args.total_query_heads,
                                      .scale = args.scale,
                                      .pool = args.pool,
+                                     .has_log_sum_exp = !args.log_sum_exp.empty(),
                                      .faults = fault(kAttentionFault)};
   // One launch for all layers and sequences; a shard's shapes are the same for all of them.
   const auto same = [&](const Scoring& one) {
-    return one.batch.window == batch.window && one.batch.pool == batch.pool;
+    return one.batch.window == batch.window && one.batch.pool == batch.pool &&
+           one.batch.has_log_sum_exp == batch.has_log_sum_exp;
   };
   auto group = std::find_if(scoring_.begin(), scoring_.end(), same);
   if (group == scoring_.end()) group = scoring_.insert(scoring_.end(), {batch, {}});

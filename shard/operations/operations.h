@@ -72,6 +72,7 @@ class Operations {
   virtual absl::Status ScatterPage(const kernels::PageCopyArgs& to, const PageIn& page) = 0;
 
   // A round.
+  /// args.log_sum_exp, in memory(), stays as it is until Finish.
   virtual absl::Status AttentionScore(const kernels::AttentionScoreArgs& args,
                                       absl::Span<std::int32_t> out) = 0;
   virtual absl::Status ExpectedAttention(const kernels::ExpectedAttentionArgs& args,

@@ -51,34 +51,9 @@ AttentionInput RandomInput(const CacheCase& c, SeededRandom& random) {
   return in;
 }
 
-/// ln of the sum of exp(scale * q.k) over the rows that a query sees.
-std::vector<float> LogSumExps(const AttentionScoreArgs& args, const AttentionInput& in,
-                              int first_kv_head) {
-  const int group = args.query_heads / args.shape.kv_heads;
-  const int dim = args.shape.key_dim;
-  std::vector<float> sums;
-  for (std::size_t w = 0; w < args.query_positions.size(); ++w) {
-    for (int head = 0; head < args.query_heads; ++head) {
-      const float* q = args.queries.data() + (w * args.query_heads + head) * dim;
-      double sum = 0.0;
-      for (int r = 0; r < in.rows(); ++r) {
-        if (args.row_positions[r] > args.query_positions[w]) continue;
-        double product = 0.0;
-        for (int d = 0; d < dim; ++d) {
-          product += static_cast<double>(q[d]) * in.cache.Key(r, first_kv_head + head / group, d);
-        }
-        sum += std::exp(args.scale * product);
-      }
-      sums.push_back(static_cast<float>(std::log(sum)));
-    }
-  }
-  return sums;
-}
-
 /// As two layers at once, which must agree.
 absl::Status ScoreOnDevice(const KeyPasses& passes, const AttentionScoreArgs& args,
-                           const AttentionInput& in, const float* log_sum_exp,
-                           absl::Span<std::int32_t> out) {
+                           const AttentionInput& in, absl::Span<std::int32_t> out) {
   OnDevice device;
   const std::vector<std::byte>& bytes = in.cache.bytes();
   AttentionScoreProblem problem;
@@ -89,10 +64,8 @@ absl::Status ScoreOnDevice(const KeyPasses& passes, const AttentionScoreArgs& ar
   problem.order = device.In(args.order);
   problem.queries = device.In(ToBFloat16s(args.queries));
   problem.query_positions = device.In(args.query_positions);
-  const std::size_t queries = args.query_positions.size() * args.query_heads;
-  if (log_sum_exp != nullptr) {
-    problem.log_sum_exp = device.In(absl::MakeConstSpan(log_sum_exp, queries));
-  }
+  const bool is_given = !args.log_sum_exp.empty();
+  if (is_given) problem.log_sum_exp = device.In(args.log_sum_exp);
   problem.rows = static_cast<std::int32_t>(out.size());
   problem.out = device.Out<std::int32_t>(out.size());
   AttentionScoreProblem second = problem;
@@ -109,7 +82,7 @@ absl::Status ScoreOnDevice(const KeyPasses& passes, const AttentionScoreArgs& ar
   batch.total_query_heads = args.total_query_heads;
   batch.scale = args.scale;
   batch.pool = args.pool;
-  batch.has_log_sum_exp = log_sum_exp != nullptr;
+  batch.has_log_sum_exp = is_given;
   batch.faults = device.In(std::vector<std::uint32_t>{0});
   auto* workspace = device.Out<std::byte>(attention_score::WorkspaceBytes(batch, passes));
   PB_RETURN_IF_ERROR(device.Finish(attention_score::Launch(batch, passes, workspace, nullptr)));
@@ -121,23 +94,16 @@ absl::Status ScoreOnDevice(const KeyPasses& passes, const AttentionScoreArgs& ar
   return absl::OkStatus();
 }
 
-void ExpectExactShares(const KeyPasses& passes, const AttentionInput& in, int tp,
-                       bool with_log_sum_exp) {
+void ExpectExactShares(const KeyPasses& passes, const AttentionInput& in, int tp) {
   const checks::ExactAttention exact = checks::NaiveAttention(in);
   // Tensor cores cut where float rounds: twice the error of a float logit.
   const double relative = std::expm1(4 * exact.logit_error) + 0x1p-14;
   std::vector<std::int64_t> merged(exact.share.size(), 0);
   for (int rank = 0; rank < tp; ++rank) {
-    std::vector<float> queries;
-    const AttentionScoreArgs args = in.Rank(rank, tp, queries);
-    std::vector<float> sums;
-    if (with_log_sum_exp) {
-      const int group = in.query_heads / in.cache.shape().kv_heads;
-      sums = LogSumExps(args, in, rank * args.query_heads / group);
-    }
+    checks::RankTensors tensors;
+    const AttentionScoreArgs args = in.Rank(rank, tp, tensors);
     std::vector<std::int32_t> share(merged.size());
-    const absl::Status status = ScoreOnDevice(
-        passes, args, in, with_log_sum_exp ? sums.data() : nullptr, absl::MakeSpan(share));
+    const absl::Status status = ScoreOnDevice(passes, args, in, absl::MakeSpan(share));
     ASSERT_TRUE(status.ok()) << status;
     for (std::size_t r = 0; r < merged.size(); ++r) merged[r] += share[r];
   }
@@ -172,7 +138,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionScoreOnDevice,
 TEST_P(AttentionScoreOnDevice, EqualsTheFormulaWithItsOwnLogSumExps) {
   SeededRandom random;
   for (int trial = 0; trial < 6; ++trial) {
-    ExpectExactShares(passes(), RandomInput(cache(), random), random.Pick<int>({1, 2}), false);
+    ExpectExactShares(passes(), RandomInput(cache(), random), random.Pick<int>({1, 2}));
     if (HasFatalFailure()) return;
   }
 }
@@ -180,7 +146,13 @@ TEST_P(AttentionScoreOnDevice, EqualsTheFormulaWithItsOwnLogSumExps) {
 TEST_P(AttentionScoreOnDevice, EqualsTheFormulaWithGivenLogSumExps) {
   SeededRandom random;
   for (int trial = 0; trial < 6; ++trial) {
-    ExpectExactShares(passes(), RandomInput(cache(), random), random.Pick<int>({1, 2}), true);
+    AttentionInput in = RandomInput(cache(), random);
+    in.log_sum_exp = checks::LogSumExps(in);
+    ExpectExactShares(passes(), in, random.Pick<int>({1, 2}));
+    const auto score = [&](const AttentionScoreArgs& args, absl::Span<std::int32_t> out) {
+      return ScoreOnDevice(passes(), args, in, out);
+    };
+    checks::ExpectGivenSumsToCountRowsThatAreGone(score, in);
     if (HasFatalFailure()) return;
   }
 }
@@ -205,7 +177,9 @@ AttentionInput LongInput(const CacheCase& c, SeededRandom& random) {
 TEST_P(AttentionScoreOnDevice, EqualsTheFormulaOverManyRows) {
   SeededRandom random;
   for (const bool with_log_sum_exp : {false, true}) {
-    ExpectExactShares(passes(), LongInput(cache(), random), 1, with_log_sum_exp);
+    AttentionInput in = LongInput(cache(), random);
+    if (with_log_sum_exp) in.log_sum_exp = checks::LogSumExps(in);
+    ExpectExactShares(passes(), in, 1);
     if (HasFatalFailure()) return;
   }
 }
@@ -220,20 +194,20 @@ TEST_P(AttentionScoreOnDevice, EqualsTheFormulaWhereTheLargestLogitsComeLast) {
       in.cache.SetKey(row, head, 0, row < in.rows() - 100 ? -100.0F : 300.0F);
     }
   }
-  ExpectExactShares(passes(), in, 1, false);
+  ExpectExactShares(passes(), in, 1);
 }
 
-/// What the CPU and the device say of the input, the log-sum-exps computed.
+/// What the CPU and the device say of the input.
 struct Verdicts {
   absl::StatusCode cpu;
   absl::StatusCode device;
 };
 Verdicts Judge(const KeyPasses& passes, const AttentionInput& in) {
-  std::vector<float> queries;
-  const AttentionScoreArgs args = in.Rank(0, 1, queries);
+  checks::RankTensors tensors;
+  const AttentionScoreArgs args = in.Rank(0, 1, tensors);
   std::vector<std::int32_t> out(in.order.size());
   const absl::StatusCode cpu = AttentionScore(args, absl::MakeSpan(out)).code();
-  return {cpu, ScoreOnDevice(passes, args, in, nullptr, absl::MakeSpan(out)).code()};
+  return {cpu, ScoreOnDevice(passes, args, in, absl::MakeSpan(out)).code()};
 }
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -248,6 +222,16 @@ TEST_P(AttentionScoreOnDevice, RefusesWhatTheCpuRefuses) {
     const Verdicts verdicts = Judge(passes(), in);
     EXPECT_EQ(verdicts.device, verdicts.cpu) << "row " << row << " of " << in.rows();
   }
+}
+
+TEST_P(AttentionScoreOnDevice, RefusesLogSumExpsThatCannotBe) {
+  SeededRandom random;
+  const auto status_of = [&](const AttentionInput& in) {
+    checks::RankTensors tensors;
+    std::vector<std::int32_t> out(in.order.size());
+    return ScoreOnDevice(passes(), in.Rank(0, 1, tensors), in, absl::MakeSpan(out));
+  };
+  checks::ExpectRefusedLogSumExps(status_of, RandomInput(cache(), random));
 }
 
 TEST_P(AttentionScoreOnDevice, CountsAKeyThatIsNotFiniteWhereAQuerySeesIt) {

@@ -32,6 +32,27 @@ TEST_P(AttentionScoreTest, MergesOverRanksWithinTheBoundOfTheExactAttention) {
   }
 }
 
+TEST_P(AttentionScoreTest, MergesWithinTheSameBoundWhereLogSumExpsAreGiven) {
+  SeededRandom random;
+  for (int trial = 0; trial < 6; ++trial) {
+    AttentionInput in = checks::RandomAttentionInput(GetParam(), random);
+    in.log_sum_exp = checks::LogSumExps(in);
+    checks::ExpectMergeWithinItsBound(AttentionScore, in);
+    checks::ExpectGivenSumsToCountRowsThatAreGone(AttentionScore, in);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(AttentionScoreTest, RefusesLogSumExpsThatCannotBe) {
+  SeededRandom random;
+  const auto status_of = [](const AttentionInput& in) {
+    checks::RankTensors tensors;
+    std::vector<std::int32_t> out(in.order.size());
+    return AttentionScore(in.Rank(0, 1, tensors), absl::MakeSpan(out));
+  };
+  checks::ExpectRefusedLogSumExps(status_of, checks::RandomAttentionInput(GetParam(), random));
+}
+
 /// One head of one dimension, one row a position, keys as given.
 AttentionInput Line(const std::vector<float>& keys, std::vector<std::int32_t> query_positions) {
   SeededRandom random;
@@ -102,6 +123,16 @@ TEST(AttentionScoreTest, GivesOneRowEverythingAndAnUnseenOneNothing) {
   ExpectShares(in, {0.5});
 }
 
+TEST(AttentionScoreTest, TakesAGivenLogSumExpForTheSoftmaxsDenominator) {
+  AttentionInput in = Line({0, std::log(2.0F)}, {0, 1});
+  in.log_sum_exp = {std::log(4.0F), std::log(8.0F)};  // three and five rows at 0 are gone
+  ExpectShares(in, {(1.0 / 4 + 1.0 / 8) / 2, 2.0 / 8 / 2});
+  AttentionInput unseen = Line({0.5F}, {0, 1});
+  unseen.row_positions = {1};  // attention over no row leaves -infinity
+  unseen.log_sum_exp = {-std::numeric_limits<float>::infinity(), 0.5F};
+  ExpectShares(unseen, {0.5});
+}
+
 TEST(AttentionScoreTest, SurvivesLogitsFarBeyondTheRangeOfExp) {
   ExpectShares(Line({-1e30F, 1e30F, 1e30F}, {2}), {0.0, 0.5, 0.5});
 }
@@ -130,17 +161,23 @@ TEST(AttentionScoreTest, GivesTheSameIntegersOnEveryBuild) {
     in.query_positions.push_back(w);
     for (int i = 0; i < 6 * 24; ++i) in.queries.push_back(next());
   }
-  const std::vector<std::int32_t> merged = checks::MergedAttention(AttentionScore, in, 1);
-  EXPECT_EQ(PageTag(absl::MakeConstSpan(reinterpret_cast<const std::byte*>(merged.data()),
-                                        merged.size() * sizeof(merged[0])),
-                    {}),
-            0x67472b86ca8e8029U);
+  const auto hash = [&] {
+    const std::vector<std::int32_t> merged = checks::MergedAttention(AttentionScore, in, 1);
+    return PageTag(absl::MakeConstSpan(reinterpret_cast<const std::byte*>(merged.data()),
+                                       merged.size() * sizeof(merged[0])),
+                   {});
+  };
+  EXPECT_EQ(hash(), 0x67472b86ca8e8029U);
+  for (std::size_t i = 0; i < in.query_positions.size() * 6; ++i) {
+    in.log_sum_exp.push_back(5.0F + static_cast<float>(i % 16) / 4.0F);
+  }
+  EXPECT_EQ(hash(), 0xcfbd02b98ed0a101U);
 }
 
 TEST(AttentionScoreTest, RefusesShapesThatDisagreeAndValuesThatAreNotFinite) {
   const auto code = [](const AttentionInput& in, auto change) {
-    std::vector<float> queries;
-    AttentionScoreArgs args = in.Rank(0, 1, queries);
+    checks::RankTensors tensors;
+    AttentionScoreArgs args = in.Rank(0, 1, tensors);
     change(args);
     std::vector<std::int32_t> out(args.row_positions.size());
     return AttentionScore(args, absl::MakeSpan(out)).code();
@@ -159,6 +196,7 @@ TEST(AttentionScoreTest, RefusesShapesThatDisagreeAndValuesThatAreNotFinite) {
   EXPECT_TRUE(refuses([](auto& args) { args.total_query_heads = 0; }));
   EXPECT_TRUE(refuses([](auto& args) { args.queries.remove_suffix(1); }));
   EXPECT_TRUE(refuses([](auto& args) { args.query_positions = {}; }));
+  EXPECT_TRUE(refuses([](auto& args) { args.log_sum_exp = args.queries.first(1); }));
   EXPECT_TRUE(refuses([](auto& args) { args.block_table = {}; }));
   EXPECT_TRUE(refuses([](auto& args) { args.block_size = 0; }));
   EXPECT_TRUE(refuses([](auto& args) { args.cache.key.base = nullptr; }));

@@ -17,6 +17,12 @@
 
 namespace pinboard::kernels::checks {
 
+/// What a rank holds of the queries of a window.
+struct RankTensors {
+  std::vector<float> queries;
+  std::vector<float> log_sum_exp;
+};
+
 /// All heads of a model, from which each rank takes its own.
 struct AttentionInput {
   AttentionInput(const CacheCase& c, int rows, SeededRandom& random) : cache(c, rows, random) {}
@@ -24,10 +30,11 @@ struct AttentionInput {
   int rows() const { return static_cast<int>(row_positions.size()); }
 
   /// What rank `rank` of `tp` passes: its query heads and the KV heads they read.
-  AttentionScoreArgs Rank(int rank, int tp, std::vector<float>& rank_queries) const {
+  AttentionScoreArgs Rank(int rank, int tp, RankTensors& tensors) const {
     const int local = query_heads / tp;
     const int group = query_heads / cache.shape().kv_heads;
-    rank_queries = RankQueries(queries, query_heads, cache.shape().key_dim, rank, local);
+    tensors.queries = RankQueries(queries, query_heads, cache.shape().key_dim, rank, local);
+    tensors.log_sum_exp = RankQueries(log_sum_exp, query_heads, 1, rank, local);
     AttentionScoreArgs args{cache.view(),
                             cache.shape(),
                             cache.block_size(),
@@ -35,12 +42,13 @@ struct AttentionInput {
                             row_positions,
                             ring_rows,
                             order,
-                            rank_queries,
+                            tensors.queries,
                             query_positions,
                             local,
                             query_heads,
                             scale,
-                            pool};
+                            pool,
+                            tensors.log_sum_exp};
     args.cache.key.base += rank * local / group * cache.view().key.head_stride;
     args.shape.kv_heads = std::max(1, cache.shape().kv_heads / tp);
     return args;
@@ -61,10 +69,34 @@ struct AttentionInput {
   std::vector<std::int32_t> order;
   std::vector<float> queries;
   std::vector<std::int32_t> query_positions;
+  std::vector<float> log_sum_exp;  // [window, query_heads], or empty
   int query_heads = 0;
   float scale = 1.0F;
   int pool = 1;
 };
+
+/// What attention over these rows would leave of each query.
+inline std::vector<float> LogSumExps(const AttentionInput& in) {
+  const int group = in.query_heads / in.cache.shape().kv_heads;
+  const int dim = in.cache.shape().key_dim;
+  std::vector<float> sums;
+  for (std::size_t w = 0; w < in.query_positions.size(); ++w) {
+    for (int head = 0; head < in.query_heads; ++head) {
+      const float* q = in.queries.data() + (w * in.query_heads + head) * dim;
+      double sum = 0.0;
+      for (int r = 0; r < in.rows(); ++r) {
+        if (in.row_positions[r] > in.query_positions[w]) continue;
+        double product = 0.0;
+        for (int d = 0; d < dim; ++d) {
+          product += static_cast<double>(q[d]) * in.cache.Key(r, head / group, d);
+        }
+        sum += std::exp(in.scale * product);
+      }
+      sums.push_back(static_cast<float>(std::log(sum)));
+    }
+  }
+  return sums;
+}
 
 inline AttentionInput RandomAttentionInput(const CacheCase& c, SeededRandom& random) {
   const int rows = random.Int(1, 200);
@@ -95,12 +127,18 @@ inline AttentionInput RandomAttentionInput(const CacheCase& c, SeededRandom& ran
 
 struct ExactAttention {
   std::vector<double> share;  // [rows]: A, by position
-  double logit_error = 0.0;   // the most a float logit is off by: attention_score_core.h
+  /// The most a float logit, or a log-sum-exp that is given as a float, is off by.
+  double logit_error = 0.0;
 };
 
 /// Method.md section 2, A, in double and in the order of the formula.
 inline ExactAttention NaiveAttention(const AttentionInput& in) {
   ExactAttention exact;
+  for (const float given : in.log_sum_exp) {
+    if (std::isfinite(given)) {
+      exact.logit_error = std::max(exact.logit_error, 0x1p-24 * std::abs(double{given}));
+    }
+  }
   const int dim = in.cache.shape().key_dim;
   const int group = in.query_heads / in.cache.shape().kv_heads;
   std::vector<double> mean(static_cast<std::size_t>(in.rows()), 0.0);
@@ -142,10 +180,10 @@ inline ExactAttention NaiveAttention(const AttentionInput& in) {
 template <typename ScoreFn>
 std::vector<std::int32_t> MergedAttention(ScoreFn score, const AttentionInput& in, int tp) {
   std::vector<std::int32_t> merged(static_cast<std::size_t>(in.rows()), 0);
-  std::vector<float> queries;
+  RankTensors tensors;
   for (int rank = 0; rank < tp; ++rank) {
     std::vector<std::int32_t> share(merged.size());
-    const absl::Status status = score(in.Rank(rank, tp, queries), absl::MakeSpan(share));
+    const absl::Status status = score(in.Rank(rank, tp, tensors), absl::MakeSpan(share));
     EXPECT_TRUE(status.ok()) << status;
     for (std::size_t r = 0; r < merged.size(); ++r) merged[r] += share[r];
   }
@@ -168,6 +206,30 @@ void ExpectMergeWithinItsBound(ScoreFn score, const AttentionInput& in) {
           << tp << " ranks, row " << r;
       ASSERT_LE(std::abs(merged[r] - whole[r]), (tp + 1) / 2) << tp << " ranks, row " << r;
     }
+  }
+}
+
+/// Rows that a query attended to and that are gone take their part of its weight with them.
+template <typename ScoreFn>
+void ExpectGivenSumsToCountRowsThatAreGone(ScoreFn score, AttentionInput in) {
+  in.log_sum_exp = LogSumExps(in);
+  const std::vector<std::int32_t> whole = MergedAttention(score, in, 1);
+  for (float& sum : in.log_sum_exp) sum += std::log(2.0F);
+  const std::vector<std::int32_t> half = MergedAttention(score, in, 1);
+  for (std::size_t r = 0; r < whole.size(); ++r) {
+    ASSERT_NEAR(half[r], whole[r] / 2.0, 1.0 + whole[r] * 0x1p-18) << "row " << r;
+  }
+}
+
+/// `status_of(in)`: of the operation on the input.
+template <typename StatusFn>
+void ExpectRefusedLogSumExps(StatusFn status_of, AttentionInput in) {
+  in.query_positions.back() = *std::max_element(in.row_positions.begin(), in.row_positions.end());
+  const std::vector<float> sums = LogSumExps(in);
+  for (const float wrong : {std::nanf(""), sums.back() - 60.0F, -1e30F}) {
+    in.log_sum_exp = sums;
+    in.log_sum_exp.back() = wrong;
+    EXPECT_EQ(status_of(in).code(), absl::StatusCode::kInvalidArgument) << wrong;
   }
 }
 
