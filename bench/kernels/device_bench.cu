@@ -3,7 +3,7 @@
 // The device's operations at the shapes they are meant for: median time of graph replays on random
 // data, with a buffer larger than L2 read before each; and the floor, which is the time that
 // reading and writing each byte once takes at the copy bandwidth measured beside them, or that the
-// products take at kMatrixFlops, whichever is more.
+// products take at a large product's rate, whichever is more.
 //
 // usage: device_bench [--json FILE] [NAME]    all operations, or those whose names begin with NAME
 #include <cmath>
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/kernels/device_report.cuh"
+#include "bench/device_report.cuh"
 #include "kernels/attention_score/attention_score_cuda.cuh"
 #include "kernels/compact/compact_cuda.cuh"
 #include "kernels/entropy/entropy_cuda.cuh"
@@ -22,6 +22,13 @@
 
 namespace pinboard::kernels {
 namespace {
+
+using bench::Allocate;
+using bench::Bf16Normals;
+using bench::Copy;
+using bench::Faults;
+using bench::Report;
+using bench::UpTo;
 
 void BenchSelect(Report& report, int problems, std::int64_t rows) {
   std::mt19937_64 random(1);
@@ -48,14 +55,14 @@ void BenchSelect(Report& report, int problems, std::int64_t rows) {
   for (const bool has_far : {false, true}) {
     batch.has_far = has_far;
     report.Add((has_far ? "select and band " : "select ") + shape,
-               (has_far ? 18.0 : 10.0) * static_cast<double>(total), 0.0,
+               {.bytes = (has_far ? 18.0 : 10.0) * static_cast<double>(total)},
                [&](cudaStream_t stream) { return LaunchSelect(batch, workspace, stream); });
   }
 }
 
 void BenchEntropy(Report& report, int tokens, int vocab) {
   constexpr int kTopK = 256;
-  TopKLogitsBatch top_k{Normals(static_cast<std::size_t>(tokens) * vocab, 3.0F),
+  TopKLogitsBatch top_k{Bf16Normals(static_cast<std::size_t>(tokens) * vocab, 3.0F),
                         DType::kBF16,
                         tokens,
                         vocab,
@@ -63,12 +70,12 @@ void BenchEntropy(Report& report, int tokens, int vocab) {
                         kTopK};
   top_k.values = Allocate<float>(static_cast<std::size_t>(tokens) * kTopK);
   top_k.ids = Allocate<std::int32_t>(static_cast<std::size_t>(tokens) * kTopK);
-  top_k.faults = Copy(std::vector<std::uint32_t>{0});
+  top_k.faults = Faults();
   MergedEntropyBatch merge{top_k.values, 1, tokens, kTopK};
   merge.entropy = Allocate<float>(tokens);
   merge.faults = top_k.faults;
   report.Add("top-256 entropy " + std::to_string(tokens) + " x " + std::to_string(vocab),
-             2.0 * tokens * vocab, 0.0, [&](cudaStream_t stream) {
+             {.bytes = 2.0 * tokens * vocab}, [&](cudaStream_t stream) {
                const absl::Status status = LaunchTopKLogits(top_k, stream);
                return status.ok() ? LaunchMergedEntropy(merge, stream) : status;
              });
@@ -76,17 +83,17 @@ void BenchEntropy(Report& report, int tokens, int vocab) {
 
 void BenchShift(Report& report, int tokens, int dim) {
   const auto values = static_cast<std::size_t>(tokens) * dim;
-  RepresentationShiftBatch batch{Normals(values), Normals(values, 2.0F), DType::kBF16, tokens, dim};
+  RepresentationShiftBatch batch{Bf16Normals(values), Bf16Normals(values, 2.0F), DType::kBF16,
+                                 tokens, dim};
   batch.shift = Allocate<float>(tokens);
-  batch.faults = Copy(std::vector<std::uint32_t>{0});
+  batch.faults = Faults();
   report.Add("shift " + std::to_string(tokens) + " x " + std::to_string(dim),
-             4.0 * static_cast<double>(values), 0.0,
+             {.bytes = 4.0 * static_cast<double>(values)},
              [&](cudaStream_t stream) { return LaunchRepresentationShift(batch, stream); });
 }
 
 std::vector<std::int32_t> Shuffled(int count) {
-  std::vector<std::int32_t> order(count);
-  std::iota(order.begin(), order.end(), 0);
+  std::vector<std::int32_t> order = UpTo(count);
   std::shuffle(order.begin(), order.end(), std::mt19937_64(2));
   return order;
 }
@@ -101,8 +108,8 @@ void BenchCompact(Report& report, int rows) {
   const KvShape shape{8, 128, 128, false, DType::kBF16};
   const std::size_t values = static_cast<std::size_t>(rows) * 8 * 128;
   CompactProblem problem;
-  problem.cache = {Plane(Normals(values), shape, shape.KeyBytes(), kBlockSize),
-                   Plane(Normals(values), shape, shape.ValueBytes(), kBlockSize)};
+  problem.cache = {Plane(Bf16Normals(values), shape, shape.KeyBytes(), kBlockSize),
+                   Plane(Bf16Normals(values), shape, shape.ValueBytes(), kBlockSize)};
   problem.block_table = Copy(Shuffled(rows / kBlockSize));
   std::mt19937_64 random(3);
   std::vector<std::int32_t> sources;
@@ -115,7 +122,7 @@ void BenchCompact(Report& report, int rows) {
                      kBlockSize};
   auto* workspace = Allocate<std::byte>(CompactWorkspaceBytes(1, batch.longest));
   report.Add("compact 25 % of " + std::to_string(rows) + " x 4096 B",
-             2.0 * problem.count * static_cast<double>(shape.RowBytes()), 0.0,
+             {.bytes = 2.0 * problem.count * static_cast<double>(shape.RowBytes())},
              [&](cudaStream_t stream) { return LaunchCompact(batch, workspace, stream); });
 }
 
@@ -124,12 +131,10 @@ void BenchAttention(Report& report, const std::string& kind, const KvShape& shap
   constexpr int kBlockSize = 16;
   AttentionScoreProblem problem;
   const std::size_t keys = static_cast<std::size_t>(rows) * shape.kv_heads * shape.key_dim;
-  problem.cache.key = Plane(Normals(keys), shape, shape.KeyBytes(), kBlockSize);
+  problem.cache.key = Plane(Bf16Normals(keys), shape, shape.KeyBytes(), kBlockSize);
   problem.block_table = Copy(Shuffled(rows / kBlockSize));
-  std::vector<std::int32_t> order(rows);
-  std::iota(order.begin(), order.end(), 0);
-  problem.row_positions = problem.order = Copy(order);
-  problem.queries = Normals(static_cast<std::size_t>(window) * query_heads * shape.key_dim);
+  problem.row_positions = problem.order = Copy(UpTo(rows));
+  problem.queries = Bf16Normals(static_cast<std::size_t>(window) * query_heads * shape.key_dim);
   std::vector<std::int32_t> positions(window);
   std::iota(positions.begin(), positions.end(), rows - window);
   problem.query_positions = Copy(positions);
@@ -147,14 +152,15 @@ void BenchAttention(Report& report, const std::string& kind, const KvShape& shap
   batch.query_heads = batch.total_query_heads = query_heads;
   batch.scale = 1.0F / std::sqrt(static_cast<float>(shape.key_dim));
   batch.pool = 9;
-  batch.faults = Copy(std::vector<std::uint32_t>{0});
+  batch.faults = Faults();
   auto* workspace = Allocate<std::byte>(AttentionScoreWorkspaceBytes(batch));
   const std::string name =
       "attention " + kind + ", W " + std::to_string(window) + ", " + std::to_string(rows);
   for (const bool given : {true, false}) {
     batch.has_log_sum_exp = given;
     const double flops = (given ? 2.0 : 4.0) * window * query_heads * shape.key_dim * rows;
-    report.Add(name + (given ? "" : ", own sums"), 2.0 * static_cast<double>(keys), flops,
+    report.Add(name + (given ? "" : ", own sums"),
+               {.bytes = 2.0 * static_cast<double>(keys), .matrix_flops = flops},
                [&](cudaStream_t stream) { return LaunchAttentionScore(batch, workspace, stream); });
   }
 }
@@ -167,23 +173,21 @@ void BenchScorePages(Report& report, int layers, int pages, int tokens) {
   for (auto& centre : centres) centre = static_cast<std::int8_t>(random() % 255 - 127);
   std::vector<float> queries(static_cast<std::size_t>(tokens) * kQueryHeads * 576);
   for (auto& query : queries) query = static_cast<float>(random() % 1000) / 500.0F - 1.0F;
-  std::vector<std::int32_t> live(pages);
-  std::iota(live.begin(), live.end(), 0);
   std::vector<ScorePagesProblem> problems(layers);
   for (auto& problem : problems) {
     problem.digests = {Copy(centres),
                        Copy(std::vector<std::uint8_t>(static_cast<std::size_t>(pages) * 2, 8)),
                        Copy(std::vector<float>(pages, 0.02F))};
-    problem.pages = Copy(live);
+    problem.pages = Copy(UpTo(pages));
     problem.queries = Copy(queries);
     problem.out = Allocate<std::int32_t>(pages);
     problem.count = pages;
   }
   ScorePagesBatch batch{Copy(problems), layers, pages, shape, tokens, kQueryHeads, 128, 0.05F};
-  batch.faults = Copy(std::vector<std::uint32_t>{0});
+  batch.faults = Faults();
   auto* workspace = Allocate<std::byte>(ScorePagesWorkspaceBytes(batch));
   report.Add("score 800 pages of 61 MLA layers, 16 heads",
-             static_cast<double>(centres.size()) * layers, 0.0,
+             {.bytes = static_cast<double>(centres.size()) * layers},
              [&](cudaStream_t stream) { return LaunchScorePages(batch, workspace, stream); });
 }
 
@@ -193,17 +197,8 @@ void BenchScorePages(Report& report, int layers, int pages, int tokens) {
 int main(int argc, char** argv) {
   using namespace pinboard;
   using namespace pinboard::kernels;
-  std::string json;
-  std::string only;
-  for (int i = 1; i < argc; ++i) {
-    if (std::string(argv[i]) == "--json" && i + 1 < argc) {
-      json = argv[++i];
-    } else {
-      only = argv[i];
-    }
-  }
-  Report report(only);
-  report.MeasureCopy();
+  const bench::Options options = bench::ParseOptions(argc, argv);
+  bench::Report report(options.only);
   if (report.Wants("select")) {
     BenchSelect(report, 61, 131'072);
     BenchSelect(report, 1, 1'048'576);
@@ -223,5 +218,5 @@ int main(int argc, char** argv) {
     BenchAttention(report, "MLA 16 x 576", mla, 16, 32, 131'072);
   }
   if (report.Wants("score")) BenchScorePages(report, 61, 800, 1);
-  if (!json.empty()) report.WriteJson(json);
+  if (!options.json.empty()) report.WriteJson(options.json);
 }

@@ -41,7 +41,7 @@ TARGETS = {
 def joined(ours, peers):
     for name, row in ours["operations"].items():
         row = {"operation": name, **row, **peers["peers"].get(name, {})}
-        row["floor_ms"] = max(row["bytes_ms"], row["flops_ms"])
+        row["floor_ms"] = max(row["bytes_ms"], row["arithmetic_ms"])
         row["ratio_to_floor"] = round(row["ms"] / row["floor_ms"], 2)
         if name in TARGETS:
             target, bound = TARGETS[name]

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <vector>
 
-#include "bench/kernels/device_timing.cuh"
+#include "bench/device_report.cuh"
 #include "kernels/entropy/entropy_cuda.cuh"
 #include "kernels/entropy/merge_top_k_cuda.cuh"
 #include "kernels/evicted_attention/evicted_attention_cuda.cuh"
@@ -20,19 +20,13 @@ namespace {
 
 using bench::Allocate;
 using bench::Copy;
-using bench::Floor;
+using bench::Faults;
+using bench::Report;
+using bench::UpTo;
 
 constexpr int kBlockSize = 16;
 constexpr KvShape kShape{8, 128, 128, false, DType::kBF16};
 constexpr int kQueryHeads = 32;
-
-std::uint32_t* Faults() { return Copy(std::vector<std::uint32_t>{0}); }
-
-std::vector<std::int32_t> UpTo(int count) {
-  std::vector<std::int32_t> numbers(count);
-  std::iota(numbers.begin(), numbers.end(), 0);
-  return numbers;
-}
 
 /// A cache of kShape whose keys lie around `along` times a vector of ones.
 KvLayerView Cache(int rows, float along) {
@@ -45,7 +39,7 @@ KvLayerView Cache(int rows, float along) {
   return {plane(along), plane(0.0F)};
 }
 
-void BenchSketch(const Floor& floor) {
+void BenchSketch(Report& report) {
   constexpr int kTokens = 32'768;
   constexpr int kDim = 7'168;
   constexpr int kWidth = 64;
@@ -54,12 +48,12 @@ void BenchSketch(const Floor& floor) {
       kTokens, kDim, kWidth};
   batch.sketch = Allocate<float>(static_cast<std::size_t>(kTokens) * kWidth);
   batch.faults = Faults();
-  floor.Report("projection sketch, 32,768 x 7,168 to 64", 2.0 * kTokens * kDim,
-               1.0 * kTokens * kDim * kWidth,
-               [&](cudaStream_t stream) { return LaunchProjectionSketch(batch, stream); });
+  report.Add("projection sketch, 32,768 x 7,168 to 64",
+             {.bytes = 2.0 * kTokens * kDim, .instructions = 1.0 * kTokens * kDim * kWidth},
+             [&](cudaStream_t stream) { return LaunchProjectionSketch(batch, stream); });
 }
 
-void BenchChunks(const Floor& floor) {
+void BenchChunks(Report& report) {
   constexpr int kTokens = 4'096;
   constexpr int kVocab = 128'256;
   constexpr int kChunks = 8;
@@ -71,45 +65,48 @@ void BenchChunks(const Floor& floor) {
   whole.values = Allocate<float>(kCandidates);
   whole.ids = Allocate<std::int32_t>(kCandidates);
   whole.faults = Faults();
-  floor.Report("top-256 logits, 4096 x 128,256 at once", 2.0 * kTokens * kVocab, 0,
-               [&](cudaStream_t stream) { return LaunchTopKLogits(whole, stream); });
+  report.Add("top-256 logits, 4096 x 128,256 at once", {.bytes = 2.0 * kTokens * kVocab},
+             [&](cudaStream_t stream) { return LaunchTopKLogits(whole, stream); });
   MergeTopKBatch merge{Allocate<float>(kCandidates),
                        Allocate<std::int32_t>(kCandidates),
                        kTokens,
                        kTopK,
                        whole.values,
                        whole.ids};
-  floor.Report("the same in 8 chunks, merged", 2.0 * kTokens * kVocab, 0, [&](cudaStream_t stream) {
-    for (int chunk = 0; chunk < kChunks; ++chunk) {
-      TopKLogitsBatch part = whole;
-      part.vocab_local = kVocab / kChunks;
-      part.vocab_begin = chunk * part.vocab_local;
-      part.logits = logits + static_cast<std::size_t>(chunk) * kTokens * part.vocab_local;
-      if (chunk > 0) {
-        part.values = const_cast<float*>(merge.more_values);
-        part.ids = const_cast<std::int32_t*>(merge.more_ids);
-      }
-      if (auto status = LaunchTopKLogits(part, stream); !status.ok()) return status;
-      if (chunk == 0) continue;
-      if (auto status = LaunchMergeTopK(merge, stream); !status.ok()) return status;
-    }
-    return absl::OkStatus();
-  });
-  floor.Report("  one merge", 24.0 * kCandidates, 0,
-               [&](cudaStream_t stream) { return LaunchMergeTopK(merge, stream); });
+  report.Add(
+      "the same in 8 chunks, merged", {.bytes = 2.0 * kTokens * kVocab}, [&](cudaStream_t stream) {
+        for (int chunk = 0; chunk < kChunks; ++chunk) {
+          TopKLogitsBatch part = whole;
+          part.vocab_local = kVocab / kChunks;
+          part.vocab_begin = chunk * part.vocab_local;
+          part.logits = logits + static_cast<std::size_t>(chunk) * kTokens * part.vocab_local;
+          if (chunk > 0) {
+            part.values = const_cast<float*>(merge.more_values);
+            part.ids = const_cast<std::int32_t*>(merge.more_ids);
+          }
+          if (auto status = LaunchTopKLogits(part, stream); !status.ok()) return status;
+          if (chunk == 0) continue;
+          if (auto status = LaunchMergeTopK(merge, stream); !status.ok()) return status;
+        }
+        return absl::OkStatus();
+      });
+  report.Add("  one merge", {.bytes = 24.0 * kCandidates},
+             [&](cudaStream_t stream) { return LaunchMergeTopK(merge, stream); });
 }
 
-void BenchRedundancy(const Floor& floor, const char* name, int rows, float along) {
+void BenchRedundancy(Report& report, const char* name, int rows, float along) {
   KeyRedundancyProblem problem{Cache(rows, along), Copy(UpTo(rows / kBlockSize)), Copy(UpTo(rows)),
                                Allocate<std::int32_t>(rows), rows};
   KeyRedundancyBatch batch{Copy(std::vector{problem}), 1, rows, kShape, kBlockSize, 8, Faults()};
   auto* const workspace = Allocate<std::byte>(KeyRedundancyWorkspaceBytes(batch));
   const double pairs = along == 0.0F ? 1.0 * rows * rows : 64.0 * rows;  // the last tile has all
-  floor.Report(name, 2048.0 * rows, 2.0 * pairs * kShape.kv_heads * kShape.key_dim,
-               [&](cudaStream_t stream) { return LaunchKeyRedundancy(batch, workspace, stream); });
+  report.Add(
+      name,
+      {.bytes = 2048.0 * rows, .instructions = 2.0 * pairs * kShape.kv_heads * kShape.key_dim},
+      [&](cudaStream_t stream) { return LaunchKeyRedundancy(batch, workspace, stream); });
 }
 
-void BenchExpected(const Floor& floor) {
+void BenchExpected(Report& report) {
   constexpr int kRows = 32'768;
   constexpr int kWindow = 64;
   RotaryShape rotary;
@@ -135,13 +132,13 @@ void BenchExpected(const Floor& floor) {
                                64};
   batch.faults = Faults();
   auto* const workspace = Allocate<std::byte>(ExpectedAttentionWorkspaceBytes(batch));
-  floor.Report("expected attention, 32/8 x 128, W 64, 32,768 rows", 4096.0 * kRows,
-               2.0 * kRows * kWindow * kQueryHeads * 128, [&](cudaStream_t stream) {
-                 return LaunchExpectedAttention(batch, workspace, stream);
-               });
+  report.Add(
+      "expected attention, 32/8 x 128, W 64, 32,768 rows",
+      {.bytes = 4096.0 * kRows, .instructions = 2.0 * kRows * kWindow * kQueryHeads * 128},
+      [&](cudaStream_t stream) { return LaunchExpectedAttention(batch, workspace, stream); });
 }
 
-void BenchEvicted(const Floor& floor) {
+void BenchEvicted(Report& report) {
   constexpr int kLayers = 32;
   constexpr int kRows = 3'280;
   constexpr int kPages = 820;
@@ -165,21 +162,19 @@ void BenchEvicted(const Floor& floor) {
                               kQueryHeads,    0.0884F,
                               Faults()};
   auto* const workspace = Allocate<std::byte>(EvictedAttentionWorkspaceBytes(batch));
-  floor.Report("evicted attention, 32 layers, 3,280 rows, 820 pages",
-               kLayers * (2048.0 * kRows + steps.size()), 0, [&](cudaStream_t stream) {
-                 return LaunchEvictedAttention(batch, workspace, stream);
-               });
+  report.Add("evicted attention, 32 layers, 3,280 rows, 820 pages",
+             {.bytes = kLayers * (2048.0 * kRows + static_cast<double>(steps.size()))},
+             [&](cudaStream_t stream) { return LaunchEvictedAttention(batch, workspace, stream); });
 }
 
 void Run() {
-  const Floor floor;
-  std::printf("| operation | ms | floor, ms | ratio |\n|---|---|---|---|\n");
-  BenchSketch(floor);
-  BenchChunks(floor);
-  BenchRedundancy(floor, "key redundancy, 8 x 128, 32,768 rows, all alike", 32'768, 2.0F);
-  BenchRedundancy(floor, "key redundancy, 8 x 128, 8,192 rows, none alike", 8'192, 0.0F);
-  BenchExpected(floor);
-  BenchEvicted(floor);
+  Report report;
+  BenchSketch(report);
+  BenchChunks(report);
+  BenchRedundancy(report, "key redundancy, 8 x 128, 32,768 rows, all alike", 32'768, 2.0F);
+  BenchRedundancy(report, "key redundancy, 8 x 128, 8,192 rows, none alike", 8'192, 0.0F);
+  BenchExpected(report);
+  BenchEvicted(report);
 }
 
 }  // namespace
