@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "base/cuda/cuda_status.h"
+#include "base/cuda/pinned_buffer.h"
 #include "base/dtype.h"
 
 namespace pinboard::bench {
@@ -45,14 +46,23 @@ T* Copy(const std::vector<T>& host) {
   return device;
 }
 
+inline cuda::PinnedBuffer Pinned(std::size_t bytes) {
+  auto pinned = cuda::PinnedBuffer::Make(bytes);
+  Require(pinned.status());
+  return *std::move(pinned);
+}
+
 /// Normal values: a block of them repeated, which no operation notices.
 inline std::vector<float> Normals(std::size_t count, float deviation = 1.0F) {
-  constexpr std::size_t kBlock = (std::size_t{1} << 22) + 8;  // no multiple of a row
-  std::mt19937_64 random(20261128);
-  std::normal_distribution<float> normal(0.0F, deviation);
+  static const std::vector<float> block = [] {
+    std::mt19937_64 random(20261128);
+    std::normal_distribution<float> normal;
+    std::vector<float> drawn((std::size_t{1} << 22) + 8);  // no multiple of a row
+    for (float& value : drawn) value = normal(random);
+    return drawn;
+  }();
   std::vector<float> values(count);
-  std::generate_n(values.begin(), std::min(count, kBlock), [&] { return normal(random); });
-  for (std::size_t i = kBlock; i < count; ++i) values[i] = values[i - kBlock];
+  for (std::size_t i = 0; i < count; ++i) values[i] = deviation * block[i % block.size()];
   return values;
 }
 inline std::uint16_t* Bf16OnDevice(const std::vector<float>& values) {
@@ -62,7 +72,7 @@ inline std::uint16_t* Bf16OnDevice(const std::vector<float>& values) {
 }
 /// Of any number of them: the block is repeated on the device.
 inline std::uint16_t* Bf16Normals(std::size_t count, float deviation = 1.0F) {
-  constexpr std::size_t kBlock = (std::size_t{1} << 24) + 8;
+  constexpr std::size_t kBlock = (std::size_t{1} << 22) + 8;
   auto* const device = Allocate<std::uint16_t>(count);
   const std::size_t first = std::min(count, kBlock);
   std::uint16_t* const block = Bf16OnDevice(Normals(first, deviation));
