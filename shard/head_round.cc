@@ -66,14 +66,14 @@ absl::Status HeadAttention(const ShardContext& context, const SignalRequest& req
     const ShardModel one = OneHead(model, l, head);
     const std::vector<float> queries =
         GroupQueries(layer.queries.Last(state.policy.window), model, head);
-    PB_RETURN_IF_ERROR(context.operations->AttentionScore(
+    const RowsToScore of_head{
         {one.cache.front(), one.kv, one.block_size, TableOf(*request.block_tables, l),
          layer.positions,
          /*ring_rows=*/0, order, queries, layer.queries.LastPositions(state.policy.window),
          model.query_heads / model.kv.kv_heads, model.total_query_heads / heads,
          model.attention_scale, state.policy.pool},
-        absl::MakeSpan(*out).subspan((context.kv_shard() * model.kv.kv_heads + head) * rows,
-                                     rows)));
+        absl::MakeSpan(*out).subspan((context.kv_shard() * model.kv.kv_heads + head) * rows, rows)};
+    PB_RETURN_IF_ERROR(context.operations->AttentionScore({&of_head, 1}));
   }
   return absl::OkStatus();
 }
@@ -112,9 +112,10 @@ absl::Status CompactHeads(const ShardContext& context, int l, const RoundTables&
     if (context.options.census) {
       PB_ASSIGN_OR_RETURN(before, HashRows(*context.operations, one, 0, source, moved));
     }
-    PB_RETURN_IF_ERROR(
-        context.operations->Compact({one.cache.front(), one.kv, one.block_size, source, moved,
-                                     /*first_row=*/0, /*head_rows=*/0, destination}));
+    const kernels::CompactArgs moves{one.cache.front(), one.kv,     one.block_size, source, moved,
+                                     /*first_row=*/0,
+                                     /*head_rows=*/0,   destination};
+    PB_RETURN_IF_ERROR(context.operations->Compact({&moves, 1}));
     if (context.options.census) {
       PB_RETURN_IF_ERROR(CheckMoved(*context.operations, one, destination, before));
     }

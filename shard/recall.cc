@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <iterator>
 
+#include "absl/container/flat_hash_map.h"
 #include "base/fixed_point.h"
 #include "base/status_macros.h"
 
@@ -30,16 +32,20 @@ double Cosine(absl::Span<const std::vector<float>> shifts) {
 
 }  // namespace
 
-absl::Status Recall::MakeVisible(std::uint64_t sequence, SequenceState& state,
-                                 const BlockTables& tables) {
+absl::Status Recall::MakeVisible(absl::Span<const Rings> sequences) {
+  absl::flat_hash_map<std::uint64_t, const Rings*> rings_of;
+  for (const Rings& rings : sequences) rings_of[rings.sequence] = &rings;
+  std::vector<PageIn> pages;
   for (const AgreedPage& agreed : agreed_) {
-    if (agreed.sequence != sequence) continue;
-    PB_RETURN_IF_ERROR(ShowPage(*context_, state, tables, agreed));
+    const auto found = rings_of.find(agreed.sequence);
+    if (found == rings_of.end()) continue;
+    const Rings& rings = *found->second;
+    PB_ASSIGN_OR_RETURN(pages.emplace_back(),
+                        ShowPage(*context_, *rings.state, *rings.tables, agreed));
   }
-  agreed_.erase(
-      std::remove_if(agreed_.begin(), agreed_.end(),
-                     [&](const AgreedPage& agreed) { return agreed.sequence == sequence; }),
-      agreed_.end());
+  PB_RETURN_IF_ERROR(context_->operations->ScatterPages(pages));
+  const auto shown = [&](const AgreedPage& agreed) { return rings_of.contains(agreed.sequence); };
+  agreed_.erase(std::remove_if(agreed_.begin(), agreed_.end(), shown), agreed_.end());
   return absl::OkStatus();
 }
 
@@ -60,19 +66,15 @@ void Recall::BeginStep(absl::Span<const StepSlice> slices) {
   }
 }
 
-absl::Status Recall::Score(absl::Span<const StepSlice> slices, int layer,
-                           absl::Span<const float> queries) {
+absl::Status Recall::Observe(absl::Span<const StepSlice> slices, int layer,
+                             absl::Span<const float> queries) {
   const ShardModel& model = context_->options.model;
   const std::size_t width = static_cast<std::size_t>(model.query_heads) * model.kv.key_dim;
   for (std::size_t i = 0; i < slices.size(); ++i) {
-    const StepSlice& slice = slices[i];
-    const auto own = queries.subspan(slice.first_token * width, slice.entry.tokens * width);
-    if (Drifts(*slice.state)) {
-      PB_RETURN_IF_ERROR(TakeDrift(slice, layer, own.last(width), &gathered_[i]));
-    }
-    if (!slice.state->chooses || slice.state->recalls_within_step(layer)) continue;
-    PB_RETURN_IF_ERROR(ScoreLayer(*context_, *slice.state, layer, slice.entry.tokens, own,
-                                  &gathered_[i].scores.emplace_back()));
+    if (!Drifts(*slices[i].state)) continue;
+    const std::size_t last = slices[i].first_token + slices[i].entry.tokens - 1;
+    PB_RETURN_IF_ERROR(
+        TakeDrift(slices[i], layer, queries.subspan(last * width, width), &gathered_[i]));
   }
   return absl::OkStatus();
 }
@@ -87,10 +89,26 @@ absl::Status Recall::TakeDrift(const StepSlice& slice, int layer, absl::Span<con
                                                    model.kv.key_dim, absl::MakeSpan(shift));
 }
 
+absl::Status Recall::Score(absl::Span<const StepSlice> slices) {
+  std::vector<PagesToScore> layers;
+  std::deque<std::vector<std::int32_t>> slots;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    const SequenceState& state = *slices[i].state;
+    if (!state.chooses) continue;
+    const int last = std::min(slices[i].entry.tokens, state.policy.window);
+    for (int l = 0; l < context_->options.model.layers; ++l) {
+      if (state.recalls_within_step(l)) continue;
+      layers.push_back(LivePages(*context_, state.layers[l], state.layers[l].queries.Last(last),
+                                 &slots.emplace_back(), &gathered_[i].scores.emplace_back()));
+    }
+  }
+  if (layers.empty()) return absl::OkStatus();
+  PB_RETURN_IF_ERROR(context_->operations->ScorePages(layers));
+  return context_->operations->Finish();
+}
+
 absl::Status Recall::Exchange(absl::Span<const StepSlice> slices) {
-  const auto scored = [](const Gathered& gathered) { return !gathered.scores.empty(); };
-  if (std::none_of(gathered_.begin(), gathered_.end(), scored)) return absl::OkStatus();
-  PB_RETURN_IF_ERROR(context_->operations->Finish());
+  PB_RETURN_IF_ERROR(Score(slices));
   scores_.clear();
   for (const Gathered& gathered : gathered_) {
     for (const auto& scores : gathered.scores) {

@@ -26,16 +26,23 @@ class Recall {
   /// Both outlive this.
   Recall(ShardContext* context, PageFetcher* fetcher) : context_(context), fetcher_(fetcher) {}
 
-  /// Scatters the agreed replacements of a sequence into its ring.
-  absl::Status MakeVisible(std::uint64_t sequence, SequenceState& state, const BlockTables& tables);
+  /// A sequence whose rings may be written to.
+  struct Rings {
+    std::uint64_t sequence = 0;
+    SequenceState* state = nullptr;
+    const BlockTables* tables = nullptr;
+  };
+  /// Scatters the agreed replacements of these sequences into their rings.
+  absl::Status MakeVisible(absl::Span<const Rings> sequences);
   /// Opens a step: which of its sequences choose pages in it.
   void BeginStep(absl::Span<const StepSlice> slices);
 
-  /// Scores the digests of one layer with the step's queries, and takes their drift.
-  absl::Status Score(absl::Span<const StepSlice> slices, int layer,
-                     absl::Span<const float> queries);
-  /// [collective where there is anything to score] Merges the scores; starts the fetches they ask
-  /// for.
+  /// Takes the drift of a layer's queries, where triggers ask for it.
+  absl::Status Observe(absl::Span<const StepSlice> slices, int layer,
+                       absl::Span<const float> queries);
+  /// [collective where there is anything to score] Scores the digests of all layers by the last of
+  /// the step's queries, as many as the window has, for what comes next resembles these; merges the
+  /// scores; starts the fetches they ask for.
   absl::Status Exchange(absl::Span<const StepSlice> slices);
 
   /// One byte per fetch under way of these sequences: bit 0 ready here, bit 1 missed here; and
@@ -60,6 +67,7 @@ class Recall {
     std::vector<std::vector<std::int32_t>> scores;  // [layers one step behind][pages]
     std::vector<std::vector<float>> shift;          // of triggers by drift: [layers][query_heads]
   };
+  absl::Status Score(absl::Span<const StepSlice> slices);
   absl::Status TakeDrift(const StepSlice& slice, int layer, absl::Span<const float> query,
                          Gathered* gathered) const;
 

@@ -33,17 +33,20 @@ absl::Status RecallWithinStep::Score(absl::Span<const StepSlice> slices, int lay
                                      absl::Span<const float> queries) {
   const ShardModel& model = context_->options.model;
   const std::size_t width = static_cast<std::size_t>(model.query_heads) * model.kv.key_dim;
-  for (const StepSlice& slice : slices) {
+  std::vector<PagesToScore> layers;
+  std::vector<std::vector<std::int32_t>> slots(slices.size());
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    const StepSlice& slice = slices[i];
     if (slice.state->recall_ahead != later_layer - layer || !RecallsNow(slice, later_layer)) {
       continue;
     }
     scored_.push_back({&slice, later_layer, {}});
-    PB_RETURN_IF_ERROR(
-        ScoreLayer(*context_, *slice.state, later_layer, slice.entry.tokens,
-                   queries.subspan(slice.first_token * width, slice.entry.tokens * width),
-                   &scored_.back().scores));
+    const auto own = queries.subspan(slice.first_token * width, slice.entry.tokens * width);
+    const int last = std::min(slice.entry.tokens, slice.state->policy.window);
+    layers.push_back(LivePages(*context_, slice.state->layers[later_layer], own.last(last * width),
+                               &slots[i], &scored_.back().scores));
   }
-  return absl::OkStatus();
+  return context_->operations->ScorePages(layers);
 }
 
 absl::Status RecallWithinStep::Sum(std::vector<std::int32_t>* values) {
@@ -76,11 +79,12 @@ absl::Status RecallWithinStep::Recall(absl::Span<const StepSlice> slices, int la
   for (const Scored& one : scored_) sum.insert(sum.end(), one.scores.begin(), one.scores.end());
   PB_RETURN_IF_ERROR(Sum(&sum));
   auto merged = absl::MakeConstSpan(sum);
+  ToShow shown;
   for (const StepSlice& slice : slices) {
-    if (looks(slice, true)) PB_RETURN_IF_ERROR(Settle(slice, layer, &merged));
+    if (looks(slice, true)) PB_RETURN_IF_ERROR(Settle(slice, layer, &merged, &shown));
   }
   Choose(&merged);
-  if (!any(false)) return absl::OkStatus();
+  if (!any(false)) return context_->operations->ScatterPages(shown.pages);
 
   PB_RETURN_IF_ERROR(fetcher_->Wait(context_->FetchDeadline()).status());
   sum.clear();
@@ -90,9 +94,9 @@ absl::Status RecallWithinStep::Recall(absl::Span<const StepSlice> slices, int la
   PB_RETURN_IF_ERROR(Sum(&sum));
   merged = absl::MakeConstSpan(sum);
   for (const StepSlice& slice : slices) {
-    if (looks(slice, false)) PB_RETURN_IF_ERROR(Settle(slice, layer, &merged));
+    if (looks(slice, false)) PB_RETURN_IF_ERROR(Settle(slice, layer, &merged, &shown));
   }
-  return absl::OkStatus();
+  return context_->operations->ScatterPages(shown.pages);
 }
 
 void RecallWithinStep::AppendHeld(const StepSlice& slice, int layer,
@@ -104,17 +108,19 @@ void RecallWithinStep::AppendHeld(const StepSlice& slice, int layer,
 }
 
 absl::Status RecallWithinStep::Settle(const StepSlice& slice, int layer,
-                                      absl::Span<const std::int32_t>* merged) {
+                                      absl::Span<const std::int32_t>* merged, ToShow* shown) {
   std::vector<std::uint32_t> ready;
   const std::vector<std::uint32_t>& in_flight = slice.state->layers[layer].recall.in_flight();
   for (std::size_t i = 0; i < in_flight.size(); ++i) {
     if ((*merged)[i] == context_->tp()) ready.push_back(in_flight[i]);
   }
   merged->remove_prefix(in_flight.size());
-  const auto agreed =
+  auto agreed =
       SettlePages(*context_, *fetcher_, slice.entry.sequence, *slice.state, layer, ready, {});
-  for (const AgreedPage& page : agreed) {
-    PB_RETURN_IF_ERROR(ShowPage(*context_, *slice.state, slice.entry.block_tables, page));
+  for (AgreedPage& page : agreed) {
+    PB_ASSIGN_OR_RETURN(shown->pages.emplace_back(),
+                        ShowPage(*context_, *slice.state, slice.entry.block_tables, page));
+    shown->agreed.push_back(std::move(page));
   }
   return absl::OkStatus();
 }

@@ -39,6 +39,10 @@ class RecallWithinStep {
   absl::Status Recall(absl::Span<const StepSlice> slices, int layer);
 
  private:
+  struct ToShow {
+    std::vector<AgreedPage> agreed;  // which hold the bytes of
+    std::vector<PageIn> pages;
+  };
   struct Scored {
     const StepSlice* slice = nullptr;
     int layer = 0;
@@ -47,8 +51,9 @@ class RecallWithinStep {
   /// One for each of this layer's fetches that this rank holds, zero for others. Those it missed
   /// are reported with the step's end.
   void AppendHeld(const StepSlice& slice, int layer, std::vector<std::int32_t>* sum) const;
-  /// Takes as many from the front of `merged`; shows what all ranks hold.
-  absl::Status Settle(const StepSlice& slice, int layer, absl::Span<const std::int32_t>* merged);
+  /// Takes as many from the front of `merged`; what all ranks hold is to be shown.
+  absl::Status Settle(const StepSlice& slice, int layer, absl::Span<const std::int32_t>* merged,
+                      ToShow* shown);
   void Choose(absl::Span<const std::int32_t>* merged);
   absl::Status Sum(std::vector<std::int32_t>* values);
 

@@ -10,8 +10,8 @@
 
 namespace pinboard {
 
-absl::Status ShowPage(ShardContext& context, SequenceState& state, const BlockTables& tables,
-                      const AgreedPage& agreed) {
+absl::StatusOr<PageIn> ShowPage(ShardContext& context, SequenceState& state,
+                                const BlockTables& tables, const AgreedPage& agreed) {
   const ShardModel& model = context.options.model;
   LayerState& layer = state.layers[agreed.layer];
   const auto info = layer.pages.find(agreed.replacement.page);
@@ -22,13 +22,6 @@ absl::Status ShowPage(ShardContext& context, SequenceState& state, const BlockTa
   }
   const FetchedPage& page = *agreed.fetched.page;
   const int first_row = agreed.replacement.ring_slot * kPageRows;
-  PB_RETURN_IF_ERROR(context.operations->ScatterPage(
-      {model.cache[agreed.layer], model.kv, model.block_size, TableOf(tables, agreed.layer)},
-      {first_row,
-       {info->second.ref.key, info->second.ref.generation},
-       page.header.tag,
-       {page.bytes.get(), page.header.bytes},
-       page.bytes}));
   std::copy(info->second.positions.begin(), info->second.positions.end(),
             layer.positions.begin() + first_row);
   std::copy(info->second.information.begin(), info->second.information.end(),
@@ -36,7 +29,13 @@ absl::Status ShowPage(ShardContext& context, SequenceState& state, const BlockTa
   ++context.stats.pages_recalled;
   context.stats.bytes_recalled += page.header.bytes;
   context.stats.recall_lag_steps += state.steps - agreed.fetched.wanted_at;
-  return absl::OkStatus();
+  return PageIn{
+      {model.cache[agreed.layer], model.kv, model.block_size, TableOf(tables, agreed.layer)},
+      first_row,
+      {info->second.ref.key, info->second.ref.generation},
+      page.header.tag,
+      {page.bytes.get(), page.header.bytes},
+      page.bytes};
 }
 
 std::vector<AgreedPage> SettlePages(ShardContext& context, PageFetcher& fetcher,
@@ -72,19 +71,17 @@ void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer,
   }
 }
 
-absl::Status ScoreLayer(const ShardContext& context, const SequenceState& state, int layer,
-                        int tokens, absl::Span<const float> queries,
-                        std::vector<std::int32_t>* scores) {
+PagesToScore LivePages(const ShardContext& context, const LayerState& layer,
+                       absl::Span<const float> queries, std::vector<std::int32_t>* slots,
+                       std::vector<std::int32_t>* scores) {
   const ShardModel& model = context.options.model;
-  const LayerState& of_layer = state.layers[layer];
-  const std::vector<std::int32_t> slots = of_layer.digests.Slots(of_layer.recall.pages());
-  scores->resize(slots.size());
   const std::size_t width = static_cast<std::size_t>(model.query_heads) * model.kv.key_dim;
-  const int last = std::min(tokens, state.policy.window);
-  return context.operations->ScorePages(
-      {of_layer.digests.view(), model.kv, slots, queries.last(last * width), last,
+  *slots = layer.digests.Slots(layer.recall.pages());
+  scores->resize(slots->size());
+  return {
+      {layer.digests.view(), model.kv, *slots, queries, static_cast<int>(queries.size() / width),
        model.query_heads, model.total_query_heads, model.attention_scale},
-      absl::MakeSpan(*scores));
+      absl::MakeSpan(*scores)};
 }
 
 }  // namespace pinboard

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "shard/context.h"
 #include "shard/page_fetcher.h"
@@ -21,9 +21,10 @@ struct AgreedPage {
   PageFetcher::Taken fetched;
 };
 
-/// Scatters it into its ring slot. Internal: it left the band.
-absl::Status ShowPage(ShardContext& context, SequenceState& state, const BlockTables& tables,
-                      const AgreedPage& agreed);
+/// It counts as shown in its ring slot; returns what is to be scattered there, whose bytes are
+/// `agreed`'s. Internal: it left the band.
+absl::StatusOr<PageIn> ShowPage(ShardContext& context, SequenceState& state,
+                                const BlockTables& tables, const AgreedPage& agreed);
 
 /// Ends fetches of one layer: `ready` ones, which all ranks hold, take the slots their ring gives
 /// them; `missed` ones, which any rank missed, leave band and digests.
@@ -38,11 +39,10 @@ void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer,
                  absl::Span<const std::int32_t> merged, int room,
                  std::vector<PageFetcher::Request>* requests);
 
-/// This rank's share of the page scores of a layer, by the last of the queries [tokens,
-/// query_heads, key_dim] of one sequence, as many as its window has: what comes next resembles
-/// these. There when the operations are finished.
-absl::Status ScoreLayer(const ShardContext& context, const SequenceState& state, int layer,
-                        int tokens, absl::Span<const float> queries,
-                        std::vector<std::int32_t>* scores);
+/// A layer's live pages, to be scored by the queries [n, query_heads, key_dim]. `slots` and
+/// `scores` get their sizes here; the operation reads the ones and writes the others.
+PagesToScore LivePages(const ShardContext& context, const LayerState& layer,
+                       absl::Span<const float> queries, std::vector<std::int32_t>* slots,
+                       std::vector<std::int32_t>* scores);
 
 }  // namespace pinboard

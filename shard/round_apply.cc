@@ -25,14 +25,18 @@ class Applier {
         state_(context.sequences.at(plan.sequence)) {}
 
   absl::Status Run(RoundOutcome* outcome) {
-    for (std::size_t l = 0; l < plan_.layers.size(); ++l) {
-      PB_RETURN_IF_ERROR(ApplyLayer(static_cast<int>(l)));
+    const int layers = static_cast<int>(plan_.layers.size());
+    for (int l = 0; l < layers; ++l) PB_RETURN_IF_ERROR(BeginLayer(l));
+    PB_RETURN_IF_ERROR(context_.operations->Compact(moves_));
+    for (int l = 0; l < layers; ++l) {
+      PB_RETURN_IF_ERROR(ApplyLayer(l));
       const LayerPlan& layer = plan_.layers[l];
       outcome->kept += static_cast<std::int64_t>(layer.kept_rows.size());
       outcome->ring += state_.layers[l].ring_rows();
       outcome->borderline += static_cast<std::int64_t>(layer.band.publish.size()) * kPageRows;
       outcome->dropped += layer.dropped;
     }
+    PB_RETURN_IF_ERROR(context_.operations->ScatterPages(fills_));
     PB_RETURN_IF_ERROR(context_.operations->Finish());
     if (!headers_.empty()) {
       context_.store->Publish(std::move(published_), headers_);
@@ -51,15 +55,32 @@ class Applier {
   }
 
  private:
+  /// Up to what its rows' moves are: all layers' go together.
+  absl::Status BeginLayer(int l) {
+    LayerState& layer = state_.layers[l];
+    const LayerPlan& plan = plan_.layers[l];
+    const int ring_rows = old_ring_rows_.emplace_back(layer.ring_rows());
+    layer.recall.GrowRing(plan.counts.ring_pages);
+    for (const SealedPage& page : prepared_[l].pages) Enter(layer, page);
+    if (!plan.head_rows.empty()) {
+      return CompactHeads(context_, l, tables_, plan.head_rows, plan.rows, layer.rows());
+    }
+    const ShardModel& model = context_.options.model;
+    moves_.push_back({model.cache[l], model.kv, model.block_size, Source(l), prepared_[l].moved,
+                      layer.ring_rows(), ring_rows, Destination(l)});
+    if (!context_.options.census) return absl::OkStatus();
+    PB_ASSIGN_OR_RETURN(hashes_.emplace_back(),
+                        HashRows(*context_.operations, model, l, Source(l), prepared_[l].moved));
+    return absl::OkStatus();
+  }
+
   absl::Status ApplyLayer(int l) {
     LayerState& layer = state_.layers[l];
     const LayerPlan& plan = plan_.layers[l];
     PreparedLayer& prepared = prepared_[l];
-    const int ring_rows = layer.ring_rows();
-    layer.recall.GrowRing(plan.counts.ring_pages);
-    for (const SealedPage& page : prepared.pages) Enter(layer, page);
-    PB_RETURN_IF_ERROR(Move(l, ring_rows, prepared.moved));
-    PB_RETURN_IF_ERROR(FillRing(l, prepared.pages));
+    if (!hashes_.empty()) PB_RETURN_IF_ERROR(CheckMoved(l, hashes_[l]));
+    MoveStates(l, prepared.moved);
+    FillRing(l, prepared.pages);
     layer.totals = plan.totals;
     layer.pending_shift.erase(layer.pending_shift.begin(),
                               layer.pending_shift.begin() + (plan_.length - state_.merged_length));
@@ -86,36 +107,20 @@ class Applier {
     layer.recall.Add(header.key.page);
   }
 
-  /// Compacts the cache and the row tables alike; the ring had `old_ring_rows` until now.
-  absl::Status Move(int l, int old_ring_rows, absl::Span<const std::int32_t> moved) {
+  /// What is known of the rows goes where they go.
+  void MoveStates(int l, absl::Span<const std::int32_t> moved) {
     LayerState& layer = state_.layers[l];
     const LayerPlan& plan = plan_.layers[l];
-    PB_RETURN_IF_ERROR(plan.head_rows.empty() ? MoveRows(l, old_ring_rows, moved)
-                                              : CompactHeads(context_, l, tables_, plan.head_rows,
-                                                             plan.rows, layer.rows()));
     std::vector<std::int32_t> positions(layer.ring_rows());
     std::vector<std::int32_t> information(layer.ring_rows());
-    std::copy_n(layer.positions.begin(), old_ring_rows, positions.begin());
-    std::copy_n(layer.information.begin(), old_ring_rows, information.begin());
+    std::copy_n(layer.positions.begin(), old_ring_rows_[l], positions.begin());
+    std::copy_n(layer.information.begin(), old_ring_rows_[l], information.begin());
     for (const std::int32_t row : moved) {
       positions.push_back(layer.positions[row]);
       information.push_back(row < plan.rows ? plan.information[row] : 0);
     }
     layer.positions = std::move(positions);
     layer.information = std::move(information);
-    return absl::OkStatus();
-  }
-
-  absl::Status MoveRows(int l, int old_ring_rows, absl::Span<const std::int32_t> moved) const {
-    const ShardModel& model = context_.options.model;
-    std::vector<std::uint64_t> before;
-    if (context_.options.census) {
-      PB_ASSIGN_OR_RETURN(before, HashRows(*context_.operations, model, l, Source(l), moved));
-    }
-    PB_RETURN_IF_ERROR(context_.operations->Compact({model.cache[l], model.kv, model.block_size,
-                                                     Source(l), moved, state_.layers[l].ring_rows(),
-                                                     old_ring_rows, Destination(l)}));
-    return context_.options.census ? CheckMoved(l, before) : absl::OkStatus();
   }
 
   absl::Status CheckMoved(int l, absl::Span<const std::uint64_t> before) const {
@@ -132,7 +137,7 @@ class Applier {
                                             " does not hold the bytes that were kept"));
   }
 
-  absl::Status FillRing(int l, absl::Span<const SealedPage> sealed) {
+  void FillRing(int l, absl::Span<const SealedPage> sealed) {
     const ShardModel& model = context_.options.model;
     LayerState& layer = state_.layers[l];
     const LayerPlan& plan = plan_.layers[l];
@@ -140,9 +145,11 @@ class Applier {
       const SealedPage& page = sealed[plan.band.fill[i]];
       const int slot = plan.ring_slots[i];
       const int first_row = slot * kPageRows;
-      PB_RETURN_IF_ERROR(context_.operations->ScatterPage(
-          {model.cache[l], model.kv, model.block_size, Destination(l)},
-          {first_row, {page.header.key, page.header.generation}, page.header.tag, page.bytes}));
+      fills_.push_back({{model.cache[l], model.kv, model.block_size, Destination(l)},
+                        first_row,
+                        {page.header.key, page.header.generation},
+                        page.header.tag,
+                        page.bytes});
       std::copy(page.header.positions.begin(), page.header.positions.end(),
                 layer.positions.begin() + first_row);
       std::copy(page.header.information.begin(), page.header.information.end(),
@@ -150,7 +157,6 @@ class Applier {
       RemovePage(layer, layer.recall.ring()[slot]);
       layer.recall.Place(page.header.key.page, slot);
     }
-    return absl::OkStatus();
   }
 
   void DropPages(int l) {
@@ -185,6 +191,11 @@ class Applier {
   PreparedSequence prepared_;
   const RoundTables tables_;
   SequenceState& state_;
+  // Of all layers, for one call each.
+  std::vector<int> old_ring_rows_;  // [layers]
+  std::vector<kernels::CompactArgs> moves_;
+  std::vector<PageIn> fills_;
+  std::vector<std::vector<std::uint64_t>> hashes_;  // [layers] of the rows that move, for a census
   std::vector<cache_service::PageHeader> headers_;
   std::vector<cache_service::PageLease> published_;
 };

@@ -3,7 +3,7 @@
 #include "shard/round_prepare.h"
 
 #include <algorithm>
-#include <array>
+#include <deque>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -23,11 +23,12 @@ class Preparer {
         state_(context.sequences.at(plan.sequence)) {}
 
   absl::StatusOr<PreparedSequence> Run() {
-    PreparedSequence layers;
-    for (std::size_t l = 0; l < plan_.layers.size(); ++l) {
-      PB_ASSIGN_OR_RETURN(PreparedLayer layer, Layer(static_cast<int>(l)));
-      layers.push_back(std::move(layer));
+    PreparedSequence layers(plan_.layers.size());
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+      PB_RETURN_IF_ERROR(Layer(static_cast<int>(l), &layers[l]));
     }
+    PB_RETURN_IF_ERROR(context_.operations->GatherPages(out_));
+    PB_RETURN_IF_ERROR(context_.operations->BuildDigests(digests_));
     PB_RETURN_IF_ERROR(context_.operations->Finish());
     for (PreparedLayer& layer : layers) {
       for (SealedPage& page : layer.pages) {
@@ -39,21 +40,19 @@ class Preparer {
   }
 
  private:
-  absl::StatusOr<PreparedLayer> Layer(int l) {
+  absl::Status Layer(int l, PreparedLayer* layer) {
     const LayerPlan& plan = plan_.layers[l];
-    PreparedLayer layer;
     for (std::size_t i = 0; i < plan.band.publish.size(); ++i) {
-      layer.pages.push_back(Claim(l, static_cast<std::uint32_t>(i)));
+      layer->pages.push_back(Claim(l, static_cast<std::uint32_t>(i)));
     }
-    if (!layer.pages.empty()) PB_RETURN_IF_ERROR(Seal(l, absl::MakeSpan(layer.pages)));
-    layer.moved = plan.kept_rows;
+    if (!layer->pages.empty()) PB_RETURN_IF_ERROR(Seal(l, layer));
+    layer->moved = plan.kept_rows;
     const LayerState& now = state_.layers[l];
-    for (int row = plan.rows; row < now.rows(); ++row) layer.moved.push_back(row);
-    PB_RETURN_IF_ERROR(kernels::CheckCompact(
-        {model_.cache[l], model_.kv, model_.block_size, TableOf(tables_.source, l), layer.moved,
-         std::max(plan.counts.ring_pages * kPageRows, now.ring_rows()), now.ring_rows(),
-         TableOf(tables_.destination, l)}));
-    return layer;
+    for (int row = plan.rows; row < now.rows(); ++row) layer->moved.push_back(row);
+    return kernels::CheckCompact({model_.cache[l], model_.kv, model_.block_size,
+                                  TableOf(tables_.source, l), layer->moved,
+                                  std::max(plan.counts.ring_pages * kPageRows, now.ring_rows()),
+                                  now.ring_rows(), TableOf(tables_.destination, l)});
   }
 
   /// The page's header but for its tag, and memory where it is needed.
@@ -82,30 +81,31 @@ class Preparer {
     return sealed;
   }
 
-  /// Gathers the pages of a layer once each, tags them, makes their digests.
-  absl::Status Seal(int l, absl::Span<SealedPage> pages) {
+  /// Of a layer's pages: they are to be gathered once each and tagged, their digests made.
+  absl::Status Seal(int l, PreparedLayer* layer) {
     const kernels::PageCopyArgs from{model_.cache[l], model_.kv, model_.block_size,
                                      TableOf(tables_.source, l)};
-    std::vector<std::int32_t> rows;
+    std::vector<std::int32_t>& rows = rows_.emplace_back();
     for (const scheduler::NewPage& page : plan_.layers[l].band.publish) {
       for (const scheduler::BorderlineRow& row : page.rows) rows.push_back(row.row);
     }
-    PB_ASSIGN_OR_RETURN(const DigestTable::FreeSlots free,
-                        state_.layers[l].digests.Free(pages.size()));
-    std::vector<PageOut> out;
-    for (std::size_t i = 0; i < pages.size(); ++i) {
-      SealedPage& page = pages[i];
+    PB_ASSIGN_OR_RETURN(DigestTable::FreeSlots free,
+                        state_.layers[l].digests.Free(layer->pages.size()));
+    for (std::size_t i = 0; i < layer->pages.size(); ++i) {
+      SealedPage& page = layer->pages[i];
       page.digest_slot = free.slots[i];
       const absl::Span<std::byte> bytes =
           page.bytes.empty() ? page.lease.memory() : absl::MakeSpan(page.bytes);
       if (bytes.empty()) continue;
-      out.push_back({absl::MakeConstSpan(rows).subspan(i * kPageRows, kPageRows),
-                     {page.header.key, page.header.generation},
-                     bytes,
-                     &page.header.tag});
+      out_.push_back({from,
+                      absl::MakeConstSpan(rows).subspan(i * kPageRows, kPageRows),
+                      {page.header.key, page.header.generation},
+                      bytes,
+                      &page.header.tag});
     }
-    PB_RETURN_IF_ERROR(context_.operations->GatherPages(from, out));
-    return context_.operations->BuildDigests(from, rows, free.slots, free.arrays);
+    const DigestArrays arrays = free.arrays;
+    digests_.push_back({from, rows, slots_.emplace_back(std::move(free.slots)), arrays});
+    return absl::OkStatus();
   }
 
   ShardContext& context_;
@@ -113,6 +113,10 @@ class Preparer {
   SequencePlan& plan_;
   const RoundTables tables_;
   SequenceState& state_;
+  // Of all layers, for one call each; they read what the deques hold.
+  std::deque<std::vector<std::int32_t>> rows_, slots_;
+  std::vector<PageOut> out_;
+  std::vector<DigestsToBuild> digests_;
 };
 
 }  // namespace

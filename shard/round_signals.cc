@@ -23,8 +23,9 @@ std::vector<std::int32_t> RowsByPosition(absl::Span<const std::int32_t> position
   return rows;
 }
 
+/// What a launch can do for all layers and sequences joins `rows`.
 absl::Status Attention(const ShardContext& context, const SignalRequest& request, int l,
-                       LayerSignals* signals) {
+                       LayerSignals* signals, std::vector<RowsToScore>* rows) {
   const SequenceState& state = *request.state;
   const ShardModel& model = context.options.model;
   const LayerState& layer = state.layers[l];
@@ -41,12 +42,12 @@ absl::Status Attention(const ShardContext& context, const SignalRequest& request
          state.length},
         absl::MakeSpan(signals->attention));
   }
-  return context.operations->AttentionScore(
-      {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
-       layer.positions, layer.ring_rows(), signals->order, layer.queries.Last(window),
-       layer.queries.LastPositions(window), model.query_heads, model.total_query_heads,
-       model.attention_scale, state.policy.pool},
-      absl::MakeSpan(signals->attention));
+  rows->push_back({{model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
+                    layer.positions, layer.ring_rows(), signals->order, layer.queries.Last(window),
+                    layer.queries.LastPositions(window), model.query_heads, model.total_query_heads,
+                    model.attention_scale, state.policy.pool},
+                   absl::MakeSpan(signals->attention)});
+  return absl::OkStatus();
 }
 
 /// Of the ranks that hold the same keys the first one contributes.
@@ -99,16 +100,18 @@ absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest>
                           absl::Time deadline, std::vector<std::vector<LayerSignals>>* merged) {
   merged->assign(requests.size(), std::vector<LayerSignals>(context.options.model.layers));
   absl::Status own;
+  std::vector<RowsToScore> rows;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     for (std::size_t l = 0; l < (*merged)[i].size(); ++l) {
       LayerSignals& signals = (*merged)[i][l];
       signals.order = RowsByPosition(requests[i].state->layers[l].positions);
-      own.Update(Attention(context, requests[i], static_cast<int>(l), &signals));
+      own.Update(Attention(context, requests[i], static_cast<int>(l), &signals, &rows));
       own.Update(Redundancy(context, requests[i], static_cast<int>(l), &signals));
       own.Update(
           Information(context, *requests[i].state, static_cast<int>(l), &signals.information));
     }
   }
+  own.Update(context.operations->AttentionScore(rows));
   own.Update(context.operations->Finish());
   if (context.tp() == 1) return own;
   std::vector<std::int32_t> buffer;

@@ -43,10 +43,11 @@ std::vector<int> Rounds::PlannedRows(std::uint64_t sequence) const {
 
 absl::Status Rounds::Begin(std::span<const Shard::RoundEntry> entries) {
   PB_RETURN_IF_ERROR(CheckBegin(entries));
+  std::vector<Recall::Rings> rings;
   for (const Shard::RoundEntry& entry : entries) {
-    PB_RETURN_IF_ERROR(recall_->MakeVisible(entry.sequence, context_->sequences.at(entry.sequence),
-                                            entry.block_tables));
+    rings.push_back({entry.sequence, &context_->sequences.at(entry.sequence), &entry.block_tables});
   }
+  PB_RETURN_IF_ERROR(recall_->MakeVisible(rings));
   PB_ASSIGN_OR_RETURN(round_, PlanRound(*context_, ++round_number_, entries));
   for (const Shard::RoundEntry& entry : entries) {
     context_->sequences.at(entry.sequence).in_round = true;

@@ -104,21 +104,20 @@ Status ShardRuntime::BeginStep(std::span<const StepEntry> entries) {
   }
   recall_.BeginStep(recorder_.slices());
   recall_within_step_.BeginStep();
+  std::vector<Recall::Rings> rings;
   for (const StepSlice& slice : recorder_.slices()) {
-    const absl::Status visible =
-        recall_.MakeVisible(slice.entry.sequence, *slice.state, slice.entry.block_tables);
-    if (!visible.ok()) return ToPublicStatus(visible);
+    rings.push_back({slice.entry.sequence, slice.state, &slice.entry.block_tables});
   }
-  return {};
+  return ToPublicStatus(recall_.MakeVisible(rings));
 }
 
 Status ShardRuntime::ObserveQueries(int layer, std::span<const float> queries) {
   if (absl::Status seen = recorder_.Queries(layer, AsSpan(queries)); !seen.ok()) {
     return ToPublicStatus(seen);
   }
-  if (absl::Status scored = recall_.Score(recorder_.slices(), layer, AsSpan(queries));
-      !scored.ok()) {
-    return ToPublicStatus(scored);
+  if (absl::Status observed = recall_.Observe(recorder_.slices(), layer, AsSpan(queries));
+      !observed.ok()) {
+    return ToPublicStatus(observed);
   }
   return ForeseeQueries(layer, layer, queries);
 }

@@ -22,23 +22,34 @@
 namespace pinboard::cuda {
 
 /// Pinned memory for both ways and device memory beside it, used again after each Finish: no
-/// allocation once it has grown to what a step needs. Pointers are valid until Finish.
+/// allocation once it has grown to what a step needs. However many inputs a launch has, they go to
+/// the device in one copy a chunk. Pointers are valid until Finish.
 /// Thread-compatible. ResourceExhausted: memory is short.
 class Staging {
  public:
   /// `memory` outlives this.
   explicit Staging(StreamMemory* memory) : memory_(memory) {}
 
-  /// Device memory with what `host` holds now, for launches from now on.
+  /// Device memory that will have what `host` holds now, for launches after the next Flush.
   template <typename T>
   absl::StatusOr<T*> Upload(absl::Span<const T> host) {
     PB_ASSIGN_OR_RETURN(const Place place, Take(&uploads_, host.size() * sizeof(T)));
-    if (host.empty()) return reinterpret_cast<T*>(place.device);
-    std::memcpy(place.pinned, host.data(), host.size() * sizeof(T));
-    PB_RETURN_IF_ERROR(ToStatus(cudaMemcpyAsync(place.device, place.pinned, host.size() * sizeof(T),
-                                                cudaMemcpyHostToDevice, memory_->stream()),
-                                "copy to the device"));
+    if (!host.empty()) std::memcpy(place.pinned, host.data(), host.size() * sizeof(T));
     return reinterpret_cast<T*>(place.device);
+  }
+
+  /// Enqueues the copies of what was uploaded since the last one.
+  absl::Status Flush() {
+    for (Chunk& chunk : uploads_) {
+      if (chunk.flushed == chunk.used) continue;
+      PB_RETURN_IF_ERROR(ToStatus(
+          cudaMemcpyAsync(chunk.device.get() + chunk.flushed,
+                          chunk.pinned.bytes().data() + chunk.flushed, chunk.used - chunk.flushed,
+                          cudaMemcpyHostToDevice, memory_->stream()),
+          "copy to the device"));
+      chunk.flushed = chunk.used;
+    }
+    return absl::OkStatus();
   }
 
   /// Device memory for what a launch writes; Finish copies it to `host`, which stays where it is.
@@ -86,7 +97,7 @@ class Staging {
     pending_.clear();
     scratch_.clear();
     for (std::vector<Chunk>* chunks : {&uploads_, &results_, &pinned_}) {
-      for (Chunk& chunk : *chunks) chunk.used = 0;
+      for (Chunk& chunk : *chunks) chunk.used = chunk.flushed = 0;
     }
     return done;
   }
@@ -100,6 +111,7 @@ class Staging {
     std::shared_ptr<std::byte> device;  // as large; none of pinned_'s
     std::size_t size = 0;
     std::size_t used = 0;
+    std::size_t flushed = 0;  // of `used`, on its way to the device
   };
   struct Place {
     std::byte* pinned = nullptr;

@@ -144,11 +144,15 @@ void RoundStages::MakeSelection() {
                   .out = Keep(Copy(std::vector<std::int32_t>(total, 1 << 24))),
                   .faults = Keep(Faults()),
                   .tokens = static_cast<std::int64_t>(fresh)};
-  totals_ = Keep(Copy(std::vector<kernels::InformationTotals>(problems)));
+  totals_ = {.information = information_.out,
+             .first = Keep(Copy(FirstRows(shape_, shape_.new_tokens))),
+             .totals = Keep(Copy(std::vector<kernels::InformationTotals>(problems))),
+             .problems = problems,
+             .longest = shape_.new_tokens};
   fuse_ = {.rule = ScoreRule::kPublished,
            .attention = attention_,
            .information = information_.out,
-           .totals = totals_,
+           .totals = totals_.totals,
            .first_row = Keep(Copy(FirstRows(shape_, shape_.rows))),
            .score = Keep(Allocate<std::int64_t>(total)),
            .problems = problems,
@@ -181,7 +185,7 @@ void RoundStages::MakePages() {
       Keep(Allocate<std::int8_t>(slots * kernels::kDigestCentres * kShape.key_dim)),
       Keep(Allocate<std::uint8_t>(slots * kernels::kDigestCentres)), Keep(Allocate<float>(slots))};
   const std::int32_t* const slot = Keep(Copy(UpTo(shape_.pages)));
-  std::uint32_t* const faults = Keep(Faults());
+  std::vector<kernels::BuildDigestProblem> to_digest(problems);
   for (int p = 0; p < problems; ++p) {
     layers[p] = {cache_.layers[p % kLayers], cache_.device_tables[p / kLayers]};
     const std::vector<std::int32_t> rows =
@@ -195,18 +199,16 @@ void RoundStages::MakePages() {
       filled.push_back({Identity(p, fill), 0, nullptr, p, fill * kPageRows});
     }
     const std::size_t first = static_cast<std::size_t>(p) * shape_.pages;
-    digests_.push_back(
-        {.cache = layers[p].cache,
-         .shape = kShape,
-         .block_size = kBlockSize,
-         .block_table = layers[p].block_table,
-         .rows = Keep(Copy(rows)),
-         .slots = slot,
-         .digests = {digests.centres + first * kernels::kDigestCentres * kShape.key_dim,
-                     digests.counts + first * kernels::kDigestCentres, digests.step + first},
-         .count = shape_.pages,
-         .faults = faults});
+    to_digest[p] = {
+        .cache = layers[p].cache,
+        .block_table = layers[p].block_table,
+        .rows = Keep(Copy(rows)),
+        .slots = slot,
+        .digests = {digests.centres + first * kernels::kDigestCentres * kShape.key_dim,
+                    digests.counts + first * kernels::kDigestCentres, digests.step + first},
+        .count = shape_.pages};
   }
+  digests_ = {Keep(Copy(to_digest)), problems, shape_.pages, kShape, kBlockSize, Keep(Faults())};
   offloaded_ = Pinned(offloaded.size() * kPageBytes);
   for (std::size_t i = 0; i < offloaded.size(); ++i) {
     offloaded[i].bytes = offloaded_.bytes().data() + i * kPageBytes;
@@ -260,12 +262,7 @@ absl::Status RoundStages::Score(cudaStream_t stream, bool has_log_sum_exp) const
 
 absl::Status RoundStages::Inform(cudaStream_t stream) const {
   PB_RETURN_IF_ERROR(kernels::LaunchInformation(information_, stream));
-  for (int p = 0; p < shape_.problems(); ++p) {
-    PB_RETURN_IF_ERROR(
-        kernels::LaunchAddInformation(information_.out + std::int64_t{p} * shape_.new_tokens,
-                                      shape_.new_tokens, totals_ + p, stream));
-  }
-  return absl::OkStatus();
+  return kernels::LaunchAddInformation(totals_, stream);
 }
 
 absl::Status RoundStages::Fuse(cudaStream_t stream) const {
@@ -285,10 +282,7 @@ absl::Status RoundStages::Offload(cudaStream_t stream) const {
 }
 
 absl::Status RoundStages::Digest(cudaStream_t stream) const {
-  for (const kernels::BuildDigestBatch& batch : digests_) {
-    PB_RETURN_IF_ERROR(kernels::LaunchBuildDigest(batch, stream));
-  }
-  return absl::OkStatus();
+  return kernels::LaunchBuildDigest(digests_, stream);
 }
 
 absl::Status RoundStages::Compact(cudaStream_t stream) const {

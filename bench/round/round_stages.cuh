@@ -86,13 +86,13 @@ class RoundStages {
   std::byte* score_workspace_ = nullptr;
   std::int32_t* attention_ = nullptr;  // [problems, rows]
   kernels::InformationBatch information_;
-  kernels::InformationTotals* totals_ = nullptr;  // [problems]
-  kernels::FuseBatch fuse_;                       // for what is kept
+  kernels::AddInformationBatch totals_;
+  kernels::FuseBatch fuse_;  // for what is kept
   kernels::SelectBatch select_;
   std::byte* select_workspace_ = nullptr;
   kernels::PageGatherBatch gather_;
   kernels::PageScatterBatch scatter_;
-  std::vector<kernels::BuildDigestBatch> digests_;  // [problems]
+  kernels::BuildDigestBatch digests_;
   kernels::CompactBatch compact_;
   std::byte* compact_workspace_ = nullptr;
 };

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstring>
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "base/status_macros.h"
 #include "bench/round/rank.cuh"
@@ -45,161 +47,165 @@ std::unique_ptr<Operations> Make() {
   return *std::move(operations);
 }
 
-/// Digests of kBandPages pages of one layer of one sequence: all layers share them.
-struct Digests {
-  Digests() {
-    std::vector<std::int8_t> steps(std::size_t{kBandPages} * kernels::kDigestCentres *
-                                   kShape.key_dim);
-    for (std::size_t i = 0; i < steps.size(); ++i)
-      steps[i] = static_cast<std::int8_t>(i * 37 % 255);
-    view = {{Copy(steps), steps.size()},
-            {Copy(std::vector<std::uint8_t>(kBandPages * kernels::kDigestCentres, 8)),
-             kBandPages * kernels::kDigestCentres},
-            {Copy(std::vector<float>(kBandPages, 0.02F)), kBandPages}};
+/// Some sequences' caches, and the operations that a shard has on them.
+class ShardRank {
+ public:
+  ShardRank(int sequences, int rows)
+      : problems_(kLayers * sequences),
+        sequences_(sequences),
+        rows_(UpTo(rows)),
+        cache_(sequences, rows),
+        operations_(Make()) {}
+  ~ShardRank() { cache_.Free(); }
+  ShardRank(const ShardRank&) = delete;
+  ShardRank& operator=(const ShardRank&) = delete;
+
+  int problems() const { return problems_; }
+  int rows() const { return static_cast<int>(rows_.size()); }
+
+  kernels::PageCopyArgs Layer(int problem) const {
+    const int sequence = problem / kLayers % sequences_;
+    return {cache_.layers[problem % kLayers], kShape, kBlockSize, cache_.tables[sequence]};
   }
-  kernels::DigestView view;
+
+  absl::Status ScorePages(const kernels::DigestView& digests, absl::Span<const float> queries,
+                          absl::Span<std::vector<std::int32_t>> scores) {
+    const std::vector<std::int32_t> pages = UpTo(kBandPages);
+    std::vector<PagesToScore> layers;
+    for (int p = 0; p < problems_; ++p) {
+      const auto own = queries.subspan(std::size_t(p / kLayers) * kQueryValues, kQueryValues);
+      layers.push_back({{digests, kShape, pages, own, 1, kHeads, kTotalHeads, kScale},
+                        absl::MakeSpan(scores[p])});
+    }
+    PB_RETURN_IF_ERROR(operations_->ScorePages(layers));
+    return operations_->Finish();
+  }
+
+  absl::Status ShowPages(int count, absl::Span<const std::byte> page) {
+    const kernels::PageIdentity identity{{1, 2, 3, 4}, 5};
+    const std::uint64_t tag = kernels::PageTag(page, identity);
+    std::vector<PageIn> pages;
+    for (int i = 0; i < count; ++i) {
+      pages.push_back({Layer(i), i / problems_ * kPageRows, identity, tag, page});
+    }
+    PB_RETURN_IF_ERROR(operations_->ScatterPages(pages));
+    return operations_->Finish();
+  }
+
+  absl::Status ScoreRows(absl::Span<const float> queries, absl::Span<const float> log_sum_exp,
+                         absl::Span<std::vector<std::int32_t>> attention) {
+    const std::vector<std::int32_t> window(rows_.end() - kWindow, rows_.end());
+    std::vector<RowsToScore> layers;
+    for (int p = 0; p < problems_; ++p) {
+      const kernels::PageCopyArgs layer = Layer(p);
+      layers.push_back(
+          {{layer.cache, kShape, kBlockSize, layer.block_table, rows_, kRingPages * kPageRows,
+            rows_, queries, window, kHeads, kTotalHeads, kScale, kPool, log_sum_exp},
+           absl::MakeSpan(attention[p])});
+    }
+    PB_RETURN_IF_ERROR(operations_->AttentionScore(layers));
+    return operations_->Finish();
+  }
+
+  /// `count` pages a layer, of which this rank offloads one of kRanks.
+  absl::Status SealPages(int count, const DigestArrays& digests, absl::Span<std::byte> bytes) {
+    const auto rows = absl::MakeConstSpan(rows_).subspan(kRingPages * kPageRows, count * kPageRows);
+    const std::vector<std::int32_t> slots = UpTo(count);
+    std::vector<std::uint64_t> tags(count);
+    std::vector<PageOut> pages;
+    std::vector<DigestsToBuild> layers;
+    for (int p = 0; p < problems_; ++p) {
+      layers.push_back({Layer(p), rows, slots, digests});
+      for (int page = 0; page < count; ++page) {
+        if ((p * count + page) % kRanks != 0) continue;
+        pages.push_back({Layer(p),
+                         rows.subspan(page * kPageRows, kPageRows),
+                         {{1, 2, 3, 4}, 5},
+                         bytes.subspan(page * kPageBytes, kPageBytes),
+                         &tags[page]});
+      }
+    }
+    PB_RETURN_IF_ERROR(operations_->GatherPages(pages));
+    PB_RETURN_IF_ERROR(operations_->BuildDigests(layers));
+    return operations_->Finish();
+  }
+
+  /// All rows behind the ring stay but one in 34.
+  absl::Status Compact() {
+    constexpr int kRing = kRingPages * kPageRows;
+    std::vector<std::int32_t> kept;
+    std::copy_if(rows_.begin() + kRing, rows_.end(), std::back_inserter(kept),
+                 [](std::int32_t row) { return row % 34 != 0; });
+    std::vector<kernels::CompactArgs> layers;
+    for (int p = 0; p < problems_; ++p) {
+      const kernels::PageCopyArgs layer = Layer(p);
+      layers.push_back(
+          {layer.cache, kShape, kBlockSize, layer.block_table, kept, kRing, kRing, {}});
+    }
+    PB_RETURN_IF_ERROR(operations_->Compact(layers));
+    return operations_->Finish();
+  }
+
+ private:
+  const int problems_;  // layers of sequences
+  const int sequences_;
+  const std::vector<std::int32_t> rows_;
+  const RankCache cache_;
+  const std::unique_ptr<Operations> operations_;
 };
 
-kernels::PageCopyArgs Layer(const RankCache& cache, int layer, int sequence) {
-  return {cache.layers[layer], kShape, kBlockSize, cache.tables[sequence]};
+/// Of kBandPages pages of one layer: all layers of all sequences share them.
+DigestArrays MakeDigests() {
+  constexpr std::size_t kCentres = std::size_t{kBandPages} * kernels::kDigestCentres;
+  std::vector<std::int8_t> steps(kCentres * kShape.key_dim);
+  for (std::size_t i = 0; i < steps.size(); ++i) steps[i] = static_cast<std::int8_t>(i * 37 % 255);
+  return {{Copy(steps), steps.size()},
+          {Copy(std::vector<std::uint8_t>(kCentres, 8)), kCentres},
+          {Copy(std::vector<float>(kBandPages, 0.02F)), kBandPages}};
 }
 
 }  // namespace
 
 void AddShardStep(Report& report, int sequences, double churn) {
-  const std::unique_ptr<Operations> operations = Make();
-  static const Digests digests;
-  const RankCache cache(sequences, kRingPages * kPageRows);
-  const std::vector<std::int32_t> pages = UpTo(kBandPages);
+  ShardRank rank(sequences, kRingPages * kPageRows);
+  static const DigestArrays digests = MakeDigests();
+  const kernels::DigestView view{digests.centres, digests.counts, digests.step};
   const std::size_t values = static_cast<std::size_t>(sequences) * kQueryValues;
   float* const queries = Copy(Normals(values));
-  std::vector<std::vector<std::int32_t>> scores(kLayers * sequences,
+  std::vector<std::vector<std::int32_t>> scores(rank.problems(),
                                                 std::vector<std::int32_t>(kBandPages));
   report.AddTime(Of("score pages", sequences), {}, MedianWallMs([&] {
-                   for (int l = 0; l < kLayers; ++l) {
-                     for (int s = 0; s < sequences; ++s) {
-                       PB_RETURN_IF_ERROR(operations->ScorePages(
-                           {digests.view,
-                            kShape,
-                            pages,
-                            {queries + std::size_t(s) * kQueryValues, kQueryValues},
-                            1,
-                            kHeads,
-                            kTotalHeads,
-                            kScale},
-                           absl::MakeSpan(scores[l * sequences + s])));
-                     }
-                   }
-                   return operations->Finish();
+                   return rank.ScorePages(view, {queries, values}, absl::MakeSpan(scores));
                  }));
-
-  const int shown = static_cast<int>(churn * kRingPages * kLayers * sequences);
-  const cuda::PinnedBuffer fetched = Pinned(kPageBytes);
-  std::memset(fetched.bytes().data(), 1, kPageBytes);
-  const kernels::PageIdentity identity{{1, 2, 3, 4}, 5};
-  const std::uint64_t tag = kernels::PageTag(fetched.bytes(), identity);
-  report.AddTime(Of("show pages, 10 % churn", sequences), {}, MedianWallMs([&] {
-                   for (int i = 0; i < shown; ++i) {
-                     const int slot = i / (kLayers * sequences);
-                     PB_RETURN_IF_ERROR(operations->ScatterPage(
-                         Layer(cache, i % kLayers, i / kLayers % sequences),
-                         {slot * kPageRows, identity, tag, fetched.bytes()}));
-                   }
-                   return operations->Finish();
-                 }));
-  cache.Free();
+  const int shown = static_cast<int>(churn * kRingPages * rank.problems());
+  const cuda::PinnedBuffer page = Pinned(kPageBytes);
+  std::memset(page.bytes().data(), 1, kPageBytes);
+  report.AddTime(Of("show pages, 10 % churn", sequences), {},
+                 MedianWallMs([&] { return rank.ShowPages(shown, page.bytes()); }));
   Require(cudaFree(queries));
 }
 
 void AddShardRound(Report& report, int sequences) {
-  constexpr int kRing = kRingPages * kPageRows;
-  constexpr int kRows = kRing + kKept + 128;
-  const std::unique_ptr<Operations> operations = Make();
-  const RankCache cache(sequences, kRows);
-  const std::vector<std::int32_t> rows = UpTo(kRows);
-  const std::vector<std::int32_t> window = [] {
-    std::vector<std::int32_t> positions = UpTo(kWindow);
-    for (std::int32_t& position : positions) position += kRows - kWindow;
-    return positions;
-  }();
-  const std::size_t values = std::size_t{kWindow} * kQueryValues;
-  float* const queries = Copy(Normals(values));
-  float* const log_sums = Copy(std::vector<float>(std::size_t{kWindow} * kHeads, 9.0F));
-  std::vector<std::vector<std::int32_t>> attention(kLayers * sequences,
-                                                   std::vector<std::int32_t>(kRows));
-  for (const bool given : {false, true}) {
-    const char* const name =
-        given ? "attention of a decode round, log-sum-exp given" : "attention of a decode round";
-    report.AddTime(
-        Of(name, sequences), {}, MedianWallMs([&] {
-          for (int p = 0; p < kLayers * sequences; ++p) {
-            kernels::AttentionScoreArgs args{cache.layers[p % kLayers],
-                                             kShape,
-                                             kBlockSize,
-                                             cache.tables[p / kLayers],
-                                             rows,
-                                             kRing,
-                                             rows,
-                                             {queries, values},
-                                             window,
-                                             kHeads,
-                                             kTotalHeads,
-                                             kScale,
-                                             kPool};
-            if (given) args.log_sum_exp = {log_sums, std::size_t{kWindow} * kHeads};
-            PB_RETURN_IF_ERROR(operations->AttentionScore(args, absl::MakeSpan(attention[p])));
-          }
-          return operations->Finish();
-        }));
-  }
-
+  ShardRank rank(sequences, kRingPages * kPageRows + kKept + 128);
+  constexpr std::size_t kQueries = std::size_t{kWindow} * kHeads;
+  float* const queries = Copy(Normals(kQueries * kShape.key_dim));
+  float* const log_sums = Copy(std::vector<float>(kQueries, 9.0F));
+  std::vector<std::vector<std::int32_t>> attention(rank.problems(),
+                                                   std::vector<std::int32_t>(rank.rows()));
+  const auto score = [&](absl::Span<const float> given) {
+    return MedianWallMs([&] {
+      return rank.ScoreRows({queries, kQueries * kShape.key_dim}, given, absl::MakeSpan(attention));
+    });
+  };
+  report.AddTime(Of("attention of a decode round", sequences), {}, score({}));
+  report.AddTime(Of("attention of a decode round, log-sum-exp given", sequences), {},
+                 score({log_sums, kQueries}));
   constexpr int kPages = 3;
+  static const DigestArrays digests = MakeDigests();
   const cuda::PinnedBuffer offloaded = Pinned(kPages * kPageBytes);
-  const std::vector<std::int32_t> page_rows(rows.begin() + kRing,
-                                            rows.begin() + kRing + kPages * kPageRows);
-  const DigestArrays arrays{
-      {Allocate<std::int8_t>(kPages * kernels::kDigestCentres * kShape.key_dim),
-       kPages * kernels::kDigestCentres * kShape.key_dim},
-      {Allocate<std::uint8_t>(kPages * kernels::kDigestCentres), kPages * kernels::kDigestCentres},
-      {Allocate<float>(kPages), kPages}};
-  const std::vector<std::int32_t> slots = UpTo(kPages);
-  std::vector<std::uint64_t> tags(kPages);
-  report.AddTime(
-      Of("gather and digest 3 pages a layer", sequences), {}, MedianWallMs([&] {
-        for (int p = 0; p < kLayers * sequences; ++p) {
-          const auto from = Layer(cache, p % kLayers, p / kLayers);
-          std::vector<PageOut> out;
-          for (int page = 0; page < kPages; ++page) {
-            if ((p * kPages + page) % kRanks != 0) continue;
-            out.push_back({absl::MakeConstSpan(page_rows).subspan(page * kPageRows, kPageRows),
-                           {{1, 2, 3, 4}, 5},
-                           offloaded.bytes().subspan(page * kPageBytes, kPageBytes),
-                           &tags[page]});
-          }
-          PB_RETURN_IF_ERROR(operations->GatherPages(from, out));
-          PB_RETURN_IF_ERROR(operations->BuildDigests(from, page_rows, slots, arrays));
-        }
-        return operations->Finish();
-      }));
-
-  std::vector<std::int32_t> kept;  // all behind the ring but one in 34
-  for (int row = kRing; row < kRows; ++row) {
-    if (row % 34 != 0) kept.push_back(row);
-  }
-  report.AddTime(Of("compact", sequences), {}, MedianWallMs([&] {
-                   for (int p = 0; p < kLayers * sequences; ++p) {
-                     PB_RETURN_IF_ERROR(operations->Compact({cache.layers[p % kLayers],
-                                                             kShape,
-                                                             kBlockSize,
-                                                             cache.tables[p / kLayers],
-                                                             kept,
-                                                             kRing,
-                                                             kRing,
-                                                             {}}));
-                   }
-                   return operations->Finish();
-                 }));
-  cache.Free();
+  report.AddTime(Of("gather and digest 3 pages a layer", sequences), {},
+                 MedianWallMs([&] { return rank.SealPages(kPages, digests, offloaded.bytes()); }));
+  report.AddTime(Of("compact", sequences), {}, MedianWallMs([&] { return rank.Compact(); }));
   for (float* const memory : {queries, log_sums}) Require(cudaFree(memory));
 }
 

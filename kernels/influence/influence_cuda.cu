@@ -39,17 +39,20 @@ __global__ __launch_bounds__(kThreads) void InformationKernel(InformationBatch b
   });
 }
 
-__device__ void AddAtomically(std::uint64_t* sum, std::uint64_t value) {
+template <typename Integer>
+__device__ void AddAtomically(Integer* sum, Integer value) {
+  static_assert(sizeof(Integer) == sizeof(unsigned long long));
   atomicAdd(reinterpret_cast<unsigned long long*>(sum), static_cast<unsigned long long>(value));
 }
 
-__global__ __launch_bounds__(kThreads) void AddInformationKernel(const std::int32_t* information,
-                                                                 std::int64_t tokens,
-                                                                 InformationTotals* totals) {
+__global__ __launch_bounds__(kThreads) void AddInformationKernel(AddInformationBatch batch) {
+  const int problem = static_cast<int>(blockIdx.y);
+  InformationTotals* const totals = batch.totals + problem;
   InformationTotals mine;
-  ForEach(0, tokens, [&](std::int64_t t) {
-    mine.exp_sum.Add(ExpInformation(information[t]));
-    mine.max = max(mine.max, information[t]);
+  ForEach(batch.first[problem], batch.first[problem + 1], [&](std::int64_t t) {
+    mine.exp_sum.Add(ExpInformation(batch.information[t]));
+    mine.max = max(mine.max, batch.information[t]);
+    mine.sum += batch.information[t];
   });
   __syncwarp();
 #pragma unroll
@@ -62,8 +65,11 @@ __global__ __launch_bounds__(kThreads) void AddInformationKernel(const std::int3
   }
   for (int apart = 16; apart > 0; apart /= 2) {
     mine.max = max(mine.max, __shfl_xor_sync(kAllLanes, mine.max, apart));
+    mine.sum += __shfl_xor_sync(kAllLanes, mine.sum, apart);
   }
-  if (threadIdx.x % 32 == 0) atomicMax(&totals->max, mine.max);
+  if (threadIdx.x % 32 != 0) return;
+  atomicMax(&totals->max, mine.max);
+  AddAtomically(&totals->sum, mine.sum);
 }
 
 __global__ __launch_bounds__(kThreads) void MaxAttentionKernel(FuseBatch batch) {
@@ -117,6 +123,13 @@ __global__ __launch_bounds__(kThreads) void FuseKernel(FuseBatch batch) {
   }
 }
 
+absl::Status CheckProblems(const char* operation, int problems, std::int64_t longest) {
+  if (problems >= 0 && problems <= 65535 && longest >= 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(operation, ": ", problems,
+                                                 " problems, the longest of ", longest,
+                                                 " rows: at most 65,535 problems"));
+}
+
 absl::Status CheckBatch(const FuseBatch& batch) {
   const auto has = [](const void* signal, const char* name) {
     if (signal != nullptr) return absl::OkStatus();
@@ -130,12 +143,7 @@ absl::Status CheckBatch(const FuseBatch& batch) {
     return absl::InvalidArgumentError(
         absl::StrCat("Fuse: alpha is ", batch.alpha, ": it must lie in [0, 1]"));
   }
-  if (batch.problems < 0 || batch.problems > 65535 || batch.longest < 0) {
-    return absl::InvalidArgumentError(absl::StrCat("Fuse: ", batch.problems,
-                                                   " problems, the longest of ", batch.longest,
-                                                   " rows: at most 65,535 problems"));
-  }
-  return absl::OkStatus();
+  return CheckProblems("Fuse", batch.problems, batch.longest);
 }
 
 template <ScoreRule rule>
@@ -161,10 +169,11 @@ absl::Status LaunchInformation(const InformationBatch& batch, cudaStream_t strea
   return cuda::ToStatus(cudaGetLastError(), "information");
 }
 
-absl::Status LaunchAddInformation(const std::int32_t* information, std::int64_t tokens,
-                                  InformationTotals* totals, cudaStream_t stream) {
-  if (tokens == 0) return absl::OkStatus();
-  AddInformationKernel<<<Blocks(tokens), kThreads, 0, stream>>>(information, tokens, totals);
+absl::Status LaunchAddInformation(const AddInformationBatch& batch, cudaStream_t stream) {
+  PB_RETURN_IF_ERROR(CheckProblems("AddInformation", batch.problems, batch.longest));
+  if (batch.problems == 0 || batch.longest == 0) return absl::OkStatus();
+  const dim3 grid(Blocks(batch.longest), static_cast<unsigned>(batch.problems));
+  AddInformationKernel<<<grid, kThreads, 0, stream>>>(batch);
   return cuda::ToStatus(cudaGetLastError(), "totals of information");
 }
 

@@ -25,9 +25,17 @@ struct InformationBatch {
 };
 absl::Status LaunchInformation(const InformationBatch& batch, cudaStream_t stream);
 
-/// Adds `tokens` values to totals[0], as InformationTotals::Add does.
-absl::Status LaunchAddInformation(const std::int32_t* information, std::int64_t tokens,
-                                  InformationTotals* totals, cudaStream_t stream);
+/// Adds to totals[p] the values of problem p (a layer of a sequence), as InformationTotals::Add
+/// does: information[first[p]] ... information[first[p + 1] - 1].
+struct AddInformationBatch {
+  const std::int32_t* information = nullptr;
+  const std::int64_t* first = nullptr;  // [problems + 1]
+  InformationTotals* totals = nullptr;  // [problems], added to
+  int problems = 0;
+  std::int64_t longest = 0;  // values of the longest problem
+};
+/// InvalidArgument: impossible sizes.
+absl::Status LaunchAddInformation(const AddInformationBatch& batch, cudaStream_t stream);
 
 /// Problem p (a layer of a sequence) owns rows first_row[p] ... first_row[p + 1] - 1 of the arrays
 /// over rows. What a rule does not read may be null.

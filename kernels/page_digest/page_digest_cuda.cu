@@ -29,17 +29,19 @@ class HeadDigest {
   };
 
   /// `steps`: shared memory for kPageRows + kDigestCentres rows of key_dim bytes.
-  __device__ HeadDigest(const BuildDigestBatch& batch, Shared& shared, std::int8_t* steps)
+  __device__ HeadDigest(const BuildDigestBatch& batch, const BuildDigestProblem& problem,
+                        Shared& shared, std::int8_t* steps)
       : dim_(batch.shape.key_dim),
-        at_(std::int64_t{batch.slots[blockIdx.x]} * batch.shape.kv_heads + blockIdx.y),
-        batch_(batch),
+        at_(std::int64_t{problem.slots[blockIdx.x]} * batch.shape.kv_heads + blockIdx.y),
+        digests_(problem.digests),
+        faults_(batch.faults),
         shared_(shared),
         steps_(steps),
         centres_(steps + kPageRows * dim_) {
     if (threadIdx.x < kPageRows) {
-      const std::int32_t row = batch.rows[blockIdx.x * kPageRows + threadIdx.x];
-      shared.keys[threadIdx.x] = RowAddress(batch.cache.key, batch.block_table, batch.block_size,
-                                            row, static_cast<int>(blockIdx.y));
+      const std::int32_t row = problem.rows[blockIdx.x * kPageRows + threadIdx.x];
+      shared.keys[threadIdx.x] = RowAddress(problem.cache.key, problem.block_table,
+                                            batch.block_size, row, static_cast<int>(blockIdx.y));
     }
     __syncthreads();
   }
@@ -124,21 +126,22 @@ class HeadDigest {
 
   __device__ void Store(bool is_finite, float scale) {
     for (int i = Thread(); i < kDigestCentres * dim_; i += kThreads) {
-      batch_.digests.centres[at_ * kDigestCentres * dim_ + i] = centres_[i];
+      digests_.centres[at_ * kDigestCentres * dim_ + i] = centres_[i];
     }
     if (Thread() < kDigestCentres) {
-      batch_.digests.counts[at_ * kDigestCentres + Thread()] =
+      digests_.counts[at_ * kDigestCentres + Thread()] =
           static_cast<std::uint8_t>(is_finite ? Count(Thread()) : 0);
     }
     if (Thread() == 0) {
-      batch_.digests.step[at_] = scale;
-      if (!is_finite) atomicAdd(batch_.faults, 1U);
+      digests_.step[at_] = scale;
+      if (!is_finite) atomicAdd(faults_, 1U);
     }
   }
 
   const int dim_;
   const std::int64_t at_;  // of this page and head in the digests
-  const BuildDigestBatch& batch_;
+  const DeviceDigests digests_;
+  std::uint32_t* const faults_;
   Shared& shared_;
   std::int8_t* const steps_;    // [kPageRows, dim]
   std::int8_t* const centres_;  // [kDigestCentres, dim]
@@ -148,7 +151,9 @@ template <DType dtype>
 __global__ __launch_bounds__(kThreads) void BuildDigestKernel(BuildDigestBatch batch) {
   extern __shared__ std::int8_t steps[];
   __shared__ typename HeadDigest<dtype>::Shared shared;
-  HeadDigest<dtype>(batch, shared, steps).Build();
+  const BuildDigestProblem problem = batch.problems[blockIdx.z];
+  if (static_cast<std::int32_t>(blockIdx.x) >= problem.count) return;
+  HeadDigest<dtype>(batch, problem, shared, steps).Build();
 }
 
 }  // namespace
@@ -158,14 +163,16 @@ absl::Status LaunchBuildDigest(const BuildDigestBatch& batch, cudaStream_t strea
   PB_RETURN_IF_ERROR(CheckReadable("BuildDigest", batch.shape.dtype));
   const int shared = (kPageRows + kDigestCentres) * batch.shape.key_dim;
   constexpr int kMaxShared = 40 << 10;
-  if (batch.count < 0 || batch.block_size <= 0 || batch.shape.kv_heads > 65535 ||
-      shared > kMaxShared) {
+  if (batch.count < 0 || batch.count > 65535 || batch.most_pages < 0 || batch.block_size <= 0 ||
+      batch.shape.kv_heads > 65535 || shared > kMaxShared) {
     return absl::InvalidArgumentError(
-        absl::StrCat("BuildDigest: ", batch.count, " pages of ", batch.shape.kv_heads, " heads of ",
-                     batch.shape.key_dim, " in blocks of ", batch.block_size));
+        absl::StrCat("BuildDigest: ", batch.count, " problems of up to ", batch.most_pages,
+                     " pages of ", batch.shape.kv_heads, " heads of ", batch.shape.key_dim,
+                     " in blocks of ", batch.block_size));
   }
-  if (batch.count == 0) return absl::OkStatus();
-  const dim3 grid(static_cast<unsigned>(batch.count), static_cast<unsigned>(batch.shape.kv_heads));
+  if (batch.count == 0 || batch.most_pages == 0) return absl::OkStatus();
+  const dim3 grid(static_cast<unsigned>(batch.most_pages),
+                  static_cast<unsigned>(batch.shape.kv_heads), static_cast<unsigned>(batch.count));
   if (batch.shape.dtype == DType::kF32) {
     BuildDigestKernel<DType::kF32><<<grid, kThreads, shared, stream>>>(batch);
   } else {

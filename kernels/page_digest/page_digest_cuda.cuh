@@ -22,21 +22,27 @@ struct DeviceDigests {
 };
 
 /// Pages of one layer of one sequence, read where they lie in the cache. Pointers: device memory.
-struct BuildDigestBatch {
+struct BuildDigestProblem {
   KvLayerView cache;
+  const std::int32_t* block_table = nullptr;
+  const std::int32_t* rows = nullptr;   // [count, kPageRows], physical
+  const std::int32_t* slots = nullptr;  // [count]: where in the digests each goes
+  DeviceDigests digests;                // out
+  std::int32_t count = 0;               // pages
+};
+
+struct BuildDigestBatch {
+  const BuildDigestProblem* problems = nullptr;  // [count], device memory
+  int count = 0;
+  std::int32_t most_pages = 0;  // of a problem
   KvShape shape;
   int block_size = 0;
-  const std::int32_t* block_table = nullptr;
-  const std::int32_t* rows = nullptr;   // [pages, kPageRows], physical
-  const std::int32_t* slots = nullptr;  // [pages]: where in the digests each goes
-  DeviceDigests digests;                // out
-  int count = 0;                        // pages
-  std::uint32_t* faults = nullptr;      // [1], grows by one for each head of a page not finite
+  std::uint32_t* faults = nullptr;  // [1], grows by one for each head of a page not finite
 };
 
 /// The digests of BuildDigest, bit for bit; a head with a key that is not finite is counted and
-/// gets a digest that stands for no rows. Stream-ordered; allocates nothing, never synchronises.
-/// Unimplemented: f16 keys.
+/// gets a digest that stands for no rows. Stream-ordered; allocates nothing, never synchronises,
+/// can be captured in a graph. InvalidArgument: impossible sizes. Unimplemented: f16 keys.
 absl::Status LaunchBuildDigest(const BuildDigestBatch& batch, cudaStream_t stream);
 
 /// The live pages of one layer of one sequence. Pointers: device memory.
@@ -57,6 +63,7 @@ struct ScorePagesBatch {
   int query_heads = 0;
   int total_query_heads = 0;
   float attention_scale = 1.0F;
+  bool joins = false;               // `out` holds the scores by other tokens: the higher one stays
   std::uint32_t* faults = nullptr;  // [1], grows by one for each token and head not finite
 };
 

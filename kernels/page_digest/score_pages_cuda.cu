@@ -184,7 +184,7 @@ __global__ __launch_bounds__(kThreads) void ShareKernel(ScorePagesBatch batch,
   const ScorePagesProblem problem = batch.problems[blockIdx.y];
   const auto page = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   if (page >= problem.count) return;
-  std::int32_t best = 0;
+  std::int32_t best = batch.joins ? problem.out[page] : 0;
   for (int token = 0; token < batch.tokens; ++token) {
     double total = 0.0;
     for (int head = 0; head < batch.query_heads; ++head) {

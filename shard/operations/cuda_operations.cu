@@ -15,47 +15,20 @@ absl::Status CudaOperations::Prepare() {
 }
 
 absl::Status CudaOperations::Finish() {
-  absl::Status done = ScoreAttention();
+  absl::Status done;
   PB_ASSIGN_OR_RETURN(std::uint32_t* const faults, staging_.Result(absl::MakeSpan(fault_counts_)));
   done.Update(
       memory_.Copy(reinterpret_cast<std::byte*>(faults), faults_.get(), sizeof(fault_counts_)));
   done.Update(staging_.Finish());
   if (done.ok()) HandOut();
   done.Update(Faults());
-  scoring_.clear();
-  page_scores_.clear();
   tags_.clear();
   outcomes_.clear();
   owners_.clear();
   return done;
 }
 
-absl::StatusOr<const kernels::PageTransferLayer*> CudaOperations::UploadLayer(
-    const kernels::PageCopyArgs& args) {
-  PB_ASSIGN_OR_RETURN(const std::int32_t* const table, staging_.Upload(args.block_table));
-  const kernels::PageTransferLayer layer{args.cache, table};
-  return staging_.Upload(absl::MakeConstSpan(&layer, 1));
-}
-
-absl::Status CudaOperations::ScoreAttention() {
-  for (Scoring& group : scoring_) {
-    group.batch.count = static_cast<int>(group.problems.size());
-    PB_ASSIGN_OR_RETURN(group.batch.problems, staging_.Upload(absl::MakeConstSpan(group.problems)));
-    PB_ASSIGN_OR_RETURN(std::byte* const workspace,
-                        staging_.Scratch(kernels::AttentionScoreWorkspaceBytes(group.batch)));
-    PB_RETURN_IF_ERROR(kernels::LaunchAttentionScore(group.batch, workspace, stream()));
-  }
-  return absl::OkStatus();
-}
-
 void CudaOperations::HandOut() {
-  for (const PageScores& scores : page_scores_) {
-    std::copy(scores.parts.front().begin(), scores.parts.front().end(), scores.out.begin());
-    for (const auto& part : scores.parts) {
-      std::transform(part.begin(), part.end(), scores.out.begin(), scores.out.begin(),
-                     [](std::int32_t a, std::int32_t b) { return std::max(a, b); });
-    }
-  }
   for (const Tags& tags : tags_) {
     for (std::size_t i = 0; i < tags.to.size(); ++i) *tags.to[i] = tags.values[i];
   }
@@ -78,8 +51,10 @@ absl::Status CudaOperations::Faults() {
         absl::StrCat(kNames[i], ": ", fault_counts_[i], " inputs are not finite")));
   }
   if (!refused.ok()) refused.Update(ClearFaults());
-  const auto unwritten =
-      std::count(outcomes_.begin(), outcomes_.end(), kernels::ScatterOutcome::kRefused);
+  std::ptrdiff_t unwritten = 0;
+  for (const auto& outcomes : outcomes_) {
+    unwritten += std::count(outcomes.begin(), outcomes.end(), kernels::ScatterOutcome::kRefused);
+  }
   if (unwritten > 0) {
     refused.Update(absl::DataLossError(
         absl::StrCat("PageScatter: ", unwritten, " pages do not match their tags")));

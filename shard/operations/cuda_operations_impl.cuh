@@ -43,24 +43,19 @@ class CudaOperations final : public Operations {
                                    absl::Span<float> shift) override;
   absl::Status ProjectionSketch(absl::Span<const float> hidden, int tokens, int dim, int width,
                                 absl::Span<float> sketch) override;
-  absl::Status ScorePages(const kernels::PageScoreArgs& args,
-                          absl::Span<std::int32_t> out) override;
+  absl::Status ScorePages(absl::Span<const PagesToScore> layers) override;
   absl::Status EvictedAttention(const kernels::EvictedAttentionArgs& args,
                                 kernels::EvictedAttentionResult* out) override;
-  absl::Status ScatterPage(const kernels::PageCopyArgs& to, const PageIn& page) override;
+  absl::Status ScatterPages(absl::Span<const PageIn> pages) override;
 
-  absl::Status AttentionScore(const kernels::AttentionScoreArgs& args,
-                              absl::Span<std::int32_t> out) override;
+  absl::Status AttentionScore(absl::Span<const RowsToScore> layers) override;
   absl::Status ExpectedAttention(const kernels::ExpectedAttentionArgs& args,
                                  absl::Span<std::int32_t> out) override;
   absl::Status KeyRedundancy(const kernels::KeyRedundancyArgs& args,
                              absl::Span<std::int32_t> out) override;
-  absl::Status GatherPages(const kernels::PageCopyArgs& from,
-                           absl::Span<const PageOut> pages) override;
-  absl::Status BuildDigests(const kernels::PageCopyArgs& from, absl::Span<const std::int32_t> rows,
-                            absl::Span<const std::int32_t> slots,
-                            const DigestArrays& digests) override;
-  absl::Status Compact(const kernels::CompactArgs& args) override;
+  absl::Status GatherPages(absl::Span<const PageOut> pages) override;
+  absl::Status BuildDigests(absl::Span<const DigestsToBuild> layers) override;
+  absl::Status Compact(absl::Span<const kernels::CompactArgs> layers) override;
   absl::Status ReadRows(const kernels::PageCopyArgs& from, absl::Span<const std::int32_t> rows,
                         absl::Span<std::byte> bytes) override;
 
@@ -80,15 +75,6 @@ class CudaOperations final : public Operations {
     kDigestFault,
     kFaults
   };
-  /// Attention of all layers and sequences that have a window and a pooling in common: one launch.
-  struct Scoring {
-    kernels::AttentionScoreBatch batch;
-    std::vector<kernels::AttentionScoreProblem> problems;
-  };
-  struct PageScores {
-    absl::Span<std::int32_t> out;
-    std::vector<std::vector<std::int32_t>> parts;  // of some tokens each
-  };
   struct Tags {
     std::vector<std::uint64_t> values;
     std::vector<std::uint64_t*> to;
@@ -98,8 +84,16 @@ class CudaOperations final : public Operations {
   std::uint32_t* fault(Fault which) const {
     return reinterpret_cast<std::uint32_t*>(faults_.get()) + which;
   }
-  absl::StatusOr<const kernels::PageTransferLayer*> UploadLayer(const kernels::PageCopyArgs& args);
-  absl::Status ScoreAttention();
+  /// Launches what reads uploads.
+  template <typename LaunchFn>
+  absl::Status Launch(LaunchFn launch) {
+    PB_RETURN_IF_ERROR(staging_.Flush());
+    return launch();
+  }
+  /// Of layers whose queries are as many tokens each.
+  absl::Status ScorePagesBy(int tokens, absl::Span<const PagesToScore* const> layers);
+  absl::StatusOr<kernels::AttentionScoreProblem> UploadRows(const RowsToScore& layer);
+  absl::Status ScoreRows(absl::Span<const RowsToScore* const> layers);
   void HandOut();
   absl::Status ClearFaults();
   /// What the launches since the last Finish refused.
@@ -110,11 +104,34 @@ class CudaOperations final : public Operations {
   std::shared_ptr<std::byte> faults_;  // [kFaults] of uint32, on the device
   std::array<std::uint32_t, kFaults> fault_counts_{};
   // Since the last Finish: where results are written to, and where they go.
-  std::vector<Scoring> scoring_;
-  std::deque<PageScores> page_scores_;
   std::deque<Tags> tags_;
-  std::deque<kernels::ScatterOutcome> outcomes_;
+  std::deque<std::vector<kernels::ScatterOutcome>> outcomes_;
   std::vector<std::shared_ptr<const void>> owners_;  // of pages that are scattered
+};
+
+/// The layers of a batch of pages, each once where its pages follow each other.
+class TransferLayers {
+ public:
+  explicit TransferLayers(cuda::Staging* staging) : staging_(staging) {}
+
+  /// Its index.
+  absl::StatusOr<std::int32_t> Add(const kernels::PageCopyArgs& layer) {
+    if (layers_.empty() || layer.cache.key.base != layers_.back().cache.key.base ||
+        layer.block_table.data() != table_) {
+      PB_ASSIGN_OR_RETURN(const std::int32_t* const table, staging_->Upload(layer.block_table));
+      layers_.push_back({layer.cache, table});
+      table_ = layer.block_table.data();
+    }
+    return static_cast<std::int32_t>(layers_.size()) - 1;
+  }
+  absl::StatusOr<const kernels::PageTransferLayer*> Upload() const {
+    return staging_->Upload(absl::MakeConstSpan(layers_));
+  }
+
+ private:
+  cuda::Staging* staging_;
+  std::vector<kernels::PageTransferLayer> layers_;
+  const std::int32_t* table_ = nullptr;  // the last one's, on the host
 };
 
 /// A view of the host's kind, as launches take it, which write to what it only reads.

@@ -16,9 +16,20 @@
 namespace pinboard {
 namespace {
 
-__global__ void ToBFloat16(const float* from, __nv_bfloat16* to, std::size_t count) {
-  const std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x;
-  if (i < count) to[i] = __float2bfloat16_rn(from[i]);
+/// Attention's workspace and its queries in bf16 take no more than this at once, but for one layer.
+constexpr std::size_t kScoringBytes = std::size_t{256} << 20;
+
+/// to[i, j] = from[i][j] for j < count; a row of the grid each.
+__global__ void ToBFloat16(const float* const* from, __nv_bfloat16* to, std::size_t count) {
+  const std::size_t j = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x;
+  if (j < count) to[blockIdx.y * count + j] = __float2bfloat16_rn(from[blockIdx.y][j]);
+}
+
+/// Whether one launch takes both.
+bool GoTogether(const kernels::AttentionScoreArgs& a, const kernels::AttentionScoreArgs& b) {
+  return a.query_positions.size() == b.query_positions.size() && a.pool == b.pool &&
+         a.query_heads == b.query_heads && a.total_query_heads == b.total_query_heads &&
+         a.log_sum_exp.empty() == b.log_sum_exp.empty();
 }
 
 /// Launches trust the tables: what the host's operations check, is checked here.
@@ -41,35 +52,48 @@ absl::Status CheckPages(const char* operation, const kernels::PageCopyArgs& from
 
 }  // namespace
 
-absl::Status CudaOperations::AttentionScore(const kernels::AttentionScoreArgs& args,
-                                            absl::Span<std::int32_t> out) {
+absl::Status CudaOperations::AttentionScore(absl::Span<const RowsToScore> layers) {
+  std::vector<std::vector<const RowsToScore*>> groups;
+  for (const RowsToScore& layer : layers) {
+    const auto fits = [&](const auto& group) {
+      return GoTogether(group.front()->args, layer.args);
+    };
+    auto group = std::find_if(groups.begin(), groups.end(), fits);
+    if (group == groups.end()) group = groups.emplace(groups.end());
+    group->push_back(&layer);
+  }
+  for (const auto& group : groups) PB_RETURN_IF_ERROR(ScoreRows(group));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<kernels::AttentionScoreProblem> CudaOperations::UploadRows(
+    const RowsToScore& layer) {
+  const kernels::AttentionScoreArgs& args = layer.args;
   PB_RETURN_IF_ERROR(CheckOrdered("AttentionScore",
                                   {args.cache, args.shape, args.block_size, args.block_table},
-                                  args.order, out));
-  const std::size_t sums = args.query_positions.size() * args.query_heads;
-  if (!args.log_sum_exp.empty() && args.log_sum_exp.size() != sums) {
-    return absl::InvalidArgumentError(absl::StrCat("AttentionScore: ", args.log_sum_exp.size(),
-                                                   " log-sum-exps for ", sums, " queries"));
+                                  args.order, layer.out));
+  const std::size_t queries = args.query_positions.size() * args.query_heads;
+  if (queries == 0 || args.queries.size() != queries * args.shape.key_dim ||
+      (!args.log_sum_exp.empty() && args.log_sum_exp.size() != queries)) {
+    return absl::InvalidArgumentError(absl::StrCat("AttentionScore: ", args.queries.size(),
+                                                   " query values and ", args.log_sum_exp.size(),
+                                                   " log-sum-exps for ", queries, " queries"));
   }
-  kernels::AttentionScoreProblem problem;
-  problem.cache = args.cache;
-  problem.rows = static_cast<std::int32_t>(out.size());
+  kernels::AttentionScoreProblem problem{.cache = args.cache,
+                                         .rows = static_cast<std::int32_t>(layer.out.size())};
   PB_ASSIGN_OR_RETURN(problem.block_table, staging_.Upload(args.block_table));
   PB_ASSIGN_OR_RETURN(problem.row_positions, staging_.Upload(args.row_positions));
   PB_ASSIGN_OR_RETURN(problem.order, staging_.Upload(args.order));
   PB_ASSIGN_OR_RETURN(problem.query_positions, staging_.Upload(args.query_positions));
-  PB_ASSIGN_OR_RETURN(problem.out, staging_.Result(out));
-  PB_ASSIGN_OR_RETURN(std::byte* const queries,
-                      staging_.Scratch(args.queries.size() * sizeof(__nv_bfloat16)));
-  constexpr unsigned kThreads = 256;
-  const auto blocks = static_cast<unsigned>((args.queries.size() + kThreads - 1) / kThreads);
-  if (blocks == 0) return absl::InvalidArgumentError("AttentionScore: there are no queries");
-  ToBFloat16<<<blocks, kThreads, 0, stream()>>>(
-      args.queries.data(), reinterpret_cast<__nv_bfloat16*>(queries), args.queries.size());
-  PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "queries to bf16"));
-  problem.queries = reinterpret_cast<const std::uint16_t*>(queries);
+  PB_ASSIGN_OR_RETURN(problem.out, staging_.Result(layer.out));
   if (!args.log_sum_exp.empty()) problem.log_sum_exp = args.log_sum_exp.data();
-  kernels::AttentionScoreBatch batch{.shape = args.shape,
+  return problem;
+}
+
+absl::Status CudaOperations::ScoreRows(absl::Span<const RowsToScore* const> layers) {
+  const kernels::AttentionScoreArgs& args = layers.front()->args;
+  kernels::AttentionScoreBatch batch{.count = 1,
+                                     .shape = args.shape,
                                      .block_size = args.block_size,
                                      .window = static_cast<int>(args.query_positions.size()),
                                      .query_heads = args.query_heads,
@@ -78,15 +102,39 @@ absl::Status CudaOperations::AttentionScore(const kernels::AttentionScoreArgs& a
                                      .pool = args.pool,
                                      .has_log_sum_exp = !args.log_sum_exp.empty(),
                                      .faults = fault(kAttentionFault)};
-  // One launch for all layers and sequences; a shard's shapes are the same for all of them.
-  const auto same = [&](const Scoring& one) {
-    return one.batch.window == batch.window && one.batch.pool == batch.pool &&
-           one.batch.has_log_sum_exp == batch.has_log_sum_exp;
-  };
-  auto group = std::find_if(scoring_.begin(), scoring_.end(), same);
-  if (group == scoring_.end()) group = scoring_.insert(scoring_.end(), {batch, {}});
-  group->batch.most_rows = std::max(group->batch.most_rows, problem.rows);
-  group->problems.push_back(problem);
+  std::vector<kernels::AttentionScoreProblem> problems;
+  std::vector<const float*> queries;
+  for (const RowsToScore* layer : layers) {
+    PB_ASSIGN_OR_RETURN(problems.emplace_back(), UploadRows(*layer));
+    queries.push_back(layer->args.queries.data());
+    batch.most_rows = std::max(batch.most_rows, problems.back().rows);
+  }
+  const std::size_t values = args.queries.size();
+  const std::size_t bytes_each =
+      kernels::AttentionScoreWorkspaceBytes(batch) + values * sizeof(__nv_bfloat16);
+  const std::size_t most = std::max<std::size_t>(1, kScoringBytes / bytes_each);
+  batch.count = static_cast<int>(std::min(most, problems.size()));
+  PB_ASSIGN_OR_RETURN(std::byte* const in_bf16,
+                      staging_.Scratch(batch.count * values * sizeof(__nv_bfloat16)));
+  PB_ASSIGN_OR_RETURN(std::byte* const workspace,
+                      staging_.Scratch(kernels::AttentionScoreWorkspaceBytes(batch)));
+  PB_ASSIGN_OR_RETURN(const float* const* from, staging_.Upload(absl::MakeConstSpan(queries)));
+  for (std::size_t i = 0; i < problems.size(); ++i) {
+    problems[i].queries = reinterpret_cast<const std::uint16_t*>(in_bf16) + i % most * values;
+  }
+  PB_ASSIGN_OR_RETURN(batch.problems, staging_.Upload(absl::MakeConstSpan(problems)));
+  PB_RETURN_IF_ERROR(staging_.Flush());
+  constexpr unsigned kThreads = 256;
+  for (std::size_t first = 0; first < problems.size(); first += most) {
+    batch.count = static_cast<int>(std::min(most, problems.size() - first));
+    const dim3 grid(static_cast<unsigned>((values + kThreads - 1) / kThreads),
+                    static_cast<unsigned>(batch.count));
+    ToBFloat16<<<grid, kThreads, 0, stream()>>>(from + first,
+                                                reinterpret_cast<__nv_bfloat16*>(in_bf16), values);
+    PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "queries to bf16"));
+    PB_RETURN_IF_ERROR(kernels::LaunchAttentionScore(batch, workspace, stream()));
+    batch.problems += batch.count;
+  }
   return absl::OkStatus();
 }
 
@@ -120,7 +168,7 @@ absl::Status CudaOperations::ExpectedAttention(const kernels::ExpectedAttentionA
   PB_ASSIGN_OR_RETURN(batch.pairs, staging_.Upload(absl::MakeConstSpan(pairs)));
   PB_ASSIGN_OR_RETURN(std::byte* const workspace,
                       staging_.Scratch(kernels::ExpectedAttentionWorkspaceBytes(batch)));
-  return kernels::LaunchExpectedAttention(batch, workspace, stream());
+  return Launch([&] { return kernels::LaunchExpectedAttention(batch, workspace, stream()); });
 }
 
 absl::Status CudaOperations::KeyRedundancy(const kernels::KeyRedundancyArgs& args,
@@ -142,77 +190,83 @@ absl::Status CudaOperations::KeyRedundancy(const kernels::KeyRedundancyArgs& arg
   PB_ASSIGN_OR_RETURN(batch.problems, staging_.Upload(absl::MakeConstSpan(&problem, 1)));
   PB_ASSIGN_OR_RETURN(std::byte* const workspace,
                       staging_.Scratch(kernels::KeyRedundancyWorkspaceBytes(batch)));
-  return kernels::LaunchKeyRedundancy(batch, workspace, stream());
+  return Launch([&] { return kernels::LaunchKeyRedundancy(batch, workspace, stream()); });
 }
 
-absl::Status CudaOperations::GatherPages(const kernels::PageCopyArgs& from,
-                                         absl::Span<const PageOut> pages) {
+absl::Status CudaOperations::GatherPages(absl::Span<const PageOut> pages) {
   if (pages.empty()) return absl::OkStatus();
-  PB_ASSIGN_OR_RETURN(const auto* const layer, UploadLayer(from));
+  TransferLayers layers(&staging_);
   std::vector<kernels::PageToGather> batch(pages.size());
   Tags& tags = tags_.emplace_back(Tags{std::vector<std::uint64_t>(pages.size()), {}});
   for (std::size_t i = 0; i < pages.size(); ++i) {
-    PB_RETURN_IF_ERROR(CheckPages("PageGather", from, pages[i].rows));
+    PB_RETURN_IF_ERROR(CheckPages("PageGather", pages[i].from, pages[i].rows));
     batch[i].identity = pages[i].identity;
     batch[i].bytes = pages[i].bytes.data();
     if (!cuda::IsReachable(batch[i].bytes)) {
       PB_ASSIGN_OR_RETURN(batch[i].bytes, staging_.PinnedResult(pages[i].bytes));
     }
+    PB_ASSIGN_OR_RETURN(batch[i].layer, layers.Add(pages[i].from));
     std::copy(pages[i].rows.begin(), pages[i].rows.end(), batch[i].rows);
     tags.to.push_back(pages[i].tag);
   }
-  PB_ASSIGN_OR_RETURN(const auto* const uploaded, staging_.Upload(absl::MakeConstSpan(batch)));
-  PB_ASSIGN_OR_RETURN(std::uint64_t* const out, staging_.Result(absl::MakeSpan(tags.values)));
-  return kernels::LaunchPageGather(
-      {.layers = layer,
-       .pages = uploaded,
-       .tags = out,
-       .count = static_cast<int>(pages.size()),
-       .shape = from.shape,
-       .block_size = from.block_size,
-       .max_blocks = kernels::BlocksToHost(kernels::PageBytes(from.shape))},
-      stream());
+  const KvShape& shape = pages.front().from.shape;
+  kernels::PageGatherBatch all{.count = static_cast<int>(pages.size()),
+                               .shape = shape,
+                               .block_size = pages.front().from.block_size,
+                               .max_blocks = kernels::BlocksToHost(kernels::PageBytes(shape))};
+  PB_ASSIGN_OR_RETURN(all.layers, layers.Upload());
+  PB_ASSIGN_OR_RETURN(all.pages, staging_.Upload(absl::MakeConstSpan(batch)));
+  PB_ASSIGN_OR_RETURN(all.tags, staging_.Result(absl::MakeSpan(tags.values)));
+  return Launch([&] { return kernels::LaunchPageGather(all, stream()); });
 }
 
-absl::Status CudaOperations::BuildDigests(const kernels::PageCopyArgs& from,
-                                          absl::Span<const std::int32_t> rows,
-                                          absl::Span<const std::int32_t> slots,
-                                          const DigestArrays& digests) {
-  PB_RETURN_IF_ERROR(CheckPages("BuildDigest", from, rows));
-  kernels::BuildDigestBatch batch{
-      .cache = from.cache,
-      .shape = from.shape,
-      .block_size = from.block_size,
-      .digests = {digests.centres.data(), digests.counts.data(), digests.step.data()},
-      .count = static_cast<int>(slots.size()),
-      .faults = fault(kDigestFault)};
-  PB_ASSIGN_OR_RETURN(batch.block_table, staging_.Upload(from.block_table));
-  PB_ASSIGN_OR_RETURN(batch.rows, staging_.Upload(rows));
-  PB_ASSIGN_OR_RETURN(batch.slots, staging_.Upload(slots));
-  return kernels::LaunchBuildDigest(batch, stream());
-}
-
-absl::Status CudaOperations::Compact(const kernels::CompactArgs& args) {
-  PB_RETURN_IF_ERROR(kernels::CheckCompact(args));
-  kernels::CompactProblem problem{.cache = args.cache,
-                                  .count = static_cast<std::int32_t>(args.source_rows.size()),
-                                  .first_row = args.first_row,
-                                  .head_rows = args.head_rows};
-  PB_ASSIGN_OR_RETURN(problem.block_table, staging_.Upload(args.block_table));
-  PB_ASSIGN_OR_RETURN(problem.source_rows, staging_.Upload(args.source_rows));
-  if (!args.destination_table.empty() && args.destination_table != args.block_table) {
-    PB_ASSIGN_OR_RETURN(problem.destination_table, staging_.Upload(args.destination_table));
+absl::Status CudaOperations::BuildDigests(absl::Span<const DigestsToBuild> layers) {
+  if (layers.empty()) return absl::OkStatus();
+  std::vector<kernels::BuildDigestProblem> problems;
+  kernels::BuildDigestBatch batch{.count = static_cast<int>(layers.size()),
+                                  .shape = layers.front().from.shape,
+                                  .block_size = layers.front().from.block_size,
+                                  .faults = fault(kDigestFault)};
+  for (const DigestsToBuild& layer : layers) {
+    PB_RETURN_IF_ERROR(CheckPages("BuildDigest", layer.from, layer.rows));
+    kernels::BuildDigestProblem& problem = problems.emplace_back();
+    problem.cache = layer.from.cache;
+    problem.digests = {layer.digests.centres.data(), layer.digests.counts.data(),
+                       layer.digests.step.data()};
+    problem.count = static_cast<std::int32_t>(layer.slots.size());
+    PB_ASSIGN_OR_RETURN(problem.block_table, staging_.Upload(layer.from.block_table));
+    PB_ASSIGN_OR_RETURN(problem.rows, staging_.Upload(layer.rows));
+    PB_ASSIGN_OR_RETURN(problem.slots, staging_.Upload(layer.slots));
+    batch.most_pages = std::max(batch.most_pages, problem.count);
   }
-  PB_ASSIGN_OR_RETURN(const auto* const problems,
-                      staging_.Upload(absl::MakeConstSpan(&problem, 1)));
+  PB_ASSIGN_OR_RETURN(batch.problems, staging_.Upload(absl::MakeConstSpan(problems)));
+  return Launch([&] { return kernels::LaunchBuildDigest(batch, stream()); });
+}
+
+absl::Status CudaOperations::Compact(absl::Span<const kernels::CompactArgs> layers) {
+  if (layers.empty()) return absl::OkStatus();
+  std::vector<kernels::CompactProblem> problems;
+  kernels::CompactBatch batch{.count = static_cast<int>(layers.size()),
+                              .shape = layers.front().shape,
+                              .block_size = layers.front().block_size};
+  for (const kernels::CompactArgs& layer : layers) {
+    PB_RETURN_IF_ERROR(kernels::CheckCompact(layer));
+    kernels::CompactProblem& problem = problems.emplace_back();
+    problem.cache = layer.cache;
+    problem.count = static_cast<std::int32_t>(layer.source_rows.size());
+    problem.first_row = layer.first_row;
+    problem.head_rows = layer.head_rows;
+    PB_ASSIGN_OR_RETURN(problem.block_table, staging_.Upload(layer.block_table));
+    PB_ASSIGN_OR_RETURN(problem.source_rows, staging_.Upload(layer.source_rows));
+    if (!layer.destination_table.empty() && layer.destination_table != layer.block_table) {
+      PB_ASSIGN_OR_RETURN(problem.destination_table, staging_.Upload(layer.destination_table));
+    }
+    batch.longest = std::max(batch.longest, problem.count);
+  }
+  PB_ASSIGN_OR_RETURN(batch.problems, staging_.Upload(absl::MakeConstSpan(problems)));
   PB_ASSIGN_OR_RETURN(std::byte* const workspace,
-                      staging_.Scratch(kernels::CompactWorkspaceBytes(1, problem.count)));
-  return kernels::LaunchCompact({.problems = problems,
-                                 .count = 1,
-                                 .longest = problem.count,
-                                 .shape = args.shape,
-                                 .block_size = args.block_size},
-                                workspace, stream());
+                      staging_.Scratch(kernels::CompactWorkspaceBytes(batch.count, batch.longest)));
+  return Launch([&] { return kernels::LaunchCompact(batch, workspace, stream()); });
 }
 
 absl::Status CudaOperations::ReadRows(const kernels::PageCopyArgs& from,

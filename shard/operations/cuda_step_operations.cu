@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What CudaOperations does in a step.
 #include <algorithm>
+#include <map>
+#include <vector>
 
 #include "kernels/entropy/entropy_cuda.cuh"
 #include "kernels/evicted_attention/evicted_attention_cuda.cuh"
@@ -62,34 +64,44 @@ absl::Status CudaOperations::ProjectionSketch(absl::Span<const float> hidden, in
                                          stream());
 }
 
-absl::Status CudaOperations::ScorePages(const kernels::PageScoreArgs& args,
-                                        absl::Span<std::int32_t> out) {
-  if (out.empty()) return absl::OkStatus();
-  PB_ASSIGN_OR_RETURN(const std::int32_t* const pages, staging_.Upload(args.pages));
-  // In steps of tokens; a page's score is the highest of them.
-  page_scores_.push_back({out, {}});
-  const std::size_t width = static_cast<std::size_t>(args.query_heads) * args.shape.key_dim;
-  for (int first = 0; first < args.tokens; first += kScoredTokens) {
-    const int tokens = std::min(kScoredTokens, args.tokens - first);
-    auto& part = page_scores_.back().parts.emplace_back(out.size());
-    PB_ASSIGN_OR_RETURN(std::int32_t* const scores, staging_.Result(absl::MakeSpan(part)));
-    const kernels::ScorePagesProblem problem{OnDevice(args.digests), pages,
-                                             args.queries.data() + first * width, scores,
-                                             static_cast<std::int32_t>(out.size())};
-    PB_ASSIGN_OR_RETURN(const auto* const problems,
-                        staging_.Upload(absl::MakeConstSpan(&problem, 1)));
-    kernels::ScorePagesBatch batch{.problems = problems,
-                                   .count = 1,
-                                   .most_pages = problem.count,
-                                   .shape = args.shape,
-                                   .tokens = tokens,
-                                   .query_heads = args.query_heads,
-                                   .total_query_heads = args.total_query_heads,
-                                   .attention_scale = args.attention_scale,
-                                   .faults = fault(kPageScoreFault)};
+absl::Status CudaOperations::ScorePages(absl::Span<const PagesToScore> layers) {
+  std::map<int, std::vector<const PagesToScore*>> by_tokens;
+  for (const PagesToScore& layer : layers) {
+    if (!layer.out.empty()) by_tokens[layer.args.tokens].push_back(&layer);
+  }
+  for (const auto& [tokens, some] : by_tokens) PB_RETURN_IF_ERROR(ScorePagesBy(tokens, some));
+  return absl::OkStatus();
+}
+
+absl::Status CudaOperations::ScorePagesBy(int tokens,
+                                          absl::Span<const PagesToScore* const> layers) {
+  const kernels::PageScoreArgs& shape = layers.front()->args;
+  std::vector<kernels::ScorePagesProblem> problems;
+  kernels::ScorePagesBatch batch{.count = static_cast<int>(layers.size()),
+                                 .shape = shape.shape,
+                                 .query_heads = shape.query_heads,
+                                 .total_query_heads = shape.total_query_heads,
+                                 .attention_scale = shape.attention_scale,
+                                 .faults = fault(kPageScoreFault)};
+  for (const PagesToScore* layer : layers) {
+    kernels::ScorePagesProblem& problem = problems.emplace_back();
+    problem.digests = OnDevice(layer->args.digests);
+    problem.queries = layer->args.queries.data();
+    problem.count = static_cast<std::int32_t>(layer->out.size());
+    PB_ASSIGN_OR_RETURN(problem.pages, staging_.Upload(layer->args.pages));
+    PB_ASSIGN_OR_RETURN(problem.out, staging_.Result(layer->out));
+    batch.most_pages = std::max(batch.most_pages, problem.count);
+  }
+  const std::size_t width = static_cast<std::size_t>(shape.query_heads) * shape.shape.key_dim;
+  for (int first = 0; first < tokens; first += kScoredTokens) {
+    batch.tokens = std::min(kScoredTokens, tokens - first);
+    batch.joins = first > 0;
+    PB_ASSIGN_OR_RETURN(batch.problems, staging_.Upload(absl::MakeConstSpan(problems)));
     PB_ASSIGN_OR_RETURN(std::byte* const workspace,
                         staging_.Scratch(kernels::ScorePagesWorkspaceBytes(batch)));
-    PB_RETURN_IF_ERROR(kernels::LaunchScorePages(batch, workspace, stream()));
+    PB_RETURN_IF_ERROR(
+        Launch([&] { return kernels::LaunchScorePages(batch, workspace, stream()); }));
+    for (kernels::ScorePagesProblem& problem : problems) problem.queries += kScoredTokens * width;
   }
   return absl::OkStatus();
 }
@@ -116,32 +128,35 @@ absl::Status CudaOperations::EvictedAttention(const kernels::EvictedAttentionArg
   PB_ASSIGN_OR_RETURN(batch.results, staging_.Result(absl::MakeSpan(out, 1)));
   PB_ASSIGN_OR_RETURN(std::byte* const workspace,
                       staging_.Scratch(kernels::EvictedAttentionWorkspaceBytes(batch)));
-  return kernels::LaunchEvictedAttention(batch, workspace, stream());
+  return Launch([&] { return kernels::LaunchEvictedAttention(batch, workspace, stream()); });
 }
 
-absl::Status CudaOperations::ScatterPage(const kernels::PageCopyArgs& to, const PageIn& page) {
-  const kernels::PagedLayer rows{to.cache, to.shape, to.block_size, to.block_table};
-  PB_RETURN_IF_ERROR(
-      kernels::CheckRows("PageScatter", rows, std::int64_t{page.first_row} + kPageRows));
-  const std::byte* bytes = page.bytes.data();
-  if (!cuda::IsReachable(bytes)) {
-    PB_ASSIGN_OR_RETURN(bytes, staging_.Pinned(page.bytes));
+absl::Status CudaOperations::ScatterPages(absl::Span<const PageIn> pages) {
+  if (pages.empty()) return absl::OkStatus();
+  TransferLayers layers(&staging_);
+  std::vector<kernels::PageToScatter> batch;
+  for (const PageIn& page : pages) {
+    const kernels::PagedLayer rows{page.to.cache, page.to.shape, page.to.block_size,
+                                   page.to.block_table};
+    PB_RETURN_IF_ERROR(
+        kernels::CheckRows("PageScatter", rows, std::int64_t{page.first_row} + kPageRows));
+    const std::byte* bytes = page.bytes.data();
+    if (!cuda::IsReachable(bytes)) {
+      PB_ASSIGN_OR_RETURN(bytes, staging_.Pinned(page.bytes));
+    }
+    if (page.owner != nullptr) owners_.push_back(page.owner);
+    PB_ASSIGN_OR_RETURN(const std::int32_t layer, layers.Add(page.to));
+    batch.push_back({page.identity, page.tag, bytes, layer, page.first_row});
   }
-  if (page.owner != nullptr) owners_.push_back(page.owner);
-  PB_ASSIGN_OR_RETURN(const auto* const layer, UploadLayer(to));
-  const kernels::PageToScatter one{page.identity, page.tag, bytes, 0, page.first_row};
-  PB_ASSIGN_OR_RETURN(const auto* const pages, staging_.Upload(absl::MakeConstSpan(&one, 1)));
-  kernels::ScatterOutcome& host = outcomes_.emplace_back(kernels::ScatterOutcome::kRefused);
-  PB_ASSIGN_OR_RETURN(kernels::ScatterOutcome* const outcome,
-                      staging_.Result(absl::MakeSpan(&host, 1)));
-  return kernels::LaunchPageScatter({.layers = layer,
-                                     .pages = pages,
-                                     .outcomes = outcome,
-                                     .count = 1,
-                                     .shape = to.shape,
-                                     .block_size = to.block_size,
-                                     .max_blocks = kernels::kBlocksFromHost},
-                                    stream());
+  auto& host = outcomes_.emplace_back(pages.size(), kernels::ScatterOutcome::kRefused);
+  kernels::PageScatterBatch all{.count = static_cast<int>(batch.size()),
+                                .shape = pages.front().to.shape,
+                                .block_size = pages.front().to.block_size,
+                                .max_blocks = kernels::kBlocksFromHost};
+  PB_ASSIGN_OR_RETURN(all.layers, layers.Upload());
+  PB_ASSIGN_OR_RETURN(all.pages, staging_.Upload(absl::MakeConstSpan(batch)));
+  PB_ASSIGN_OR_RETURN(all.outcomes, staging_.Result(absl::MakeSpan(host)));
+  return Launch([&] { return kernels::LaunchPageScatter(all, stream()); });
 }
 
 }  // namespace pinboard

@@ -50,22 +50,30 @@ class HostOperations final : public Operations {
     if (sketch_matrix_.empty()) sketch_matrix_ = kernels::SketchMatrix(dim, width);
     return kernels::ProjectionSketch(hidden, sketch_matrix_, tokens, dim, width, sketch);
   }
-  absl::Status ScorePages(const kernels::PageScoreArgs& args,
-                          absl::Span<std::int32_t> out) override {
-    return kernels::ScorePages(args, out);
+  absl::Status ScorePages(absl::Span<const PagesToScore> layers) override {
+    for (const PagesToScore& layer : layers) {
+      PB_RETURN_IF_ERROR(kernels::ScorePages(layer.args, layer.out));
+    }
+    return absl::OkStatus();
   }
   absl::Status EvictedAttention(const kernels::EvictedAttentionArgs& args,
                                 kernels::EvictedAttentionResult* out) override {
     PB_ASSIGN_OR_RETURN(*out, kernels::EvictedAttention(args));
     return absl::OkStatus();
   }
-  absl::Status ScatterPage(const kernels::PageCopyArgs& to, const PageIn& page) override {
-    return kernels::PageScatter(to, page.first_row, page.identity, page.tag, page.bytes);
+  absl::Status ScatterPages(absl::Span<const PageIn> pages) override {
+    for (const PageIn& page : pages) {
+      PB_RETURN_IF_ERROR(
+          kernels::PageScatter(page.to, page.first_row, page.identity, page.tag, page.bytes));
+    }
+    return absl::OkStatus();
   }
 
-  absl::Status AttentionScore(const kernels::AttentionScoreArgs& args,
-                              absl::Span<std::int32_t> out) override {
-    return kernels::AttentionScore(args, out);
+  absl::Status AttentionScore(absl::Span<const RowsToScore> layers) override {
+    for (const RowsToScore& layer : layers) {
+      PB_RETURN_IF_ERROR(kernels::AttentionScore(layer.args, layer.out));
+    }
+    return absl::OkStatus();
   }
   absl::Status ExpectedAttention(const kernels::ExpectedAttentionArgs& args,
                                  absl::Span<std::int32_t> out) override {
@@ -75,34 +83,21 @@ class HostOperations final : public Operations {
                              absl::Span<std::int32_t> out) override {
     return kernels::KeyRedundancy(args, out);
   }
-  absl::Status GatherPages(const kernels::PageCopyArgs& from,
-                           absl::Span<const PageOut> pages) override {
+  absl::Status GatherPages(absl::Span<const PageOut> pages) override {
     for (const PageOut& page : pages) {
       PB_ASSIGN_OR_RETURN(*page.tag,
-                          kernels::PageGather(from, page.rows, page.identity, page.bytes));
+                          kernels::PageGather(page.from, page.rows, page.identity, page.bytes));
     }
     return absl::OkStatus();
   }
-  absl::Status BuildDigests(const kernels::PageCopyArgs& from, absl::Span<const std::int32_t> rows,
-                            absl::Span<const std::int32_t> slots,
-                            const DigestArrays& digests) override {
-    const std::size_t heads = from.shape.kv_heads;
-    const std::size_t centres = heads * kernels::kDigestCentres;
-    const std::size_t values = centres * from.shape.key_dim;
-    std::vector<std::byte> page(kernels::PageBytes(from.shape));
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-      const std::size_t slot = slots[i];
-      PB_RETURN_IF_ERROR(kernels::PageGather(from, rows.subspan(i * kPageRows, kPageRows),
-                                             kNoIdentity, absl::MakeSpan(page))
-                             .status());
-      PB_RETURN_IF_ERROR(kernels::BuildDigest(from.shape, page,
-                                              {digests.centres.subspan(slot * values, values),
-                                               digests.counts.subspan(slot * centres, centres),
-                                               digests.step.subspan(slot * heads, heads)}));
-    }
+  absl::Status BuildDigests(absl::Span<const DigestsToBuild> layers) override {
+    for (const DigestsToBuild& layer : layers) PB_RETURN_IF_ERROR(BuildOfLayer(layer));
     return absl::OkStatus();
   }
-  absl::Status Compact(const kernels::CompactArgs& args) override { return kernels::Compact(args); }
+  absl::Status Compact(absl::Span<const kernels::CompactArgs> layers) override {
+    for (const kernels::CompactArgs& layer : layers) PB_RETURN_IF_ERROR(kernels::Compact(layer));
+    return absl::OkStatus();
+  }
   absl::Status ReadRows(const kernels::PageCopyArgs& from, absl::Span<const std::int32_t> rows,
                         absl::Span<std::byte> bytes) override {
     std::byte* to = bytes.data();
@@ -117,6 +112,27 @@ class HostOperations final : public Operations {
   absl::Status Finish() override { return absl::OkStatus(); }
 
  private:
+  static absl::Status BuildOfLayer(const DigestsToBuild& layer) {
+    const KvShape& shape = layer.from.shape;
+    const std::size_t heads = shape.kv_heads;
+    const std::size_t centres = heads * kernels::kDigestCentres;
+    const std::size_t values = centres * shape.key_dim;
+    std::vector<std::byte> page(kernels::PageBytes(shape));
+    for (std::size_t i = 0; i < layer.slots.size(); ++i) {
+      const std::size_t slot = layer.slots[i];
+      PB_RETURN_IF_ERROR(kernels::PageGather(layer.from,
+                                             layer.rows.subspan(i * kPageRows, kPageRows),
+                                             kNoIdentity, absl::MakeSpan(page))
+                             .status());
+      PB_RETURN_IF_ERROR(
+          kernels::BuildDigest(shape, page,
+                               {layer.digests.centres.subspan(slot * values, values),
+                                layer.digests.counts.subspan(slot * centres, centres),
+                                layer.digests.step.subspan(slot * heads, heads)}));
+    }
+    return absl::OkStatus();
+  }
+
   std::vector<float> sketch_matrix_;  // of a model's hidden states there is one
 };
 

@@ -23,16 +23,30 @@
 
 namespace pinboard {
 
-/// A page on its way out: gathered from `rows` into `bytes`, its tag to `*tag`.
+/// Pages of one layer of a sequence whose scores are wanted.
+struct PagesToScore {
+  kernels::PageScoreArgs args;
+  absl::Span<std::int32_t> out;
+};
+
+/// One layer of a sequence whose rows' attention is wanted.
+struct RowsToScore {
+  kernels::AttentionScoreArgs args;
+  absl::Span<std::int32_t> out;
+};
+
+/// A page on its way out: gathered from `rows` of a layer into `bytes`, its tag to `*tag`.
 struct PageOut {
+  kernels::PageCopyArgs from;
   absl::Span<const std::int32_t> rows;  // [kPageRows], physical
   kernels::PageIdentity identity;
   absl::Span<std::byte> bytes;
   std::uint64_t* tag = nullptr;
 };
 
-/// A page on its way in: into kPageRows physical rows from `first_row` on.
+/// A page on its way in: into kPageRows physical rows of a layer from `first_row` on.
 struct PageIn {
+  kernels::PageCopyArgs to;
   int first_row = 0;
   kernels::PageIdentity identity;
   std::uint64_t tag = 0;
@@ -40,13 +54,21 @@ struct PageIn {
   std::shared_ptr<const void> owner;  // of the bytes, kept until Finish; null: they stay anyway
 };
 
+/// New digests of a layer: rows [slots, kPageRows] are of the page whose digest goes to slots[i].
+struct DigestsToBuild {
+  kernels::PageCopyArgs from;
+  absl::Span<const std::int32_t> rows;
+  absl::Span<const std::int32_t> slots;
+  DigestArrays digests;
+};
+
 /// A queue of operations, done in the order of the calls and of the engine's own work on its
 /// tensors and cache. Results and errors are there when Finish has returned and not before: what is
 /// written on the host stays where it is until then. Inputs on the host are taken during the call.
 /// Shapes, units and errors are those of the functions of kernels/ after which the methods are
 /// named; tensors, queries, digests and caches lie in memory(), all other spans on the host unless
-/// said otherwise.
-/// Thread-compatible.
+/// said otherwise. What takes many problems at once does so for the device's sake: give it all
+/// layers and sequences that there are. Thread-compatible.
 class Operations {
  public:
   virtual ~Operations() = default;
@@ -65,28 +87,23 @@ class Operations {
   /// By the signs of kernels::SketchMatrix(dim, width).
   virtual absl::Status ProjectionSketch(absl::Span<const float> hidden, int tokens, int dim,
                                         int width, absl::Span<float> sketch) = 0;
-  virtual absl::Status ScorePages(const kernels::PageScoreArgs& args,
-                                  absl::Span<std::int32_t> out) = 0;
+  virtual absl::Status ScorePages(absl::Span<const PagesToScore> layers) = 0;
   virtual absl::Status EvictedAttention(const kernels::EvictedAttentionArgs& args,
                                         kernels::EvictedAttentionResult* out) = 0;
-  virtual absl::Status ScatterPage(const kernels::PageCopyArgs& to, const PageIn& page) = 0;
+  /// No two pages have a row in common.
+  virtual absl::Status ScatterPages(absl::Span<const PageIn> pages) = 0;
 
   // A round.
-  /// args.log_sum_exp, in memory(), stays as it is until Finish.
-  virtual absl::Status AttentionScore(const kernels::AttentionScoreArgs& args,
-                                      absl::Span<std::int32_t> out) = 0;
+  /// log_sum_exp lies in memory(), as the queries do.
+  virtual absl::Status AttentionScore(absl::Span<const RowsToScore> layers) = 0;
   virtual absl::Status ExpectedAttention(const kernels::ExpectedAttentionArgs& args,
                                          absl::Span<std::int32_t> out) = 0;
   virtual absl::Status KeyRedundancy(const kernels::KeyRedundancyArgs& args,
                                      absl::Span<std::int32_t> out) = 0;
-  virtual absl::Status GatherPages(const kernels::PageCopyArgs& from,
-                                   absl::Span<const PageOut> pages) = 0;
-  /// rows [slots, kPageRows]: of the page whose digest goes to slots[i] of `digests`.
-  virtual absl::Status BuildDigests(const kernels::PageCopyArgs& from,
-                                    absl::Span<const std::int32_t> rows,
-                                    absl::Span<const std::int32_t> slots,
-                                    const DigestArrays& digests) = 0;
-  virtual absl::Status Compact(const kernels::CompactArgs& args) = 0;
+  virtual absl::Status GatherPages(absl::Span<const PageOut> pages) = 0;
+  virtual absl::Status BuildDigests(absl::Span<const DigestsToBuild> layers) = 0;
+  /// No layer writes a row that another one reads or writes.
+  virtual absl::Status Compact(absl::Span<const kernels::CompactArgs> layers) = 0;
   /// Bytes of whole rows [rows][keys | values], of the heads' order in a page: for checks.
   virtual absl::Status ReadRows(const kernels::PageCopyArgs& from,
                                 absl::Span<const std::int32_t> rows,

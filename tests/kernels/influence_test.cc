@@ -67,12 +67,14 @@ TEST(InformationTotalsTest, AddsExponentialsAndTheMaximumInAnyBatching) {
   under_test::AddInformation({E(0.0), E(1.0), E(2.0)}, at_once);
   EXPECT_NEAR(at_once.exp_sum.Value(), 1.0 + std::exp(1.0) + std::exp(2.0), 1e-14);
   EXPECT_EQ(at_once.max, E(2.0));
+  EXPECT_EQ(at_once.sum, std::int64_t{E(1.0)} + E(2.0));
   InformationTotals in_parts;
   under_test::AddInformation({E(1.0), E(2.0)}, in_parts);
   under_test::AddInformation({}, in_parts);
   under_test::AddInformation({E(0.0)}, in_parts);
   EXPECT_EQ(in_parts.exp_sum.Value(), at_once.exp_sum.Value());
   EXPECT_EQ(in_parts.max, at_once.max);
+  EXPECT_EQ(in_parts.sum, at_once.sum);
 }
 
 TEST(InformationTotalsTest, EqualsTheSumInLongDoubleAndTheCpusBits) {
@@ -92,6 +94,7 @@ TEST(InformationTotalsTest, EqualsTheSumInLongDoubleAndTheCpusBits) {
     shuffled.Add(information);
     EXPECT_EQ(shuffled.exp_sum.Value(), totals.exp_sum.Value());
     EXPECT_EQ(shuffled.max, totals.max);
+    EXPECT_EQ(shuffled.sum, totals.sum);
   }
 }
 

@@ -25,12 +25,16 @@ absl::Status Information(absl::Span<const float> shift, absl::Span<const float> 
 }
 
 void AddInformation(absl::Span<const std::int32_t> information, InformationTotals& totals) {
+  // Behind another layer, of no tokens.
   OnDevice device;
-  auto* on_device = device.In(std::vector<InformationTotals>{totals});
-  const absl::Status status = device.Finish(
-      LaunchAddInformation(device.In(information), information.size(), on_device, nullptr));
+  const auto tokens = static_cast<std::int64_t>(information.size());
+  AddInformationBatch batch{device.In(information),
+                            device.In(std::vector<std::int64_t>{0, 0, tokens}),
+                            device.In(std::vector<InformationTotals>{{}, totals}), 2, tokens};
+  const absl::Status status = device.Finish(LaunchAddInformation(batch, nullptr));
   EXPECT_TRUE(status.ok()) << status;
-  totals = device.Value(on_device);
+  EXPECT_EQ(device.Value(batch.totals).exp_sum.Value(), 0.0);
+  totals = device.Value(batch.totals + 1);
 }
 
 absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score) {

@@ -28,27 +28,32 @@ absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
   OnDevice device;
   std::vector<std::byte> cache(page.begin(), page.end());
   cache.insert(cache.end(), page.begin(), page.end());
-  BuildDigestBatch batch;
+  BuildDigestProblem problem;
   const auto row = static_cast<std::int64_t>(shape.RowBytes());
   const auto head = static_cast<std::int64_t>(shape.KeyBytes() / heads);
-  batch.cache.key = {device.In(cache), kPageRows * row, row, head};
-  batch.shape = shape;
-  batch.block_size = kPageRows;
-  batch.block_table = device.In(std::vector<std::int32_t>{1, 0});
+  problem.cache.key = {device.In(cache), kPageRows * row, row, head};
+  problem.block_table = device.In(std::vector<std::int32_t>{1, 0});
   std::vector<std::int32_t> rows(2 * kPageRows);
   for (int r = 0; r < 2 * kPageRows; ++r) rows[r] = r;
-  batch.rows = device.In(rows);
-  batch.slots = device.In(std::vector<std::int32_t>{1, 0});
-  batch.digests.centres = device.Out<std::int8_t>(2 * digest.centres.size());
-  batch.digests.counts = device.Out<std::uint8_t>(2 * digest.counts.size());
-  batch.digests.step = device.Out<float>(2 * digest.step.size());
+  problem.rows = device.In(rows);
+  problem.slots = device.In(std::vector<std::int32_t>{1, 0});
+  problem.digests = {device.Out<std::int8_t>(2 * digest.centres.size()),
+                     device.Out<std::uint8_t>(2 * digest.counts.size()),
+                     device.Out<float>(2 * digest.step.size())};
+  problem.count = 2;
+  const BuildDigestProblem empty;
+  BuildDigestBatch batch;
+  batch.problems = device.In(std::vector<BuildDigestProblem>{empty, problem});
   batch.count = 2;
+  batch.most_pages = 2;
+  batch.shape = shape;
+  batch.block_size = kPageRows;
   batch.faults = device.In(std::vector<std::uint32_t>{0});
   PB_RETURN_IF_ERROR(device.Finish(LaunchBuildDigest(batch, nullptr)));
   if (device.Value(batch.faults) > 0) return absl::InvalidArgumentError("a key is not finite");
-  device.Read(batch.digests.centres, digest.centres);
-  device.Read(batch.digests.counts, digest.counts);
-  device.Read(batch.digests.step, digest.step);
+  device.Read(problem.digests.centres, digest.centres);
+  device.Read(problem.digests.counts, digest.counts);
+  device.Read(problem.digests.step, digest.step);
   return absl::OkStatus();
 }
 
@@ -85,6 +90,9 @@ absl::Status ScorePages(const PageScoreArgs& args, absl::Span<std::int32_t> out)
   batch.attention_scale = args.attention_scale;
   batch.faults = device.In(std::vector<std::uint32_t>{0});
   auto* workspace = device.Out<std::byte>(ScorePagesWorkspaceBytes(batch));
+  PB_RETURN_IF_ERROR(LaunchScorePages(batch, workspace, nullptr));
+  // Its tokens once more, which change nothing.
+  batch.joins = true;
   PB_RETURN_IF_ERROR(device.Finish(LaunchScorePages(batch, workspace, nullptr)));
   if (device.Value(batch.faults) > 0) return absl::InvalidArgumentError("a head is not finite");
   device.Read(problem.out, out);
