@@ -60,11 +60,12 @@ absl::StatusOr<std::string> ReadAddress(int fd, absl::Time deadline) {
 absl::StatusOr<ServiceProcess> StartService(const std::string& arena, absl::Duration timeout) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return absl::InternalError("pipe failed");
-  auto pid = StartChild({BesideThisProgram("pinboardd"),
-                         {"pinboardd", "--listen", "127.0.0.1:0", "--arena", arena, "--metrics",
-                          "none", "--log-level", "off", "--exit-with-parent"},
-                         {},
-                         {{ends[1], STDOUT_FILENO}, {ends[1], STDERR_FILENO}}});
+  auto pid = StartChild(
+      {BesideThisProgram("pinboardd"),
+       {"pinboardd", "--listen", "127.0.0.1:0", "--arena", arena, "--eviction", "score",
+        "--watermarks", "none", "--metrics", "none", "--log-level", "off", "--exit-with-parent"},
+       {},
+       {{ends[1], STDOUT_FILENO}, {ends[1], STDERR_FILENO}}});
   close(ends[1]);
   if (!pid.ok()) {
     close(ends[0]);

@@ -18,8 +18,10 @@ struct ServiceProcess {
 };
 
 /// Starts the pinboardd that lies beside this program on a free loopback port and waits until it is
-/// ready. It logs nothing: what it says before it is ready becomes the error. NotFound: no
-/// pinboardd there; Unavailable: it ended (the message says why) or said nothing within `timeout`.
+/// ready. Which pages leave it when it is full depends on their information alone, so that a run
+/// can be repeated. It logs nothing: what it says before it is ready becomes the error. NotFound:
+/// no pinboardd there; Unavailable: it ended (the message says why) or said nothing within
+/// `timeout`.
 absl::StatusOr<ServiceProcess> StartService(const std::string& arena, absl::Duration timeout);
 
 }  // namespace pinboard::app

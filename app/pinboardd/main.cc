@@ -63,6 +63,8 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
   cache_service::ServerOptions server_options;
   server_options.listen = options.listen;
   server_options.arena_bytes = options.arena_bytes;
+  server_options.eviction = options.eviction;
+  server_options.watermarks = options.watermarks;
   PB_ASSIGN_OR_RETURN(const auto server,
                       cache_service::Server::Create(std::move(fabric), server_options, *metrics));
   PB_RETURN_IF_ERROR(AnnounceReady(options, server->address()));

@@ -29,6 +29,16 @@ absl::Status SetArena(DaemonOptions& options, const std::string& value) {
   return absl::OkStatus();
 }
 
+absl::Status SetEviction(DaemonOptions& options, const std::string& value) {
+  PB_ASSIGN_OR_RETURN(options.eviction, cache_service::ParseEvictionPolicy(value));
+  return absl::OkStatus();
+}
+
+absl::Status SetWatermarks(DaemonOptions& options, const std::string& value) {
+  PB_ASSIGN_OR_RETURN(options.watermarks, cache_service::ParseWatermarks(value));
+  return absl::OkStatus();
+}
+
 absl::Status SetMetrics(DaemonOptions& options, const std::string& value) {
   if (value == "none") {
     options.metrics.clear();
@@ -54,6 +64,8 @@ const std::map<std::string, Setter>& ValueOptions() {
   static const auto& options = *new std::map<std::string, Setter>{
       {"--listen", SetListen},
       {"--arena", SetArena},
+      {"--eviction", SetEviction},
+      {"--watermarks", SetWatermarks},
       {"--metrics", SetMetrics},
       {"--log-level", SetLogLevel},
       {"--address-file", SetAddressFile},
@@ -110,8 +122,16 @@ Options
                          if you say so; there is no authentication yet. Port 0: any free one.
                          [127.0.0.1:7700]
   --arena SIZE           Memory for pages, allocated at the start: 512MiB, 64GiB, ... Engines on
-                         this machine map it, so it comes out of /dev/shm. When it is full, the
-                         page of the lowest mean information leaves first. [1GiB]
+                         this machine map it, so it comes out of /dev/shm. [1GiB]
+  --eviction POLICY      Which page leaves first when room is needed. [aged-score:10m]
+                         lru: the longest unused
+                         score: the one of the lowest mean information E
+                         aged-score:H: the same, E being halved for each time H without use
+                         ttl:T: the oldest; and each page once T has passed since it came
+                         Times from 1s to 8760h, such as 90s, 10m, 1h30m.
+  --watermarks HIGH:LOW  Once more than HIGH percent of the arena is in use, pages leave in the
+                         background until no more than LOW percent is. none: only where there is
+                         no room. [98:95]
   --metrics HOST:PORT    Where Prometheus reads /metrics; docs/metrics.md lists what there is.
                          Port 0: any free one. none: no metrics. [127.0.0.1:9400]
   --log-level LEVEL      debug, info, warning, error or off; lines go to standard error. [info]

@@ -9,12 +9,16 @@
 
 #include "absl/status/statusor.h"
 #include "base/log.h"
+#include "cache_service/inventory/eviction_policy.h"
+#include "cache_service/inventory/watermarks.h"
 
 namespace pinboard::app {
 
 struct DaemonOptions {
   std::string listen = "127.0.0.1:7700";
   std::uint64_t arena_bytes = std::uint64_t{1} << 30;
+  cache_service::EvictionPolicyPtr eviction = cache_service::AgedInformation(absl::Minutes(10));
+  cache_service::Watermarks watermarks;
   std::string metrics = "127.0.0.1:9400";  // empty: none
   LogLevel log_level = LogLevel::kInfo;
   std::string address_file;  // empty: none

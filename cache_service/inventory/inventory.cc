@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache_service/inventory/inventory.h"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -10,20 +9,25 @@
 #include "base/status_macros.h"
 
 namespace pinboard::cache_service {
+namespace {
 
-Inventory::Inventory(Arena arena, EvictionPolicyFactory new_policy)
+std::uint64_t Share(std::uint64_t bytes, double share) {
+  return static_cast<std::uint64_t>(static_cast<double>(bytes) * share);
+}
+
+}  // namespace
+
+Inventory::Inventory(Arena arena, EvictionPolicyPtr policy, const Watermarks& watermarks,
+                     const Clock& clock)
     : arena_(std::move(arena)),
-      new_policy_(std::move(new_policy)),
+      policy_(std::move(policy)),
+      high_bytes_(Share(arena_.capacity_bytes(), watermarks.high)),
+      low_bytes_(Share(arena_.capacity_bytes(), watermarks.low)),
+      clock_(clock),
       chunk_values_(arena_.chunks()) {}
 
 SlabId Inventory::IdOf(SlabIndex index) const {
   return SlabId(std::uint64_t{slabs_.at(index).serial} << 32 | index.value());
-}
-
-EvictionPolicy& Inventory::PolicyOf(std::uint64_t slab_bytes) {
-  std::unique_ptr<EvictionPolicy>& policy = policies_[slab_bytes];
-  if (policy == nullptr) policy = new_policy_();
-  return *policy;
 }
 
 void Inventory::AddClient(ClientId client, GroupId group) {
@@ -80,76 +84,6 @@ absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::
   return granted;
 }
 
-bool Inventory::MakeRoom(std::uint64_t count, std::uint64_t bytes) {
-  const std::uint64_t slab_bytes = Arena::SlabBytes(bytes);
-  EvictionPolicy& policy = PolicyOf(slab_bytes);
-  const std::uint64_t available = arena_.FreeSlabs(bytes) + policy.size();
-  if (available < count) {
-    const std::vector<ChunkIndex> chunks = ChunksToReclaim(slab_bytes);
-    const std::uint64_t per_chunk = arena_.SlabsPerChunk(bytes);
-    const std::uint64_t needed = (count - available + per_chunk - 1) / per_chunk;
-    if (chunks.size() < needed) return false;
-    const absl::flat_hash_set<ChunkIndex> leaving(chunks.begin(), chunks.begin() + needed);
-    std::vector<SlabIndex> evicted;
-    for (const auto& [index, slab] : slabs_) {
-      if (leaving.contains(arena_.ChunkOf(index))) evicted.push_back(index);
-    }
-    for (const SlabIndex index : evicted) Evict(index);
-    counts_.reclaims_total += evicted.size();
-  }
-  while (arena_.FreeSlabs(bytes) < count) {
-    Evict(policy.First());
-    ++counts_.evictions_total;
-  }
-  return true;
-}
-
-std::vector<ChunkIndex> Inventory::ChunksToReclaim(std::uint64_t slab_bytes) const {
-  std::vector<std::pair<double, ChunkIndex>> candidates;
-  for (std::uint32_t i = 0; i < arena_.chunks(); ++i) {
-    const ChunkIndex chunk(i);
-    const ChunkValue& value = chunk_values_[i];
-    if (value.evictable == 0 || value.evictable != arena_.UsedSlabs(chunk)) continue;
-    if (arena_.SlabBytesOf(chunk) == slab_bytes) continue;
-    candidates.emplace_back(static_cast<double>(value.information) / value.evictable, chunk);
-  }
-  std::sort(candidates.begin(), candidates.end());
-  std::vector<ChunkIndex> chunks;
-  chunks.reserve(candidates.size());
-  for (const auto& [information, chunk] : candidates) chunks.push_back(chunk);
-  return chunks;
-}
-
-void Inventory::Evict(SlabIndex index) {
-  const Slab& slab = slabs_.at(index);
-  catalog_.Remove(slab.group, {slab.header.key, slab.header.generation}, MissCause::kEvicted);
-  Retire(index);
-}
-
-void Inventory::MayLeave(SlabIndex index) {
-  const Slab& slab = slabs_.at(index);
-  PolicyOf(arena_.Place(index).bytes)
-      .Add({index, slab.header.mean_information, slab.published_order});
-  ChunkValue& value = chunk_values_[arena_.ChunkOf(index).value()];
-  ++value.evictable;
-  value.information += slab.header.mean_information;
-}
-
-void Inventory::MayNotLeave(SlabIndex index) {
-  PolicyOf(arena_.Place(index).bytes).Remove(index);
-  ChunkValue& value = chunk_values_[arena_.ChunkOf(index).value()];
-  --value.evictable;
-  value.information -= slabs_.at(index).header.mean_information;
-}
-
-void Inventory::Retire(SlabIndex index) {
-  Slab& slab = slabs_.at(index);
-  slab.state = SlabState::kRetired;
-  if (slab.pins > 0) return;
-  MayNotLeave(index);
-  Free(index);
-}
-
 void Inventory::Free(SlabIndex index) {
   slabs_.erase(index);
   arena_.Free(index);
@@ -189,7 +123,7 @@ absl::Status Inventory::Publish(ClientId client, SlabId slab_id, const PageHeade
   Slab& slab = slabs_.at(index);
   slab.state = SlabState::kPublished;
   slab.header = header;
-  slab.published_order = next_order_++;
+  slab.published = slab.last_used = clock_.Now();
   MayLeave(index);
   ++counts_.pages_published_total;
   counts_.bytes_published_total += header.bytes;
@@ -202,6 +136,7 @@ Inventory::PinResult Inventory::Pin(ClientId client, const PageRef& page) {
   if (found.miss != MissCause::kNone) return {.miss = found.miss};
   Slab& slab = slabs_.at(found.slab);
   if (slab.pins++ == 0) MayNotLeave(found.slab);
+  slab.last_used = clock_.Now();
   ++holder.pins[found.slab];
   ++counts_.pins;
   return {MissCause::kNone, Granted(found.slab), slab.header};

@@ -3,20 +3,35 @@
 // What the service has and who holds it: the states of every slab, without any I/O.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
 #include "cache_service/inventory/arena.h"
 #include "cache_service/inventory/catalog.h"
+#include "cache_service/inventory/eviction_order.h"
 #include "cache_service/inventory/eviction_policy.h"
+#include "cache_service/inventory/watermarks.h"
 #include "cache_service/protocol/messages.h"
 
 namespace pinboard::cache_service {
+
+/// Why a page left that nobody dropped.
+enum class EvictionCause : std::uint8_t {
+  kSameSize,   // to make room for a page of its size
+  kOtherSize,  // to make room for pages of another size
+  kWatermark,  // in the background
+  kExpired,    // its policy's time had come
+};
+inline constexpr int kEvictionCauses = 4;
 
 /// A slab as a client is told of it.
 struct GrantedSlab {
@@ -36,8 +51,7 @@ struct InventoryCounts {
   std::uint64_t pages_published_total = 0;
   std::uint64_t bytes_published_total = 0;
   std::uint64_t stale_publishes_total = 0;
-  std::uint64_t evictions_total = 0;  // to make room for pages of the same size
-  std::uint64_t reclaims_total = 0;   // of another size
+  std::array<std::uint64_t, kEvictionCauses> evictions_total{};
 };
 
 /// Slabs move: free -> leased -> published -> free; a published slab that is pinned, or a leased
@@ -48,7 +62,9 @@ struct InventoryCounts {
 /// nothing was changed for it. Thread-compatible.
 class Inventory {
  public:
-  Inventory(Arena arena, EvictionPolicyFactory new_policy);
+  /// `clock` must outlive this.
+  Inventory(Arena arena, EvictionPolicyPtr policy, const Watermarks& watermarks,
+            const Clock& clock);
 
   /// Requires `client` to be new.
   void AddClient(ClientId client, GroupId group);
@@ -78,6 +94,10 @@ class Inventory {
   void Drop(ClientId client, const PageRef& page);
   void DropSequence(ClientId client, std::uint64_t sequence);
 
+  /// Lets up to `pages` pages leave that have expired or are above the watermarks. When to be
+  /// called again: at once (InfinitePast) where more are to leave, or as the first page expires.
+  absl::Time EvictInBackground(int pages);
+
   InventoryCounts counts() const;
 
  private:
@@ -89,9 +109,12 @@ class Inventory {
   };
   struct Slab {
     SlabState state = SlabState::kLeased;
+    bool in_order = false;  // in its size's order, under `order_value`
     std::uint32_t serial = 0;
     std::uint32_t pins = 0;
-    std::uint64_t published_order = 0;
+    std::int64_t order_value = 0;
+    absl::Time published;
+    absl::Time last_used;
     GroupId group;
     PageHeader header;
   };
@@ -99,6 +122,11 @@ class Inventory {
     GroupId group;
     absl::flat_hash_set<SlabIndex> leases;
     absl::flat_hash_map<SlabIndex, std::uint32_t> pins;
+  };
+  /// The pages of one slab size.
+  struct SizeClass {
+    EvictionOrder order;  // those that are not pinned, and some that are
+    std::uint64_t evictable = 0;
   };
   /// The pages of a chunk that could leave.
   struct ChunkValue {
@@ -111,12 +139,17 @@ class Inventory {
   }
   SlabId IdOf(SlabIndex index) const;
   GrantedSlab Granted(SlabIndex index) const { return {IdOf(index), arena_.Place(index)}; }
-  EvictionPolicy& PolicyOf(std::uint64_t slab_bytes);
   absl::Status CheckLease(ClientId client, SlabId slab) const;
+  static EvictionCandidate CandidateOf(const Slab& slab) {
+    return {slab.header.mean_information, slab.published, slab.last_used};
+  }
 
   bool MakeRoom(std::uint64_t count, std::uint64_t bytes);
   std::vector<ChunkIndex> ChunksToReclaim(std::uint64_t slab_bytes) const;
-  void Evict(SlabIndex index);
+  std::optional<EvictionOrder::Entry> FirstToLeave(SizeClass& size_class);
+  std::optional<EvictionOrder::Entry> FirstToLeave();
+  bool IsAboveWatermarks();
+  void Evict(SlabIndex index, EvictionCause cause);
   void MayLeave(SlabIndex index);
   void MayNotLeave(SlabIndex index);
   void Retire(SlabIndex index);
@@ -124,15 +157,18 @@ class Inventory {
   void Free(SlabIndex index);
 
   Arena arena_;
-  EvictionPolicyFactory new_policy_;
+  const EvictionPolicyPtr policy_;
+  const std::uint64_t high_bytes_;
+  const std::uint64_t low_bytes_;
+  const Clock& clock_;
   Catalog catalog_;
-  absl::flat_hash_map<std::uint64_t, std::unique_ptr<EvictionPolicy>> policies_;  // by slab bytes
+  absl::btree_map<std::uint64_t, SizeClass> size_classes_;  // by slab bytes
   std::vector<ChunkValue> chunk_values_;
   absl::flat_hash_map<SlabIndex, Slab> slabs_;  // that are not free
   absl::flat_hash_map<ClientId, Client> clients_;
   absl::flat_hash_map<GroupId, std::uint32_t> group_clients_;
   std::uint32_t next_serial_ = 1;
-  std::uint64_t next_order_ = 1;
+  bool above_watermarks_ = false;  // since the high mark was passed
   InventoryCounts counts_;
 };
 

@@ -12,7 +12,6 @@
 #include "base/byte_size.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "cache_service/inventory/lowest_information.h"
 #include "cache_service/protocol/process_identity.h"
 #include "cache_service/protocol/send_message.h"
 
@@ -24,6 +23,8 @@ using transport::PeerId;
 constexpr std::uint64_t kMaxChunkBytes = std::uint64_t{2} << 20;
 constexpr std::size_t kMaxParkedFetches = 65536;
 constexpr absl::Duration kDeathCheckInterval = absl::Milliseconds(50);
+// Between two looks at the fabric: some tens of microseconds.
+constexpr int kEvictionsPerTurn = 64;
 
 std::uint64_t NewIncarnation() {
   std::random_device device;
@@ -68,7 +69,7 @@ Server::Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& o
       segments_(std::move(segments)),
       incarnation_(NewIncarnation()),
       max_page_bytes_(arena.chunk_bytes()),
-      inventory_(std::move(arena), NewLowestInformationPolicy),
+      inventory_(std::move(arena), options.eviction, options.watermarks, clock_),
       metrics_(metrics) {
   metrics_.Update(Counts());
 }
@@ -328,14 +329,15 @@ ServiceCounts Server::Counts() const {
 }
 
 absl::Time Server::NextTick() const {
-  return std::min(parked_.next_expiry(),
-                  lost_.empty() ? absl::InfiniteFuture() : next_death_check_);
+  return std::min({parked_.next_expiry(), next_eviction_,
+                   lost_.empty() ? absl::InfiniteFuture() : next_death_check_});
 }
 
 void Server::Tick() {
   const absl::Time now = absl::Now();
   Unpark(parked_.TakeExpired(now), now);
   RemoveDeadClients(now);
+  next_eviction_ = inventory_.EvictInBackground(kEvictionsPerTurn);
   metrics_.Update(Counts());
 }
 

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "cache_service/inventory/inventory.h"
 #include "cache_service/protocol/messages.h"
@@ -26,6 +27,8 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:7700";  // port 0: the system chooses
   std::uint64_t arena_bytes = std::uint64_t{1} << 30;
   std::uint64_t segment_bytes = std::uint64_t{1} << 30;  // the largest piece of the arena
+  EvictionPolicyPtr eviction = AgedInformation(absl::Minutes(10));
+  Watermarks watermarks;
   /// How long a fetch waits for a page that was never seen: its publication may be on its way from
   /// another client of the group.
   absl::Duration publish_grace = absl::Milliseconds(50);
@@ -100,11 +103,13 @@ class Server {
   const std::uint64_t incarnation_;
   const std::uint64_t max_page_bytes_;
   std::string address_;
+  const RealClock clock_;
   Inventory inventory_;
   ParkedFetches parked_;
   absl::flat_hash_map<transport::PeerId, Session> sessions_;
   std::vector<LostClient> lost_;
   absl::Time next_death_check_ = absl::InfinitePast();
+  absl::Time next_eviction_ = absl::InfinitePast();
   std::uint64_t next_client_ = 1;
   ServiceCounts counts_;  // but inventory, clients and parked_fetches
   ServiceMetrics metrics_;

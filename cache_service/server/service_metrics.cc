@@ -23,11 +23,16 @@ std::uint64_t Misses(const ServiceCounts& counts) {
   return counts.misses_total[static_cast<int>(cause)];
 }
 
+template <EvictionCause cause>
+std::uint64_t Evictions(const ServiceCounts& counts) {
+  return counts.inventory.evictions_total[static_cast<int>(cause)];
+}
+
 using C = const ServiceCounts&;
 constexpr const char* kMisses = "pinboard_service_misses_total";
 constexpr const char* kMissesHelp = "Pages asked for and not there, by cause.";
 constexpr const char* kEvictions = "pinboard_service_evictions_total";
-constexpr const char* kEvictionsHelp = "Pages that left to make room, by what the room was for.";
+constexpr const char* kEvictionsHelp = "Pages that left and nobody had dropped, by cause.";
 constexpr const char* kSlabs = "pinboard_service_slabs";
 constexpr const char* kSlabsHelp = "Slabs a client may write to; quarantined: its client is lost.";
 
@@ -66,10 +71,14 @@ const Series kSeries[] = {
     {kMisses, kMissesHelp, Kind::kCounter, "cause", "evicted", Misses<MissCause::kEvicted>},
     {kMisses, kMissesHelp, Kind::kCounter, "cause", "dropped", Misses<MissCause::kDropped>},
     {kMisses, kMissesHelp, Kind::kCounter, "cause", "generation", Misses<MissCause::kGeneration>},
-    {kEvictions, kEvictionsHelp, Kind::kCounter, "room_for", "same_size",
-     [](C c) { return c.inventory.evictions_total; }},
-    {kEvictions, kEvictionsHelp, Kind::kCounter, "room_for", "other_size",
-     [](C c) { return c.inventory.reclaims_total; }},
+    {kEvictions, kEvictionsHelp, Kind::kCounter, "cause", "same_size",
+     Evictions<EvictionCause::kSameSize>},
+    {kEvictions, kEvictionsHelp, Kind::kCounter, "cause", "other_size",
+     Evictions<EvictionCause::kOtherSize>},
+    {kEvictions, kEvictionsHelp, Kind::kCounter, "cause", "watermark",
+     Evictions<EvictionCause::kWatermark>},
+    {kEvictions, kEvictionsHelp, Kind::kCounter, "cause", "expired",
+     Evictions<EvictionCause::kExpired>},
     {"pinboard_service_refused_leases_total", "Lease requests that found no room.", Kind::kCounter,
      nullptr, nullptr, [](C c) { return c.refused_leases_total; }},
     {"pinboard_service_connections_total", "Clients that connected.", Kind::kCounter, nullptr,

@@ -14,13 +14,15 @@
 
 namespace pinboard::cache_service {
 
-/// pinboardd on a loopback address, ready when constructed.
+/// pinboardd on a loopback address, ready when constructed. Unless told otherwise, what leaves
+/// does not depend on time.
 class Daemon {
  public:
-  explicit Daemon(std::size_t arena_bytes, const std::string& listen = "127.0.0.1:0")
+  explicit Daemon(std::size_t arena_bytes, const std::string& listen = "127.0.0.1:0",
+                  const std::string& eviction = "score", const std::string& watermarks = "none")
       : process_({BuiltProgram("bin/pinboardd"), "--listen", listen, "--arena",
-                  std::to_string(arena_bytes), "--metrics", "none", "--log-level", "error",
-                  "--exit-with-parent"}) {
+                  std::to_string(arena_bytes), "--eviction", eviction, "--watermarks", watermarks,
+                  "--metrics", "none", "--log-level", "error", "--exit-with-parent"}) {
     const std::string line = process_.ReadLine();
     const std::string ready = "pinboardd: listening on ";
     if (line.starts_with(ready)) address_ = line.substr(ready.size());

@@ -9,8 +9,8 @@
 #include <random>
 #include <set>
 
-#include "cache_service/inventory/lowest_information.h"
 #include "tests/cache_service/test_pages.h"
+#include "tests/support/fake_clock.h"
 #include "tests/support/seeded_random.h"
 
 namespace pinboard::cache_service {
@@ -24,7 +24,8 @@ constexpr std::uint64_t kSlabs = 8;
 
 class InventoryTest : public ::testing::Test {
  protected:
-  InventoryTest() : inventory_(Arena({kSlabs * kBytes}, 4 * kBytes), NewLowestInformationPolicy) {
+  InventoryTest()
+      : inventory_(Arena({kSlabs * kBytes}, 4 * kBytes), LowestInformation(), {1, 1}, clock_) {
     inventory_.AddClient(kRank0, GroupId(1));
     inventory_.AddClient(kRank1, GroupId(1));
     inventory_.AddClient(kStranger, GroupId(2));
@@ -53,6 +54,7 @@ class InventoryTest : public ::testing::Test {
     return slabs.size();
   }
 
+  const FakeClock clock_;
   Inventory inventory_;
 };
 
@@ -183,7 +185,7 @@ TEST_F(InventoryTest, PagesOfAnotherSizeLeaveByTheChunkWithTheLowestMean) {
   for (std::uint32_t i = 0; i < 4; ++i) Publish(kRank0, TestPage(i), 10);
   for (std::uint32_t i = 4; i < 8; ++i) Publish(kRank0, TestPage(i), i == 4 ? 30 : -10);
   Publish(kRank0, TestPage(100), 0, 4 * kBytes);
-  EXPECT_EQ(inventory_.counts().reclaims_total, 4);
+  EXPECT_EQ(inventory_.counts().evictions_total[static_cast<int>(EvictionCause::kOtherSize)], 4);
   for (std::uint32_t i = 0; i < 8; ++i) {
     EXPECT_EQ(inventory_.Pin(kRank0, TestPage(i)).miss,
               i < 4 ? MissCause::kNone : MissCause::kEvicted);

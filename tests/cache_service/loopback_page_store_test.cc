@@ -26,6 +26,8 @@ class LoopbackService {
     options.listen = "loopback:0";
     options.arena_bytes = arena_bytes;
     options.segment_bytes = arena_bytes / 2;
+    options.eviction = LowestInformation();
+    options.watermarks = {1, 1};
     auto server = Server::Create(std::move(fabric), options, *metrics_);
     EXPECT_EQ(server.status(), absl::OkStatus());
     server_ = *std::move(server);

@@ -190,5 +190,35 @@ TEST_F(ServerProtocolTest, AnImpossibleLeaseIsRefusedAndTheConnectionStays) {
   EXPECT_EQ(Leasable(client), kPages);
 }
 
+TEST(ServerEvictionTest, AboveTheHighMarkPagesLeaveWithoutAnybodyAsking) {
+  constexpr int kArena = 100;
+  const Daemon daemon(kArena * kTestPageBytes, "127.0.0.1:0", "score", "90:50");
+  RawClient client(daemon.address());
+  client.Greet();
+  const auto leased = client.Ask<LeaseReply>(LeaseRequest{kArena, kTestPageBytes});
+  ASSERT_EQ(leased.slabs.size(), kArena);
+  Publish publish;
+  for (std::uint32_t i = 0; i < kArena; ++i) {
+    publish.pages.push_back({leased.slabs[i].slab, TestHeader(TestPage(i), static_cast<int>(i))});
+  }
+  client.Send(publish);
+  const auto stat = [&client](const std::string& name) {
+    for (const StatsEntry& entry : client.Ask<StatsReply>(StatsRequest{}).entries) {
+      if (entry.name == name) return entry.value;
+    }
+    return ~std::uint64_t{0};
+  };
+  const absl::Time give_up = Soon();
+  while (stat("pinboard_service_arena_used_bytes") > kArena * kTestPageBytes / 2) {
+    ASSERT_LT(absl::Now(), give_up);
+  }
+  EXPECT_EQ(stat("pinboard_service_evictions_total{cause=\"watermark\"}"), kArena / 2);
+  Fetch fetch;
+  for (std::uint32_t i = 0; i < kArena; ++i) fetch.pages.push_back(TestPage(i));
+  for (const FetchedPage& page : client.Ask<FetchReply>(fetch).pages) {
+    EXPECT_EQ(page.miss, page.index < kArena / 2 ? MissCause::kEvicted : MissCause::kNone);
+  }
+}
+
 }  // namespace
 }  // namespace pinboard::cache_service
