@@ -25,6 +25,7 @@ struct Line {
 
 constexpr Line kNow[] = {
     {"pages", "pinboard_service_pages"},
+    {"  in extents", "pinboard_service_extents"},
     {"leased slabs", "pinboard_service_slabs{state=\"leased\"}"},
     {"quarantined slabs", "pinboard_service_slabs{state=\"quarantined\"}"},
     {"pins", "pinboard_service_pins"},

@@ -58,13 +58,14 @@ std::optional<SlabIndex> Arena::Allocate(std::uint64_t bytes) {
 }
 
 void Arena::Free(SlabIndex slab) {
-  const std::uint32_t index = ChunkOf(slab).value();
+  const SlabAddress address = AddressOf(slab);
+  const std::uint32_t index = address.chunk.value();
   Chunk& chunk = chunks_[index];
   SizeClass& size_class = classes_[chunk.slab_bytes];
   used_bytes_ -= chunk.slab_bytes;
   ++size_class.free_slabs;
-  chunk.free_slots.push_back(slab.value() % max_slabs_);
-  size_class.open_chunks.insert(index);
+  if (chunk.free_slots.empty()) size_class.open_chunks.insert(index);
+  chunk.free_slots.push_back(address.slot);
   if (--chunk.used > 0) return;
   size_class.open_chunks.erase(index);
   size_class.free_slabs -= chunk.free_slots.size();
@@ -75,9 +76,9 @@ void Arena::Free(SlabIndex slab) {
 }
 
 SlabPlace Arena::Place(SlabIndex slab) const {
-  const Chunk& chunk = chunks_[ChunkOf(slab).value()];
-  const std::uint64_t slot = slab.value() % max_slabs_;
-  return {chunk.segment, chunk.offset + slot * chunk.slab_bytes, chunk.slab_bytes};
+  const SlabAddress address = AddressOf(slab);
+  const Chunk& chunk = chunks_[address.chunk.value()];
+  return {chunk.segment, chunk.offset + address.slot * chunk.slab_bytes, chunk.slab_bytes};
 }
 
 }  // namespace pinboard::cache_service

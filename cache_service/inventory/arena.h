@@ -5,9 +5,9 @@
 
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "base/strong_id.h"
 
@@ -17,11 +17,21 @@ namespace pinboard::cache_service {
 using SlabIndex = StrongId<struct SlabIndexTag, std::uint32_t>;
 using ChunkIndex = StrongId<struct ChunkIndexTag, std::uint32_t>;
 
+/// A slab's place among those of its chunk.
+struct SlabAddress {
+  ChunkIndex chunk;
+  std::uint32_t slot = 0;
+  friend auto operator<=>(const SlabAddress&, const SlabAddress&) = default;
+};
+
 struct SlabPlace {
   std::uint32_t segment = 0;
   std::uint64_t offset = 0;
   std::uint64_t bytes = 0;
 };
+
+/// What a SlabIndex can tell apart.
+inline constexpr std::uint64_t kMaxArenaBytes = std::uint64_t{1} << 40;
 
 /// Slabs start at multiples of this, and their sizes are rounded up to it.
 inline constexpr std::uint32_t kSlabAlignment = 256;
@@ -34,7 +44,7 @@ inline constexpr std::uint32_t kSlabAlignment = 256;
 /// kSlabAlignment. A segment's end that does not fill a chunk is not used. Thread-compatible.
 class Arena {
  public:
-  /// Requires chunk_bytes to be a multiple of kSlabAlignment.
+  /// Requires chunk_bytes to be a multiple of kSlabAlignment, and kMaxArenaBytes or less in all.
   Arena(const std::vector<std::uint64_t>& segment_bytes, std::uint64_t chunk_bytes);
 
   /// Nothing where neither a slab of this size nor a chunk is free. Requires 0 < bytes <=
@@ -51,7 +61,12 @@ class Arena {
 
   /// Requires the slab to be allocated.
   SlabPlace Place(SlabIndex slab) const;
-  ChunkIndex ChunkOf(SlabIndex slab) const { return ChunkIndex(slab.value() / max_slabs_); }
+  SlabAddress AddressOf(SlabIndex slab) const {
+    return {ChunkIndex(slab.value() / max_slabs_), slab.value() % max_slabs_};
+  }
+  SlabIndex IndexOf(SlabAddress slab) const {
+    return SlabIndex(slab.chunk.value() * max_slabs_ + slab.slot);
+  }
   std::uint32_t UsedSlabs(ChunkIndex chunk) const { return chunks_[chunk.value()].used; }
   /// 0 for a chunk that is free.
   std::uint64_t SlabBytesOf(ChunkIndex chunk) const { return chunks_[chunk.value()].slab_bytes; }
@@ -72,7 +87,7 @@ class Arena {
     std::vector<std::uint32_t> free_slots;  // the next is last
   };
   struct SizeClass {
-    std::set<std::uint32_t> open_chunks;  // with a free slab, lowest first
+    absl::btree_set<std::uint32_t> open_chunks;  // with a free slab, lowest first
     std::uint64_t free_slabs = 0;
   };
 
@@ -81,7 +96,7 @@ class Arena {
   std::uint64_t chunk_bytes_;
   std::uint32_t max_slabs_;  // in a chunk of the smallest slabs
   std::vector<Chunk> chunks_;
-  std::set<std::uint32_t> free_;
+  absl::btree_set<std::uint32_t> free_;
   absl::flat_hash_map<std::uint64_t, SizeClass> classes_;  // by slab bytes
   std::uint64_t used_bytes_ = 0;
 };

@@ -2,63 +2,70 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache_service/inventory/catalog.h"
 
+#include <utility>
+
 namespace pinboard::cache_service {
 
-const Catalog::Entry* Catalog::FindEntry(GroupId group, const PageKey& key) const {
-  const auto in_groups = groups_.find(group);
-  if (in_groups == groups_.end()) return nullptr;
+template <typename Groups>
+auto Catalog::FindPage(Groups& groups, GroupId group, const PageKey& key)
+    -> decltype(groups.begin()->second.begin()->second.begin()->second.Find(key)) {
+  const auto in_groups = groups.find(group);
+  if (in_groups == groups.end()) return nullptr;
   const auto in_group = in_groups->second.find(key.sequence);
   if (in_group == in_groups->second.end()) return nullptr;
-  const auto entry = in_group->second.find(NameInSequence(key));
-  return entry == in_group->second.end() ? nullptr : &entry->second;
+  const auto extent = in_group->second.find(ExtentNameOf(key));
+  if (extent == in_group->second.end()) return nullptr;
+  auto* page = extent->second.Find(key);
+  return page == nullptr || page->gone == MissCause::kUnknown ? nullptr : page;
 }
 
 Catalog::Lookup Catalog::Find(GroupId group, const PageRef& page) const {
-  const Entry* entry = FindEntry(group, page.key);
+  const ExtentPage* found = FindPage(groups_, group, page.key);
   // A later generation than any seen is one whose publication has not arrived yet.
-  if (entry == nullptr || entry->generation < page.generation) return {MissCause::kUnknown, {}};
-  if (entry->generation > page.generation) return {MissCause::kGeneration, {}};
-  return {entry->gone, entry->slab};
+  if (found == nullptr || found->generation < page.generation) return {MissCause::kUnknown, {}};
+  if (found->generation > page.generation) return {MissCause::kGeneration, {}};
+  return {found->gone, found->slab};
 }
 
 Catalog::InsertResult Catalog::Insert(GroupId group, const PageRef& page, SlabIndex slab) {
-  Sequence& sequence = groups_[group][page.key.sequence];
-  const auto [found, is_new] = sequence.try_emplace(NameInSequence(page.key));
-  Entry& entry = found->second;
+  const auto [extent, is_new] =
+      groups_[group][page.key.sequence].try_emplace(ExtentNameOf(page.key));
+  if (is_new) ++extents_;
+  ExtentPage& known = extent->second.At(page.key);
   InsertResult result{.inserted = true};
-  if (!is_new) {
-    const bool may_return = entry.gone == MissCause::kEvicted;
-    if (page.generation < entry.generation ||
-        (page.generation == entry.generation && !may_return)) {
+  if (known.gone != MissCause::kUnknown) {
+    const bool may_return = known.gone == MissCause::kEvicted;
+    if (page.generation < known.generation ||
+        (page.generation == known.generation && !may_return)) {
       return {.inserted = false};
     }
-    if (entry.gone == MissCause::kNone) {
-      result.replaced = entry.slab;
+    if (known.gone == MissCause::kNone) {
+      result.replaced = known.slab;
       --pages_;
     }
   }
-  entry = {page.generation, MissCause::kNone, slab};
+  known = {slab, page.generation, MissCause::kNone};
   ++pages_;
   return result;
 }
 
 std::optional<SlabIndex> Catalog::Remove(GroupId group, const PageRef& page, MissCause cause) {
-  const Entry* found = FindEntry(group, page.key);
+  ExtentPage* found = FindPage(groups_, group, page.key);
   if (found == nullptr || found->generation > page.generation) return std::nullopt;
-  Entry& entry = groups_[group][page.key.sequence][NameInSequence(page.key)];
-  const bool was_here = entry.gone == MissCause::kNone;
-  const SlabIndex slab = entry.slab;
-  entry = {page.generation, cause, {}};
-  if (!was_here) return std::nullopt;
+  const ExtentPage was = std::exchange(*found, {{}, page.generation, cause});
+  if (was.gone != MissCause::kNone) return std::nullopt;
   --pages_;
-  return slab;
+  return was.slab;
 }
 
-void Catalog::Collect(const Sequence& sequence, std::vector<SlabIndex>& slabs) {
-  for (const auto& [name, entry] : sequence) {
-    if (entry.gone != MissCause::kNone) continue;
-    slabs.push_back(entry.slab);
-    --pages_;
+void Catalog::Forget(const Sequence& sequence, std::vector<SlabIndex>& slabs) {
+  extents_ -= sequence.size();
+  for (const auto& [name, extent] : sequence) {
+    for (const ExtentPage& page : extent.pages()) {
+      if (page.gone != MissCause::kNone) continue;
+      slabs.push_back(page.slab);
+      --pages_;
+    }
   }
 }
 
@@ -68,7 +75,7 @@ std::vector<SlabIndex> Catalog::DropSequence(GroupId group, std::uint64_t sequen
   if (in_groups == groups_.end()) return slabs;
   const auto found = in_groups->second.find(sequence);
   if (found == in_groups->second.end()) return slabs;
-  Collect(found->second, slabs);
+  Forget(found->second, slabs);
   in_groups->second.erase(found);
   if (in_groups->second.empty()) groups_.erase(in_groups);
   return slabs;
@@ -78,7 +85,7 @@ std::vector<SlabIndex> Catalog::DropGroup(GroupId group) {
   std::vector<SlabIndex> slabs;
   const auto found = groups_.find(group);
   if (found == groups_.end()) return slabs;
-  for (const auto& [id, sequence] : found->second) Collect(sequence, slabs);
+  for (const auto& [id, sequence] : found->second) Forget(sequence, slabs);
   groups_.erase(found);
   return slabs;
 }

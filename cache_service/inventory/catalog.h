@@ -10,13 +10,14 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "cache_service/inventory/arena.h"
+#include "cache_service/inventory/extent.h"
 #include "cache_service/protocol/messages.h"
 
 namespace pinboard::cache_service {
 
-/// Pages by group, sequence and name, one generation of each at a time; constant cost per page. A
-/// page that left stays as a few bytes until its sequence is dropped, so that a fetch of it is told
-/// apart from one that came before its publication. Thread-compatible.
+/// Pages by group, sequence and extent, one generation of each at a time; constant cost per page. A
+/// page that left stays as its place in its extent until its sequence is dropped, so that a fetch
+/// of it is told apart from one that came before its publication. Thread-compatible.
 class Catalog {
  public:
   struct Lookup {
@@ -41,25 +42,21 @@ class Catalog {
   std::vector<SlabIndex> DropGroup(GroupId group);
 
   std::size_t pages() const { return pages_; }
+  std::size_t extents() const { return extents_; }
 
  private:
-  struct Entry {
-    std::uint32_t generation = 0;
-    MissCause gone = MissCause::kNone;
-    SlabIndex slab;
-  };
-  /// Page, layer and shard: what is left of a PageKey inside its sequence.
-  using Sequence = absl::flat_hash_map<std::uint64_t, Entry>;
+  using Sequence = absl::flat_hash_map<ExtentName, Extent>;
   using Group = absl::flat_hash_map<std::uint64_t, Sequence>;
 
-  static std::uint64_t NameInSequence(const PageKey& key) {
-    return std::uint64_t{key.page} << 32 | std::uint64_t{key.layer} << 16 | key.shard;
-  }
-  const Entry* FindEntry(GroupId group, const PageKey& key) const;
-  void Collect(const Sequence& sequence, std::vector<SlabIndex>& slabs);
+  /// Null where no generation of the page was ever here. `Groups` is const or not.
+  template <typename Groups>
+  static auto FindPage(Groups& groups, GroupId group, const PageKey& key)
+      -> decltype(groups.begin()->second.begin()->second.begin()->second.Find(key));
+  void Forget(const Sequence& sequence, std::vector<SlabIndex>& slabs);
 
   absl::flat_hash_map<GroupId, Group> groups_;
-  std::size_t pages_ = 0;
+  std::size_t pages_ = 0;  // that can be fetched
+  std::size_t extents_ = 0;
 };
 
 }  // namespace pinboard::cache_service

@@ -1,55 +1,88 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// The pages that could leave, lowest value first; put right only where it is looked at.
+// The pages that could leave, lowest first, by slab size; put right only where it is looked at.
 #pragma once
 
-#include <cstddef>
+#include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
-#include <utility>
+#include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/functional/function_ref.h"
-#include "cache_service/protocol/messages.h"
+#include "cache_service/inventory/arena.h"
 
 namespace pinboard::cache_service {
 
-/// Values only rise while a page is in here, so a page is found again under the value it was added
-/// with, and one that comes up first with a risen value goes back to where it belongs: using a page
-/// costs the order nothing. Add, Remove and First are O(log pages); First puts back each page at
-/// most once for each time its value rose. Thread-compatible.
+/// A page's value, and among equals the age of its lease: lower ones leave first.
+struct EvictionRank {
+  std::int64_t value = 0;
+  std::uint32_t serial = 0;
+  friend auto operator<=>(const EvictionRank&, const EvictionRank&) = default;
+};
+
+/// Each stripe of 64 slabs in a row knows its lowest page, and only stripes are sorted: most pages
+/// that come and go change nothing but their own place, and what is touched stays small as pages
+/// grow in number. A stripe is searched when its lowest page leaves.
+///
+/// Values only rise while a page is in here. So a page that comes up first is asked for its value
+/// now, and where it has risen goes back: using a page costs the order nothing. Thread-compatible.
 class EvictionOrder {
  public:
+  explicit EvictionOrder(std::uint32_t chunks) : chunks_(chunks) {}
+
   struct Entry {
-    std::int64_t value = 0;
-    SlabId slab;
+    EvictionRank rank;
+    SlabAddress slab;
     friend auto operator<=>(const Entry&, const Entry&) = default;
   };
 
-  /// Requires the slab not to be in here.
-  void Add(const Entry& entry) { entries_.insert(entry); }
-  /// Requires this entry to be in here: with the value it was added, or last put back, with.
-  void Remove(const Entry& entry) { entries_.erase(entry); }
+  /// `slabs` and `slab_bytes` are those of the slab's chunk. Requires the slab not to be in here.
+  void Add(const Entry& entry, std::uint64_t slab_bytes, std::uint64_t slabs);
+  /// Requires the slab to be in here.
+  void Remove(SlabAddress slab);
 
-  /// What to do with an entry that comes up: its value now, or nothing, and it leaves the order.
-  using Judge = absl::FunctionRef<std::optional<std::int64_t>(const Entry&)>;
-  /// The first entry under its value now; it stays in. Nothing where the order is empty. `judge` is
-  /// told of every entry that is put back or leaves.
-  std::optional<Entry> First(Judge judge) {
-    while (!entries_.empty()) {
-      const Entry entry = *entries_.begin();
-      const std::optional<std::int64_t> value = judge(entry);
-      if (value == entry.value) return entry;
-      entries_.erase(entries_.begin());
-      if (value.has_value()) entries_.insert({*value, entry.slab});
-    }
-    return std::nullopt;
-  }
-
-  std::size_t size() const { return entries_.size(); }
+  /// A page's value now, or nothing: it leaves the order.
+  using Judge = absl::FunctionRef<std::optional<std::int64_t>(SlabAddress)>;
+  /// The lowest of this slab size, or of all, with its value now; it stays in. Nothing where there
+  /// is none.
+  std::optional<Entry> First(std::uint64_t slab_bytes, Judge judge);
+  std::optional<Entry> First(Judge judge);
 
  private:
-  absl::btree_set<Entry> entries_;
+  static constexpr std::int64_t kAbsent = std::numeric_limits<std::int64_t>::max();
+  static constexpr std::uint32_t kStripe = 64;
+  struct Stripe {
+    Stripe() { values.fill(kAbsent); }
+    EvictionRank RankOf(std::uint32_t place) const { return {values[place], serials[place]}; }
+    std::uint32_t Search() const;
+
+    std::uint32_t pages = 0;
+    std::uint32_t lowest = 0;                    // its place; valid while there are pages
+    std::array<std::int64_t, kStripe> values;    // by place; kAbsent where no page is
+    std::array<std::uint32_t, kStripe> serials;  // likewise
+  };
+  struct Chunk {
+    std::uint64_t slab_bytes = 0;
+    std::uint32_t pages = 0;
+    std::vector<Stripe> stripes;  // while there are pages
+  };
+  /// The lowest page of each stripe of one slab size.
+  using Lowest = absl::btree_set<Entry>;
+
+  Stripe& StripeOf(SlabAddress slab) {
+    return chunks_[slab.chunk.value()].stripes[slab.slot / kStripe];
+  }
+  /// The lowest page of the stripe of `slab`.
+  Entry LowestBeside(SlabAddress slab);
+  /// Add and Remove within an open chunk.
+  void Insert(const Entry& entry);
+  void Take(SlabAddress slab);
+
+  std::vector<Chunk> chunks_;
+  absl::btree_map<std::uint64_t, Lowest> lowest_;  // by slab bytes; none is empty
 };
 
 }  // namespace pinboard::cache_service

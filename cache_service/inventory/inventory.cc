@@ -24,10 +24,12 @@ Inventory::Inventory(Arena arena, EvictionPolicyPtr policy, const Watermarks& wa
       high_bytes_(Share(arena_.capacity_bytes(), watermarks.high)),
       low_bytes_(Share(arena_.capacity_bytes(), watermarks.low)),
       clock_(clock),
+      slabs_(arena_.chunks()),
+      order_(arena_.chunks()),
       chunk_values_(arena_.chunks()) {}
 
 SlabId Inventory::IdOf(SlabIndex index) const {
-  return SlabId(std::uint64_t{slabs_.at(index).serial} << 32 | index.value());
+  return SlabId(std::uint64_t{SlabOf(index).serial} << 32 | index.value());
 }
 
 void Inventory::AddClient(ClientId client, GroupId group) {
@@ -37,7 +39,7 @@ void Inventory::AddClient(ClientId client, GroupId group) {
 
 void Inventory::Quarantine(ClientId client) {
   for (const SlabIndex index : clients_.at(client).leases) {
-    slabs_.at(index).state = SlabState::kQuarantined;
+    SlabOf(index).state = SlabState::kQuarantined;
     --counts_.leased_slabs;
     ++counts_.quarantined_slabs;
   }
@@ -48,7 +50,7 @@ void Inventory::RemoveClient(ClientId client) {
   const Client gone = std::move(found->second);
   clients_.erase(found);
   for (const SlabIndex index : gone.leases) {
-    const bool leased = slabs_.at(index).state == SlabState::kLeased;
+    const bool leased = SlabOf(index).state == SlabState::kLeased;
     --(leased ? counts_.leased_slabs : counts_.quarantined_slabs);
     Free(index);
   }
@@ -74,9 +76,9 @@ absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::
   Client& holder = clients_.at(client);
   for (std::uint64_t i = 0; i < count; ++i) {
     const SlabIndex index = *arena_.Allocate(bytes);
-    Slab& slab = slabs_[index];
-    slab.serial = next_serial_++;
-    slab.group = holder.group;
+    const ChunkIndex chunk = arena_.AddressOf(index).chunk;
+    if (!slabs_.IsOpen(chunk)) slabs_.Open(chunk, arena_.SlabsPerChunk(bytes));
+    SlabOf(index) = {.state = SlabState::kLeased, .serial = next_serial_++, .group = holder.group};
     holder.leases.insert(index);
     granted.push_back(Granted(index));
   }
@@ -85,8 +87,10 @@ absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::
 }
 
 void Inventory::Free(SlabIndex index) {
-  slabs_.erase(index);
+  SlabOf(index).state = SlabState::kFree;
   arena_.Free(index);
+  const ChunkIndex chunk = arena_.AddressOf(index).chunk;
+  if (arena_.UsedSlabs(chunk) == 0) slabs_.Close(chunk);
 }
 
 absl::Status Inventory::CheckLease(ClientId client, SlabId slab) const {
@@ -120,10 +124,11 @@ absl::Status Inventory::Publish(ClientId client, SlabId slab_id, const PageHeade
   if (result.replaced.has_value()) Retire(*result.replaced);
   clients_.at(client).leases.erase(index);
   --counts_.leased_slabs;
-  Slab& slab = slabs_.at(index);
+  Slab& slab = SlabOf(index);
   slab.state = SlabState::kPublished;
   slab.header = header;
-  slab.published = slab.last_used = clock_.Now();
+  slab.mean_information = header.mean_information;
+  slab.published_ns = slab.last_used_ns = absl::ToUnixNanos(clock_.Now());
   MayLeave(index);
   ++counts_.pages_published_total;
   counts_.bytes_published_total += header.bytes;
@@ -134,9 +139,9 @@ Inventory::PinResult Inventory::Pin(ClientId client, const PageRef& page) {
   Client& holder = clients_.at(client);
   const Catalog::Lookup found = catalog_.Find(holder.group, page);
   if (found.miss != MissCause::kNone) return {.miss = found.miss};
-  Slab& slab = slabs_.at(found.slab);
+  Slab& slab = SlabOf(found.slab);
   if (slab.pins++ == 0) MayNotLeave(found.slab);
-  slab.last_used = clock_.Now();
+  slab.last_used_ns = absl::ToUnixNanos(clock_.Now());
   ++holder.pins[found.slab];
   ++counts_.pins;
   return {MissCause::kNone, Granted(found.slab), slab.header};
@@ -154,7 +159,7 @@ absl::Status Inventory::Unpin(ClientId client, SlabId slab) {
 }
 
 void Inventory::EndPin(SlabIndex index, std::uint32_t pins) {
-  Slab& slab = slabs_.at(index);
+  Slab& slab = SlabOf(index);
   slab.pins -= pins;
   counts_.pins -= pins;
   if (slab.pins > 0) return;
@@ -183,6 +188,7 @@ InventoryCounts Inventory::counts() const {
   counts.used_bytes = arena_.used_bytes();
   counts.assigned_bytes = arena_.assigned_bytes();
   counts.published_pages = catalog_.pages();
+  counts.extents = catalog_.extents();
   return counts;
 }
 

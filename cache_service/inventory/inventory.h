@@ -8,7 +8,6 @@
 #include <optional>
 #include <vector>
 
-#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
@@ -19,6 +18,7 @@
 #include "cache_service/inventory/catalog.h"
 #include "cache_service/inventory/eviction_order.h"
 #include "cache_service/inventory/eviction_policy.h"
+#include "cache_service/inventory/slab_table.h"
 #include "cache_service/inventory/watermarks.h"
 #include "cache_service/protocol/messages.h"
 
@@ -47,6 +47,7 @@ struct InventoryCounts {
   std::uint64_t leased_slabs = 0;
   std::uint64_t quarantined_slabs = 0;
   std::uint64_t published_pages = 0;
+  std::uint64_t extents = 0;  // with a page that is or was there
   std::uint64_t pins = 0;
   std::uint64_t pages_published_total = 0;
   std::uint64_t bytes_published_total = 0;
@@ -101,32 +102,10 @@ class Inventory {
   InventoryCounts counts() const;
 
  private:
-  enum class SlabState : std::uint8_t {
-    kLeased,
-    kQuarantined,
-    kPublished,  // in the catalog; may leave while it has no pins
-    kRetired,    // out of the catalog, freed with its last pin
-  };
-  struct Slab {
-    SlabState state = SlabState::kLeased;
-    bool in_order = false;  // in its size's order, under `order_value`
-    std::uint32_t serial = 0;
-    std::uint32_t pins = 0;
-    std::int64_t order_value = 0;
-    absl::Time published;
-    absl::Time last_used;
-    GroupId group;
-    PageHeader header;
-  };
   struct Client {
     GroupId group;
     absl::flat_hash_set<SlabIndex> leases;
     absl::flat_hash_map<SlabIndex, std::uint32_t> pins;
-  };
-  /// The pages of one slab size.
-  struct SizeClass {
-    EvictionOrder order;  // those that are not pinned, and some that are
-    std::uint64_t evictable = 0;
   };
   /// The pages of a chunk that could leave.
   struct ChunkValue {
@@ -140,16 +119,20 @@ class Inventory {
   SlabId IdOf(SlabIndex index) const;
   GrantedSlab Granted(SlabIndex index) const { return {IdOf(index), arena_.Place(index)}; }
   absl::Status CheckLease(ClientId client, SlabId slab) const;
-  static EvictionCandidate CandidateOf(const Slab& slab) {
-    return {slab.header.mean_information, slab.published, slab.last_used};
-  }
+  Slab& SlabOf(SlabIndex index) { return slabs_[arena_.AddressOf(index)]; }
+  const Slab& SlabOf(SlabIndex index) const { return slabs_[arena_.AddressOf(index)]; }
 
   bool MakeRoom(std::uint64_t count, std::uint64_t bytes);
   std::vector<ChunkIndex> ChunksToReclaim(std::uint64_t slab_bytes) const;
-  std::optional<EvictionOrder::Entry> FirstToLeave(SizeClass& size_class);
-  std::optional<EvictionOrder::Entry> FirstToLeave();
+  /// A page's value now, or nothing, and it leaves the order: it is pinned.
+  std::optional<std::int64_t> Judge(SlabAddress slab);
   bool IsAboveWatermarks();
+  std::uint64_t Evictable(std::uint64_t slab_bytes) const {
+    const auto found = evictable_.find(slab_bytes);
+    return found == evictable_.end() ? 0 : found->second;
+  }
   void Evict(SlabIndex index, EvictionCause cause);
+  void EvictChunk(ChunkIndex chunk);
   void MayLeave(SlabIndex index);
   void MayNotLeave(SlabIndex index);
   void Retire(SlabIndex index);
@@ -162,9 +145,11 @@ class Inventory {
   const std::uint64_t low_bytes_;
   const Clock& clock_;
   Catalog catalog_;
-  absl::btree_map<std::uint64_t, SizeClass> size_classes_;  // by slab bytes
+  SlabTable slabs_;
+  EvictionOrder order_;  // pages without pins, and some with
+  absl::flat_hash_map<std::uint64_t, std::uint64_t>
+      evictable_;  // pages without pins, by slab bytes
   std::vector<ChunkValue> chunk_values_;
-  absl::flat_hash_map<SlabIndex, Slab> slabs_;  // that are not free
   absl::flat_hash_map<ClientId, Client> clients_;
   absl::flat_hash_map<GroupId, std::uint32_t> group_clients_;
   std::uint32_t next_serial_ = 1;

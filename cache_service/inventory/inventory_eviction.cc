@@ -10,22 +10,17 @@ namespace pinboard::cache_service {
 
 bool Inventory::MakeRoom(std::uint64_t count, std::uint64_t bytes) {
   const std::uint64_t slab_bytes = Arena::SlabBytes(bytes);
-  const std::uint64_t available = arena_.FreeSlabs(bytes) + size_classes_[slab_bytes].evictable;
+  const std::uint64_t available = arena_.FreeSlabs(bytes) + Evictable(slab_bytes);
   if (available < count) {
     const std::vector<ChunkIndex> chunks = ChunksToReclaim(slab_bytes);
     const std::uint64_t per_chunk = arena_.SlabsPerChunk(bytes);
     const std::uint64_t needed = (count - available + per_chunk - 1) / per_chunk;
     if (chunks.size() < needed) return false;
-    const absl::flat_hash_set<ChunkIndex> leaving(chunks.begin(), chunks.begin() + needed);
-    std::vector<SlabIndex> evicted;
-    for (const auto& [index, slab] : slabs_) {
-      if (leaving.contains(arena_.ChunkOf(index))) evicted.push_back(index);
-    }
-    for (const SlabIndex index : evicted) Evict(index, EvictionCause::kOtherSize);
+    for (std::uint64_t i = 0; i < needed; ++i) EvictChunk(chunks[i]);
   }
   while (arena_.FreeSlabs(bytes) < count) {
-    const auto first = FirstToLeave(size_classes_[slab_bytes]);
-    Evict(IndexOf(first->slab), EvictionCause::kSameSize);
+    const auto first = order_.First(slab_bytes, [this](SlabAddress slab) { return Judge(slab); });
+    Evict(arena_.IndexOf(first->slab), EvictionCause::kSameSize);
   }
   return true;
 }
@@ -48,13 +43,14 @@ std::vector<ChunkIndex> Inventory::ChunksToReclaim(std::uint64_t slab_bytes) con
 
 absl::Time Inventory::EvictInBackground(int pages) {
   const absl::Time now = clock_.Now();
-  while (const std::optional<EvictionOrder::Entry> first = FirstToLeave()) {
-    const SlabIndex index = IndexOf(first->slab);
-    const absl::Time expires = policy_->Expires(CandidateOf(slabs_.at(index)));
+  const auto judge = [this](SlabAddress slab) { return Judge(slab); };
+  while (const std::optional<EvictionOrder::Entry> first = order_.First(judge)) {
+    const absl::Time expires = policy_->Expires(slabs_[first->slab].candidate());
     const bool expired = expires <= now;
     if (!expired && !IsAboveWatermarks()) return expires;
     if (pages-- == 0) return absl::InfinitePast();
-    Evict(index, expired ? EvictionCause::kExpired : EvictionCause::kWatermark);
+    Evict(arena_.IndexOf(first->slab),
+          expired ? EvictionCause::kExpired : EvictionCause::kWatermark);
   }
   return absl::InfiniteFuture();
 }
@@ -65,65 +61,59 @@ bool Inventory::IsAboveWatermarks() {
   return above_watermarks_;
 }
 
-std::optional<EvictionOrder::Entry> Inventory::FirstToLeave() {
-  std::optional<EvictionOrder::Entry> first;
-  for (auto size_class = size_classes_.begin(); size_class != size_classes_.end();) {
-    const auto candidate = FirstToLeave(size_class->second);
-    if (!candidate.has_value()) {
-      size_class = size_classes_.erase(size_class);
-      continue;
-    }
-    if (!first.has_value() || *candidate < *first) first = candidate;
-    ++size_class;
-  }
-  return first;
-}
-
-std::optional<EvictionOrder::Entry> Inventory::FirstToLeave(SizeClass& size_class) {
-  return size_class.order.First(
-      [this](const EvictionOrder::Entry& entry) -> std::optional<std::int64_t> {
-        Slab& slab = slabs_.at(IndexOf(entry.slab));
-        slab.in_order = slab.pins == 0;
-        if (!slab.in_order) return std::nullopt;
-        slab.order_value = policy_->Value(CandidateOf(slab));
-        return slab.order_value;
-      });
+std::optional<std::int64_t> Inventory::Judge(SlabAddress address) {
+  Slab& slab = slabs_[address];
+  slab.in_order = slab.pins == 0;
+  if (!slab.in_order) return std::nullopt;
+  return policy_->Value(slab.candidate());
 }
 
 void Inventory::Evict(SlabIndex index, EvictionCause cause) {
-  const Slab& slab = slabs_.at(index);
+  const Slab& slab = SlabOf(index);
   catalog_.Remove(slab.group, {slab.header.key, slab.header.generation}, MissCause::kEvicted);
   Retire(index);
   ++counts_.evictions_total[static_cast<int>(cause)];
 }
 
+void Inventory::EvictChunk(ChunkIndex chunk) {
+  // Closes with its last page.
+  for (std::uint32_t slot = 0; slabs_.IsOpen(chunk); ++slot) {
+    const SlabAddress slab{chunk, slot};
+    if (slabs_[slab].state == SlabState::kFree) continue;
+    Evict(arena_.IndexOf(slab), EvictionCause::kOtherSize);
+  }
+}
+
 void Inventory::MayLeave(SlabIndex index) {
-  Slab& slab = slabs_.at(index);
-  SizeClass& size_class = size_classes_[arena_.Place(index).bytes];
-  ++size_class.evictable;
+  const SlabAddress address = arena_.AddressOf(index);
+  const std::uint64_t slab_bytes = arena_.SlabBytesOf(address.chunk);
+  Slab& slab = slabs_[address];
   if (!slab.in_order) {
     slab.in_order = true;
-    slab.order_value = policy_->Value(CandidateOf(slab));
-    size_class.order.Add({slab.order_value, IdOf(index)});
+    order_.Add({{policy_->Value(slab.candidate()), slab.serial}, address}, slab_bytes,
+               arena_.SlabsPerChunk(slab_bytes));
   }
-  ChunkValue& value = chunk_values_[arena_.ChunkOf(index).value()];
+  ++evictable_[slab_bytes];
+  ChunkValue& value = chunk_values_[address.chunk.value()];
   ++value.evictable;
-  value.information += slab.header.mean_information;
+  value.information += slab.mean_information;
 }
 
 void Inventory::MayNotLeave(SlabIndex index) {
-  --size_classes_[arena_.Place(index).bytes].evictable;
-  ChunkValue& value = chunk_values_[arena_.ChunkOf(index).value()];
+  const SlabAddress address = arena_.AddressOf(index);
+  const auto evictable = evictable_.find(arena_.SlabBytesOf(address.chunk));
+  if (--evictable->second == 0) evictable_.erase(evictable);
+  ChunkValue& value = chunk_values_[address.chunk.value()];
   --value.evictable;
-  value.information -= slabs_.at(index).header.mean_information;
+  value.information -= slabs_[address].mean_information;
 }
 
 void Inventory::Retire(SlabIndex index) {
-  Slab& slab = slabs_.at(index);
+  Slab& slab = SlabOf(index);
   slab.state = SlabState::kRetired;
   if (slab.in_order) {
     slab.in_order = false;
-    size_classes_[arena_.Place(index).bytes].order.Remove({slab.order_value, IdOf(index)});
+    order_.Remove(arena_.AddressOf(index));
   }
   if (slab.pins > 0) return;
   MayNotLeave(index);

@@ -48,6 +48,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Create(std::unique_ptr<transport
     return absl::InvalidArgumentError(absl::StrCat("an arena of ", options.arena_bytes,
                                                    " bytes holds no page: give it at least 1 MiB"));
   }
+  if (options.arena_bytes > kMaxArenaBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("an arena of ", FormatByteSize(options.arena_bytes), " is more than the ",
+                     FormatByteSize(kMaxArenaBytes), " one service manages: run several"));
+  }
   std::vector<std::unique_ptr<transport::Segment>> segments;
   std::vector<std::uint64_t> sizes;
   for (std::uint64_t left = options.arena_bytes; left > 0; left -= sizes.back()) {

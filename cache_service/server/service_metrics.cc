@@ -50,6 +50,8 @@ const Series kSeries[] = {
      [](C c) { return c.inventory.quarantined_slabs; }},
     {"pinboard_service_pages", "Pages that can be fetched.", Kind::kGauge, nullptr, nullptr,
      [](C c) { return c.inventory.published_pages; }},
+    {"pinboard_service_extents", "Blocks of pages that the catalog keeps.", Kind::kGauge, nullptr,
+     nullptr, [](C c) { return c.inventory.extents; }},
     {"pinboard_service_pins", "Fetches of pages that are still being read.", Kind::kGauge, nullptr,
      nullptr, [](C c) { return c.inventory.pins; }},
     {"pinboard_service_clients", "Connected clients.", Kind::kGauge, nullptr, nullptr,

@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What the service remembers of each slab, in an array for each chunk.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "cache_service/inventory/arena.h"
+#include "cache_service/inventory/eviction_policy.h"
+#include "cache_service/protocol/messages.h"
+
+namespace pinboard::cache_service {
+
+enum class SlabState : std::uint8_t {
+  kFree,
+  kLeased,
+  kQuarantined,
+  kPublished,  // in the catalog; may leave while it has no pins
+  kRetired,    // out of the catalog, freed with its last pin
+};
+
+struct Slab {
+  SlabState state = SlabState::kFree;
+  bool in_order = false;  // of those that could leave
+  std::uint32_t serial = 0;
+  std::uint32_t pins = 0;
+  std::int32_t mean_information = 0;  // the header's, where uses of the page find it
+  std::int64_t published_ns = 0;      // since the Unix epoch
+  std::int64_t last_used_ns = 0;
+  GroupId group;
+  PageHeader header;
+
+  EvictionCandidate candidate() const {
+    return {mean_information, absl::FromUnixNanos(published_ns), absl::FromUnixNanos(last_used_ns)};
+  }
+};
+
+/// A chunk's array is there while the chunk is open. Thread-compatible.
+class SlabTable {
+ public:
+  explicit SlabTable(std::uint32_t chunks) : chunks_(chunks) {}
+
+  bool IsOpen(ChunkIndex chunk) const { return !chunks_[chunk.value()].empty(); }
+  void Open(ChunkIndex chunk, std::uint64_t slabs) { chunks_[chunk.value()].resize(slabs); }
+  void Close(ChunkIndex chunk) { chunks_[chunk.value()] = {}; }
+
+  /// Requires its chunk to be open.
+  Slab& operator[](SlabAddress slab) { return chunks_[slab.chunk.value()][slab.slot]; }
+  const Slab& operator[](SlabAddress slab) const { return chunks_[slab.chunk.value()][slab.slot]; }
+  const std::vector<Slab>& SlabsOf(ChunkIndex chunk) const { return chunks_[chunk.value()]; }
+
+ private:
+  std::vector<std::vector<Slab>> chunks_;
+};
+
+}  // namespace pinboard::cache_service
