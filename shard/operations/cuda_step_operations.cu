@@ -135,24 +135,27 @@ absl::Status CudaOperations::ScatterPages(absl::Span<const PageIn> pages) {
   if (pages.empty()) return absl::OkStatus();
   TransferLayers layers(&staging_);
   std::vector<kernels::PageToScatter> batch;
+  kernels::PageScatterBatch all{.shape = pages.front().to.shape,
+                                .block_size = pages.front().to.block_size};
   for (const PageIn& page : pages) {
     const kernels::PagedLayer rows{page.to.cache, page.to.shape, page.to.block_size,
                                    page.to.block_table};
     PB_RETURN_IF_ERROR(
         kernels::CheckRows("PageScatter", rows, std::int64_t{page.first_row} + kPageRows));
     const std::byte* bytes = page.bytes.data();
-    if (!cuda::IsReachable(bytes)) {
-      PB_ASSIGN_OR_RETURN(bytes, staging_.Pinned(page.bytes));
+    if (page.owner != nullptr) {
+      owners_.push_back(page.owner);
+    } else {
+      all.max_blocks = kernels::kBlocksFromHost;
+      if (!cuda::IsReachable(bytes)) {
+        PB_ASSIGN_OR_RETURN(bytes, staging_.Pinned(page.bytes));
+      }
     }
-    if (page.owner != nullptr) owners_.push_back(page.owner);
     PB_ASSIGN_OR_RETURN(const std::int32_t layer, layers.Add(page.to));
     batch.push_back({page.identity, page.tag, bytes, layer, page.first_row});
   }
   auto& host = outcomes_.emplace_back(pages.size(), kernels::ScatterOutcome::kRefused);
-  kernels::PageScatterBatch all{.count = static_cast<int>(batch.size()),
-                                .shape = pages.front().to.shape,
-                                .block_size = pages.front().to.block_size,
-                                .max_blocks = kernels::kBlocksFromHost};
+  all.count = static_cast<int>(batch.size());
   PB_ASSIGN_OR_RETURN(all.layers, layers.Upload());
   PB_ASSIGN_OR_RETURN(all.pages, staging_.Upload(absl::MakeConstSpan(batch)));
   PB_ASSIGN_OR_RETURN(all.outcomes, staging_.Result(absl::MakeSpan(host)));

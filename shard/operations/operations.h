@@ -51,7 +51,7 @@ struct PageIn {
   kernels::PageIdentity identity;
   std::uint64_t tag = 0;
   absl::Span<const std::byte> bytes;  // on the host, or in memory()
-  std::shared_ptr<const void> owner;  // of the bytes, kept until Finish; null: they stay anyway
+  std::shared_ptr<const void> owner;  // of bytes in memory(), kept until Finish; null: on the host
 };
 
 /// New digests of a layer: rows [slots, kPageRows] are of the page whose digest goes to slots[i].
