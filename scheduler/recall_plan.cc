@@ -77,6 +77,7 @@ std::vector<Replacement> RecallPlan::Resolve(absl::Span<const std::uint32_t> rea
   for (const std::uint32_t page : ready) {
     if (EraseFrom(in_flight_, page)) arrived.push_back(page);
   }
+  if (arrived.empty()) return {};
   std::sort(arrived.begin(), arrived.end());
   std::vector<std::uint32_t> wanted = WantedBestFirst();
   std::sort(wanted.begin(), wanted.end());
@@ -96,9 +97,11 @@ std::vector<std::uint32_t> RecallPlan::WantedBestFirst() const {
   std::iota(order.begin(), order.end(), std::size_t{0});
   const std::size_t count = std::min(ring_.size(), order.size());
   const auto end = order.begin() + static_cast<std::ptrdiff_t>(count);
-  std::partial_sort(order.begin(), end, order.end(), [&](std::size_t a, std::size_t b) {
+  const auto is_better = [&](std::size_t a, std::size_t b) {
     return smoothed_[a] != smoothed_[b] ? smoothed_[a] > smoothed_[b] : a < b;
-  });
+  };
+  std::nth_element(order.begin(), end, order.end(), is_better);
+  std::sort(order.begin(), end, is_better);
   std::vector<std::uint32_t> wanted(count);
   std::transform(order.begin(), end, wanted.begin(), [&](std::size_t i) { return pages_[i]; });
   return wanted;

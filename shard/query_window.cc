@@ -8,23 +8,25 @@
 
 namespace pinboard {
 
-absl::Status QueryWindow::Append(absl::Span<const float> queries, std::int32_t first_position) {
-  if (capacity_ == 0) return absl::OkStatus();
-  const auto count = static_cast<std::int64_t>(queries.size()) / width_;
-  const std::int64_t skipped = std::max<std::int64_t>(0, count - capacity_);
-  PB_RETURN_IF_ERROR(data_.Append(queries.subspan(skipped * width_)));
-  for (std::int64_t i = skipped; i < count; ++i) {
+absl::StatusOr<absl::Span<float>> QueryWindow::Extend(std::int64_t count,
+                                                      std::int32_t first_position) {
+  const std::int64_t taken = std::min<std::int64_t>(count, capacity_);
+  // Trimmed at twice the capacity, so that a step moves a constant number of bytes on average.
+  const auto held = static_cast<std::int64_t>(positions_.size());
+  if (held + taken > 2 * std::int64_t{capacity_}) PB_RETURN_IF_ERROR(KeepLast(capacity_));
+  const std::size_t before = data_.size();
+  PB_ASSIGN_OR_RETURN(const absl::Span<float> all,
+                      data_.Resize(before + static_cast<std::size_t>(taken) * width_));
+  for (std::int64_t i = count - taken; i < count; ++i) {
     positions_.push_back(first_position + static_cast<std::int32_t>(i));
   }
-  // Trimmed at twice the capacity, so that a step moves a constant number of bytes on average.
-  if (positions_.size() / 2 < static_cast<std::size_t>(capacity_)) return absl::OkStatus();
-  return Trim();
+  return all.subspan(before);
 }
 
-absl::Status QueryWindow::Trim() {
-  const std::int64_t surplus = static_cast<std::int64_t>(positions_.size()) - capacity_;
+absl::Status QueryWindow::KeepLast(int count) {
+  const std::int64_t surplus = static_cast<std::int64_t>(positions_.size()) - count;
   if (surplus <= 0) return absl::OkStatus();
-  PB_RETURN_IF_ERROR(data_.KeepLast(static_cast<std::size_t>(capacity_) * width_));
+  PB_RETURN_IF_ERROR(data_.KeepLast(static_cast<std::size_t>(count) * width_));
   positions_.erase(positions_.begin(), positions_.begin() + surplus);
   return absl::OkStatus();
 }
@@ -47,7 +49,7 @@ absl::Span<const std::int32_t> QueryWindow::LastPositions(int count) const {
 
 absl::Status QueryWindow::SetCapacity(int capacity) {
   capacity_ = capacity;
-  return Trim();
+  return KeepLast(capacity);
 }
 
 }  // namespace pinboard

@@ -26,8 +26,9 @@ class QueryWindow {
   QueryWindow(MemorySpace* space, int capacity, int width)
       : capacity_(capacity), width_(width), data_(space) {}
 
-  /// queries [n, width], in the space, of the positions first_position, first_position + 1, ...
-  absl::Status Append(absl::Span<const float> queries, std::int32_t first_position);
+  /// Takes in `count` queries of the positions first_position, first_position + 1, ...: room for
+  /// the last of them that it holds, [n, width] in the space, for the caller to write.
+  absl::StatusOr<absl::Span<float>> Extend(std::int64_t count, std::int32_t first_position);
 
   /// Forgets the queries of `position` and later ones.
   void DropFrom(std::int32_t position);
@@ -39,10 +40,11 @@ class QueryWindow {
   /// Holds at most `capacity` queries, now and later.
   absl::Status SetCapacity(int capacity);
 
+  int width() const { return width_; }
   std::size_t bytes() const { return data_.capacity() * sizeof(float); }
 
  private:
-  absl::Status Trim();
+  absl::Status KeepLast(int count);
 
   int capacity_ = 0;
   int width_ = 0;

@@ -73,12 +73,15 @@ absl::Status StepRecorder::Queries(int layer, absl::Span<const float> queries) {
                                                    " query values for ", tokens_, " tokens of ",
                                                    width));
   }
+  std::vector<FloatCopy> copies;
   for (const StepSlice& slice : slices_) {
-    PB_RETURN_IF_ERROR(slice.state->layers[layer].queries.Append(
-        queries.subspan(slice.first_token * width, slice.entry.tokens * width),
-        slice.first_position));
+    PB_ASSIGN_OR_RETURN(
+        const absl::Span<float> room,
+        slice.state->layers[layer].queries.Extend(slice.entry.tokens, slice.first_position));
+    const std::size_t end = (slice.first_token + slice.entry.tokens) * width;
+    copies.push_back({queries.subspan(end - room.size(), room.size()), room.data()});
   }
-  return absl::OkStatus();
+  return context_->operations->CopyAll(copies);
 }
 
 absl::Status StepRecorder::Hidden(int layer, absl::Span<const float> hidden) {

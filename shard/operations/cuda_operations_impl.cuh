@@ -35,6 +35,7 @@ class CudaOperations final : public Operations {
     return MakeCudaPageIntake(page_bytes);
   }
 
+  absl::Status CopyAll(absl::Span<const FloatCopy> copies) override;
   absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
                           int vocab_begin, int k, absl::Span<float> values,
                           absl::Span<std::int32_t> ids) override;

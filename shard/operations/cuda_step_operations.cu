@@ -19,7 +19,47 @@ namespace {
 /// Pages are scored for so many tokens at once: the workspace grows with them.
 constexpr int kScoredTokens = 32;
 
+/// Of one launch: by value, so that nothing is uploaded for it.
+constexpr int kCopies = 128;
+struct CopyBatch {
+  struct Copy {
+    const float* from;
+    float* to;
+    std::int64_t count;
+  } copies[kCopies];
+};
+
+constexpr int kCopyThreads = 256;
+constexpr std::int64_t kCopyValues = 4096;  // of a block
+
+__global__ __launch_bounds__(kCopyThreads) void CopyKernel(
+    const __grid_constant__ CopyBatch batch) {
+  const CopyBatch::Copy& copy = batch.copies[blockIdx.y];
+  for (std::int64_t i = blockIdx.x * std::int64_t{kCopyThreads} + threadIdx.x; i < copy.count;
+       i += std::int64_t{gridDim.x} * kCopyThreads) {
+    copy.to[i] = copy.from[i];
+  }
+}
+
 }  // namespace
+
+absl::Status CudaOperations::CopyAll(absl::Span<const FloatCopy> copies) {
+  for (; !copies.empty(); copies.remove_prefix(std::min<std::size_t>(copies.size(), kCopies))) {
+    const auto now = copies.first(std::min<std::size_t>(copies.size(), kCopies));
+    CopyBatch batch;
+    std::int64_t most = 1;
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      const auto count = static_cast<std::int64_t>(now[i].from.size());
+      batch.copies[i] = {now[i].from.data(), now[i].to, count};
+      most = std::max(most, count);
+    }
+    const dim3 grid(static_cast<unsigned>((most + kCopyValues - 1) / kCopyValues),
+                    static_cast<unsigned>(now.size()));
+    CopyKernel<<<grid, kCopyThreads, 0, stream()>>>(batch);
+    PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "copy within the device"));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CudaOperations::TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
                                         int vocab_begin, int k, absl::Span<float> values,

@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <vector>
@@ -35,6 +36,10 @@ class HostOperations final : public Operations {
     return MakeHostPageIntake(page_bytes);
   }
 
+  absl::Status CopyAll(absl::Span<const FloatCopy> copies) override {
+    for (const FloatCopy& copy : copies) std::copy(copy.from.begin(), copy.from.end(), copy.to);
+    return absl::OkStatus();
+  }
   absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
                           int vocab_begin, int k, absl::Span<float> values,
                           absl::Span<std::int32_t> ids) override {

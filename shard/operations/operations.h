@@ -54,6 +54,12 @@ struct PageIn {
   std::shared_ptr<const void> owner;  // of bytes in memory(), kept until Finish; null: on the host
 };
 
+/// Within memory(); the two do not overlap.
+struct FloatCopy {
+  absl::Span<const float> from;
+  float* to = nullptr;
+};
+
 /// New digests of a layer: rows [slots, kPageRows] are of the page whose digest goes to slots[i].
 struct DigestsToBuild {
   kernels::PageCopyArgs from;
@@ -78,6 +84,7 @@ class Operations {
   virtual std::unique_ptr<PageIntake> MakePageIntake(std::size_t page_bytes) = 0;
 
   // A step.
+  virtual absl::Status CopyAll(absl::Span<const FloatCopy> copies) = 0;
   virtual absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
                                   int vocab_begin, int k, absl::Span<float> values,
                                   absl::Span<std::int32_t> ids) = 0;

@@ -81,7 +81,11 @@ TEST_P(HeadKeepSets, EachHeadKeepsTheRowsOfTheIndependentProgram) {
   layer.pending_shift.assign(rows, 0.0F);
   layer.queries =
       QueryWindow(context.operations->memory(), window, model.query_heads * shape.key_dim);
-  ASSERT_TRUE(layer.queries.Append(Real(values, "queries"), 0).ok());
+  const std::vector<float> queries = Real(values, "queries");
+  const auto room = layer.queries.Extend(
+      static_cast<std::int64_t>(queries.size()) / layer.queries.width(), /*first_position=*/0);
+  ASSERT_TRUE(room.ok());
+  std::copy(queries.end() - room->size(), queries.end(), room->begin());
 
   const std::vector<std::int32_t> table = cache.block_table();
   const Shard::RoundEntry entry{1, {table}};
