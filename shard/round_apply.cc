@@ -149,7 +149,8 @@ class Applier {
                         first_row,
                         {page.header.key, page.header.generation},
                         page.header.tag,
-                        page.bytes});
+                        {page.own.get(), page.header.bytes},
+                        page.own});
       std::copy(page.header.positions.begin(), page.header.positions.end(),
                 layer.positions.begin() + first_row);
       std::copy(page.header.information.begin(), page.header.information.end(),

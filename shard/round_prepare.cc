@@ -20,9 +20,11 @@ class Preparer {
         model_(context.options.model),
         plan_(plan),
         tables_(tables),
-        state_(context.sequences.at(plan.sequence)) {}
+        state_(context.sequences.at(plan.sequence)),
+        page_bytes_(kernels::PageBytes(model_.kv)) {}
 
   absl::StatusOr<PreparedSequence> Run() {
+    PB_RETURN_IF_ERROR(MakeRoom());
     PreparedSequence layers(plan_.layers.size());
     for (std::size_t l = 0; l < layers.size(); ++l) {
       PB_RETURN_IF_ERROR(Layer(static_cast<int>(l), &layers[l]));
@@ -30,16 +32,22 @@ class Preparer {
     PB_RETURN_IF_ERROR(context_.operations->GatherPages(out_));
     PB_RETURN_IF_ERROR(context_.operations->BuildDigests(digests_));
     PB_RETURN_IF_ERROR(context_.operations->Finish());
-    for (PreparedLayer& layer : layers) {
-      for (SealedPage& page : layer.pages) {
-        if (page.lease.memory().empty() || page.bytes.empty()) continue;
-        std::copy(page.bytes.begin(), page.bytes.end(), page.lease.memory().begin());
-      }
-    }
     return layers;
   }
 
  private:
+  /// For the pages that go to the ring, in one piece.
+  absl::Status MakeRoom() {
+    std::size_t pages = 0;
+    for (const LayerPlan& layer : plan_.layers) pages += layer.band.fill.size();
+    if (pages == 0) return absl::OkStatus();
+    PB_ASSIGN_OR_RETURN(room_, context_.operations->memory()->Allocate(pages * page_bytes_));
+    return absl::OkStatus();
+  }
+  std::shared_ptr<std::byte> TakeRoom() {
+    return {room_, room_.get() + std::exchange(taken_, taken_ + page_bytes_)};
+  }
+
   absl::Status Layer(int l, PreparedLayer* layer) {
     const LayerPlan& plan = plan_.layers[l];
     for (std::size_t i = 0; i < plan.band.publish.size(); ++i) {
@@ -76,12 +84,13 @@ class Preparer {
     }
     const auto& fill = plan.band.fill;
     if (std::find(fill.begin(), fill.end(), static_cast<int>(index)) != fill.end()) {
-      sealed.bytes.resize(header.bytes);
+      sealed.own = TakeRoom();
     }
     return sealed;
   }
 
-  /// Of a layer's pages: they are to be gathered once each and tagged, their digests made.
+  /// Of a layer's pages: they are to be gathered, to where they are offloaded and where the ring is
+  /// filled from, and tagged, their digests made.
   absl::Status Seal(int l, PreparedLayer* layer) {
     const kernels::PageCopyArgs from{model_.cache[l], model_.kv, model_.block_size,
                                      TableOf(tables_.source, l)};
@@ -94,14 +103,16 @@ class Preparer {
     for (std::size_t i = 0; i < layer->pages.size(); ++i) {
       SealedPage& page = layer->pages[i];
       page.digest_slot = free.slots[i];
-      const absl::Span<std::byte> bytes =
-          page.bytes.empty() ? page.lease.memory() : absl::MakeSpan(page.bytes);
-      if (bytes.empty()) continue;
-      out_.push_back({from,
-                      absl::MakeConstSpan(rows).subspan(i * kPageRows, kPageRows),
-                      {page.header.key, page.header.generation},
-                      bytes,
-                      &page.header.tag});
+      for (const absl::Span<std::byte> bytes :
+           {page.lease.memory(),
+            absl::Span<std::byte>(page.own.get(), page.own == nullptr ? 0 : page_bytes_)}) {
+        if (bytes.empty()) continue;
+        out_.push_back({from,
+                        absl::MakeConstSpan(rows).subspan(i * kPageRows, kPageRows),
+                        {page.header.key, page.header.generation},
+                        bytes,
+                        &page.header.tag});
+      }
     }
     const DigestArrays arrays = free.arrays;
     digests_.push_back({from, rows, slots_.emplace_back(std::move(free.slots)), arrays});
@@ -113,6 +124,9 @@ class Preparer {
   SequencePlan& plan_;
   const RoundTables tables_;
   SequenceState& state_;
+  const std::size_t page_bytes_;
+  std::shared_ptr<std::byte> room_;
+  std::size_t taken_ = 0;  // of it
   // Of all layers, for one call each; they read what the deques hold.
   std::deque<std::vector<std::int32_t>> rows_, slots_;
   std::vector<PageOut> out_;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,13 +18,14 @@
 
 namespace pinboard {
 
-/// A new page in hand, gathered once.
+/// A new page in hand.
 struct SealedPage {
   cache_service::PageHeader header;
   cache_service::PageLease lease;  // the service's memory; empty: this rank does not offload it
   std::int32_t digest_slot = 0;    // a free one of the layer's digests
-  /// Of a page that goes to the ring: a copy that nobody else can write. Else empty.
-  std::vector<std::byte> bytes;
+  /// Of a page that goes to the ring: a copy in the operations' memory, which nobody else can
+  /// write. Else null.
+  std::shared_ptr<std::byte> own;
 };
 
 /// One layer of a sequence that is compressed.

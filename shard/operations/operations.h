@@ -40,7 +40,7 @@ struct PageOut {
   kernels::PageCopyArgs from;
   absl::Span<const std::int32_t> rows;  // [kPageRows], physical
   kernels::PageIdentity identity;
-  absl::Span<std::byte> bytes;
+  absl::Span<std::byte> bytes;  // on the host, or in memory()
   std::uint64_t* tag = nullptr;
 };
 
