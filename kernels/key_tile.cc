@@ -10,11 +10,12 @@ namespace {
 template <DType dtype>
 void LoadTileAs(const PagedLayer& layer, int head, std::int64_t first, std::int64_t rows,
                 float* tile) {
+  const HeadFormat format = FormatOf(layer.shape, layer.cache.key, head);
   for (std::int64_t t = 0; t < rows; ++t) {
     const std::byte* key =
         RowAddress(layer.cache.key, layer.block_table.data(), layer.block_size, first + t, head);
     for (int d = 0; d < layer.shape.key_dim; ++d) {
-      tile[d * kTileRows + t] = ReadValue<dtype>(key, d);
+      tile[d * kTileRows + t] = ReadValue<dtype>(key, d, format);
     }
   }
 }
@@ -23,11 +24,8 @@ void LoadTileAs(const PagedLayer& layer, int head, std::int64_t first, std::int6
 
 void LoadKeyTile(const PagedLayer& layer, int head, std::int64_t first, std::int64_t rows,
                  float* tile) {
-  if (layer.shape.dtype == DType::kF32) {
-    LoadTileAs<DType::kF32>(layer, head, first, rows, tile);
-  } else {
-    LoadTileAs<DType::kBF16>(layer, head, first, rows, tile);
-  }
+  WithDType(layer.shape.dtype,
+            [&](auto dtype) { LoadTileAs<dtype>(layer, head, first, rows, tile); });
 }
 
 }  // namespace pinboard::kernels

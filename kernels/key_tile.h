@@ -12,7 +12,6 @@ namespace pinboard::kernels {
 
 /// tile[d * kTileRows + t] = value d of the key of head `head` in physical row first + t, for
 /// t < rows <= kTileRows. The tile is [key_dim, kTileRows]; its other columns stay as they are.
-/// Requires a readable element type (key_values.h).
 void LoadKeyTile(const PagedLayer& layer, int head, std::int64_t first, std::int64_t rows,
                  float* tile);
 

@@ -20,6 +20,13 @@ absl::Status CheckShape(absl::string_view operation, const KvShape& shape) {
     return absl::InvalidArgumentError(absl::StrCat(
         operation, ": a value inside the key needs one KV head and value_dim <= key_dim"));
   }
+  if (shape.dtype == DType::kF8DsMla &&
+      (!shape.value_in_key || shape.value_dim % kLatentTile != 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(operation, ": fp8_ds_mla rows hold a latent in tiles of ", kLatentTile,
+                     " values inside the key, not ", shape.kv_heads, " KV heads of ", shape.key_dim,
+                     " + ", shape.value_dim, ": use kF8E4M3"));
+  }
   return absl::OkStatus();
 }
 

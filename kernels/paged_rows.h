@@ -39,8 +39,8 @@ absl::Status CheckRows(absl::string_view operation, const PagedLayer& layer, std
 /// OK if `order` names each of the rows [0, order.size()) once.
 absl::Status CheckPermutation(absl::string_view operation, absl::Span<const std::int32_t> order);
 
-/// OK if a row can be cut into heads at all: positive sizes, and one head where the value lies in
-/// the key.
+/// OK if a row can be cut into heads at all: positive sizes, one head where the value lies in the
+/// key, and for kF8DsMla such a value in whole tiles.
 absl::Status CheckShape(absl::string_view operation, const KvShape& shape);
 
 }  // namespace pinboard::kernels

@@ -18,11 +18,7 @@ ShardModel OneHead(const ShardModel& model, int l, int head) {
   one.kv = model.kv;
   one.kv.kv_heads = 1;
   one.block_size = model.block_size;
-  one.cache = {model.cache[l]};
-  one.cache.front().key.base += head * model.cache[l].key.head_stride;
-  if (!model.kv.value_in_key) {
-    one.cache.front().value.base += head * model.cache[l].value.head_stride;
-  }
+  one.cache = {{model.cache[l].key.FromHead(head), model.cache[l].value.FromHead(head)}};
   return one;
 }
 

@@ -5,11 +5,10 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace pinboard::app {
 namespace {
-
-constexpr int kLatentTile = 128;
 
 struct NamedFormat {
   const char* name;
@@ -19,16 +18,14 @@ constexpr std::array kFormats = {
     NamedFormat{"bf16", RowFormat::kBF16}, NamedFormat{"fp16", RowFormat::kF16},
     NamedFormat{"f32", RowFormat::kF32}, NamedFormat{"fp8", RowFormat::kFp8}};
 
-absl::StatusOr<std::uint64_t> Fp8RowBytes(const KvShape& shape) {
-  const std::uint64_t key = shape.key_dim;
-  const std::uint64_t value = shape.value_dim;
-  if (!shape.value_in_key) return shape.kv_heads * (key + value);
-  if (value % kLatentTile != 0) {
+absl::StatusOr<DType> Fp8Of(const KvShape& shape) {
+  if (!shape.value_in_key) return DType::kF8E4M3;
+  if (shape.value_dim % kLatentTile != 0) {
     return absl::InvalidArgumentError(absl::StrCat("fp8 stores MLA's latent in tiles of ",
                                                    kLatentTile, " values, and this model's has ",
-                                                   value, ": use bf16, fp16 or f32"));
+                                                   shape.value_dim, ": use bf16, fp16 or f32"));
   }
-  return value + value / kLatentTile * sizeof(float) + (key - value) * DTypeBytes(DType::kBF16);
+  return DType::kF8DsMla;
 }
 
 }  // namespace
@@ -47,8 +44,10 @@ const char* RowFormatName(RowFormat format) {
 
 absl::StatusOr<std::uint64_t> RowBytes(KvShape shape, RowFormat format) {
   switch (format) {
-    case RowFormat::kFp8:
-      return Fp8RowBytes(shape);
+    case RowFormat::kFp8: {
+      PB_ASSIGN_OR_RETURN(shape.dtype, Fp8Of(shape));
+      break;
+    }
     case RowFormat::kF32:
       shape.dtype = DType::kF32;
       break;

@@ -11,8 +11,7 @@
 
 namespace pinboard::app {
 
-/// kFp8 is a byte a value, and for MLA the fp8_ds_mla row: the latent at a byte a value with a
-/// float scale per 128 of them, the rotary part in bf16 (DeepSeek: 512 + 16 + 128 = 656 bytes).
+/// kFp8 is DType::kF8E4M3, and for MLA kF8DsMla.
 enum class RowFormat : std::uint8_t { kBF16, kF16, kF32, kFp8 };
 
 /// "bf16", "fp16", "f32" or "fp8". InvalidArgument: anything else.

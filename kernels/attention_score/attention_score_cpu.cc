@@ -11,7 +11,6 @@
 #include "kernels/attention_score/attention_score.h"
 #include "kernels/attention_score/attention_score_core.h"
 #include "kernels/key_tile.h"
-#include "kernels/key_values.h"
 #include "kernels/paged_rows.h"
 #include "kernels/portable_math.h"
 #include "kernels/row_scores.h"
@@ -61,7 +60,6 @@ absl::Status CheckArgs(const AttentionScoreArgs& args, std::size_t out) {
   PB_RETURN_IF_ERROR(CheckKeys("AttentionScore",
                                {args.cache, args.shape, args.block_size, args.block_table},
                                static_cast<std::int64_t>(rows)));
-  PB_RETURN_IF_ERROR(CheckReadable("AttentionScore", args.shape.dtype));
   if (args.ring_rows < 0 || static_cast<std::size_t>(args.ring_rows) > rows ||
       args.order.size() != rows || out != rows) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -36,8 +36,8 @@ struct TopKLogitsBatch {
 /// time the buffer of candidates is full, and where fewer than k logits passed, the row is read
 /// again. Candidates are ordered by unique keys (CandidateKey), so neither the guess nor the order
 /// in which threads find them leaves a trace. Fastest where rows are multiples of 16 bytes.
-/// InvalidArgument: sizes that TopKLogits refuses. Unimplemented: k > kMaxDeviceTopK, or f16
-/// logits.
+/// InvalidArgument: sizes that TopKLogits refuses. Unimplemented: k > kMaxDeviceTopK, or
+/// logits other than bf16 and f32.
 absl::Status LaunchTopKLogits(const TopKLogitsBatch& batch, cudaStream_t stream);
 
 /// All pointers: device memory.

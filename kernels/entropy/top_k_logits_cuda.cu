@@ -226,9 +226,11 @@ absl::Status LaunchTopKLogits(const TopKLogitsBatch& batch, cudaStream_t stream)
     case DType::kF32:
       return Launch<DType::kF32>(batch, stream);
     case DType::kF16:
+    case DType::kF8E4M3:
+    case DType::kF8DsMla:
       break;
   }
-  return absl::UnimplementedError("TopKLogits: f16 logits are not supported: use bf16 or f32");
+  return absl::UnimplementedError("TopKLogits: logits are bf16 or f32");
 }
 
 }  // namespace pinboard::kernels

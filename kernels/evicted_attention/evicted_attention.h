@@ -42,7 +42,6 @@ struct EvictedAttentionResult {
 
 /// It decides nothing: double arithmetic, not the same bits on every device. InvalidArgument: sizes
 /// disagree, no row is attended, a page has no digest, or a query, a key or a digest is not finite.
-/// Unimplemented: f16 keys.
 absl::StatusOr<EvictedAttentionResult> EvictedAttention(const EvictedAttentionArgs& args);
 
 }  // namespace pinboard::kernels

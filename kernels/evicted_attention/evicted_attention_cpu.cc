@@ -19,7 +19,6 @@ constexpr char kName[] = "EvictedAttention";
 absl::Status CheckArgs(const EvictedAttentionArgs& args) {
   const KvShape& shape = args.layer.shape;
   PB_RETURN_IF_ERROR(CheckKeys(kName, args.layer, args.rows));
-  PB_RETURN_IF_ERROR(CheckReadable(kName, shape.dtype));
   if (args.rows < 1 || args.ring_rows < 0 || args.ring_rows > args.rows) {
     return absl::InvalidArgumentError(absl::StrCat(kName, ": ", args.rows, " attended rows, ",
                                                    args.ring_rows, " of them in the ring"));
@@ -50,9 +49,11 @@ double KeyProduct(const EvictedAttentionArgs& args, const float* query, std::int
   const PagedLayer& layer = args.layer;
   const std::byte* key =
       RowAddress(layer.cache.key, layer.block_table.data(), layer.block_size, row, kv_head);
+  const HeadFormat format = FormatOf(layer.shape, layer.cache.key, kv_head);
   double product = 0.0;
-  for (int d = 0; d < layer.shape.key_dim; ++d)
-    product += query[d] * double{ReadValue<dtype>(key, d)};
+  for (int d = 0; d < layer.shape.key_dim; ++d) {
+    product += query[d] * double{ReadValue<dtype>(key, d, format)};
+  }
   return args.attention_scale * product;
 }
 
@@ -78,9 +79,8 @@ HeadLogits LogitsOf(const EvictedAttentionArgs& args, int head) {
   const float* query = args.query.data() + std::size_t{1} * head * shape.key_dim;
   HeadLogits logits;
   for (std::int64_t row = 0; row < args.rows; ++row) {
-    logits.rows.push_back(shape.dtype == DType::kF32
-                              ? KeyProduct<DType::kF32>(args, query, row, kv_head)
-                              : KeyProduct<DType::kBF16>(args, query, row, kv_head));
+    logits.rows.push_back(WithDType(
+        shape.dtype, [&](auto dtype) { return KeyProduct<dtype>(args, query, row, kv_head); }));
   }
   for (const std::int32_t page : args.evicted) {
     for (int c = 0; c < kDigestCentres; ++c) {

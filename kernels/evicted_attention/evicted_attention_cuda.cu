@@ -77,25 +77,30 @@ class Logits {
       : batch_(batch),
         problem_(problem),
         kv_head_(kv_head),
+        format_(FormatOf(batch.shape, problem.cache.key, kv_head)),
         query_(query),
-        rows_aligned_(RowsLieAligned(problem.cache.key, batch.shape.key_dim)),
         centres_aligned_(reinterpret_cast<std::uintptr_t>(problem.digests.centres) % 16 == 0 &&
                          batch.shape.key_dim % 16 == 0) {}
 
   __device__ double OfRow(std::int32_t row) const {
-    constexpr int kValues = kValuesAtOnce<dtype>;
     const std::byte* const key =
         RowAddress(problem_.cache.key, problem_.block_table, batch_.block_size, row, kv_head_);
-    double product = 0.0;
-    for (int first = 0; first < batch_.shape.key_dim; first += kValues) {
-      float values[kValues];
-      Unpack<dtype>(LoadBytes<dtype>(key, first, batch_.shape.key_dim, rows_aligned_), values);
-#pragma unroll
-      for (int i = 0; i < kValues; ++i) {
-        product = __fma_rn(query_[first + i], static_cast<double>(values[i]), product);
-      }
+    const int dim = batch_.shape.key_dim;
+    if constexpr (dtype == DType::kF8DsMla) {
+      const int latent = format_.latent;
+      const auto* const scales = reinterpret_cast<const float*>(key + latent);
+      const double product = Product<DType::kF8E4M3>(key, 0, latent, [&](float value, int d) {
+        return BFloat16ToFloat(FloatToBFloat16(value * scales[d / kLatentTile]));
+      });
+      const auto* const rotary = reinterpret_cast<const std::byte*>(scales + latent / kLatentTile);
+      return batch_.attention_scale *
+             (product + Product<DType::kBF16>(rotary, latent, dim - latent,
+                                              [](float value, int) { return value; }));
+    } else {
+      return batch_.attention_scale * Product<dtype>(key, 0, dim, [&](float value, int) {
+               return dtype == DType::kF8E4M3 ? value * format_.scale : value;
+             });
     }
-    return batch_.attention_scale * product;
   }
 
   /// Centre c of the evicted pages in their order; `count`: the rows that it stands for.
@@ -121,17 +126,31 @@ class Logits {
   }
 
  private:
-  __device__ static bool RowsLieAligned(const KvPlane& plane, int dim) {
-    const auto base = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(plane.base));
-    return (base | plane.block_stride | plane.token_stride | plane.head_stride) % 16 == 0 &&
-           dim % kValuesAtOnce<dtype> == 0;
+  /// Of `count` values of a key, stored as kCode at `values`, with the query's from `first_query`
+  /// on; means(value, d) is what value d stands for.
+  template <DType kCode, typename Means>
+  __device__ double Product(const std::byte* values, int first_query, int count,
+                            Means means) const {
+    constexpr int kValues = kValuesAtOnce<kCode>;
+    const bool aligned = RowsAreAligned<kCode>(values, count);
+    double product = 0.0;
+    for (int first = 0; first < count; first += kValues) {
+      float loaded[kValues];
+      Unpack<kCode>(LoadBytes<kCode>(values, first, count, aligned), loaded);
+#pragma unroll
+      for (int i = 0; i < kValues; ++i) {
+        product = __fma_rn(query_[first_query + first + i],
+                           static_cast<double>(means(loaded[i], first + i)), product);
+      }
+    }
+    return product;
   }
 
   const EvictedAttentionBatch& batch_;
   const EvictedAttentionProblem& problem_;
   const int kv_head_;
+  const HeadFormat format_;
   const double* const query_;
-  const bool rows_aligned_;
   const bool centres_aligned_;
 };
 
@@ -211,7 +230,6 @@ __global__ __launch_bounds__(kThreads) void EvictedAttentionKernel(EvictedAttent
 
 absl::Status CheckBatch(const EvictedAttentionBatch& batch) {
   PB_RETURN_IF_ERROR(CheckShape("EvictedAttention", batch.shape));
-  PB_RETURN_IF_ERROR(CheckReadable("EvictedAttention", batch.shape.dtype));
   if (batch.count < 0 || batch.count > 65535 || batch.block_size <= 0 || batch.query_heads <= 0 ||
       batch.query_heads % batch.shape.kv_heads != 0 || batch.most_ring_rows < 0) {
     return absl::InvalidArgumentError(
@@ -240,10 +258,10 @@ absl::Status LaunchEvictedAttention(const EvictedAttentionBatch& batch, void* wo
   const dim3 grid(static_cast<unsigned>(batch.query_heads), static_cast<unsigned>(batch.count));
   const int padded_dim = PaddedDim(batch.shape);
   const std::size_t query_bytes = static_cast<std::size_t>(padded_dim) * sizeof(double);
-  const auto kernel = batch.shape.dtype == DType::kF32 ? EvictedAttentionKernel<DType::kF32>
-                                                       : EvictedAttentionKernel<DType::kBF16>;
-  kernel<<<grid, kThreads, query_bytes, stream>>>(batch, Cut(batch, workspace), RingWords(batch),
-                                                  padded_dim);
+  WithDType(batch.shape.dtype, [&](auto dtype) {
+    EvictedAttentionKernel<dtype><<<grid, kThreads, query_bytes, stream>>>(
+        batch, Cut(batch, workspace), RingWords(batch), padded_dim);
+  });
   return cuda::ToStatus(cudaGetLastError(), "evicted attention");
 }
 

@@ -48,7 +48,7 @@ std::size_t EvictedAttentionWorkspaceBytes(const EvictedAttentionBatch& batch);
 /// not that near to kAttendedShare. Sums run in an order that the shapes fix: the same inputs give
 /// the same bits. A head that is not finite is counted and leaves its problem's result without
 /// meaning. Stream-ordered; allocates nothing, never synchronises, can be captured in a graph.
-/// InvalidArgument: impossible sizes. Unimplemented: f16 keys.
+/// InvalidArgument: impossible sizes.
 absl::Status LaunchEvictedAttention(const EvictedAttentionBatch& batch, void* workspace,
                                     cudaStream_t stream);
 

@@ -22,7 +22,6 @@ absl::Status CheckArgs(const ExpectedAttentionArgs& args, std::size_t out) {
   const auto rows = static_cast<std::int64_t>(args.order.size());
   PB_RETURN_IF_ERROR(CheckRows("ExpectedAttention",
                                {args.cache, args.shape, args.block_size, args.block_table}, rows));
-  PB_RETURN_IF_ERROR(CheckReadable("ExpectedAttention", args.shape.dtype));
   PB_RETURN_IF_ERROR(CheckPermutation("ExpectedAttention", args.order));
   if (args.query_heads <= 0 || args.query_heads % args.shape.kv_heads != 0 ||
       args.total_query_heads < args.query_heads || out != args.order.size()) {
@@ -108,15 +107,17 @@ class Scorer {
   /// |v| of each row, as a share of the largest.
   bool ReadValueNorms(int kv_head) {
     const KvPlane& plane = args_.shape.value_in_key ? args_.cache.key : args_.cache.value;
+    const HeadFormat format = FormatOf(args_.shape, plane, kv_head);
     for (std::int64_t row = 0; row < rows_; ++row) {
       const std::byte* value =
           RowAddress(plane, args_.block_table.data(), args_.block_size, row, kv_head);
       double squared = 0.0;
-      for (int d = 0; d < args_.shape.value_dim; ++d) {
-        const double x = args_.shape.dtype == DType::kF32 ? ReadValue<DType::kF32>(value, d)
-                                                          : ReadValue<DType::kBF16>(value, d);
-        squared += x * x;
-      }
+      WithDType(args_.shape.dtype, [&](auto dtype) {
+        for (int d = 0; d < args_.shape.value_dim; ++d) {
+          const double x = ReadValue<dtype>(value, d, format);
+          squared += x * x;
+        }
+      });
       if (!std::isfinite(squared)) return false;
       value_norms_[row] = std::sqrt(squared);
     }

@@ -116,11 +116,13 @@ __global__ __launch_bounds__(kThreads) void ExpectKernel(ExpectedAttentionBatch 
   const auto first = static_cast<std::int32_t>(blockIdx.x) * kProductTile;
   if (first >= problem.rows) return;
   const auto head = static_cast<int>(blockIdx.y);
+  const int kv_head = head * batch.shape.kv_heads / batch.query_heads;
+  const HeadFormat format = FormatOf(batch.shape, problem.cache.key, kv_head);
   const auto thread = static_cast<std::int32_t>(threadIdx.x);
   if (thread < kProductTile) {
     keys[thread] = first + thread < problem.rows
                        ? RowAddress(problem.cache.key, problem.block_table, batch.block_size,
-                                    first + thread, head * batch.shape.kv_heads / batch.query_heads)
+                                    first + thread, kv_head)
                        : nullptr;
   }
   const int dim = batch.shape.key_dim;
@@ -130,7 +132,10 @@ __global__ __launch_bounds__(kThreads) void ExpectKernel(ExpectedAttentionBatch 
   for (int window = 0; window < batch.window; window += kProductTile) {
     float products[kProductsAcross][kProductsAcross];
     TileProducts(
-        dim, [&](int i, int d) { return keys[i] == nullptr ? 0.0F : ReadValue<dtype>(keys[i], d); },
+        dim,
+        [&](int i, int d) {
+          return keys[i] == nullptr ? 0.0F : ReadValue<dtype>(keys[i], d, format);
+        },
         [&](int j, int d) {
           const int w = window + j;
           return w < batch.window ? queries[std::int64_t{w} * batch.query_heads * dim + d] : 0.0F;
@@ -171,9 +176,10 @@ __global__ __launch_bounds__(kThreads) void NormKernel(ExpectedAttentionBatch ba
   const KvPlane& plane = batch.shape.value_in_key ? problem.cache.key : problem.cache.value;
   const std::byte* const value =
       RowAddress(plane, problem.block_table, batch.block_size, row, head);
+  const HeadFormat format = FormatOf(batch.shape, plane, head);
   double squared = 0.0;
   for (int d = static_cast<int>(threadIdx.x % 32); d < batch.shape.value_dim; d += 32) {
-    const double x = ReadValue<dtype>(value, d);
+    const double x = ReadValue<dtype>(value, d, format);
     squared += x * x;
   }
   for (int apart = 16; apart > 0; apart /= 2) {
@@ -241,7 +247,6 @@ __global__ __launch_bounds__(kThreads) void ShareKernel(ExpectedAttentionBatch b
 
 absl::Status CheckBatch(const ExpectedAttentionBatch& batch) {
   PB_RETURN_IF_ERROR(CheckShape("ExpectedAttention", batch.shape));
-  PB_RETURN_IF_ERROR(CheckReadable("ExpectedAttention", batch.shape.dtype));
   if (batch.count < 0 || batch.count > 65535 || batch.block_size <= 0 || batch.most_rows < 0 ||
       batch.window <= 0 || batch.query_heads <= 0 ||
       batch.query_heads % batch.shape.kv_heads != 0 ||
@@ -306,8 +311,8 @@ absl::Status LaunchExpectedAttention(const ExpectedAttentionBatch& batch, void* 
   PB_RETURN_IF_ERROR(CheckBatch(batch));
   if (batch.count == 0 || batch.most_rows == 0) return absl::OkStatus();
   const Workspace arrays = Cut(batch, workspace);
-  return batch.shape.dtype == DType::kF32 ? Launch<DType::kF32>(batch, arrays, stream)
-                                          : Launch<DType::kBF16>(batch, arrays, stream);
+  return WithDType(batch.shape.dtype,
+                   [&](auto dtype) { return Launch<dtype>(batch, arrays, stream); });
 }
 
 }  // namespace pinboard::kernels

@@ -64,7 +64,7 @@ std::size_t ExpectedAttentionWorkspaceBytes(const ExpectedAttentionBatch& batch)
 /// the floats are the same, and sums over rows run in an order that the shapes fix. The same inputs
 /// give the same integers. A head that is not finite is counted and leaves its problem's result
 /// without meaning. Stream-ordered; allocates nothing, never synchronises, can be captured in a
-/// graph. InvalidArgument: impossible sizes. Unimplemented: f16 caches.
+/// graph. InvalidArgument: impossible sizes.
 absl::Status LaunchExpectedAttention(const ExpectedAttentionBatch& batch, void* workspace,
                                      cudaStream_t stream);
 

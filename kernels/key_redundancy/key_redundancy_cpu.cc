@@ -23,7 +23,6 @@ absl::Status CheckArgs(const KeyRedundancyArgs& args, std::size_t out) {
   const auto rows = static_cast<std::int64_t>(args.order.size());
   PB_RETURN_IF_ERROR(CheckKeys("KeyRedundancy",
                                {args.cache, args.shape, args.block_size, args.block_table}, rows));
-  PB_RETURN_IF_ERROR(CheckReadable("KeyRedundancy", args.shape.dtype));
   PB_RETURN_IF_ERROR(CheckPermutation("KeyRedundancy", args.order));
   if (args.total_kv_heads < args.shape.kv_heads || out != args.order.size()) {
     return absl::InvalidArgumentError(absl::StrCat("KeyRedundancy: ", args.shape.kv_heads, " of ",
@@ -90,10 +89,10 @@ class UnitKeys {
   void ReadKey(int head, std::int32_t row, float* key) const {
     const std::byte* at =
         RowAddress(args_.cache.key, args_.block_table.data(), args_.block_size, row, head);
-    for (int d = 0; d < dim_; ++d) {
-      key[d] = args_.shape.dtype == DType::kF32 ? ReadValue<DType::kF32>(at, d)
-                                                : ReadValue<DType::kBF16>(at, d);
-    }
+    const HeadFormat format = FormatOf(args_.shape, args_.cache.key, head);
+    WithDType(args_.shape.dtype, [&](auto dtype) {
+      for (int d = 0; d < dim_; ++d) key[d] = ReadValue<dtype>(at, d, format);
+    });
   }
 
   double Cosine(std::int64_t i, std::int64_t j) const {

@@ -74,8 +74,9 @@ struct TileKeys {
   double scale[kProductTile];  // 0 beyond the rows
 
   template <DType dtype>
-  __device__ float Unit(int i, int d) const {
-    return scale[i] == 0.0 ? 0.0F : static_cast<float>(ReadValue<dtype>(key[i], d) * scale[i]);
+  __device__ float Unit(int i, int d, HeadFormat format) const {
+    if (scale[i] == 0.0) return 0.0F;
+    return static_cast<float>(ReadValue<dtype>(key[i], d, format) * scale[i]);
   }
 };
 
@@ -86,8 +87,10 @@ class Keys {
   __device__ Keys(const KeyRedundancyBatch& batch, const Workspace& workspace)
       : batch_(batch),
         problem_(batch.problems[blockIdx.z]),
+        format_(FormatOf(batch.shape, problem_.cache.key, static_cast<int>(blockIdx.y))),
         arrays_(workspace.Of(batch, static_cast<int>(blockIdx.z), static_cast<int>(blockIdx.y))) {}
 
+  __device__ HeadFormat format() const { return format_; }
   __device__ std::int32_t rows() const { return problem_.rows; }
   __device__ int dim() const { return batch_.shape.key_dim; }
   __device__ const HeadArrays& arrays() const { return arrays_; }
@@ -96,7 +99,9 @@ class Keys {
     return RowAddress(problem_.cache.key, problem_.block_table, batch_.block_size,
                       problem_.order[i], static_cast<int>(blockIdx.y));
   }
-  __device__ float Value(std::int32_t i, int d) const { return ReadValue<dtype>(Key(i), d); }
+  __device__ float Value(std::int32_t i, int d) const {
+    return ReadValue<dtype>(Key(i), d, format_);
+  }
   /// The same of the key at length 1.
   __device__ float Unit(std::int32_t i, int d) const {
     const double scale = arrays_.scale[i];
@@ -124,6 +129,7 @@ class Keys {
  private:
   const KeyRedundancyBatch& batch_;
   const KeyRedundancyProblem& problem_;
+  const HeadFormat format_;
   const HeadArrays arrays_;
 };
 
@@ -184,8 +190,8 @@ __global__ __launch_bounds__(kThreads) void LastSimilarKernel(KeyRedundancyBatch
     keys.Locate(other, others);
     float cosines[kProductsAcross][kProductsAcross];
     TileProducts(
-        keys.dim(), [&](int i, int d) { return own.Unit<dtype>(i, d); },
-        [&](int j, int d) { return others.Unit<dtype>(j, d); }, tile, cosines);
+        keys.dim(), [&](int i, int d) { return own.Unit<dtype>(i, d, keys.format()); },
+        [&](int j, int d) { return others.Unit<dtype>(j, d, keys.format()); }, tile, cosines);
 #pragma unroll
     for (int i = 0; i < kProductsAcross; ++i) {
       std::int32_t similar = -1;
@@ -259,7 +265,6 @@ __global__ __launch_bounds__(kThreads) void ShareKernel(KeyRedundancyBatch batch
 
 absl::Status CheckBatch(const KeyRedundancyBatch& batch) {
   PB_RETURN_IF_ERROR(CheckShape("KeyRedundancy", batch.shape));
-  PB_RETURN_IF_ERROR(CheckReadable("KeyRedundancy", batch.shape.dtype));
   constexpr std::int32_t kMostRows = 1 << 22;
   if (batch.count < 0 || batch.count > 65535 || batch.block_size <= 0 || batch.most_rows < 0 ||
       batch.most_rows > kMostRows || batch.total_kv_heads < batch.shape.kv_heads) {
@@ -304,8 +309,8 @@ absl::Status LaunchKeyRedundancy(const KeyRedundancyBatch& batch, void* workspac
       cuda::ToStatus(cudaMemsetAsync(workspace, 0, 8 * (sizes.rows + sizes.dims), stream),
                      "key redundancy: clear the sums"));
   const Workspace arrays = Cut(batch, workspace);
-  return batch.shape.dtype == DType::kF32 ? Launch<DType::kF32>(batch, arrays, stream)
-                                          : Launch<DType::kBF16>(batch, arrays, stream);
+  return WithDType(batch.shape.dtype,
+                   [&](auto dtype) { return Launch<dtype>(batch, arrays, stream); });
 }
 
 }  // namespace pinboard::kernels

@@ -40,7 +40,6 @@ std::size_t KeyRedundancyWorkspaceBytes(const KeyRedundancyBatch& batch);
 /// over rows are of integers of 2^-40 of a cosine, in any order, so the same inputs give the same
 /// integers. A key that is not finite is counted and taken as zeros. Stream-ordered; allocates
 /// nothing, never synchronises, can be captured in a graph. InvalidArgument: impossible sizes.
-/// Unimplemented: f16 keys.
 absl::Status LaunchKeyRedundancy(const KeyRedundancyBatch& batch, void* workspace,
                                  cudaStream_t stream);
 

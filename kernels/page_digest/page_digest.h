@@ -40,10 +40,10 @@ inline std::size_t DigestBytes(const KvShape& shape) {
 /// 4 and 12 as first centres, Lloyd's algorithm runs six times: a row joins the centre at the least
 /// squared distance, ties to the lower one; a centre becomes the mean of its rows, rounded to
 /// nearest, ties up; one without rows stays where it is and stands for none. From the steps on all
-/// is integer, so every device gives the same bits.
+/// is integer, so every device gives the same bits. `key_scales`: the cache's KvPlane::scales.
 /// InvalidArgument: sizes disagree, or a key is not finite.
 absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
-                         const DigestSlot& digest);
+                         const float* key_scales, const DigestSlot& digest);
 
 struct PageScoreArgs {
   DigestView digests;

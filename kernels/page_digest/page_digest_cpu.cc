@@ -22,12 +22,12 @@ namespace {
 /// Keys of one head of a page, read as PageGather packs them.
 template <DType dtype>
 struct PackedKeys {
-  const std::byte* page;
+  const std::byte* keys;  // of the page's first row
   std::size_t row_bytes;
-  std::int64_t first;  // of the head, in values from the row's beginning
+  HeadFormat format;
 
   float operator()(int row, int d) const {
-    return ReadValue<dtype>(page + static_cast<std::size_t>(row) * row_bytes, first + d);
+    return ReadValue<dtype>(keys + static_cast<std::size_t>(row) * row_bytes, d, format);
   }
 };
 
@@ -111,15 +111,16 @@ class Clustering {
 };
 
 template <DType dtype>
-absl::Status BuildAs(const KvShape& shape, absl::Span<const std::byte> page,
+absl::Status BuildAs(const KvShape& shape, absl::Span<const std::byte> page, const float* scales,
                      const DigestSlot& digest) {
+  const std::size_t key_bytes = shape.KeyBytes() / shape.kv_heads;
   const std::size_t width = static_cast<std::size_t>(kDigestCentres) * shape.key_dim;
   for (int head = 0; head < shape.kv_heads; ++head) {
     Clustering clustering(shape.key_dim, digest.centres.subspan(head * width, width),
                           digest.counts.subspan(head * kDigestCentres, kDigestCentres));
-    const std::int64_t first = std::int64_t{head} * shape.key_dim;
-    if (!clustering.Load(PackedKeys<dtype>{page.data(), shape.RowBytes(), first},
-                         &digest.step[head])) {
+    const PackedKeys<dtype> keys{page.data() + head * key_bytes, shape.RowBytes(),
+                                 FormatOf(shape, {.scales = scales}, head)};
+    if (!clustering.Load(keys, &digest.step[head])) {
       return absl::InvalidArgumentError("BuildDigest: a key of the page is not finite");
     }
     clustering.Run();
@@ -130,9 +131,8 @@ absl::Status BuildAs(const KvShape& shape, absl::Span<const std::byte> page,
 }  // namespace
 
 absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
-                         const DigestSlot& digest) {
+                         const float* key_scales, const DigestSlot& digest) {
   PB_RETURN_IF_ERROR(CheckShape("BuildDigest", shape));
-  PB_RETURN_IF_ERROR(CheckReadable("BuildDigest", shape.dtype));
   const auto heads = static_cast<std::size_t>(shape.kv_heads);
   const std::size_t centres = heads * kDigestCentres;
   const std::size_t width = centres * static_cast<std::size_t>(shape.key_dim);
@@ -144,8 +144,8 @@ absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
                      digest.step.size(), " steps: this shape needs ", kPageRows * shape.RowBytes(),
                      ", ", width, ", ", centres, " and ", heads));
   }
-  if (shape.dtype == DType::kF32) return BuildAs<DType::kF32>(shape, page, digest);
-  return BuildAs<DType::kBF16>(shape, page, digest);
+  return WithDType(shape.dtype,
+                   [&](auto dtype) { return BuildAs<dtype>(shape, page, key_scales, digest); });
 }
 
 }  // namespace pinboard::kernels

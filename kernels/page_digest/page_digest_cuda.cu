@@ -35,6 +35,7 @@ class HeadDigest {
         at_(std::int64_t{problem.slots[blockIdx.x]} * batch.shape.kv_heads + blockIdx.y),
         digests_(problem.digests),
         faults_(batch.faults),
+        format_(FormatOf(batch.shape, problem.cache.key, static_cast<int>(blockIdx.y))),
         shared_(shared),
         steps_(steps),
         centres_(steps + kPageRows * dim_) {
@@ -51,8 +52,7 @@ class HeadDigest {
     const bool is_finite = largest < kInfinityBits;
     const float scale = is_finite ? __uint_as_float(largest) / kKeySteps : 0.0F;
     for (int i = Thread(); i < kPageRows * dim_; i += kThreads) {
-      steps_[i] = static_cast<std::int8_t>(
-          is_finite ? QuantisedKey(ReadValue<dtype>(shared_.keys[i / dim_], i % dim_), scale) : 0);
+      steps_[i] = static_cast<std::int8_t>(is_finite ? QuantisedKey(Key(i), scale) : 0);
     }
     __syncthreads();
     for (int i = Thread(); i < kDigestCentres * dim_; i += kThreads) {
@@ -70,13 +70,16 @@ class HeadDigest {
 
  private:
   __device__ static int Thread() { return static_cast<int>(threadIdx.x); }
+  /// Value i of the keys [kPageRows, dim].
+  __device__ float Key(int i) const {
+    return ReadValue<dtype>(shared_.keys[i / dim_], i % dim_, format_);
+  }
 
   /// As bits, which order magnitudes; from kInfinityBits up where a key is not finite.
   __device__ std::uint32_t LargestMagnitude() {
     std::uint32_t largest = 0;
     for (int i = Thread(); i < kPageRows * dim_; i += kThreads) {
-      const float key = ReadValue<dtype>(shared_.keys[i / dim_], i % dim_);
-      largest = max(largest, __float_as_uint(key) & 0x7fffffffU);
+      largest = max(largest, __float_as_uint(Key(i)) & 0x7fffffffU);
     }
     largest = __reduce_max_sync(kAllLanes, largest);
     if (threadIdx.x % 32 == 0) shared_.largest[threadIdx.x / 32] = largest;
@@ -142,6 +145,7 @@ class HeadDigest {
   const std::int64_t at_;  // of this page and head in the digests
   const DeviceDigests digests_;
   std::uint32_t* const faults_;
+  const HeadFormat format_;
   Shared& shared_;
   std::int8_t* const steps_;    // [kPageRows, dim]
   std::int8_t* const centres_;  // [kDigestCentres, dim]
@@ -160,7 +164,6 @@ __global__ __launch_bounds__(kThreads) void BuildDigestKernel(BuildDigestBatch b
 
 absl::Status LaunchBuildDigest(const BuildDigestBatch& batch, cudaStream_t stream) {
   PB_RETURN_IF_ERROR(CheckShape("BuildDigest", batch.shape));
-  PB_RETURN_IF_ERROR(CheckReadable("BuildDigest", batch.shape.dtype));
   const int shared = (kPageRows + kDigestCentres) * batch.shape.key_dim;
   constexpr int kMaxShared = 40 << 10;
   if (batch.count < 0 || batch.count > 65535 || batch.most_pages < 0 || batch.block_size <= 0 ||
@@ -173,11 +176,9 @@ absl::Status LaunchBuildDigest(const BuildDigestBatch& batch, cudaStream_t strea
   if (batch.count == 0 || batch.most_pages == 0) return absl::OkStatus();
   const dim3 grid(static_cast<unsigned>(batch.most_pages),
                   static_cast<unsigned>(batch.shape.kv_heads), static_cast<unsigned>(batch.count));
-  if (batch.shape.dtype == DType::kF32) {
-    BuildDigestKernel<DType::kF32><<<grid, kThreads, shared, stream>>>(batch);
-  } else {
-    BuildDigestKernel<DType::kBF16><<<grid, kThreads, shared, stream>>>(batch);
-  }
+  WithDType(batch.shape.dtype, [&](auto dtype) {
+    BuildDigestKernel<dtype><<<grid, kThreads, shared, stream>>>(batch);
+  });
   return cuda::ToStatus(cudaGetLastError(), "build digest");
 }
 

@@ -42,7 +42,7 @@ struct BuildDigestBatch {
 
 /// The digests of BuildDigest, bit for bit; a head with a key that is not finite is counted and
 /// gets a digest that stands for no rows. Stream-ordered; allocates nothing, never synchronises,
-/// can be captured in a graph. InvalidArgument: impossible sizes. Unimplemented: f16 keys.
+/// can be captured in a graph. InvalidArgument: impossible sizes.
 absl::Status LaunchBuildDigest(const BuildDigestBatch& batch, cudaStream_t stream);
 
 /// The live pages of one layer of one sequence. Pointers: device memory.

@@ -114,10 +114,11 @@ absl::Status LaunchProjectionSketch(const ProjectionSketchBatch& batch, cudaStre
     case DType::kF32:
       return Launch<DType::kF32>(batch, stream);
     case DType::kF16:
+    case DType::kF8E4M3:
+    case DType::kF8DsMla:
       break;
   }
-  return absl::UnimplementedError(
-      "ProjectionSketch: f16 states are not supported: use bf16 or f32");
+  return absl::UnimplementedError("ProjectionSketch: states are bf16 or f32");
 }
 
 }  // namespace pinboard::kernels

@@ -26,8 +26,8 @@ struct ProjectionSketchBatch {
 /// What ProjectionSketch gives for the signs of SketchMatrix(dim, width), bit for bit: each sum
 /// runs over dim in ascending order, and signs are made where they are needed. Stream-ordered;
 /// allocates nothing, never synchronises, can be captured in a graph. Cost: tokens * dim * width
-/// fused multiply-adds. InvalidArgument: sizes that ProjectionSketch refuses. Unimplemented: f16
-/// states.
+/// fused multiply-adds. InvalidArgument: sizes that ProjectionSketch refuses. Unimplemented:
+/// states other than bf16 and f32.
 absl::Status LaunchProjectionSketch(const ProjectionSketchBatch& batch, cudaStream_t stream);
 
 }  // namespace pinboard::kernels

@@ -104,10 +104,11 @@ absl::Status LaunchRepresentationShift(const RepresentationShiftBatch& batch, cu
     case DType::kF32:
       return Launch<DType::kF32>(batch, stream);
     case DType::kF16:
+    case DType::kF8E4M3:
+    case DType::kF8DsMla:
       break;
   }
-  return absl::UnimplementedError(
-      "RepresentationShift: f16 states are not supported: use bf16 or f32");
+  return absl::UnimplementedError("RepresentationShift: states are bf16 or f32");
 }
 
 }  // namespace pinboard::kernels

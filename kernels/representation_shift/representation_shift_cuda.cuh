@@ -27,7 +27,7 @@ struct RepresentationShiftBatch {
 /// depends on dim alone: the same bits on every rank. A token with a state that is not finite is
 /// counted and gets NaN. Stream-ordered; allocates nothing, never synchronises. Reads each state
 /// once, fastest where rows are multiples of 16 bytes. InvalidArgument: sizes that
-/// RepresentationShift refuses. Unimplemented: f16 states.
+/// RepresentationShift refuses. Unimplemented: states other than bf16 and f32.
 absl::Status LaunchRepresentationShift(const RepresentationShiftBatch& batch, cudaStream_t stream);
 
 }  // namespace pinboard::kernels

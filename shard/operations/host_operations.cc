@@ -130,7 +130,7 @@ class HostOperations final : public Operations {
                                              kNoIdentity, absl::MakeSpan(page))
                              .status());
       PB_RETURN_IF_ERROR(
-          kernels::BuildDigest(shape, page,
+          kernels::BuildDigest(shape, page, layer.from.cache.key.scales,
                                {layer.digests.centres.subspan(slot * values, values),
                                 layer.digests.counts.subspan(slot * centres, centres),
                                 layer.digests.step.subspan(slot * heads, heads)}));

@@ -45,7 +45,7 @@ class RankOnDevice {
  public:
   explicit RankOnDevice(SeededRandom& random)
       : cache_(kCase, kPages * kPageRows, random),
-        copies_(device_, cache_.view(),
+        copies_(device_, cache_.view(), cache_.shape(),
                 kernels::CacheExtent(cache_.view(), cache_.shape(), cache_.block_size(),
                                      {cache_.block_table()}),
                 1),

@@ -42,9 +42,14 @@ inline absl::Span<std::byte> CacheExtent(
 /// Copies of one cache, as so many layers. Must not outlive `device`.
 class CacheCopies {
  public:
-  CacheCopies(OnDevice& device, const KvLayerView& cache, absl::Span<std::byte> extent, int copies)
+  CacheCopies(OnDevice& device, const KvLayerView& cache, const KvShape& shape,
+              absl::Span<std::byte> extent, int copies)
       : device_(device), cache_(cache), extent_(extent) {
     for (int i = 0; i < copies; ++i) copies_.push_back(device.In<std::byte>(extent));
+    for (KvPlane* plane : {&cache_.key, &cache_.value}) {
+      if (plane->scales == nullptr) continue;
+      plane->scales = device.In(absl::MakeConstSpan(plane->scales, shape.kv_heads));
+    }
   }
 
   KvLayerView view(int copy) const {
@@ -70,7 +75,7 @@ class CacheCopies {
 
  private:
   OnDevice& device_;
-  const KvLayerView cache_;
+  KvLayerView cache_;  // planes of the host, scales of the device
   const absl::Span<std::byte> extent_;
   std::vector<std::byte*> copies_;
 };

@@ -34,13 +34,14 @@ class Case {
   void BuildDigests() {
     const KvShape& shape = cache_.shape();
     for (const int page : evicted_) {
-      std::vector<float> keys;
+      std::vector<std::byte> rows;
       for (int row = first_row_of(page); row < first_row_of(page + 1); ++row) {
-        for (int head = 0; head < shape.kv_heads; ++head) {
-          for (int d = 0; d < shape.key_dim; ++d) keys.push_back(cache_.Key(row, head, d));
-        }
+        const std::vector<std::byte> bytes = cache_.Row(row);
+        rows.insert(rows.end(), bytes.begin(), bytes.end());
       }
-      checks::Build(BuildDigest, digests_, page, keys);
+      const absl::Status status =
+          BuildDigest(shape, rows, cache_.view().key.scales, digests_.slot(page));
+      ASSERT_TRUE(status.ok()) << status;
     }
   }
 
@@ -102,6 +103,7 @@ TEST(EvictedAttentionTest, EqualsTheWorkedExample) {
 TEST(EvictedAttentionTest, IsExactWhereThePagesRowsAreTheirCentres) {
   SeededRandom random;
   for (const CacheCase& cache : AllCacheCases()) {
+    if (DTypeBytes(cache.shape.dtype) == 1) continue;  // has too few bits for the steps
     SCOPED_TRACE(cache.name);
     Case c(cache, 40, 5, random);
     for (int page = 0; page < 5; ++page) {

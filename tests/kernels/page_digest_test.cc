@@ -19,9 +19,10 @@ using checks::Digests;
 
 const std::vector<KvShape>& Shapes() {
   static const std::vector<KvShape> shapes = {
-      {2, 32, 32, false, DType::kBF16}, {4, 8, 16, false, DType::kF32},
-      {1, 64, 64, false, DType::kBF16}, {1, 40, 32, true, DType::kBF16},
-      {1, 24, 16, true, DType::kF32},
+      {2, 32, 32, false, DType::kBF16},   {4, 8, 16, false, DType::kF32},
+      {1, 64, 64, false, DType::kBF16},   {1, 40, 32, true, DType::kBF16},
+      {1, 24, 16, true, DType::kF32},     {2, 16, 16, false, DType::kF16},
+      {2, 32, 16, false, DType::kF8E4M3}, {1, 160, 128, true, DType::kF8DsMla},
   };
   return shapes;
 }
@@ -72,6 +73,20 @@ TEST(BuildDigestTest, GivesIdenticalKeysOneCentreThatStandsForAllRows) {
   EXPECT_NEAR(digests.Centre(0, 0, 0, 3), 0.5, 1e-7);
 }
 
+TEST(BuildDigestTest, AHeadsScaleIsThatOfItsDigest) {
+  const KvShape shape{2, 16, 16, false, DType::kF8E4M3};
+  SeededRandom random;
+  const std::vector<float> keys = random.Normals(kPageRows * 32);
+  const std::vector<std::byte> page = checks::PackPage(shape, keys);
+  Digests plain(shape, 1);
+  Digests scaled(shape, 1);
+  const float scales[] = {0.25F, 8.0F};  // which round nothing
+  ASSERT_TRUE(under_test::BuildDigest(shape, page, nullptr, plain.slot(0)).ok());
+  ASSERT_TRUE(under_test::BuildDigest(shape, page, scales, scaled.slot(0)).ok());
+  EXPECT_EQ(scaled.centres, plain.centres);
+  EXPECT_EQ(scaled.step, (std::vector<float>{plain.step[0] / 4, plain.step[1] * 8}));
+}
+
 TEST(BuildDigestTest, TakesKeysOfZeroAndTheSmallestOnes) {
   const KvShape shape{1, 2, 2, false, DType::kF32};
   Digests digests(shape, 1);
@@ -92,18 +107,17 @@ TEST(BuildDigestTest, RefusesSizesThatDisagreeAndKeysThatAreNotFinite) {
   std::vector<float> keys(kPageRows * 4, 1.0F);
   keys[5] = std::numeric_limits<float>::infinity();
   const auto build = [&](const std::vector<std::byte>& page, const KvShape& as) {
-    return under_test::BuildDigest(as, page, digests.slot(0)).code();
+    return under_test::BuildDigest(as, page, nullptr, digests.slot(0)).code();
   };
   std::vector<std::byte> page = checks::PackPage(shape, keys);
   EXPECT_EQ(build(page, shape), absl::StatusCode::kInvalidArgument);
   page.pop_back();
   EXPECT_EQ(build(page, shape), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(build(page, {1, 4, 4, false, DType::kF16}), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(build(page, {0, 4, 4, false, DType::kF32}), absl::StatusCode::kInvalidArgument);
   const std::vector<std::byte> good = checks::PackPage(shape, std::vector<float>(kPageRows * 4));
   DigestSlot narrow = digests.slot(0);
   narrow.counts = narrow.counts.first(1);
-  EXPECT_EQ(under_test::BuildDigest(shape, good, narrow).code(),
+  EXPECT_EQ(under_test::BuildDigest(shape, good, nullptr, narrow).code(),
             absl::StatusCode::kInvalidArgument);
 }
 

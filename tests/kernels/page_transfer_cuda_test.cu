@@ -54,7 +54,8 @@ class ManyPagesOnDevice : public testing::TestWithParam<CacheCase> {
       auto cache = std::make_unique<PagedCache>(GetParam(), kRows, random_);
       const absl::Span<std::byte> extent =
           CacheExtent(cache->view(), cache->shape(), cache->block_size(), {cache->block_table()});
-      copies_.push_back(std::make_unique<CacheCopies>(device_, cache->view(), extent, 1));
+      copies_.push_back(
+          std::make_unique<CacheCopies>(device_, cache->view(), cache->shape(), extent, 1));
       layers_.push_back({copies_.back()->view(0), device_.In(cache->block_table())});
       caches_.push_back(std::move(cache));
     }
@@ -181,7 +182,9 @@ INSTANTIATE_TEST_SUITE_P(
         CacheCase{"GqaBf16", {8, 128, 128, false, DType::kBF16}, 32},
         CacheCase{"GqaBf16Hnd", {2, 64, 64, false, DType::kBF16}, 16, CacheLayout::kHndInterleaved},
         CacheCase{"GqaF32", {4, 32, 32, false, DType::kF32}, 64},
-        CacheCase{"MlaBf16", {1, 576, 512, true, DType::kBF16}, 16}),
+        CacheCase{"GqaF8", {8, 128, 128, false, DType::kF8E4M3}, 32},
+        CacheCase{"MlaBf16", {1, 576, 512, true, DType::kBF16}, 16},
+        CacheCase{"MlaF8DsMla", {1, 576, 512, true, DType::kF8DsMla}, 64}),
     [](const auto& info) { return info.param.name; });
 
 TEST(PageTransferOnDevice, SaysWhatItDoesNotMove) {

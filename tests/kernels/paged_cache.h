@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/dtype.h"
+#include "kernels/key_values.h"
 #include "pinboard/kv_layout.h"
 #include "tests/support/seeded_random.h"
 
@@ -44,10 +45,17 @@ inline std::vector<CacheCase> AllCacheCases() {
     }
   };
   add("GqaBf16", {2, 32, 32, false, DType::kBF16});
+  add("GqaF16", {2, 32, 32, false, DType::kF16});
+  add("GqaF8", {4, 32, 16, false, DType::kF8E4M3});
   add("GqaF32", {4, 8, 16, false, DType::kF32});
   add("MqaBf16", {1, 64, 64, false, DType::kBF16});
   add("MlaBf16", {1, 40, 32, true, DType::kBF16});
   add("MlaF32", {1, 24, 16, true, DType::kF32});
+  add("MlaF8", {1, 48, 32, true, DType::kF8E4M3});
+  // DeepSeek's row is the only one in whole 16-byte words, and long: two cases will do.
+  const KvShape ds_mla{1, 576, 512, true, DType::kF8DsMla};
+  cases.push_back({"MlaF8DsMlaBlocks16Nhd", ds_mla, 16, CacheLayout::kNhd});
+  cases.push_back({"MlaF8DsMlaBlocks64Hnd", ds_mla, 64, CacheLayout::kHndInterleaved});
   return cases;
 }
 
@@ -76,11 +84,17 @@ class PagedCache {
       view_.value = {bytes_.data() + key, head * shape_.kv_heads, token, head};
     }
     if (shape_.value_in_key) view_.value = {};
+    if (shape_.dtype == DType::kF8E4M3) {
+      for (int i = 0; i < 2 * shape_.kv_heads; ++i) scales_.push_back(Scale(random));
+      view_.key.scales = scales_.data();
+      if (!shape_.value_in_key) view_.value.scales = scales_.data() + shape_.kv_heads;
+    }
+    if (shape_.dtype == DType::kF8DsMla) SetTileScales(rows, random);
     for (int row = 0; row < rows; ++row) {
       for (int head = 0; head < shape_.kv_heads; ++head) {
         for (int d = 0; d < shape_.key_dim; ++d) SetKey(row, head, d, random.Normal());
         for (int d = 0; !shape_.value_in_key && d < shape_.value_dim; ++d) {
-          Write(Address(view_.value, row, head), d, random.Normal());
+          SetValue(row, head, d, random.Normal());
         }
       }
     }
@@ -94,17 +108,14 @@ class PagedCache {
   void set_block_table(std::vector<std::int32_t> table) { block_table_ = std::move(table); }
   const std::vector<std::byte>& bytes() const { return bytes_; }
 
-  float Key(int row, int head, int d) const { return Read(Address(view_.key, row, head), d); }
+  float Key(int row, int head, int d) const { return Read(view_.key, row, head, d); }
   /// The value's, wherever it lies.
   float Value(int row, int head, int d) const {
-    return Read(Address(shape_.value_in_key ? view_.key : view_.value, row, head), d);
+    return Read(shape_.value_in_key ? view_.key : view_.value, row, head, d);
   }
-  void SetKey(int row, int head, int d, float value) {
-    Write(Address(view_.key, row, head), d, value);
-  }
-  void SetValue(int row, int head, int d, float value) {
-    Write(Address(view_.value, row, head), d, value);
-  }
+  /// The nearest value that the cache's format has.
+  void SetKey(int row, int head, int d, float value) { Write(view_.key, row, head, d, value); }
+  void SetValue(int row, int head, int d, float value) { Write(view_.value, row, head, d, value); }
 
   /// The row as a page holds it: keys of all heads, then values of all heads.
   std::vector<std::byte> Row(int row) const {
@@ -121,15 +132,22 @@ class PagedCache {
   }
 
  private:
-  float Read(const std::byte* at, int d) const {
-    if (shape_.dtype == DType::kF32) {
-      float value;
-      std::memcpy(&value, at + std::ptrdiff_t{d} * 4, 4);
-      return value;
+  /// Small enough for standard normal values.
+  static float Scale(SeededRandom& random) {
+    return static_cast<float>(random.Uniform(0.01, 0.02));
+  }
+  void SetTileScales(int rows, SeededRandom& random) {
+    for (int row = 0; row < rows; ++row) {
+      for (int tile = 0; tile < shape_.value_dim / kLatentTile; ++tile) {
+        Store(Address(view_.key, row, 0) + shape_.value_dim + tile * sizeof(float), Scale(random));
+      }
     }
-    std::uint16_t bits;
-    std::memcpy(&bits, at + std::ptrdiff_t{d} * 2, 2);
-    return BFloat16ToFloat(bits);
+  }
+  float Read(const KvPlane& plane, int row, int head, int d) const {
+    const HeadFormat format = FormatOf(shape_, plane, head);
+    return WithDType(shape_.dtype, [&](auto dtype) {
+      return ReadValue<dtype>(Address(plane, row, head), d, format);
+    });
   }
   KvPlane Nhd(std::byte* base, std::int64_t width) const {
     const std::int64_t token = width * shape_.kv_heads;
@@ -140,13 +158,31 @@ class PagedCache {
            block_table_[static_cast<std::size_t>(row / block_size_)] * plane.block_stride +
            (row % block_size_) * plane.token_stride + head * plane.head_stride;
   }
-  void Write(std::byte* at, int d, float value) const {
-    if (shape_.dtype == DType::kF32) {
-      std::memcpy(at + std::ptrdiff_t{d} * 4, &value, 4);
-    } else {
-      const std::uint16_t bits = FloatToBFloat16(value);
-      std::memcpy(at + std::ptrdiff_t{d} * 2, &bits, 2);
+  template <typename T>
+  static void Store(std::byte* at, T value) {
+    std::memcpy(at, &value, sizeof(value));
+  }
+  void Write(const KvPlane& plane, int row, int head, int d, float value) const {
+    std::byte* const at = Address(plane, row, head);
+    const int latent = shape_.value_dim;
+    switch (shape_.dtype) {
+      case DType::kF32:
+        return Store(at + std::ptrdiff_t{d} * 4, value);
+      case DType::kBF16:
+        return Store(at + std::ptrdiff_t{d} * 2, FloatToBFloat16(value));
+      case DType::kF16:
+        return Store(at + std::ptrdiff_t{d} * 2, FloatToFloat16(value));
+      case DType::kF8E4M3:
+        return Store(at + d, FloatToE4M3(value / plane.scales[head]));
+      case DType::kF8DsMla:
+        break;
     }
+    if (d >= latent) {
+      const std::ptrdiff_t rotary = latent + latent / kLatentTile * 4 + 2 * (d - latent);
+      return Store(at + rotary, FloatToBFloat16(value));
+    }
+    const auto scale = ReadAs<float>(at + latent + d / kLatentTile * sizeof(float));
+    Store(at + d, FloatToE4M3(value / scale));
   }
 
   KvShape shape_;
@@ -154,6 +190,7 @@ class PagedCache {
   std::vector<std::int32_t> block_table_;
   std::vector<std::int32_t> unused_blocks_;
   std::vector<std::byte> bytes_;
+  std::vector<float> scales_;  // [2, kv_heads]: of kF8E4M3, the keys' and then the values'
   KvLayerView view_;
 };
 

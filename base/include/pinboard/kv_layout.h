@@ -8,11 +8,26 @@
 
 namespace pinboard {
 
-/// Element type of a cache row.
-enum class DType : std::uint8_t { kF32 = 0, kBF16 = 1, kF16 = 2 };
+/// How the values of a cache row are stored. Arithmetic is on what they stand for, in float.
+enum class DType : std::uint8_t {
+  kF32 = 0,
+  kBF16 = 1,
+  kF16 = 2,
+  /// e4m3 (OCP's, without infinities), each value times its KV head's scale: KvPlane::scales.
+  kF8E4M3 = 3,
+  /// MLA alone, vLLM's "fp8_ds_mla": the latent (`value_dim` values) in e4m3, then a float scale
+  /// for each kLatentTile of them, then the rotary part in bf16. A value of the latent stands for
+  /// its product with the scale, rounded to bf16, as attention multiplies it (DeepSeek: 656 bytes).
+  kF8DsMla = 4,
+};
 
-/// Bytes of one element.
-constexpr std::size_t DTypeBytes(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
+/// Bytes of one element; of kF8DsMla, of one of the latent.
+constexpr std::size_t DTypeBytes(DType dtype) {
+  return dtype == DType::kF32 ? 4 : dtype == DType::kBF16 || dtype == DType::kF16 ? 2 : 1;
+}
+
+/// Values of the latent that share a scale in kF8DsMla.
+inline constexpr int kLatentTile = 128;
 
 /// Shape of one rank's cache row in one layer.
 ///
@@ -29,6 +44,10 @@ struct KvShape {
   /// Bytes of one token in one layer on this rank (Llama-3.1-8B, tp 1, bf16: 4,096; MLA R1: 1,152).
   constexpr std::size_t RowBytes() const { return KeyBytes() + ValueBytes(); }
   constexpr std::size_t KeyBytes() const {
+    if (dtype == DType::kF8DsMla) {
+      return static_cast<std::size_t>(value_dim) + value_dim / kLatentTile * sizeof(float) +
+             2 * static_cast<std::size_t>(key_dim - value_dim);
+    }
     return static_cast<std::size_t>(kv_heads) * key_dim * DTypeBytes(dtype);
   }
   constexpr std::size_t ValueBytes() const {
@@ -46,6 +65,17 @@ struct KvPlane {
   std::int64_t block_stride = 0;
   std::int64_t token_stride = 0;
   std::int64_t head_stride = 0;
+  /// kF8E4M3: [kv_heads], in the memory of the values; null where each is 1. They stay as they are
+  /// while the cache lives, for pages that leave it and come back do not carry them.
+  const float* scales = nullptr;
+
+  /// The plane of the heads from `head` on.
+  constexpr KvPlane FromHead(int head) const {
+    KvPlane plane = *this;
+    if (base != nullptr) plane.base += head * head_stride;
+    if (scales != nullptr) plane.scales += head;
+    return plane;
+  }
 };
 
 /// One layer's paged cache. `value.base` is null where the value lies in the key (MLA).

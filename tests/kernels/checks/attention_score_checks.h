@@ -49,7 +49,7 @@ struct AttentionInput {
                             scale,
                             pool,
                             tensors.log_sum_exp};
-    args.cache.key.base += rank * local / group * cache.view().key.head_stride;
+    args.cache.key = args.cache.key.FromHead(rank * local / group);
     args.shape.kv_heads = std::max(1, cache.shape().kv_heads / tp);
     return args;
   }
@@ -75,10 +75,24 @@ struct AttentionInput {
   int pool = 1;
 };
 
+/// Keys [rows, kv_heads, key_dim] of the input's rows.
+inline std::vector<float> KeysOf(const AttentionInput& in) {
+  const KvShape& shape = in.cache.shape();
+  std::vector<float> keys;
+  for (int r = 0; r < in.rows(); ++r) {
+    for (int head = 0; head < shape.kv_heads; ++head) {
+      for (int d = 0; d < shape.key_dim; ++d) keys.push_back(in.cache.Key(r, head, d));
+    }
+  }
+  return keys;
+}
+
 /// What attention over these rows would leave of each query.
 inline std::vector<float> LogSumExps(const AttentionInput& in) {
-  const int group = in.query_heads / in.cache.shape().kv_heads;
+  const int kv_heads = in.cache.shape().kv_heads;
+  const int group = in.query_heads / kv_heads;
   const int dim = in.cache.shape().key_dim;
+  const std::vector<float> keys = KeysOf(in);
   std::vector<float> sums;
   for (std::size_t w = 0; w < in.query_positions.size(); ++w) {
     for (int head = 0; head < in.query_heads; ++head) {
@@ -86,10 +100,9 @@ inline std::vector<float> LogSumExps(const AttentionInput& in) {
       double sum = 0.0;
       for (int r = 0; r < in.rows(); ++r) {
         if (in.row_positions[r] > in.query_positions[w]) continue;
+        const float* k = keys.data() + (std::ptrdiff_t{r} * kv_heads + head / group) * dim;
         double product = 0.0;
-        for (int d = 0; d < dim; ++d) {
-          product += static_cast<double>(q[d]) * in.cache.Key(r, head / group, d);
-        }
+        for (int d = 0; d < dim; ++d) product += static_cast<double>(q[d]) * k[d];
         sum += std::exp(in.scale * product);
       }
       sums.push_back(static_cast<float>(std::log(sum)));
@@ -140,7 +153,9 @@ inline ExactAttention NaiveAttention(const AttentionInput& in) {
     }
   }
   const int dim = in.cache.shape().key_dim;
-  const int group = in.query_heads / in.cache.shape().kv_heads;
+  const int kv_heads = in.cache.shape().kv_heads;
+  const int group = in.query_heads / kv_heads;
+  const std::vector<float> keys = KeysOf(in);
   std::vector<double> mean(static_cast<std::size_t>(in.rows()), 0.0);
   for (int head = 0; head < in.query_heads; ++head) {
     for (std::size_t w = 0; w < in.query_positions.size(); ++w) {
@@ -148,9 +163,10 @@ inline ExactAttention NaiveAttention(const AttentionInput& in) {
       std::vector<double> weight(mean.size(), 0.0);
       double max = -1e300;
       for (int r = 0; r < in.rows(); ++r) {
+        const float* k = keys.data() + (std::ptrdiff_t{r} * kv_heads + head / group) * dim;
         double magnitude = 0;
         for (int d = 0; d < dim; ++d) {
-          const double product = static_cast<double>(q[d]) * in.cache.Key(r, head / group, d);
+          const double product = static_cast<double>(q[d]) * k[d];
           weight[r] += in.scale * product;
           magnitude += std::abs(in.scale * product);
         }

@@ -41,10 +41,7 @@ struct ExpectedInput {
                                rotary,
                                next_position};
     const int first_kv_head = rank * local / group;
-    args.cache.key.base += first_kv_head * cache.view().key.head_stride;
-    if (!args.shape.value_in_key) {
-      args.cache.value.base += first_kv_head * cache.view().value.head_stride;
-    }
+    args.cache = {args.cache.key.FromHead(first_kv_head), args.cache.value.FromHead(first_kv_head)};
     args.shape.kv_heads = std::max(1, cache.shape().kv_heads / tp);
     return args;
   }

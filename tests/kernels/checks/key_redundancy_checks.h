@@ -30,7 +30,7 @@ struct RedundancyInput {
     KeyRedundancyArgs args{cache.view(),        cache.shape(), cache.block_size(),
                            cache.block_table(), order,         cache.shape().kv_heads};
     args.shape.kv_heads /= tp;
-    args.cache.key.base += rank * args.shape.kv_heads * cache.view().key.head_stride;
+    args.cache.key = args.cache.key.FromHead(rank * args.shape.kv_heads);
     return args;
   }
 

@@ -52,29 +52,68 @@ struct Digests {
   std::vector<float> step;
 };
 
-/// A packed f32 page from keys [kPageRows, kv_heads, key_dim]; values are left zero.
+/// A page from keys [kPageRows, kv_heads, key_dim], each at the nearest value of the format; values
+/// are left zero. A latent's scales are 1/64, those of heads 1.
 inline std::vector<std::byte> PackPage(const KvShape& shape, const std::vector<float>& keys) {
   std::vector<std::byte> page(kPageRows * shape.RowBytes());
   const std::size_t width = static_cast<std::size_t>(shape.kv_heads) * shape.key_dim;
+  const std::size_t latent = shape.dtype == DType::kF8DsMla ? shape.value_dim : width;
   for (int r = 0; r < kPageRows; ++r) {
+    std::byte* const row = page.data() + r * shape.RowBytes();
+    const auto store = [&](std::size_t at, auto value) {
+      std::memcpy(row + at, &value, sizeof(value));
+    };
+    for (std::size_t tile = 0; latent < width && tile < latent / kLatentTile; ++tile) {
+      store(latent + tile * sizeof(float), 1.0F / 64);
+    }
+    const std::size_t rotary = latent + latent / kLatentTile * sizeof(float);
     for (std::size_t i = 0; i < width; ++i) {
-      std::byte* at = page.data() + r * shape.RowBytes() + i * DTypeBytes(shape.dtype);
       const float key = keys[r * width + i];
-      const std::uint16_t bits = FloatToBFloat16(key);
-      if (shape.dtype == DType::kF32) {
-        std::memcpy(at, &key, sizeof(key));
-      } else {
-        std::memcpy(at, &bits, sizeof(bits));
+      switch (shape.dtype) {
+        case DType::kF32:
+          store(i * 4, key);
+          break;
+        case DType::kBF16:
+          store(i * 2, FloatToBFloat16(key));
+          break;
+        case DType::kF16:
+          store(i * 2, FloatToFloat16(key));
+          break;
+        case DType::kF8E4M3:
+          store(i, FloatToE4M3(key));
+          break;
+        case DType::kF8DsMla:
+          i < latent ? store(i, FloatToE4M3(key * 64))
+                     : store(rotary + (i - latent) * 2, FloatToBFloat16(key));
+          break;
       }
     }
   }
   return page;
 }
 
+/// What PackPage makes of value `d` of a head's key.
+inline float PackedKey(const KvShape& shape, float key, int d) {
+  switch (shape.dtype) {
+    case DType::kF32:
+      return key;
+    case DType::kF16:
+      return Float16ToFloat(FloatToFloat16(key));
+    case DType::kF8E4M3:
+      return E4M3ToFloat(FloatToE4M3(key));
+    case DType::kF8DsMla:
+      if (d < shape.value_dim) return E4M3ToFloat(FloatToE4M3(key * 64)) / 64;
+      break;
+    case DType::kBF16:
+      break;
+  }
+  return BFloat16ToFloat(FloatToBFloat16(key));
+}
+
 template <typename BuildFn>
 void Build(BuildFn build, Digests& digests, int page, const std::vector<float>& keys) {
   const absl::Status status =
-      build(digests.shape, PackPage(digests.shape, keys), digests.slot(page));
+      build(digests.shape, PackPage(digests.shape, keys), nullptr, digests.slot(page));
   ASSERT_TRUE(status.ok()) << status;
 }
 
@@ -117,8 +156,7 @@ void ExpectTheDefinition(BuildFn build, const KvShape& shape, const std::vector<
   Build(build, digests, 0, keys);
   for (int head = 0; head < shape.kv_heads; ++head) {
     const auto key = [&](int r, int d) {
-      const float value = keys[r * digests.width + head * shape.key_dim + d];
-      return shape.dtype == DType::kF32 ? value : BFloat16ToFloat(FloatToBFloat16(value));
+      return PackedKey(shape, keys[r * digests.width + head * shape.key_dim + d], d);
     };
     float largest = 0;
     for (int r = 0; r < kPageRows; ++r) {

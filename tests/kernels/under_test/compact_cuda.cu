@@ -12,7 +12,7 @@ absl::Status Compact(const CompactArgs& args) {
   if (args.source_rows.empty()) return absl::OkStatus();
   // Two layers at once: the cache, and a copy of it that must come out the same.
   OnDevice device;
-  CacheCopies copies(device, args.cache,
+  CacheCopies copies(device, args.cache, args.shape,
                      CacheExtent(args.cache, args.shape, args.block_size,
                                  {args.block_table, args.destination_table}),
                      2);

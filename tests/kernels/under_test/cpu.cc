@@ -48,8 +48,8 @@ absl::Status KeyRedundancy(const KeyRedundancyArgs& args, absl::Span<std::int32_
 }
 
 absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
-                         const DigestSlot& digest) {
-  return kernels::BuildDigest(shape, page, digest);
+                         const float* key_scales, const DigestSlot& digest) {
+  return kernels::BuildDigest(shape, page, key_scales, digest);
 }
 
 absl::Status ScorePages(const PageScoreArgs& args, absl::Span<std::int32_t> out) {

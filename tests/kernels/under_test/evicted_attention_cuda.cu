@@ -13,7 +13,7 @@ absl::StatusOr<EvictedAttentionResult> EvictedAttention(const EvictedAttentionAr
   OnDevice device;
   const PagedLayer& layer = args.layer;
   const CacheCopies copies(
-      device, layer.cache,
+      device, layer.cache, layer.shape,
       CacheExtent(layer.cache, layer.shape, layer.block_size, {layer.block_table}), 1);
   EvictedAttentionProblem problem;
   problem.cache = copies.view(0);

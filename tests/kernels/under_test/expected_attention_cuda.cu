@@ -10,7 +10,7 @@ namespace pinboard::kernels::under_test {
 absl::Status ExpectedAttention(const ExpectedAttentionArgs& args, absl::Span<std::int32_t> out) {
   // The problem behind one without rows.
   OnDevice device;
-  const CacheCopies copies(device, args.cache,
+  const CacheCopies copies(device, args.cache, args.shape,
                            CacheExtent(args.cache, args.shape, args.block_size, {args.block_table}),
                            1);
   ExpectedAttentionProblem problem;

@@ -10,7 +10,7 @@ namespace pinboard::kernels::under_test {
 absl::Status KeyRedundancy(const KeyRedundancyArgs& args, absl::Span<std::int32_t> out) {
   // The problem between an empty one and one of its first row alone.
   OnDevice device;
-  const CacheCopies copies(device, args.cache,
+  const CacheCopies copies(device, args.cache, args.shape,
                            CacheExtent(args.cache, args.shape, args.block_size, {args.block_table}),
                            1);
   KeyRedundancyProblem problem;

@@ -16,13 +16,12 @@ const auto kNotABatch = absl::InvalidArgumentError("not a batch");  // sizes hav
 }  // namespace
 
 absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
-                         const DigestSlot& digest) {
+                         const float* key_scales, const DigestSlot& digest) {
   const std::size_t heads = static_cast<std::size_t>(std::max(shape.kv_heads, 0));
   if (page.size() != kPageRows * shape.RowBytes() || digest.step.size() != heads ||
       digest.counts.size() != heads * kDigestCentres ||
       digest.centres.size() != digest.counts.size() * static_cast<std::size_t>(shape.key_dim)) {
-    // The shape's own faults first, as the specification names them.
-    return shape.dtype == DType::kF16 ? absl::UnimplementedError("f16") : kNotABatch;
+    return kNotABatch;
   }
   // The page twice, as two blocks of a cache whose table swaps them; the second goes to slot 0.
   OnDevice device;
@@ -32,6 +31,9 @@ absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
   const auto row = static_cast<std::int64_t>(shape.RowBytes());
   const auto head = static_cast<std::int64_t>(shape.KeyBytes() / heads);
   problem.cache.key = {device.In(cache), kPageRows * row, row, head};
+  if (key_scales != nullptr) {
+    problem.cache.key.scales = device.In(absl::MakeConstSpan(key_scales, heads));
+  }
   problem.block_table = device.In(std::vector<std::int32_t>{1, 0});
   std::vector<std::int32_t> rows(2 * kPageRows);
   for (int r = 0; r < 2 * kPageRows; ++r) rows[r] = r;

@@ -29,7 +29,7 @@ absl::StatusOr<std::uint64_t> PageGather(const PageCopyArgs& args,
                                          absl::Span<const std::int32_t> rows,
                                          const PageIdentity& identity, absl::Span<std::byte> page) {
   OnDevice device;
-  const CacheCopies copies(device, args.cache, Extent(args), 2);
+  const CacheCopies copies(device, args.cache, args.shape, Extent(args), 2);
   const PinnedBuffer on_host(page.size());
   std::byte* const targets[] = {device.Out<std::byte>(page.size()), on_host.bytes().data(),
                                 device.Out<std::byte>(page.size())};
@@ -61,7 +61,7 @@ absl::StatusOr<std::uint64_t> PageGather(const PageCopyArgs& args,
 absl::Status PageScatter(const PageCopyArgs& args, int first_row, const PageIdentity& identity,
                          std::uint64_t tag, absl::Span<const std::byte> page) {
   OnDevice device;
-  CacheCopies copies(device, args.cache, Extent(args), 2);
+  CacheCopies copies(device, args.cache, args.shape, Extent(args), 2);
   const PinnedBuffer on_host(page.size());
   std::copy(page.begin(), page.end(), on_host.bytes().begin());
   const std::vector<PageToScatter> pages = {{identity, tag, device.In(page), 0, first_row},

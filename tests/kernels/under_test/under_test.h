@@ -48,7 +48,7 @@ absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score);
 absl::Status KeyRedundancy(const KeyRedundancyArgs& args, absl::Span<std::int32_t> out);
 
 absl::Status BuildDigest(const KvShape& shape, absl::Span<const std::byte> page,
-                         const DigestSlot& digest);
+                         const float* key_scales, const DigestSlot& digest);
 absl::Status ScorePages(const PageScoreArgs& args, absl::Span<std::int32_t> out);
 
 absl::StatusOr<std::uint64_t> PageGather(const PageCopyArgs& args,
