@@ -21,6 +21,16 @@ __device__ inline void MultiplyAdd(float (&sums)[4], std::uint32_t a0, std::uint
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
+/// The same for f16 values.
+__device__ inline void MultiplyAddF16(float (&sums)[4], std::uint32_t a0, std::uint32_t a1,
+                                      std::uint32_t a2, std::uint32_t a3, std::uint32_t b0,
+                                      std::uint32_t b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
 /// Four 8 x 8 matrices of 16-bit values from shared memory (PTX ldmatrix): lane l gives the address
 /// of row l % 8 of matrix l / 8, 16 bytes, and receives of matrix i in parts[i] row l / 4, columns
 /// 2 (l % 4) and one more; transposed, the values of column l / 4.

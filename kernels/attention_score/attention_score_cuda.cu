@@ -110,10 +110,19 @@ absl::Status CheckBatch(const AttentionScoreBatch& batch) {
                      " rows in blocks of ", batch.block_size, ", ", batch.window, " queries"));
   }
   constexpr int kDims[] = {32, 64, 128, 576};
-  if (batch.shape.dtype != DType::kBF16 ||
-      std::find(std::begin(kDims), std::end(kDims), batch.shape.key_dim) == std::end(kDims)) {
+  const KvShape& shape = batch.shape;
+  if (shape.dtype == DType::kF32 ||
+      std::find(std::begin(kDims), std::end(kDims), shape.key_dim) == std::end(kDims)) {
+    return absl::UnimplementedError(absl::StrCat(
+        "AttentionScore: on the device keys are 32, 64, 128 or 576 values of 16 or 8 bits, not ",
+        shape.key_dim, " of ", 8 * DTypeBytes(shape.dtype)));
+  }
+  if (shape.dtype == DType::kF8DsMla &&
+      (shape.key_dim != kDsMlaValues || shape.value_dim != kDsMlaLatent)) {
     return absl::UnimplementedError(
-        "AttentionScore: on the device keys are bf16 of 32, 64, 128 or 576 values");
+        absl::StrCat("AttentionScore: on the device fp8_ds_mla rows have ", kDsMlaLatent, " + ",
+                     kDsMlaValues - kDsMlaLatent, " values, not ", shape.value_dim, " + ",
+                     shape.key_dim - shape.value_dim));
   }
   return absl::OkStatus();
 }

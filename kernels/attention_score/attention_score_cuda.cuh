@@ -15,11 +15,12 @@ namespace pinboard::kernels {
 
 /// One layer of one sequence. Pointers: device memory.
 struct AttentionScoreProblem {
-  KvLayerView cache;  // keys bf16, 16-byte aligned
+  KvLayerView cache;  // keys 16-byte aligned
   const std::int32_t* block_table = nullptr;
   const std::int32_t* row_positions = nullptr;  // [rows], physical
   const std::int32_t* order = nullptr;          // [rows]: physical rows by ascending position
-  const std::uint16_t* queries = nullptr;  // [window, query_heads, key_dim], bf16, 16-byte aligned
+  /// [window, query_heads, key_dim], 16-byte aligned: f16 where the keys are, otherwise bf16.
+  const std::uint16_t* queries = nullptr;
   const std::int32_t* query_positions = nullptr;  // [window]
   /// [window, query_heads]: AttentionScoreArgs'; null: computed here, in a pass of its own over the
   /// keys.
@@ -53,12 +54,12 @@ inline constexpr int kMaxDevicePool = 255;
 std::size_t AttentionScoreWorkspaceBytes(const AttentionScoreBatch& batch);
 
 /// The shares of AttentionScore, each within 2^-14 of itself and 2^-30 of that of exact arithmetic
-/// on the same bf16 queries and keys: products of bf16 are summed in float by the tensor cores, in
-/// an order that depends on the shapes and the device's architecture alone, so there the same
+/// on the same queries and keys: their products are summed in float by the tensor cores, in an
+/// order that depends on the shapes and the device's architecture alone, so there the same
 /// inputs give the same integers. One pass over the keys given the log-sum-exp, two without.
 /// Stream-ordered; allocates nothing, never synchronises, can be captured in a graph.
-/// InvalidArgument: impossible sizes. Unimplemented: keys other than bf16 of 32, 64, 128 or 576
-/// values.
+/// InvalidArgument: impossible sizes. Unimplemented: f32 keys, keys of other than 32, 64, 128 or
+/// 576 values, and in kF8DsMla of other than 512 + 64.
 absl::Status LaunchAttentionScore(const AttentionScoreBatch& batch, void* workspace,
                                   cudaStream_t stream);
 

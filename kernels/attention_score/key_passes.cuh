@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "base/cuda/tensor_core.cuh"
 #include "kernels/attention_score/attention_score_cuda.cuh"
+#include "kernels/key_values.h"
 #include "kernels/paged_rows.h"
 
 namespace pinboard::kernels::attention_score {
@@ -19,7 +20,9 @@ namespace pinboard::kernels::attention_score {
 inline constexpr unsigned kAllLanes = 0xffffffffU;
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 inline constexpr float kLog2E = 1.44269504F;
-inline constexpr int kSplitRows = 1024;  // rows over which exponentials are summed before a merge
+inline constexpr int kDsMlaValues = 576;  // of a key of kF8DsMla
+inline constexpr int kDsMlaLatent = 512;  // of them
+inline constexpr int kSplitRows = 1024;   // rows over which exponentials are summed before a merge
 
 inline constexpr std::int32_t kUnseen = std::numeric_limits<std::int32_t>::max();    // of a row
 inline constexpr std::int32_t kSeesNone = std::numeric_limits<std::int32_t>::min();  // of a query
@@ -84,6 +87,7 @@ class Head {
       : problem_(problem),
         block_size_(batch.block_size),
         key_dim_(batch.shape.key_dim),
+        key_scale_(FormatOf(batch.shape, problem.cache.key, kv_head).scale),
         query_heads_(batch.query_heads),
         group_(batch.query_heads / batch.shape.kv_heads),
         kv_head_(kv_head),
@@ -92,6 +96,8 @@ class Head {
   __device__ int queries() const { return queries_; }
   __device__ int first_query() const { return kv_head_ * queries_; }
 
+  /// A factor of all logits.
+  __device__ float key_scale() const { return key_scale_; }
   __device__ const void* Key(std::int32_t row) const {
     if (row >= problem_.rows) return nullptr;
     return RowAddress(problem_.cache.key, problem_.block_table, block_size_, row, kv_head_);
@@ -131,6 +137,7 @@ class Head {
   const AttentionScoreProblem& problem_;
   const int block_size_;
   const int key_dim_;
+  const float key_scale_;
   const int query_heads_;
   const int group_;
   const int kv_head_;

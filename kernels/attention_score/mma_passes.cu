@@ -3,9 +3,11 @@
 // The passes over the keys by mma.sync: each warp holds 16 or 32 rows in registers, queries in one
 // pass and keys in the other, and the block streams the others past them.
 #include <algorithm>
+#include <type_traits>
 
 #include "base/cuda/cuda_status.h"
 #include "kernels/attention_score/key_passes.cuh"
+#include "kernels/attention_score/key_pieces.cuh"
 #include "kernels/attention_score/row_products.cuh"
 
 namespace pinboard::kernels::attention_score {
@@ -26,7 +28,7 @@ struct Cut {
 };
 
 /// Sums of exponentials of a block's queries (in registers) over one split of the rows.
-template <int kDim>
+template <DType kType, int kDim>
 __global__ __launch_bounds__(kThreads,
                              Cut<kDim>::kBlocks) void SumExpsKernel(AttentionScoreBatch batch,
                                                                     Workspace workspace) {
@@ -42,10 +44,12 @@ __global__ __launch_bounds__(kThreads,
                     static_cast<int>(threadIdx.x / 32) * 16 * Shape::kTiles;
   const std::int32_t begin = static_cast<std::int32_t>(blockIdx.x) * kSplitRows;
   const std::int32_t end = min(begin + kSplitRows, problem.rows);
-  const float scale = batch.scale * kLog2E;
+  const float scale = batch.scale * head.key_scale() * kLog2E;
 
-  HeldRows<kDim, Shape::kTiles> queries;
-  queries.Load([&](int q) { return head.Query(first + q); });
+  HeldRows<kType, kDim, Shape::kTiles> queries;
+  queries.Load(
+      [&](int q) { return head.Query(first + q); },
+      [](const void* query, int piece) { return __ldg(static_cast<const uint4*>(query) + piece); });
   std::int32_t limit[Shape::kTiles][2];
   SumOfExps sums[Shape::kTiles][2];
 #pragma unroll
@@ -58,10 +62,17 @@ __global__ __launch_bounds__(kThreads,
     }
   }
 
+  const auto piece_of_key = [&](const void* key, int piece) {
+    return KeyPiece(batch.shape, key, piece);
+  };
   const auto begin_stage = [&](int stage) {
     const std::int32_t row = begin + stage * Shape::kShared;
-    BeginRows<kDim, Shape::kShared, kThreads>(all_keys[stage % 2],
-                                              [&](int r) { return head.Key(row + r); });
+    const auto key_at = [&](int r) { return head.Key(row + r); };
+    if (DTypeBytes(batch.shape.dtype) == 2) {
+      BeginRows<kDim, Shape::kShared, kThreads>(all_keys[stage % 2], key_at);
+    } else {
+      StoreRows<kDim, Shape::kShared, kThreads>(all_keys[stage % 2], key_at, piece_of_key);
+    }
     if (threadIdx.x < Shape::kShared) {
       const auto r = static_cast<std::int32_t>(threadIdx.x);
       cuda::BeginCopy(&all_positions[stage % 2][r], head.PositionOfKey(row + r), kUnseen);
@@ -127,7 +138,7 @@ __global__ __launch_bounds__(kThreads,
 }
 
 /// Sums over all queries of the weights of a block's rows (in registers).
-template <int kDim>
+template <DType kType, int kDim>
 __global__ __launch_bounds__(kThreads,
                              Cut<kDim>::kBlocks) void SharesKernel(AttentionScoreBatch batch,
                                                                    Workspace workspace) {
@@ -141,12 +152,13 @@ __global__ __launch_bounds__(kThreads,
   const int lane = static_cast<int>(threadIdx.x % 32);
   const std::int32_t first = static_cast<std::int32_t>(blockIdx.x) * Shape::kHeld +
                              static_cast<int>(threadIdx.x / 32) * 16 * Shape::kTiles;
-  const float scale = batch.scale * kLog2E;
+  const float scale = batch.scale * head.key_scale() * kLog2E;
   const float* const log_sums_of_head =
       workspace.log_sums + std::int64_t{blockIdx.z} * Queries(batch) + head.first_query();
 
-  HeldRows<kDim, Shape::kTiles> keys;
-  keys.Load([&](int r) { return head.Key(first + r); });
+  HeldRows<kType, kDim, Shape::kTiles> keys;
+  keys.Load([&](int r) { return head.Key(first + r); },
+            [&](const void* key, int piece) { return KeyPiece(batch.shape, key, piece); });
   std::int32_t position[Shape::kTiles][2];
   float shares[Shape::kTiles][2] = {};
 #pragma unroll
@@ -217,47 +229,56 @@ unsigned Blocks(std::int64_t threads, int of) {
   return static_cast<unsigned>((threads + of - 1) / of);
 }
 
-template <int kDim>
+template <DType kType, int kDim>
 absl::Status LaunchSums(const AttentionScoreBatch& batch, const Workspace& workspace,
                         cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(Splits(batch)),
                   batch.shape.kv_heads * Blocks(QueriesPerHead(batch), Cut<kDim>::kHeld),
                   static_cast<unsigned>(batch.count));
-  SumExpsKernel<kDim><<<grid, kThreads, 0, stream>>>(batch, workspace);
+  SumExpsKernel<kType, kDim><<<grid, kThreads, 0, stream>>>(batch, workspace);
   return cuda::ToStatus(cudaGetLastError(), "attention score: sums");
 }
 
-template <int kDim>
+template <DType kType, int kDim>
 absl::Status LaunchShares(const AttentionScoreBatch& batch, const Workspace& workspace,
                           cudaStream_t stream) {
   const dim3 grid(Blocks(batch.most_rows, Cut<kDim>::kHeld),
                   static_cast<unsigned>(batch.shape.kv_heads), static_cast<unsigned>(batch.count));
-  SharesKernel<kDim><<<grid, kThreads, 0, stream>>>(batch, workspace);
+  SharesKernel<kType, kDim><<<grid, kThreads, 0, stream>>>(batch, workspace);
   return cuda::ToStatus(cudaGetLastError(), "attention score: shares");
 }
 
-/// Calls launch<kDim> for the batch's keys.
-#define PB_FOR_KEYS_OF(batch, launch)               \
-  switch ((batch).shape.key_dim) {                  \
-    case 32:                                        \
-      return launch<32>(batch, workspace, stream);  \
-    case 64:                                        \
-      return launch<64>(batch, workspace, stream);  \
-    case 128:                                       \
-      return launch<128>(batch, workspace, stream); \
-    default:                                        \
-      return launch<576>(batch, workspace, stream); \
+/// launch(dimension) for the batch's keys.
+template <typename Launch>
+absl::Status ForKeysOf(const AttentionScoreBatch& batch, Launch launch) {
+  switch (batch.shape.key_dim) {
+    case 32:
+      return launch(std::integral_constant<int, 32>{});
+    case 64:
+      return launch(std::integral_constant<int, 64>{});
+    case 128:
+      return launch(std::integral_constant<int, 128>{});
+    default:
+      return launch(std::integral_constant<int, 576>{});
   }
+}
 
 absl::Status Sums(const AttentionScoreBatch& batch, const Workspace& workspace,
                   cudaStream_t stream) {
-  PB_FOR_KEYS_OF(batch, LaunchSums);
+  return ForKeysOf(batch, [&](auto dim) {
+    return ProductType(batch.shape.dtype) == DType::kF16
+               ? LaunchSums<DType::kF16, dim>(batch, workspace, stream)
+               : LaunchSums<DType::kBF16, dim>(batch, workspace, stream);
+  });
 }
 absl::Status Shares(const AttentionScoreBatch& batch, const Workspace& workspace,
                     cudaStream_t stream) {
-  PB_FOR_KEYS_OF(batch, LaunchShares);
+  return ForKeysOf(batch, [&](auto dim) {
+    return ProductType(batch.shape.dtype) == DType::kF16
+               ? LaunchShares<DType::kF16, dim>(batch, workspace, stream)
+               : LaunchShares<DType::kBF16, dim>(batch, workspace, stream);
+  });
 }
-#undef PB_FOR_KEYS_OF
 
 }  // namespace
 

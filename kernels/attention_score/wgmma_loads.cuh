@@ -10,39 +10,30 @@
 
 namespace pinboard::kernels::attention_score {
 
-/// Streams the keys, 32 rows of each tile a warp, each looked up by one lane.
+/// A producer's 32 rows of each tile of keys, each looked up by one lane.
 template <typename Plan, Pass pass>
-class Producer {
+class RowsOfWarp {
  public:
-  __device__ Producer(const Head& head, const KeyTiles<Plan, pass>& tiles, const Areas<Plan>& areas)
+  __device__ RowsOfWarp(const Head& head, const KeyTiles<Plan, pass>& tiles)
       : head_(head),
         tiles_(tiles),
-        ring_(areas.ring),
         lane_(static_cast<int>(threadIdx.x % 32)),
-        first_row_(static_cast<int>(threadIdx.x - kConsumers) / 32 * 32) {}
-
-  __device__ void Run() {
-    const int groups = tiles_.groups();
-    RingPlace<Plan::kStages> place(0);
+        first_row_(static_cast<int>(threadIdx.x - kConsumers) / 32 * 32) {
     LookUp(0);
-    for (int group = 0; group < groups; ++group) {
-      std::uint64_t rows[Plan::kTilesAtOnce];
+  }
+
+  __device__ int lane() const { return lane_; }
+  /// Of the warp's first row in a tile.
+  __device__ int first_row() const { return first_row_; }
+
+  /// The address of this lane's row of each tile of a group, 0 beyond the end. Groups ascend from
+  /// 0: each call looks up the blocks of the next.
+  __device__ void Enter(int group, std::uint64_t (&rows)[Plan::kTilesAtOnce]) {
 #pragma unroll
-      for (int tile = 0; tile < Plan::kTilesAtOnce; ++tile) {
-        rows[tile] = reinterpret_cast<std::uint64_t>(head_.KeyIn(blocks_[tile], Row(group, tile)));
-      }
-      if (group + 1 < groups) LookUp(group + 1);
-#pragma unroll 1
-      for (int chunk = 0; chunk < Plan::kChunks; ++chunk) {
-#pragma unroll
-        for (int tile = 0; tile < Plan::kTilesAtOnce; ++tile) {
-          ring_.Empty(place.stage()).Wait(place.parity() ^ 1U);
-          CopyChunk(rows[tile], chunk, ring_.Stage(place.stage()));
-          ring_.Full(place.stage()).ArriveAfterCopies();
-          place.Next();
-        }
-      }
+    for (int tile = 0; tile < Plan::kTilesAtOnce; ++tile) {
+      rows[tile] = reinterpret_cast<std::uint64_t>(head_.KeyIn(blocks_[tile], Row(group, tile)));
     }
+    LookUp(group + 1);
   }
 
  private:
@@ -52,30 +43,54 @@ class Producer {
   __device__ void LookUp(int group) {
 #pragma unroll
     for (int tile = 0; tile < Plan::kTilesAtOnce; ++tile) {
-      blocks_[tile] = head_.BlockOf(Row(group, tile));
-    }
-  }
-  /// Eight lanes copy a row's 128 bytes.
-  __device__ void CopyChunk(std::uint64_t row_of_lane, int chunk, std::uint32_t stage) const {
-    const int piece = lane_ % 8;
-    const bool inside = chunk * 8 + piece < Plan::kPieces;
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      const std::uint64_t row = __shfl_sync(kAllLanes, row_of_lane, 4 * i + lane_ / 8);
-      const auto* const from =
-          reinterpret_cast<const std::byte*>(row + chunk * kChunkRowBytes + piece * 16);
-      BeginCopy16(stage + ChunkOffset(first_row_ + 4 * i + lane_ / 8, piece), from,
-                  inside && row != 0);
+      blocks_[tile] = group < tiles_.groups() ? head_.BlockOf(Row(group, tile)) : -1;
     }
   }
 
   const Head& head_;
   const KeyTiles<Plan, pass> tiles_;
-  const typename Plan::Ring ring_;
   const int lane_;
   const int first_row_;
   std::int32_t blocks_[Plan::kTilesAtOnce];
 };
+
+/// Begins to copy 128 bytes of each of a warp's rows, `offset` bytes from their beginnings, eight
+/// lanes a row, to the rows of a stage from `first_row` on; zeros from piece `pieces` of them on.
+__device__ inline void BeginChunk(std::uint64_t row_of_lane, int offset, int pieces,
+                                  std::uint32_t stage, int first_row) {
+  const auto lane = static_cast<int>(threadIdx.x % 32);
+  const int piece = lane % 8;
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    const std::uint64_t row = __shfl_sync(kAllLanes, row_of_lane, 4 * i + lane / 8);
+    const auto* const from = reinterpret_cast<const std::byte*>(row + offset + piece * 16);
+    BeginCopy16(stage + ChunkOffset(first_row + 4 * i + lane / 8, piece), from,
+                piece < pieces && row != 0);
+  }
+}
+
+/// Streams keys of 16 bits.
+template <typename Plan, Pass pass>
+__device__ void StreamKeys(const Head& head, const KeyTiles<Plan, pass>& tiles,
+                           const Areas<Plan>& areas) {
+  RowsOfWarp<Plan, pass> rows_of_warp(head, tiles);
+  RingPlace<Plan::kStages> place(0);
+  for (int group = 0; group < tiles.groups(); ++group) {
+    std::uint64_t rows[Plan::kTilesAtOnce];
+    rows_of_warp.Enter(group, rows);
+#pragma unroll 1
+    for (int chunk = 0; chunk < Plan::kChunks; ++chunk) {
+#pragma unroll
+      for (int tile = 0; tile < Plan::kTilesAtOnce; ++tile) {
+        areas.ring.Empty(place.stage()).Wait(place.parity() ^ 1U);
+        BeginChunk(rows[tile], chunk * kChunkRowBytes, Plan::kPieces - chunk * 8,
+                   areas.ring.Stage(place.stage()), rows_of_warp.first_row());
+        areas.ring.Full(place.stage()).ArriveAfterCopies();
+        place.Next();
+      }
+    }
+  }
+}
 
 /// Copies a block's queries to shared memory, with all consumers.
 template <typename Plan>

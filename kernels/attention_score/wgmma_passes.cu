@@ -8,6 +8,8 @@
 #include "base/status_macros.h"
 #include "kernels/attention_score/attention_score_tuning.h"
 #include "kernels/attention_score/key_passes.cuh"
+#include "kernels/attention_score/key_pieces.cuh"
+#include "kernels/attention_score/wgmma_eight_bit_loads.cuh"
 #include "kernels/attention_score/wgmma_loads.cuh"
 #include "kernels/attention_score/wgmma_plan.cuh"
 #include "kernels/attention_score/wgmma_sinks.cuh"
@@ -26,7 +28,7 @@ __device__ void PassTurn(int warpgroup) {
 }
 
 /// Multiplies what the producers bring, and hands the products on.
-template <typename Plan, Pass pass, typename Sink>
+template <typename Plan, Pass pass, DType kType, typename Sink>
 __device__ void Consume(const KeyTiles<Plan, pass>& tiles, const Areas<Plan>& areas, int half,
                         int pair, int plane, Sink& sink) {
   const int first_tile = Plan::kTilesAtOnce == 2 ? pair : 0;
@@ -34,7 +36,7 @@ __device__ void Consume(const KeyTiles<Plan, pass>& tiles, const Areas<Plan>& ar
   const std::uint32_t queries =
       areas.queries + (kPlaneQueries * plane + (pass == Pass::kSums ? 64 * half : 0)) * 128;
   RingPlace<Plan::kStages, Plan::kTilesAtOnce> place(first_tile);
-  WarpgroupProduct product;
+  WarpgroupProduct<kType> product;
   const int groups = tiles.groups();
   if (Plan::kTakesTurns && pair == 1 && half == 1) PassTurn(3);
   for (int group = 0; group < groups; ++group) {
@@ -50,7 +52,7 @@ __device__ void Consume(const KeyTiles<Plan, pass>& tiles, const Areas<Plan>& ar
           areas.ring.Stage(place.stage()) + (pass == Pass::kShares ? 64 * half * 128 : 0);
       const std::uint64_t key_rows = ChunkRows(keys);
       const std::uint64_t query_rows = ChunkRows(queries + chunk * Plan::kQueryChunkBytes);
-      WarpgroupProduct::BeginChunks();
+      product.BeginChunks();
       if constexpr (pass == Pass::kSums) {
         product.AddChunk(query_rows, key_rows, chunk == 0);
       } else {
@@ -69,11 +71,28 @@ __device__ void Consume(const KeyTiles<Plan, pass>& tiles, const Areas<Plan>& ar
     if (first_key >= tiles.end()) continue;
     const bool ends_split =
         group % kSplitTiles == kSplitTiles - 1 || first_key + kTileKeys >= tiles.end();
-    sink.Add(product, first_key, ends_split);
+    sink.Add(product.sums, first_key, ends_split);
   }
 }
 
-template <typename Plan, Pass pass>
+/// Brings the keys into shared memory as kType.
+template <typename Plan, Pass pass, DType kType>
+__device__ void Produce(DType dtype, const Head& head, const KeyTiles<Plan, pass>& tiles,
+                        const Areas<Plan>& areas) {
+  if constexpr (kType == DType::kBF16) {
+    if (dtype == DType::kF8E4M3) {
+      EightBitStream<Plan, pass, false>(head, tiles, areas).Run();
+      return;
+    }
+    if (Plan::kValues == kDsMlaValues && dtype == DType::kF8DsMla) {
+      EightBitStream<Plan, pass, Plan::kValues == kDsMlaValues>(head, tiles, areas).Run();
+      return;
+    }
+  }
+  StreamKeys<Plan, pass>(head, tiles, areas);
+}
+
+template <typename Plan, Pass pass, DType kType>
 __global__ __launch_bounds__(kThreads, 1) void PassKernel(AttentionScoreBatch batch,
                                                           Workspace workspace,
                                                           std::int32_t rows_per_block) {
@@ -91,7 +110,7 @@ __global__ __launch_bounds__(kThreads, 1) void PassKernel(AttentionScoreBatch ba
   }
   __syncthreads();
   if (threadIdx.x >= kConsumers) {
-    Producer<Plan, pass>(head, tiles, areas).Run();
+    Produce<Plan, pass, kType>(batch.shape.dtype, head, tiles, areas);
     return;
   }
   LoadQueries<Plan>(head, first_query, areas.queries);
@@ -101,19 +120,19 @@ __global__ __launch_bounds__(kThreads, 1) void PassKernel(AttentionScoreBatch ba
   const int plane = Plan::kTilesAtOnce == 2 ? 0 : pair;
   if constexpr (pass == Pass::kSums) {
     SumsOfProducts<Plan> sink(batch, workspace, problem, head, areas, first_query, half, plane);
-    Consume<Plan, pass>(tiles, areas, half, pair, plane, sink);
+    Consume<Plan, pass, kType>(tiles, areas, half, pair, plane, sink);
   } else {
     SharesOfProducts<Plan> sink(batch, workspace, problem, head, areas, first_query, half, plane);
-    Consume<Plan, pass>(tiles, areas, half, pair, plane, sink);
+    Consume<Plan, pass, kType>(tiles, areas, half, pair, plane, sink);
   }
 }
 
-template <Pass pass, int kDim, int kPlanes>
+template <Pass pass, DType kType, int kDim, int kPlanes>
 absl::Status LaunchPlan(const AttentionScoreBatch& batch, const Workspace& workspace,
                         cudaStream_t stream) {
   using ThePlan = Plan<kDim, kPlanes>;
   static_assert(ThePlan::kSharedBytes <= kMostSharedBytes && ThePlan::kStages >= 5);
-  const auto kernel = PassKernel<ThePlan, pass>;
+  const auto kernel = PassKernel<ThePlan, pass, kType>;
   PB_RETURN_IF_ERROR(
       cuda::ToStatus(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                           ThePlan::kSharedBytes),
@@ -135,21 +154,29 @@ absl::Status LaunchPlan(const AttentionScoreBatch& batch, const Workspace& works
   return cuda::ToStatus(cudaGetLastError(), "attention score: keys");
 }
 
+template <Pass pass, DType kType>
+absl::Status LaunchPassOf(const AttentionScoreBatch& batch, const Workspace& workspace,
+                          cudaStream_t stream) {
+  switch (batch.shape.key_dim) {
+    case 32:
+      return LaunchPlan<pass, kType, 32, 1>(batch, workspace, stream);
+    case 64:
+      return LaunchPlan<pass, kType, 64, 1>(batch, workspace, stream);
+    case 128:
+      return QueriesPerHead(batch) > kPlaneQueries
+                 ? LaunchPlan<pass, kType, 128, 2>(batch, workspace, stream)
+                 : LaunchPlan<pass, kType, 128, 1>(batch, workspace, stream);
+    default:
+      return LaunchPlan<pass, kType, 576, 1>(batch, workspace, stream);
+  }
+}
+
 template <Pass pass>
 absl::Status LaunchPass(const AttentionScoreBatch& batch, const Workspace& workspace,
                         cudaStream_t stream) {
-  switch (batch.shape.key_dim) {
-    case 32:
-      return LaunchPlan<pass, 32, 1>(batch, workspace, stream);
-    case 64:
-      return LaunchPlan<pass, 64, 1>(batch, workspace, stream);
-    case 128:
-      return QueriesPerHead(batch) > kPlaneQueries
-                 ? LaunchPlan<pass, 128, 2>(batch, workspace, stream)
-                 : LaunchPlan<pass, 128, 1>(batch, workspace, stream);
-    default:
-      return LaunchPlan<pass, 576, 1>(batch, workspace, stream);
-  }
+  return ProductType(batch.shape.dtype) == DType::kF16
+             ? LaunchPassOf<pass, DType::kF16>(batch, workspace, stream)
+             : LaunchPassOf<pass, DType::kBF16>(batch, workspace, stream);
 }
 
 int PlanesPerHead(const AttentionScoreBatch& batch) {

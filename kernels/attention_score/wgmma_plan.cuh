@@ -27,6 +27,7 @@ enum class Pass : std::uint8_t { kSums, kShares };
 /// tile, each with one plane. With one, each pair takes a split of its own, so tiles come in twos.
 template <int kDim, int kPlanes>
 struct Plan {
+  static constexpr int kValues = kDim;
   static constexpr int kChunks = (kDim + kChunkValues - 1) / kChunkValues;
   static constexpr int kPieces = kDim * 2 / 16;
   static constexpr int kQueries = kPlanes * kPlaneQueries;

@@ -12,6 +12,9 @@ namespace pinboard::kernels::attention_score {
 
 inline constexpr float kLargeSum = 0x1p64F;
 
+/// What a lane holds of a WarpgroupProduct.
+using Products = float[64];
+
 /// Where a query's value lies among those that lanes read four at a time: columns 16 m + 2 q,
 /// 16 m + 2 q + 1, 16 m + 8 + 2 q and the next for the lanes l of l % 4 = q.
 __device__ constexpr int ColumnPlace(int query) {
@@ -21,13 +24,12 @@ __device__ constexpr int ColumnPlace(int query) {
 /// Adds the exponentials of one row of a product: logits in base 2 are scale times its values. A
 /// sum is taken against some logit seen before, until that makes it large; then against the
 /// largest.
-__device__ inline void AddExps(const WarpgroupProduct& product, int half, float scale,
-                               SumOfExps& sums) {
+__device__ inline void AddExps(const Products& products, int half, float scale, SumOfExps& sums) {
   const auto add = [&](float sum, float base) {
 #pragma unroll
     for (int i = 0; i < 64; i += 4) {
-      sum += cuda::Exp2(__fmaf_rn(product.sums[i + 2 * half], scale, -base));
-      sum += cuda::Exp2(__fmaf_rn(product.sums[i + 2 * half + 1], scale, -base));
+      sum += cuda::Exp2(__fmaf_rn(products[i + 2 * half], scale, -base));
+      sum += cuda::Exp2(__fmaf_rn(products[i + 2 * half + 1], scale, -base));
     }
     return sum;
   };
@@ -43,7 +45,7 @@ __device__ inline void AddExps(const WarpgroupProduct& product, int half, float 
   for (int i = 0; i < 64; i += 4) {
 #pragma unroll
     for (int c = 0; c < 2; ++c) {
-      const float logit = product.sums[i + 2 * half + c] * scale;
+      const float logit = products[i + 2 * half + c] * scale;
       max = logit > max ? logit : max;
     }
   }
@@ -53,9 +55,9 @@ __device__ inline void AddExps(const WarpgroupProduct& product, int half, float 
 
 /// Adds the weights of two rows of a product. Masked: where the query of a column sees the row.
 template <bool kMasked>
-__device__ void AddWeights(const WarpgroupProduct& product, float scale,
-                           const float4* minus_log_sums, const int4* limits,
-                           const std::int32_t (&positions)[2], float (&shares)[2]) {
+__device__ void AddWeights(const Products& products, float scale, const float4* minus_log_sums,
+                           const int4* limits, const std::int32_t (&positions)[2],
+                           float (&shares)[2]) {
 #pragma unroll
   for (int m = 0; m < kPlaneQueries / 16; ++m) {
     const float4 minus = minus_log_sums[4 * m];
@@ -72,7 +74,7 @@ __device__ void AddWeights(const WarpgroupProduct& product, float scale,
     for (int column = 0; column < 4; ++column) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        const float product_of_pair = product.sums[8 * m + column / 2 * 4 + 2 * half + column % 2];
+        const float product_of_pair = products[8 * m + column / 2 * 4 + 2 * half + column % 2];
         const float weight = cuda::Exp2(__fmaf_rn(product_of_pair, scale, minus_log_sum[column]));
         if (!kMasked || positions[half] <= limit[column]) shares[half] += weight;
       }
@@ -88,7 +90,7 @@ class SumsOfProducts {
                             const AttentionScoreProblem& problem, const Head& head,
                             const Areas<Plan>&, int first_query, int half, int plane)
       : problem_(problem),
-        scale_(batch.scale * kLog2E),
+        scale_(batch.scale * head.key_scale() * kLog2E),
         partial_stride_(Queries(batch)),
         queries_(head.queries()),
         query_(first_query + kPlaneQueries * plane + 64 * half +
@@ -113,14 +115,14 @@ class SumsOfProducts {
     all_seen_ = __all_sync(kAllLanes, latest <= least_limit_) != 0;
   }
 
-  __device__ void Add(WarpgroupProduct& product, std::int32_t first_key, bool ends_split) {
+  __device__ void Add(Products& products, std::int32_t first_key, bool ends_split) {
     float scale = scale_;
     if (!all_seen_) {
-      Mask(product, first_key);
+      Mask(products, first_key);
       scale = 1.0F;
     }
-    AddExps(product, 0, scale, sums_[0]);
-    AddExps(product, 1, scale, sums_[1]);
+    AddExps(products, 0, scale, sums_[0]);
+    AddExps(products, 1, scale, sums_[1]);
     if (!ends_split) return;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
@@ -137,7 +139,7 @@ class SumsOfProducts {
     return key < problem_.rows ? problem_.row_positions[key] : kUnseen;
   }
   /// Turns products into logits, -infinity where a query does not see the key.
-  __device__ void Mask(WarpgroupProduct& product, std::int32_t first_key) const {
+  __device__ void Mask(Products& products, std::int32_t first_key) const {
     const std::int32_t first = first_key + static_cast<int>(threadIdx.x % 4) * 2;
 #pragma unroll
     for (int i = 0; i < 64; i += 4) {
@@ -146,7 +148,7 @@ class SumsOfProducts {
         const std::int32_t position = PositionOf(first + 2 * i + c);
 #pragma unroll
         for (int h = 0; h < 2; ++h) {
-          float& sum = product.sums[i + 2 * h + c];
+          float& sum = products[i + 2 * h + c];
           sum = position <= limits_[h] ? sum * scale_ : -kInfinity;
         }
       }
@@ -173,7 +175,7 @@ class SharesOfProducts {
                               const AttentionScoreProblem& problem, const Head& head,
                               const Areas<Plan>& areas, int first_query, int half, int plane)
       : problem_(problem),
-        scale_(batch.scale * kLog2E),
+        scale_(batch.scale * head.key_scale() * kLog2E),
         row_(64 * half + static_cast<int>(threadIdx.x % 128) / 32 * 16 +
              static_cast<int>(threadIdx.x % 32) / 4),
         minus_log_sums_(areas.minus_log_sums + plane * (kPlaneQueries / 4) + threadIdx.x % 4),
@@ -210,12 +212,12 @@ class SharesOfProducts {
     }
   }
 
-  __device__ void Add(const WarpgroupProduct& product, std::int32_t first_key, bool) {
+  __device__ void Add(const Products& products, std::int32_t first_key, bool) {
     float shares[2] = {};
     if (__all_sync(kAllLanes, max(positions_[0], positions_[1]) <= least_limit_) != 0) {
-      AddWeights<false>(product, scale_, minus_log_sums_, limits_, positions_, shares);
+      AddWeights<false>(products, scale_, minus_log_sums_, limits_, positions_, shares);
     } else {
-      AddWeights<true>(product, scale_, minus_log_sums_, limits_, positions_, shares);
+      AddWeights<true>(products, scale_, minus_log_sums_, limits_, positions_, shares);
     }
 #pragma unroll
     for (int h = 0; h < 2; ++h) {

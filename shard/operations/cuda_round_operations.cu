@@ -1,11 +1,10 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 // What CudaOperations does in a round.
-#include <cuda_bf16.h>
-
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/dtype.h"
 #include "kernels/compact/compact_cuda.cuh"
 #include "kernels/expected_attention/expected_attention_cuda.cuh"
 #include "kernels/key_redundancy/key_redundancy_cuda.cuh"
@@ -16,13 +15,18 @@
 namespace pinboard {
 namespace {
 
-/// Attention's workspace and its queries in bf16 take no more than this at once, but for one layer.
+/// Attention's workspace and its queries in 16 bits take no more than this at once, but for one
+/// layer.
 constexpr std::size_t kScoringBytes = std::size_t{256} << 20;
 
-/// to[i, j] = from[i][j] for j < count; a row of the grid each.
-__global__ void ToBFloat16(const float* const* from, __nv_bfloat16* to, std::size_t count) {
+/// to[i, j] = from[i][j] for j < count, in f16 or bf16, which the keys' format decides; a row of
+/// the grid each.
+__global__ void NarrowQueries(const float* const* from, std::uint16_t* to, std::size_t count,
+                              bool to_f16) {
   const std::size_t j = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x;
-  if (j < count) to[blockIdx.y * count + j] = __float2bfloat16_rn(from[blockIdx.y][j]);
+  if (j >= count) return;
+  const float value = from[blockIdx.y][j];
+  to[blockIdx.y * count + j] = to_f16 ? FloatToFloat16(value) : FloatToBFloat16(value);
 }
 
 /// Whether one launch takes both.
@@ -111,16 +115,17 @@ absl::Status CudaOperations::ScoreRows(absl::Span<const RowsToScore* const> laye
   }
   const std::size_t values = args.queries.size();
   const std::size_t bytes_each =
-      kernels::AttentionScoreWorkspaceBytes(batch) + values * sizeof(__nv_bfloat16);
+      kernels::AttentionScoreWorkspaceBytes(batch) + values * sizeof(std::uint16_t);
   const std::size_t most = std::max<std::size_t>(1, kScoringBytes / bytes_each);
   batch.count = static_cast<int>(std::min(most, problems.size()));
-  PB_ASSIGN_OR_RETURN(std::byte* const in_bf16,
-                      staging_.Scratch(batch.count * values * sizeof(__nv_bfloat16)));
+  PB_ASSIGN_OR_RETURN(std::byte* const narrow_bytes,
+                      staging_.Scratch(batch.count * values * sizeof(std::uint16_t)));
   PB_ASSIGN_OR_RETURN(std::byte* const workspace,
                       staging_.Scratch(kernels::AttentionScoreWorkspaceBytes(batch)));
   PB_ASSIGN_OR_RETURN(const float* const* from, staging_.Upload(absl::MakeConstSpan(queries)));
+  auto* const narrow = reinterpret_cast<std::uint16_t*>(narrow_bytes);
   for (std::size_t i = 0; i < problems.size(); ++i) {
-    problems[i].queries = reinterpret_cast<const std::uint16_t*>(in_bf16) + i % most * values;
+    problems[i].queries = narrow + i % most * values;
   }
   PB_ASSIGN_OR_RETURN(batch.problems, staging_.Upload(absl::MakeConstSpan(problems)));
   PB_RETURN_IF_ERROR(staging_.Flush());
@@ -129,9 +134,9 @@ absl::Status CudaOperations::ScoreRows(absl::Span<const RowsToScore* const> laye
     batch.count = static_cast<int>(std::min(most, problems.size() - first));
     const dim3 grid(static_cast<unsigned>((values + kThreads - 1) / kThreads),
                     static_cast<unsigned>(batch.count));
-    ToBFloat16<<<grid, kThreads, 0, stream()>>>(from + first,
-                                                reinterpret_cast<__nv_bfloat16*>(in_bf16), values);
-    PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "queries to bf16"));
+    NarrowQueries<<<grid, kThreads, 0, stream()>>>(from + first, narrow, values,
+                                                   args.shape.dtype == DType::kF16);
+    PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "queries to 16 bits"));
     PB_RETURN_IF_ERROR(kernels::LaunchAttentionScore(batch, workspace, stream()));
     batch.problems += batch.count;
   }
