@@ -6,7 +6,9 @@
 // products take at a large product's rate, whichever is more.
 //
 // usage: device_bench [--json FILE] [NAME]    all operations, or those whose names begin with NAME
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <random>
 #include <string>
@@ -28,6 +30,7 @@ using bench::Bf16Normals;
 using bench::Copy;
 using bench::Faults;
 using bench::Report;
+using bench::Require;
 using bench::UpTo;
 
 void BenchSelect(Report& report, int problems, std::int64_t rows) {
@@ -98,7 +101,8 @@ std::vector<std::int32_t> Shuffled(int count) {
   return order;
 }
 
-KvPlane Plane(std::uint16_t* base, const KvShape& shape, std::size_t row_bytes, int block_size) {
+template <typename T>
+KvPlane Plane(T* base, const KvShape& shape, std::size_t row_bytes, int block_size) {
   const auto row = static_cast<std::int64_t>(row_bytes);
   return {reinterpret_cast<std::byte*>(base), row * block_size, row, row / shape.kv_heads};
 }
@@ -126,15 +130,53 @@ void BenchCompact(Report& report, int rows) {
              [&](cudaStream_t stream) { return LaunchCompact(batch, workspace, stream); });
 }
 
+/// Standard normal keys in the format of `shape`: some rows of them repeated, which no operation
+/// notices. A latent's scales are 1/64.
+std::byte* RandomKeys(const KvShape& shape, int rows) {
+  constexpr int kRows = 4099;  // no multiple of a block
+  const std::size_t row_bytes = shape.KeyBytes();
+  const int width = shape.kv_heads * shape.key_dim;
+  const int latent = shape.dtype == DType::kF8DsMla ? shape.value_dim : width;
+  const int rotary = latent + latent / kLatentTile * 4;
+  std::vector<std::byte> bytes(kRows * row_bytes);
+  std::mt19937_64 random(5);
+  std::normal_distribution<float> normal;
+  for (int r = 0; r < kRows; ++r) {
+    std::byte* const row = bytes.data() + r * row_bytes;
+    const auto store = [&](int at, auto value) { std::memcpy(row + at, &value, sizeof(value)); };
+    for (int at = latent; latent < width && at < rotary; at += 4) store(at, 1.0F / 64);
+    for (int d = 0; d < width; ++d) {
+      const float value = normal(random);
+      if (shape.dtype == DType::kF8E4M3) {
+        store(d, FloatToE4M3(value));
+      } else if (shape.dtype == DType::kF8DsMla && d < latent) {
+        store(d, FloatToE4M3(value * 64));
+      } else if (shape.dtype == DType::kF8DsMla) {
+        store(rotary + 2 * (d - latent), FloatToBFloat16(value));
+      } else {
+        store(2 * d, shape.dtype == DType::kF16 ? FloatToFloat16(value) : FloatToBFloat16(value));
+      }
+    }
+  }
+  auto* const keys = Allocate<std::byte>(rows * row_bytes);
+  for (int first = 0; first < rows; first += kRows) {
+    Require(cudaMemcpy(keys + first * row_bytes, bytes.data(),
+                       std::min(kRows, rows - first) * row_bytes, cudaMemcpyHostToDevice));
+  }
+  return keys;
+}
+
 void BenchAttention(Report& report, const std::string& kind, const KvShape& shape, int query_heads,
                     int window, int rows) {
   constexpr int kBlockSize = 16;
   AttentionScoreProblem problem;
-  const std::size_t keys = static_cast<std::size_t>(rows) * shape.kv_heads * shape.key_dim;
-  problem.cache.key = Plane(Bf16Normals(keys), shape, shape.KeyBytes(), kBlockSize);
+  problem.cache.key = Plane(RandomKeys(shape, rows), shape, shape.KeyBytes(), kBlockSize);
   problem.block_table = Copy(Shuffled(rows / kBlockSize));
   problem.row_positions = problem.order = Copy(UpTo(rows));
-  problem.queries = Bf16Normals(static_cast<std::size_t>(window) * query_heads * shape.key_dim);
+  problem.queries = reinterpret_cast<std::uint16_t*>(
+      RandomKeys({query_heads, shape.key_dim, 1, false,
+                  shape.dtype == DType::kF16 ? DType::kF16 : DType::kBF16},
+                 window));
   std::vector<std::int32_t> positions(window);
   std::iota(positions.begin(), positions.end(), rows - window);
   problem.query_positions = Copy(positions);
@@ -160,7 +202,7 @@ void BenchAttention(Report& report, const std::string& kind, const KvShape& shap
     batch.has_log_sum_exp = given;
     const double flops = (given ? 2.0 : 4.0) * window * query_heads * shape.key_dim * rows;
     report.Add(name + (given ? "" : ", own sums"),
-               {.bytes = 2.0 * static_cast<double>(keys), .matrix_flops = flops},
+               {.bytes = static_cast<double>(rows * shape.KeyBytes()), .matrix_flops = flops},
                [&](cudaStream_t stream) { return LaunchAttentionScore(batch, workspace, stream); });
   }
 }
@@ -216,6 +258,16 @@ int main(int argc, char** argv) {
     BenchAttention(report, "GQA 32/8 x 128", gqa, 32, 64, 32'768);
     BenchAttention(report, "GQA 32/8 x 128", gqa, 32, 32, 131'072);
     BenchAttention(report, "MLA 16 x 576", mla, 16, 32, 131'072);
+    const auto in = [](KvShape shape, DType dtype) {
+      shape.dtype = dtype;
+      return shape;
+    };
+    BenchAttention(report, "GQA 32/8 x 128 fp16", in(gqa, DType::kF16), 32, 64, 131'072);
+    BenchAttention(report, "GQA 32/8 x 128 fp8", in(gqa, DType::kF8E4M3), 32, 64, 131'072);
+    BenchAttention(report, "GQA 32/8 x 128 fp8", in(gqa, DType::kF8E4M3), 32, 64, 32'768);
+    BenchAttention(report, "GQA 32/8 x 128 fp8", in(gqa, DType::kF8E4M3), 32, 32, 131'072);
+    BenchAttention(report, "MLA 16 x 576 fp8", in(mla, DType::kF8E4M3), 16, 32, 131'072);
+    BenchAttention(report, "MLA 16 x 576 fp8_ds_mla", in(mla, DType::kF8DsMla), 16, 32, 131'072);
   }
   if (report.Wants("score")) BenchScorePages(report, 61, 800, 1);
   if (!options.json.empty()) report.WriteJson(options.json);
