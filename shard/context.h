@@ -46,13 +46,16 @@ struct ShardContext {
     return absl::Now() + absl::Milliseconds(options.fetch_deadline_ms);
   }
 
-  /// [collective] Before the host waits between layers: what the engine has launched over the ranks
-  /// has ended, or the error names the rank that is missing.
+  /// [collective] Before the host waits within a step: what has been launched over the ranks has
+  /// ended, or the error names the rank that is missing.
   absl::Status AwaitLaunched() const {
     transport::DeviceCommunicator* const on_device = communicator->on_device();
     if (tp() == 1 || on_device == nullptr) return absl::OkStatus();
-    return AsLostRank(
-        on_device->Await(static_cast<transport::DeviceStream>(options.stream), RankDeadline()));
+    return AsLostRank(on_device->Await(stream(), RankDeadline()));
+  }
+  /// The engine's; null on the host.
+  transport::DeviceStream stream() const {
+    return static_cast<transport::DeviceStream>(options.stream);
   }
 
   /// Which of the distinct KV shards this rank holds, and its place among the ranks that hold the

@@ -10,7 +10,6 @@
 #include "base/status_macros.h"
 #include "kernels/page_digest/page_digest.h"
 #include "shard/make_sequence.h"
-#include "shard/token_exchange.h"
 
 namespace pinboard {
 namespace {
@@ -25,6 +24,7 @@ absl::Span<T> AsSpan(std::span<T> span) {
 ShardRuntime::ShardRuntime(ShardContext context)
     : context_(std::move(context)),
       recorder_(&context_),
+      exchange_(&context_),
       fetcher_(context_.store,
                context_.operations->MakePageIntake(kernels::PageBytes(context_.options.model.kv))),
       recall_(&context_, &fetcher_),
@@ -155,10 +155,11 @@ Result<std::vector<StepEntryResult>> ShardRuntime::EndStep() {
 }
 
 absl::StatusOr<std::vector<StepEntryResult>> ShardRuntime::FinishStep() {
+  PB_RETURN_IF_ERROR(exchange_.Begin(recorder_));
   PB_RETURN_IF_ERROR(context_.operations->Finish());
   quality_.Collect();
   PB_ASSIGN_OR_RETURN(const auto report, recall_.Report(recorder_.slices()));
-  PB_ASSIGN_OR_RETURN(TokenExchangeResult merged, ExchangeTokens(context_, recorder_, report));
+  PB_ASSIGN_OR_RETURN(TokenExchangeResult merged, exchange_.Complete(recorder_, report));
   recall_.Resolve(recorder_.slices(), merged.reports, merged.entropy_after);
   std::vector<StepEntryResult> results;
   for (std::size_t i = 0; i < recorder_.slices().size(); ++i) {

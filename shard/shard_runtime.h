@@ -15,6 +15,7 @@
 #include "shard/recall_within_step.h"
 #include "shard/rounds.h"
 #include "shard/step_recorder.h"
+#include "shard/token_exchange.h"
 
 namespace pinboard {
 
@@ -54,6 +55,7 @@ class ShardRuntime final : public Shard {
 
   ShardContext context_;
   StepRecorder recorder_;
+  TokenExchange exchange_;
   PageFetcher fetcher_;
   Recall recall_;
   RecallWithinStep recall_within_step_;

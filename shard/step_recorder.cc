@@ -3,6 +3,7 @@
 #include "shard/step_recorder.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/bytes.h"
 #include "base/status_macros.h"
 #include "shard/block_tables.h"
 
@@ -57,8 +58,10 @@ absl::Status StepRecorder::Begin(std::span<const StepEntry> entries) {
     }
   }
   const auto top_k = static_cast<std::size_t>(context_->options.top_k);
-  values_.resize(tokens_ * top_k);
-  ids_.resize(tokens_ * top_k);
+  values_.Truncate(0);
+  ids_.Truncate(0);
+  PB_RETURN_IF_ERROR(values_.Resize(tokens_ * top_k).status());
+  PB_RETURN_IF_ERROR(ids_.Resize(tokens_ * top_k).status());
   const auto layers = static_cast<std::size_t>(context_->options.model.layers);
   hidden_.resize(layers, SpaceVector<float>(context_->operations->memory()));
   shift_.resize(layers * tokens_);
@@ -120,21 +123,33 @@ absl::Status StepRecorder::Logits(int first_token, int tokens, absl::Span<const 
   const ShardModel& model = context_->options.model;
   const auto top_k = static_cast<std::size_t>(context_->options.top_k);
   logits_seen_ += tokens;
-  return context_->operations->TopKLogits(
-      logits, tokens, model.vocab_local, model.vocab_begin, context_->options.top_k,
-      absl::MakeSpan(values_).subspan(first_token * top_k, tokens * top_k),
-      absl::MakeSpan(ids_).subspan(first_token * top_k, tokens * top_k));
+  PB_ASSIGN_OR_RETURN(const absl::Span<float> values, values_.Resize(values_.size()));
+  PB_ASSIGN_OR_RETURN(const absl::Span<std::int32_t> ids, ids_.Resize(ids_.size()));
+  return context_->operations->TopKLogits(logits, tokens, model.vocab_local, model.vocab_begin,
+                                          context_->options.top_k,
+                                          values.subspan(first_token * top_k, tokens * top_k),
+                                          ids.subspan(first_token * top_k, tokens * top_k));
 }
 
-std::vector<std::int32_t> StepRecorder::LastTokenIds() const {
+absl::Status StepRecorder::ReadLastCandidates(absl::Span<float> values,
+                                              absl::Span<std::int32_t> ids) const {
   const auto top_k = static_cast<std::size_t>(context_->options.top_k);
-  std::vector<std::int32_t> last;
-  last.reserve(slices_.size() * top_k);
-  for (const StepSlice& slice : slices_) {
-    const auto first = ids_.begin() + (slice.first_token + slice.entry.tokens - 1) * top_k;
-    last.insert(last.end(), first, first + top_k);
+  const auto last = [this](std::size_t slice) {
+    return static_cast<std::size_t>(slices_[slice].first_token + slices_[slice].entry.tokens - 1);
+  };
+  for (std::size_t begin = 0; begin < slices_.size();) {
+    std::size_t end = begin + 1;  // of rows that lie side by side, as in decoding all do
+    while (end < slices_.size() && last(end) == last(end - 1) + 1) ++end;
+    const auto read = [&](auto from, auto to) {
+      const auto rows = from.subspan(last(begin) * top_k, (end - begin) * top_k);
+      return context_->operations->Read(AsBytes(rows),
+                                        AsBytes(to.subspan(begin * top_k, rows.size())));
+    };
+    PB_RETURN_IF_ERROR(read(values_.view(), values));
+    PB_RETURN_IF_ERROR(read(ids_.view(), ids));
+    begin = end;
   }
-  return last;
+  return absl::OkStatus();
 }
 
 void StepRecorder::Finish(absl::Span<const float> entropy_after) {

@@ -24,7 +24,11 @@ struct StepSlice {
 /// Buffers of the open step, reused from step to step. One thread.
 class StepRecorder {
  public:
-  explicit StepRecorder(ShardContext* context) : context_(context) {}
+  /// `context` outlives this, and has its operations already.
+  explicit StepRecorder(ShardContext* context)
+      : context_(context),
+        values_(context->operations->memory()),
+        ids_(context->operations->memory()) {}
 
   absl::Status Begin(std::span<const StepEntry> entries);
   absl::Status Queries(int layer, absl::Span<const float> queries);
@@ -34,13 +38,13 @@ class StepRecorder {
   const std::vector<StepSlice>& slices() const { return slices_; }
   int tokens() const { return tokens_; }
 
-  /// This rank's candidates: values [tokens, top_k], and ids of each slice's last token
-  /// [slices, top_k].
-  absl::Span<const float> candidate_values() const { return values_; }
-  std::vector<std::int32_t> LastTokenIds() const;
+  /// This rank's candidates of all tokens, values [tokens, top_k]: in the operations' memory.
+  absl::Span<const float> candidate_values() const { return values_.view(); }
+  /// Those of each slice's last token, values and ids [slices, top_k], to the host.
+  absl::Status ReadLastCandidates(absl::Span<float> values, absl::Span<std::int32_t> ids) const;
 
   /// Takes the entropy after each of the step's tokens [tokens], and closes the step. The
-  /// operations are finished, here as for what is above.
+  /// operations are finished.
   void Finish(absl::Span<const float> entropy_after);
 
   std::size_t workspace_bytes() const;
@@ -55,10 +59,10 @@ class StepRecorder {
   int tokens_ = 0;
   int logits_seen_ = 0;
   std::vector<SpaceVector<float>>
-      hidden_;                // [layers][tokens, state_dim()], in the operations' memory
-  std::vector<float> shift_;  // [layers, tokens]
-  std::vector<float> values_;
-  std::vector<std::int32_t> ids_;
+      hidden_;                 // [layers][tokens, state_dim()], in the operations' memory
+  std::vector<float> shift_;   // [layers, tokens]
+  SpaceVector<float> values_;  // [tokens, top_k], as ids_: in the operations' memory
+  SpaceVector<std::int32_t> ids_;
 };
 
 }  // namespace pinboard

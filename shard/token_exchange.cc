@@ -5,67 +5,95 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/bytes.h"
 #include "base/status_macros.h"
 #include "kernels/entropy/entropy.h"
 
 namespace pinboard {
 namespace {
 
-void Append(std::vector<std::byte>& buffer, const void* data, std::size_t bytes) {
-  const auto* from = static_cast<const std::byte*>(data);
-  buffer.insert(buffer.end(), from, from + bytes);
+template <typename T>
+void Append(std::vector<std::byte>& buffer, const std::vector<T>& values) {
+  const auto bytes = AsBytes(absl::MakeConstSpan(values));
+  buffer.insert(buffer.end(), bytes.begin(), bytes.end());
 }
 
-/// The ranks' parts, each [values | ids | report].
-struct Parts {
-  std::vector<float> values;      // [tp, tokens, top_k]
-  std::vector<std::int32_t> ids;  // [tp, slices, top_k]
-  std::vector<std::uint8_t> reports;
-};
+}  // namespace
 
-absl::StatusOr<Parts> Gather(ShardContext& context, const StepRecorder& recorder,
-                             absl::Span<const std::uint8_t> report) {
-  const auto values = recorder.candidate_values();
-  const std::vector<std::int32_t> ids = recorder.LastTokenIds();
-  if (context.tp() == 1) {
-    return Parts{{values.begin(), values.end()}, ids, {report.begin(), report.end()}};
+bool TokenExchange::MergesInPlace() const {
+  return context_->tp() == 1 ||
+         (context_->communicator->on_device() != nullptr && context_->tp() <= kMostParts);
+}
+
+absl::Status TokenExchange::Begin(const StepRecorder& recorder) {
+  const int top_k = context_->options.top_k;
+  const absl::Span<const float> values = recorder.candidate_values();
+  mine_.last_values.resize(recorder.slices().size() * top_k);
+  mine_.last_ids.resize(mine_.last_values.size());
+  mine_.values.resize(MergesInPlace() ? 0 : values.size());
+  entropy_.resize(recorder.tokens());
+  PB_RETURN_IF_ERROR(recorder.ReadLastCandidates(absl::MakeSpan(mine_.last_values),
+                                                 absl::MakeSpan(mine_.last_ids)));
+  if (!MergesInPlace()) {
+    return context_->operations->Read(AsBytes(values), AsBytes(absl::MakeSpan(mine_.values)));
   }
+  PB_ASSIGN_OR_RETURN(const absl::Span<const float> all, GatherInPlace(values));
+  PB_RETURN_IF_ERROR(context_->operations->MergedEntropy(all, context_->tp(), recorder.tokens(),
+                                                         top_k, absl::MakeSpan(entropy_)));
+  return context_->AwaitLaunched();
+}
+
+absl::StatusOr<absl::Span<const float>> TokenExchange::GatherInPlace(
+    absl::Span<const float> values) {
+  if (context_->tp() == 1) return values;
+  gathered_.Truncate(0);
+  PB_ASSIGN_OR_RETURN(const absl::Span<float> gathered,
+                      gathered_.Resize(values.size() * context_->tp()));
+  PB_RETURN_IF_ERROR(AsLostRank(context_->communicator->on_device()->LaunchAllGather(
+      AsBytes(values), AsBytes(gathered), context_->stream(), context_->RankDeadline())));
+  return gathered;
+}
+
+absl::StatusOr<TokenExchange::Parts> TokenExchange::Gather(
+    absl::Span<const std::uint8_t> report) const {
+  const auto tp = static_cast<std::size_t>(context_->tp());
+  Parts parts = mine_;
+  parts.reports.assign(report.begin(), report.end());
+  if (tp == 1) return parts;
   std::vector<std::byte> send;
-  Append(send, values.data(), values.size() * sizeof(float));
-  Append(send, ids.data(), ids.size() * sizeof(std::int32_t));
-  Append(send, report.data(), report.size());
-  std::vector<std::byte> received(send.size() * context.tp());
+  Append(send, parts.last_values);
+  Append(send, parts.last_ids);
+  Append(send, parts.values);
+  Append(send, parts.reports);
+  std::vector<std::byte> received(send.size() * tp);
   PB_RETURN_IF_ERROR(AsLostRank(
-      context.communicator->AllGather(send, absl::MakeSpan(received), context.RankDeadline())));
-  Parts parts;
-  parts.values.resize(values.size() * context.tp());
-  parts.ids.resize(ids.size() * context.tp());
-  parts.reports.resize(report.size() * context.tp());
-  for (int rank = 0; rank < context.tp(); ++rank) {
-    const std::byte* from = received.data() + rank * send.size();
-    const auto take = [&from](auto& to, std::size_t count, int at) {
-      const std::size_t bytes = count * sizeof(to[0]);
-      if (bytes > 0) std::memcpy(to.data() + at * count, from, bytes);
-      from += bytes;
-    };
-    take(parts.values, values.size(), rank);
-    take(parts.ids, ids.size(), rank);
-    take(parts.reports, report.size(), rank);
-  }
+      context_->communicator->AllGather(send, absl::MakeSpan(received), context_->RankDeadline())));
+  const std::byte* rank_begin = received.data();
+  std::size_t offset = 0;
+  const auto take = [&](auto& values) {
+    const std::size_t count = values.size(), bytes = count * sizeof(values[0]);
+    values.resize(count * tp);
+    for (std::size_t rank = 0; rank < tp && bytes > 0; ++rank) {
+      std::memcpy(values.data() + rank * count, rank_begin + rank * send.size() + offset, bytes);
+    }
+    offset += bytes;
+  };
+  take(parts.last_values);
+  take(parts.last_ids);
+  take(parts.values);
+  take(parts.reports);
   return parts;
 }
 
-std::vector<TokenCandidate> MergeCandidates(const Parts& parts, const StepRecorder& recorder,
-                                            std::size_t slice, int tp, std::size_t top_k) {
-  const StepSlice& entry = recorder.slices()[slice];
-  const std::size_t last = entry.first_token + entry.entry.tokens - 1;
+std::vector<TokenCandidate> TokenExchange::MergeCandidates(const Parts& parts,
+                                                           std::size_t slice) const {
+  const auto top_k = static_cast<std::size_t>(context_->options.top_k);
   std::vector<TokenCandidate> merged;
-  merged.reserve(tp * top_k);
-  for (int rank = 0; rank < tp; ++rank) {
-    const float* values = parts.values.data() + (rank * recorder.tokens() + last) * top_k;
-    const std::int32_t* ids = parts.ids.data() + (rank * recorder.slices().size() + slice) * top_k;
-    for (std::size_t i = 0; i < top_k; ++i) {
-      if (ids[i] >= 0) merged.push_back({ids[i], values[i]});
+  merged.reserve(context_->tp() * top_k);
+  for (int rank = 0; rank < context_->tp(); ++rank) {
+    const std::size_t first = rank * mine_.last_values.size() + slice * top_k;
+    for (std::size_t i = first; i < first + top_k; ++i) {
+      if (parts.last_ids[i] >= 0) merged.push_back({parts.last_ids[i], parts.last_values[i]});
     }
   }
   std::sort(merged.begin(), merged.end(), [](const TokenCandidate& a, const TokenCandidate& b) {
@@ -75,20 +103,18 @@ std::vector<TokenCandidate> MergeCandidates(const Parts& parts, const StepRecord
   return merged;
 }
 
-}  // namespace
-
-absl::StatusOr<TokenExchangeResult> ExchangeTokens(ShardContext& context,
-                                                   const StepRecorder& recorder,
-                                                   absl::Span<const std::uint8_t> report) {
-  PB_ASSIGN_OR_RETURN(Parts parts, Gather(context, recorder, report));
+absl::StatusOr<TokenExchangeResult> TokenExchange::Complete(const StepRecorder& recorder,
+                                                            absl::Span<const std::uint8_t> report) {
+  PB_ASSIGN_OR_RETURN(Parts parts, Gather(report));
   TokenExchangeResult result;
-  result.entropy_after.resize(recorder.tokens());
-  PB_RETURN_IF_ERROR(kernels::MergedEntropy(parts.values, context.tp(), recorder.tokens(),
-                                            context.options.top_k, kernels::EntropyUnit::kNats,
-                                            absl::MakeSpan(result.entropy_after)));
+  result.entropy_after = entropy_;
+  if (!MergesInPlace()) {
+    PB_RETURN_IF_ERROR(kernels::MergedEntropy(parts.values, context_->tp(), recorder.tokens(),
+                                              context_->options.top_k, kernels::EntropyUnit::kNats,
+                                              absl::MakeSpan(result.entropy_after)));
+  }
   for (std::size_t slice = 0; slice < recorder.slices().size(); ++slice) {
-    result.candidates.push_back(
-        MergeCandidates(parts, recorder, slice, context.tp(), context.options.top_k));
+    result.candidates.push_back(MergeCandidates(parts, slice));
   }
   result.reports = std::move(parts.reports);
   return result;

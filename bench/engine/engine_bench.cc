@@ -12,6 +12,8 @@
 #include "app/flags/flags.h"
 #include "base/status_macros.h"
 #include "engine/engine.h"
+#include "shard/shard_factory.h"
+#include "transport/collective/local/local_communicator.h"
 
 namespace pinboard {
 namespace {
@@ -24,6 +26,7 @@ struct BenchOptions {
   int chunk = 2048;
   int steps = 20;
   int seed = 1;
+  bool shard = false;
 };
 
 class EngineBench {
@@ -45,8 +48,9 @@ class EngineBench {
     for (int i = 0; i < options_.sequences; ++i) {
       PB_RETURN_IF_ERROR(engine_->AddSequence(i, {}));
     }
-    PB_RETURN_IF_ERROR(Prefill());
-    return Decode();
+    PB_RETURN_IF_ERROR(Prefill(""));
+    PB_RETURN_IF_ERROR(Decode());
+    return options_.shard ? PrefillWithShard() : absl::OkStatus();
   }
 
  private:
@@ -60,7 +64,23 @@ class EngineBench {
     return tokens;
   }
 
-  absl::Status Prefill() {
+  /// The same prompts, of which a shard sees queries, hidden states and logits.
+  absl::Status PrefillWithShard() {
+    for (int i = 0; i < options_.sequences; ++i) PB_RETURN_IF_ERROR(engine_->Remove(i));
+    auto alone = transport::MakeSoloCommunicator();
+    ShardOptions of_shard;
+    of_shard.model = engine_->MakeShardModel();
+    of_shard.backend = options_.cpu ? Backend::kCpu : Backend::kCuda;
+    of_shard.stream = engine_->stream();
+    PB_ASSIGN_OR_RETURN(const auto shard, CreateShard(of_shard, alone.get(), nullptr));
+    PB_RETURN_IF_ERROR(engine_->Attach(shard.get()));
+    for (int i = 0; i < options_.sequences; ++i) {
+      PB_RETURN_IF_ERROR(engine_->AddSequence(i, {}));
+    }
+    return Prefill(", seen by a shard");
+  }
+
+  absl::Status Prefill(const char* how) {
     std::vector<double> rates;  // tokens a second
     for (int sequence = 0; sequence < options_.sequences; ++sequence) {
       for (int done = 0; done < options_.context;) {
@@ -73,8 +93,9 @@ class EngineBench {
         done += static_cast<int>(tokens.size());
       }
     }
-    std::printf("prefill  %d x %d tokens in chunks of %d: median %.0f tokens/s, last chunk %.0f\n",
-                options_.sequences, options_.context, options_.chunk, Median(rates), rates.back());
+    std::printf(
+        "prefill  %d x %d tokens in chunks of %d%s: median %.0f tokens/s, last chunk %.0f\n",
+        options_.sequences, options_.context, options_.chunk, how, Median(rates), rates.back());
     return absl::OkStatus();
   }
 
@@ -119,6 +140,7 @@ absl::Status RunBench(const std::vector<std::string>& arguments) {
   flags.Int("chunk", "N", "tokens of a prompt in a step", 1, 16384, &options.chunk);
   flags.Int("steps", "N", "of decoding, a quarter for each number of sequences", 4, 4096,
             &options.steps);
+  flags.Switch("shard", "read the prompts a second time, seen by a shard", &options.shard);
   flags.Int("seed", "N", "of weights and tokens", 0, 1 << 30, &options.seed);
   if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
     std::printf("%s", flags.Help().c_str());

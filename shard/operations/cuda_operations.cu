@@ -42,8 +42,9 @@ absl::Status CudaOperations::ClearFaults() {
 
 absl::Status CudaOperations::Faults() {
   constexpr std::array<const char*, kFaults> kNames = {
-      "TopKLogits",     "RepresentationShift", "ProjectionSketch", "ScorePages", "EvictedAttention",
-      "AttentionScore", "ExpectedAttention",   "KeyRedundancy",    "BuildDigest"};
+      "TopKLogits",    "MergedEntropy",    "RepresentationShift", "ProjectionSketch",
+      "ScorePages",    "EvictedAttention", "AttentionScore",      "ExpectedAttention",
+      "KeyRedundancy", "BuildDigest"};
   absl::Status refused;
   for (int i = 0; i < kFaults; ++i) {
     if (fault_counts_[i] == 0) continue;

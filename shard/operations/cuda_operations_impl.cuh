@@ -39,6 +39,9 @@ class CudaOperations final : public Operations {
   absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
                           int vocab_begin, int k, absl::Span<float> values,
                           absl::Span<std::int32_t> ids) override;
+  absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens, int k,
+                             absl::Span<float> entropy) override;
+  absl::Status Read(absl::Span<const std::byte> from, absl::Span<std::byte> to) override;
   absl::Status RepresentationShift(absl::Span<const float> hidden,
                                    absl::Span<const float> final_hidden, int tokens, int dim,
                                    absl::Span<float> shift) override;
@@ -66,6 +69,7 @@ class CudaOperations final : public Operations {
   /// Who counts values that are not finite.
   enum Fault : std::uint8_t {
     kLogitsFault,
+    kEntropyFault,
     kShiftFault,
     kSketchFault,
     kPageScoreFault,

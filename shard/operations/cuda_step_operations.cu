@@ -19,6 +19,8 @@ namespace {
 /// Pages are scored for so many tokens at once: the workspace grows with them.
 constexpr int kScoredTokens = 32;
 
+static_assert(kMostParts == kernels::kMaxDeviceParts);
+
 /// Of one launch: by value, so that nothing is uploaded for it.
 constexpr int kCopies = 128;
 struct CopyBatch {
@@ -64,18 +66,33 @@ absl::Status CudaOperations::CopyAll(absl::Span<const FloatCopy> copies) {
 absl::Status CudaOperations::TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
                                         int vocab_begin, int k, absl::Span<float> values,
                                         absl::Span<std::int32_t> ids) {
-  PB_ASSIGN_OR_RETURN(float* const device_values, staging_.Result(values));
-  PB_ASSIGN_OR_RETURN(std::int32_t* const device_ids, staging_.Result(ids));
   return kernels::LaunchTopKLogits({.logits = logits.data(),
                                     .dtype = DType::kF32,
                                     .tokens = tokens,
                                     .vocab_local = vocab_local,
                                     .vocab_begin = vocab_begin,
                                     .k = k,
-                                    .values = device_values,
-                                    .ids = device_ids,
+                                    .values = values.data(),
+                                    .ids = ids.data(),
                                     .faults = fault(kLogitsFault)},
                                    stream());
+}
+
+absl::Status CudaOperations::MergedEntropy(absl::Span<const float> values, int parts, int tokens,
+                                           int k, absl::Span<float> entropy) {
+  PB_ASSIGN_OR_RETURN(float* const out, staging_.Result(entropy));
+  return kernels::LaunchMergedEntropy({.values = values.data(),
+                                       .parts = parts,
+                                       .tokens = tokens,
+                                       .k = k,
+                                       .entropy = out,
+                                       .faults = fault(kEntropyFault)},
+                                      stream());
+}
+
+absl::Status CudaOperations::Read(absl::Span<const std::byte> from, absl::Span<std::byte> to) {
+  PB_ASSIGN_OR_RETURN(std::byte* const out, staging_.Result(to));
+  return memory_.Copy(out, from.data(), from.size());
 }
 
 absl::Status CudaOperations::RepresentationShift(absl::Span<const float> hidden,

@@ -45,6 +45,14 @@ class HostOperations final : public Operations {
                           absl::Span<std::int32_t> ids) override {
     return kernels::TopKLogits(logits, tokens, vocab_local, vocab_begin, k, values, ids);
   }
+  absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens, int k,
+                             absl::Span<float> entropy) override {
+    return kernels::MergedEntropy(values, parts, tokens, k, kernels::EntropyUnit::kNats, entropy);
+  }
+  absl::Status Read(absl::Span<const std::byte> from, absl::Span<std::byte> to) override {
+    std::memcpy(to.data(), from.data(), from.size());
+    return absl::OkStatus();
+  }
   absl::Status RepresentationShift(absl::Span<const float> hidden,
                                    absl::Span<const float> final_hidden, int tokens, int dim,
                                    absl::Span<float> shift) override {

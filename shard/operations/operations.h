@@ -23,6 +23,9 @@
 
 namespace pinboard {
 
+/// Ranks whose candidates are merged at once.
+inline constexpr int kMostParts = 16;
+
 /// Pages of one layer of a sequence whose scores are wanted.
 struct PagesToScore {
   kernels::PageScoreArgs args;
@@ -72,9 +75,9 @@ struct DigestsToBuild {
 /// tensors and cache. Results and errors are there when Finish has returned and not before: what is
 /// written on the host stays where it is until then. Inputs on the host are taken during the call.
 /// Shapes, units and errors are those of the functions of kernels/ after which the methods are
-/// named; tensors, queries, digests and caches lie in memory(), all other spans on the host unless
-/// said otherwise. What takes many problems at once does so for the device's sake: give it all
-/// layers and sequences that there are. Thread-compatible.
+/// named; tensors, queries, digests, candidates and caches lie in memory(), all other spans on the
+/// host unless said otherwise. What takes many problems at once does so for the device's sake: give
+/// it all layers and sequences that there are. Thread-compatible.
 class Operations {
  public:
   virtual ~Operations() = default;
@@ -85,9 +88,15 @@ class Operations {
 
   // A step.
   virtual absl::Status CopyAll(absl::Span<const FloatCopy> copies) = 0;
+  /// values, ids: in memory().
   virtual absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_local,
                                   int vocab_begin, int k, absl::Span<float> values,
                                   absl::Span<std::int32_t> ids) = 0;
+  /// In nats, of at most kMostParts parts; values: in memory().
+  virtual absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens, int k,
+                                     absl::Span<float> entropy) = 0;
+  /// What memory() holds to the host.
+  virtual absl::Status Read(absl::Span<const std::byte> from, absl::Span<std::byte> to) = 0;
   virtual absl::Status RepresentationShift(absl::Span<const float> hidden,
                                            absl::Span<const float> final_hidden, int tokens,
                                            int dim, absl::Span<float> shift) = 0;

@@ -12,9 +12,11 @@
 
 #include "absl/time/clock.h"
 #include "engine/engine.h"
+#include "shard/shard_factory.h"
 #include "tests/conformance/rank_processes.h"
 #include "tests/support/free_port.h"
 #include "tests/transport/nccl_group.cuh"
+#include "transport/collective/local/local_communicator.h"
 
 namespace pinboard::engine {
 namespace {
@@ -93,6 +95,42 @@ TEST_P(EngineOverNccl, ComputesTheLogitsOfOneRankOnTheHostByLaunchesAndOneExchan
       EXPECT_EQ(rank.communicator.issued(), step);
       tokens = {own->candidates[0].id};
     }
+  });
+}
+
+std::unique_ptr<Shard> AttachShard(Engine& engine, Backend backend,
+                                   transport::Communicator* communicator) {
+  ShardOptions options;
+  options.model = engine.MakeShardModel();
+  options.backend = backend;
+  options.stream = engine.stream();
+  auto shard = CreateShard(options, communicator, nullptr);
+  EXPECT_TRUE(shard.ok()) << shard.status();
+  EXPECT_TRUE(engine.Remove(1).ok() && engine.Attach(shard->get()).ok());
+  EXPECT_TRUE(engine.AddSequence(1, {}).ok());
+  return *std::move(shard);
+}
+
+TEST_P(EngineOverNccl, MergesTheCandidatesOfAShardOnTheDevices) {
+  RunRanks(GetParam(), kPatience, [](const Rank& rank) {
+    const auto alone = transport::MakeSoloCommunicator();
+    auto whole = Engine::Load(Options(Backend::kCpu, GetParam(), kPatience), nullptr);
+    ASSERT_TRUE(whole.ok() && (*whole)->AddSequence(1, {}).ok());
+    const auto shard = AttachShard(rank.engine, Backend::kCuda, &rank.communicator);
+    const auto of_whole = AttachShard(**whole, Backend::kCpu, alone.get());
+    std::vector<std::int32_t> tokens(50);
+    for (int i = 0; i < 50; ++i) tokens[i] = (i * 37 + 11) % 2000;
+    for (int step = 0; step < 4; ++step) {
+      const auto own = Step(rank.engine, tokens);
+      ASSERT_TRUE(own.ok()) << own.status();
+      const auto expected = Step(**whole, tokens);
+      EXPECT_NEAR(own->next_entropy, expected->next_entropy, 0.1);
+      ASSERT_EQ(own->candidates.size(), expected->candidates.size());
+      EXPECT_NEAR(own->candidates[0].logit, expected->candidates[0].logit, 0.3);
+      tokens = {expected->candidates[0].id};
+    }
+    rank.engine.Remove(1).IgnoreError();
+    EXPECT_TRUE(rank.engine.Attach(nullptr).ok());
   });
 }
 

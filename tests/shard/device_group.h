@@ -1,14 +1,17 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// A communicator that claims collectives on device memory, of which nothing is launched: a test
-// says how waiting for them ends.
+// A communicator that claims collectives on device memory: a gather is done at once, and a test
+// says how waiting ends.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
+#include "base/status_macros.h"
+#include "tests/shard/toy_memory.h"
 #include "transport/collective/device_communicator.h"
 #include "transport/collective/faulty/faulty_communicator.h"
 
@@ -37,9 +40,14 @@ class DeviceGroup final : public transport::FaultyCommunicator,
                                  absl::Time) override {
     return Nothing();
   }
-  absl::Status LaunchAllGather(absl::Span<const std::byte>, absl::Span<std::byte>,
-                               transport::DeviceStream, absl::Time) override {
-    return Nothing();
+  absl::Status LaunchAllGather(absl::Span<const std::byte> send, absl::Span<std::byte> received,
+                               transport::DeviceStream, absl::Time deadline) override {
+    AwaitToyBackend();
+    std::vector<std::byte> mine(send.size()), all(received.size());
+    CopyToyMemory(mine.data(), send.data(), send.size());
+    PB_RETURN_IF_ERROR(AllGather(mine, absl::MakeSpan(all), deadline));
+    CopyToyMemory(received.data(), all.data(), all.size());
+    return absl::OkStatus();
   }
   absl::Status Await(transport::DeviceStream, absl::Time) override { return wait_(); }
   absl::Status Reform(absl::Time) override { return Nothing(); }

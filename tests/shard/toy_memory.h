@@ -18,6 +18,8 @@ void* AllocateToyMemory(std::size_t bytes);
 void FreeToyMemory(void* memory);
 /// Returns when what was enqueued has been done.
 void AwaitToyBackend();
+/// Between any two of host memory and the backend's, at once.
+void CopyToyMemory(void* to, const void* from, std::size_t bytes);
 
 template <typename T>
 struct ToyAllocator {

@@ -13,5 +13,8 @@ void* AllocateToyMemory(std::size_t bytes) {
 }
 void FreeToyMemory(void* memory) { (void)cudaFreeHost(memory); }
 void AwaitToyBackend() { (void)cudaDeviceSynchronize(); }
+void CopyToyMemory(void* to, const void* from, std::size_t bytes) {
+  (void)cudaMemcpy(to, from, bytes, cudaMemcpyDefault);
+}
 
 }  // namespace pinboard::testing

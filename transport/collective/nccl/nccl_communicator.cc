@@ -12,6 +12,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/time/clock.h"
+#include "base/bytes.h"
 #include "base/cuda/cuda_status.h"
 #include "base/status_macros.h"
 #include "transport/collective/collective_errors.h"
@@ -58,11 +59,6 @@ class NcclDataPlane final : public DataPlane {
   int size_;
   std::unique_ptr<NcclFormation> formation_;
 };
-
-template <typename T>
-absl::Span<std::byte> AsBytes(absl::Span<T> data) {
-  return {reinterpret_cast<std::byte*>(data.data()), data.size() * sizeof(T)};
-}
 
 class NcclCommunicatorImpl final : public NcclCommunicator {
  public:
