@@ -31,6 +31,18 @@ __device__ inline void MultiplyAddF16(float (&sums)[4], std::uint32_t a0, std::u
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
+/// The same for a of 16 x 32 and b of 32 x 8 signed bytes, sums of 32-bit integers (PTX
+/// mma.m16n8k32): lane l gives of a rows l / 4 (a0, a2) and l / 4 + 8 (a1, a3), of b column l / 4,
+/// of both the four bytes from 4 (l % 4) on (a0, a1, b0) and from 16 + 4 (l % 4) on.
+__device__ inline void MultiplyAdd(std::int32_t (&sums)[4], std::uint32_t a0, std::uint32_t a1,
+                                   std::uint32_t a2, std::uint32_t a3, std::uint32_t b0,
+                                   std::uint32_t b1) {
+  asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+r"(sums[0]), "+r"(sums[1]), "+r"(sums[2]), "+r"(sums[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
 /// Four 8 x 8 matrices of 16-bit values from shared memory (PTX ldmatrix): lane l gives the address
 /// of row l % 8 of matrix l / 8, 16 bytes, and receives of matrix i in parts[i] row l / 4, columns
 /// 2 (l % 4) and one more; transposed, the values of column l / 4.

@@ -36,4 +36,21 @@ PB_HOST_DEVICE constexpr std::int32_t RoundedMean(std::int32_t sum, std::int32_t
   return quotient - (twice % (2 * count) < 0 ? 1 : 0);
 }
 
+/// RoundedMean of at most kPageRows steps by one count, without a division: a quarter is added to a
+/// quotient that is a multiple of 1 / (2 * count) >= 1/32, so that no rounding takes it below the
+/// whole number it may be.
+class MeanOf {
+ public:
+  PB_HOST_DEVICE explicit MeanOf(std::int32_t count)
+      : count_(count), reciprocal_(1.0F / static_cast<float>(2 * count)) {}
+  PB_HOST_DEVICE std::int32_t operator()(std::int32_t sum) const {
+    const float twice = static_cast<float>(2 * sum + count_) + 0.25F;
+    return static_cast<std::int32_t>(std::floor(twice * reciprocal_));
+  }
+
+ private:
+  std::int32_t count_;
+  float reciprocal_;
+};
+
 }  // namespace pinboard::kernels

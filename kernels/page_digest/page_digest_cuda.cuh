@@ -40,9 +40,10 @@ struct BuildDigestBatch {
   std::uint32_t* faults = nullptr;  // [1], grows by one for each head of a page not finite
 };
 
-/// The digests of BuildDigest, bit for bit; a head with a key that is not finite is counted and
-/// gets a digest that stands for no rows. Stream-ordered; allocates nothing, never synchronises,
-/// can be captured in a graph. InvalidArgument: impossible sizes.
+/// The digests of BuildDigest, bit for bit; where key_dim is a multiple of 4, four keys lie at a
+/// multiple of their size, and so do all digests' centres. A head with a key that is not finite is
+/// counted and gets a digest that stands for no rows. Stream-ordered; allocates nothing, never
+/// synchronises, can be captured in a graph. InvalidArgument: impossible sizes.
 absl::Status LaunchBuildDigest(const BuildDigestBatch& batch, cudaStream_t stream);
 
 /// The live pages of one layer of one sequence. Pointers: device memory.
@@ -71,10 +72,12 @@ struct ScorePagesBatch {
 /// and query head 8 bytes a page and 16 more.
 std::size_t ScorePagesWorkspaceBytes(const ScorePagesBatch& batch);
 
-/// ScorePages within the same bounds of the formula, in an order that depends on the shapes alone:
-/// the same inputs give the same integers on every device. A token's head that is not finite is
-/// counted and adds nothing. Stream-ordered; allocates nothing, never synchronises, can be captured
-/// in a graph. InvalidArgument: impossible sizes. Unimplemented: keys of more than 1,280 values.
+/// ScorePages within the same bounds of the formula, and the same integers on every device: a query
+/// is taken in steps of 2^-23 of its largest value, so its products with centres are integers, and
+/// what follows has an order that depends on the shapes alone. Where key_dim is a multiple of 16,
+/// centres lie at multiples of 16 bytes. A token's head that is not finite is counted and adds
+/// nothing. Stream-ordered; allocates nothing, never synchronises, can be captured in a graph.
+/// InvalidArgument: impossible sizes. Unimplemented: keys of more than 896 values.
 absl::Status LaunchScorePages(const ScorePagesBatch& batch, void* workspace, cudaStream_t stream);
 
 }  // namespace pinboard::kernels

@@ -7,6 +7,7 @@
 #include "base/fixed_point.h"
 #include "base/status_macros.h"
 #include "kernels/page_digest/page_digest_cuda.cuh"
+#include "kernels/page_digest/page_logits.cuh"
 #include "kernels/paged_rows.h"
 #include "kernels/portable_math.h"
 
@@ -14,7 +15,6 @@ namespace pinboard::kernels {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kHeadsAtOnce = 8;  // query heads whose sums a thread holds
 constexpr unsigned kAllLanes = 0xffffffffU;
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
@@ -44,82 +44,52 @@ __device__ float* LogitsOf(const ScorePagesBatch& batch, const Workspace& worksp
   return workspace.logits + head * batch.most_pages * kDigestCentres;
 }
 
-/// kStep values from `at` on as floats; at a multiple of 4 of them where kStep is 4.
-template <int kStep>
-__device__ void Load(const std::int8_t* at, float (&values)[kStep]) {
-  static_assert(kStep == 1 || kStep == 4);
-  if constexpr (kStep == 4) {
-    const char4 four = __ldg(reinterpret_cast<const char4*>(at));
-    values[0] = static_cast<float>(four.x);
-    values[1] = static_cast<float>(four.y);
-    values[2] = static_cast<float>(four.z);
-    values[3] = static_cast<float>(four.w);
-  } else {
-    values[0] = static_cast<float>(*at);
-  }
-}
-template <int kStep>
-__device__ void Load(const float* at, float (&values)[kStep]) {
-  if constexpr (kStep == 4) {
-    const float4 four = *reinterpret_cast<const float4*>(at);
-    values[0] = four.x;
-    values[1] = four.y;
-    values[2] = four.z;
-    values[3] = four.w;
-  } else {
-    values[0] = *at;
-  }
-}
-
-/// A thread takes one centre and all query heads that read it; queries lie in shared memory.
-/// kStep: 4 where key_dim is a multiple of it, else 1.
-template <int kStep>
-__global__ __launch_bounds__(kThreads) void LogitsKernel(ScorePagesBatch batch,
-                                                         Workspace workspace) {
-  extern __shared__ float4 aligned_queries[];  // [kHeadsAtOnce, key_dim] floats
-  auto* const queries = reinterpret_cast<float*>(aligned_queries);
+/// A block takes some centres of a problem and kColumns of the queries that read a KV head.
+template <bool kWhole>
+__global__ __launch_bounds__(page_logits::kLogitThreads, 3) void LogitsKernel(ScorePagesBatch batch,
+                                                                              Workspace workspace) {
+  using namespace page_logits;
+  extern __shared__ uint4 aligned_digits[];  // [kDigits, kColumns, stride] bytes
+  __shared__ float worth[kColumns];          // a step of each query
+  auto* const digits = reinterpret_cast<std::int8_t*>(aligned_digits);
   const ScorePagesProblem problem = batch.problems[blockIdx.z];
+  const int begin = static_cast<int>(blockIdx.x) * kTilesPerBlock * kTileCentres;
+  if (begin >= problem.count * kDigestCentres) return;
   const int dim = batch.shape.key_dim;
-  const int kv_heads = batch.shape.kv_heads;
-  const int group = batch.query_heads / kv_heads;
-  const int kv_head = static_cast<int>(blockIdx.y) % kv_heads;
-  const int token = static_cast<int>(blockIdx.y) / kv_heads;
-  const auto centre = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
-  const bool exists = centre < problem.count * kDigestCentres;
-  const std::int64_t page = exists ? problem.pages[centre / kDigestCentres] : 0;
-  const std::int64_t at = (page * kv_heads + kv_head) * kDigestCentres + centre % kDigestCentres;
-  const std::int8_t* const steps = problem.digests.centres + at * dim;
-  const float step = exists ? problem.digests.step[page * kv_heads + kv_head] : 0.0F;
-  const bool has_rows = exists && problem.digests.counts[at] > 0;
+  const int stride = DigitStride(dim);
+  const int columns = batch.tokens * (batch.query_heads / batch.shape.kv_heads);
+  const int kv_head = static_cast<int>(blockIdx.y) % batch.shape.kv_heads;
+  const int first_column = static_cast<int>(blockIdx.y) / batch.shape.kv_heads * kColumns;
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
 
-  for (int first = 0; first < group; first += kHeadsAtOnce) {
-    const int head = kv_head * group + first;
-    const int some = min(kHeadsAtOnce, group - first);
-    const std::int64_t index = HeadIndex(batch, static_cast<int>(blockIdx.z), token, head);
-    const float* from = problem.queries + (std::int64_t{token} * batch.query_heads + head) * dim;
-    __syncthreads();
-    for (int i = static_cast<int>(threadIdx.x); i < kHeadsAtOnce * dim; i += kThreads) {
-      queries[i] = i < some * dim ? from[i] : 0.0F;
-    }
-    __syncthreads();
-    if (!exists) continue;
-    float sums[kHeadsAtOnce] = {};
-    for (int d = 0; d < dim; d += kStep) {
-      float keys[kStep];
-      Load(steps + d, keys);
+  for (int c = warp; c < kColumns; c += kLogitWarps) {
+    const Column column = ColumnOf(batch, kv_head, min(first_column + c, columns - 1));
+    const float* query =
+        problem.queries + (std::int64_t{column.token} * batch.query_heads + column.head) * dim;
+    const float step = StoreDigits(query, dim, stride, digits + c * stride);
+    if (lane == 0) worth[c] = step;
+  }
+  __syncthreads();
+  const int end = min(begin + kTilesPerBlock * kTileCentres, problem.count * kDigestCentres);
+  for (int tile = begin + warp * kTileCentres; tile < end; tile += kLogitWarps * kTileCentres) {
+    const int rows[2] = {tile + lane / 4, tile + lane / 4 + 8};
+    const Centre centres[2] = {{batch, problem, kv_head, rows[0]},
+                               {batch, problem, kv_head, rows[1]}};
+    const Sums sums = Multiply<kWhole>({centres[0].steps, centres[1].steps}, digits, dim, stride);
 #pragma unroll
-      for (int h = 0; h < kHeadsAtOnce; ++h) {
-        float q[kStep];
-        Load(queries + h * dim + d, q);
+    for (int n = 0; n < kColumns / 8; ++n) {
 #pragma unroll
-        for (int i = 0; i < kStep; ++i) sums[h] = __fmaf_rn(q[i], keys[i], sums[h]);
-      }
-    }
-#pragma unroll
-    for (int h = 0; h < kHeadsAtOnce; ++h) {
-      if (h < some) {
-        LogitsOf(batch, workspace, index + h)[centre] =
-            has_rows ? batch.attention_scale * (step * sums[h]) : kMinusInfinity;
+      for (int i = 0; i < 4; ++i) {
+        const int c = n * 8 + lane % 4 * 2 + i % 2;
+        const Centre& centre = centres[i / 2];
+        if (!centre.exists || first_column + c >= columns) continue;
+        const Column column = ColumnOf(batch, kv_head, first_column + c);
+        const std::int64_t head =
+            HeadIndex(batch, static_cast<int>(blockIdx.z), column.token, column.head);
+        const float product = centre.step * (worth[c] * sums.Value(n, i));
+        LogitsOf(batch, workspace, head)[rows[i / 2]] =
+            centre.has_rows ? batch.attention_scale * product : kMinusInfinity;
       }
     }
   }
@@ -202,6 +172,19 @@ __global__ __launch_bounds__(kThreads) void ShareKernel(ScorePagesBatch batch,
   problem.out[page] = best;
 }
 
+absl::Status LaunchLogits(const ScorePagesBatch& batch, const Workspace& workspace,
+                          cudaStream_t stream) {
+  using namespace page_logits;
+  const auto ceiling = [](int of, int by) { return static_cast<unsigned>((of + by - 1) / by); };
+  const int columns = batch.tokens * (batch.query_heads / batch.shape.kv_heads);
+  const dim3 grid(ceiling(batch.most_pages * kDigestCentres, kTilesPerBlock * kTileCentres),
+                  ceiling(columns, kColumns) * static_cast<unsigned>(batch.shape.kv_heads),
+                  static_cast<unsigned>(batch.count));
+  const auto kernel = batch.shape.key_dim % 16 == 0 ? LogitsKernel<true> : LogitsKernel<false>;
+  kernel<<<grid, kLogitThreads, SharedBytes(batch.shape.key_dim), stream>>>(batch, workspace);
+  return cuda::ToStatus(cudaGetLastError(), "score pages: logits");
+}
+
 absl::Status CheckBatch(const ScorePagesBatch& batch) {
   PB_RETURN_IF_ERROR(CheckShape("ScorePages", batch.shape));
   if (batch.query_heads <= 0 || batch.query_heads % batch.shape.kv_heads != 0 ||
@@ -216,7 +199,7 @@ absl::Status CheckBatch(const ScorePagesBatch& batch) {
                                                    " problems of up to ", batch.most_pages,
                                                    " pages and ", batch.tokens, " tokens"));
   }
-  constexpr int kMaxDim = (40 << 10) / static_cast<int>(kHeadsAtOnce * sizeof(float));
+  constexpr int kMaxDim = 896;  // 45 KiB of digits
   if (batch.shape.key_dim > kMaxDim) {
     return absl::UnimplementedError(absl::StrCat("ScorePages: keys of ", batch.shape.key_dim,
                                                  ": the device takes at most ", kMaxDim));
@@ -240,15 +223,7 @@ absl::Status LaunchScorePages(const ScorePagesBatch& batch, void* workspace, cud
     return static_cast<unsigned>((threads + kThreads - 1) / kThreads);
   };
   const auto problems = static_cast<unsigned>(batch.count);
-  const dim3 centres(blocks(std::int64_t{batch.most_pages} * kDigestCentres),
-                     static_cast<unsigned>(batch.tokens * batch.shape.kv_heads), problems);
-  const std::size_t shared = kHeadsAtOnce * batch.shape.key_dim * sizeof(float);
-  if (batch.shape.key_dim % 4 == 0) {
-    LogitsKernel<4><<<centres, kThreads, shared, stream>>>(batch, areas);
-  } else {
-    LogitsKernel<1><<<centres, kThreads, shared, stream>>>(batch, areas);
-  }
-  PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "score pages: logits"));
+  PB_RETURN_IF_ERROR(LaunchLogits(batch, areas, stream));
   SoftmaxKernel<<<static_cast<unsigned>(Heads(batch)), kThreads, 0, stream>>>(batch, areas);
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "score pages: softmax"));
   const dim3 pages(blocks(batch.most_pages), problems);

@@ -65,6 +65,15 @@ TEST(BuildDigestTest, RoundsAMeanToTheNearestAndTiesUp) {
   EXPECT_EQ(RoundedMean(0, 5), 0);
 }
 
+TEST(BuildDigestTest, TakesTheSameMeansWithoutDivision) {
+  for (int count = 1; count <= kPageRows; ++count) {
+    const MeanOf mean(count);
+    for (int sum = -128 * count; sum <= 127 * count; ++sum) {
+      ASSERT_EQ(mean(sum), RoundedMean(sum, count)) << sum << " / " << count;
+    }
+  }
+}
+
 TEST(BuildDigestTest, GivesIdenticalKeysOneCentreThatStandsForAllRows) {
   const KvShape shape{1, 4, 4, true, DType::kF32};
   Digests digests(shape, 1);
