@@ -91,6 +91,11 @@ inline std::vector<std::int32_t> UpTo(int count) {
 }
 /// [1], as launches count what they refuse.
 inline std::uint32_t* Faults() { return Copy(std::vector<std::uint32_t>{0}); }
+inline void RequireNone(const std::uint32_t* faults, const char* of) {
+  std::uint32_t count = 0;
+  Require(cudaMemcpy(&count, faults, sizeof(count), cudaMemcpyDeviceToHost));
+  if (count > 0) Require(absl::InternalError(std::string(of) + " refused some of the input"));
+}
 
 /// Reads what the L2 cache holds out of it.
 static __global__ void FlushKernel(const uint4* values, std::size_t count, std::uint32_t* never) {

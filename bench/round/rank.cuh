@@ -19,7 +19,9 @@ inline constexpr int kHeads = 16;  // of this rank
 inline constexpr int kTotalHeads = kHeads * kRanks;
 inline constexpr KvShape kShape{1, 576, 512, true, DType::kBF16};
 inline constexpr int kBlockSize = 64;
-inline constexpr float kScale = 0.0417F;  // 1 / sqrt(576): logits of normal keys and queries are so
+inline constexpr float kScale = 0.0417F;  // 1 / sqrt(576)
+/// Of queries: no row gets so much of one that a log-sum-exp which is only estimated is refused.
+inline constexpr float kQueryDeviation = 0.1F;
 inline constexpr int kQueryValues = kHeads * kShape.key_dim;
 inline constexpr int kWindow = 64;
 inline constexpr int kPool = 9;

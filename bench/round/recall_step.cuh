@@ -22,6 +22,9 @@ class RecallStep {
   RecallStep(const RecallStep&) = delete;
   RecallStep& operator=(const RecallStep&) = delete;
 
+  /// Ends the program where a launch refused its input.
+  void Verify() const { RequireNone(score_.faults, "page scores"); }
+
   int pages(double churn) const;
   double page_bytes(double churn) const { return 1.0 * pages(churn) * PageBytes(); }
   Work score_work() const;

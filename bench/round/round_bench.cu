@@ -50,6 +50,7 @@ void BenchRound(Report& report, const std::string& part, const RoundShape& shape
   add("all of these in one graph", {}, &RoundStages::OnDevice);
   PrintRate(round.offloaded_bytes(), add("offload", {}, &RoundStages::Offload));
   PrintRate(round.filled_bytes(), add("fill the ring", {}, &RoundStages::FillRing));
+  round.Verify();
 }
 
 void BenchRecall(Report& report, int sequences) {
@@ -66,6 +67,7 @@ void BenchRecall(Report& report, int sequences) {
         [&](cudaStream_t stream) { return step.Show(stream, churn); }, 15);
     PrintRate(step.page_bytes(churn), ms);
   }
+  step.Verify();
 }
 
 void Run(const Options& options) {

@@ -90,12 +90,12 @@ void RoundStages::MakeScores() {
   for (std::size_t i = 0; i < total; ++i) rows[i] = static_cast<std::int32_t>(i % shape_.rows);
   const std::int32_t* const positions = Keep(Copy(rows));
   const std::int32_t* const order = Keep(Copy(rows));
-  const std::uint16_t* const queries =
-      Keep(Bf16Normals(static_cast<std::size_t>(problems) * kWindow * kQueryValues));
+  const std::uint16_t* const queries = Keep(
+      Bf16Normals(static_cast<std::size_t>(problems) * kWindow * kQueryValues, kQueryDeviation));
   std::vector<std::int32_t> window(kWindow);
   for (int i = 0; i < kWindow; ++i) window[i] = shape_.rows - kWindow + i;
   const std::int32_t* const query_positions = Keep(Copy(window));
-  const float log_sum = std::log(static_cast<float>(shape_.rows)) + 0.5F;
+  const float log_sum = std::log(static_cast<float>(shape_.rows));
   const float* const log_sums =
       Keep(Copy(std::vector<float>(static_cast<std::size_t>(kWindow) * kHeads, log_sum)));
   attention_ = Keep(Allocate<std::int32_t>(total));
@@ -300,6 +300,17 @@ absl::Status RoundStages::OnDevice(cudaStream_t stream) const {
   PB_RETURN_IF_ERROR(Select(stream));
   PB_RETURN_IF_ERROR(Digest(stream));
   return Compact(stream);
+}
+
+void RoundStages::Verify() const {
+  RequireNone(score_.faults, "attention");
+  RequireNone(information_.faults, "information");
+  RequireNone(digests_.faults, "digests");
+  std::vector<kernels::ScatterOutcome> outcomes(scatter_.count);
+  Require(cudaMemcpy(outcomes.data(), scatter_.outcomes, outcomes.size(), cudaMemcpyDeviceToHost));
+  if (std::count(outcomes.begin(), outcomes.end(), kernels::ScatterOutcome::kRefused) > 0) {
+    Require(absl::DataLossError("pages do not match their tags"));
+  }
 }
 
 Work RoundStages::score_work() const {

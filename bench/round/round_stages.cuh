@@ -60,6 +60,9 @@ class RoundStages {
   /// All but the ways to the host and back.
   absl::Status OnDevice(cudaStream_t stream) const;
 
+  /// Ends the program where a launch refused its input, or a page did not verify.
+  void Verify() const;
+
   Work score_work() const;
   Work fuse_work() const;
   Work select_work() const;

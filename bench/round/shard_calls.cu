@@ -188,7 +188,7 @@ void AddShardStep(Report& report, int sequences, double churn) {
 void AddShardRound(Report& report, int sequences) {
   ShardRank rank(sequences, kRingPages * kPageRows + kKept + 128);
   constexpr std::size_t kQueries = std::size_t{kWindow} * kHeads;
-  float* const queries = Copy(Normals(kQueries * kShape.key_dim));
+  float* const queries = Copy(Normals(kQueries * kShape.key_dim, kQueryDeviation));
   float* const log_sums = Copy(std::vector<float>(kQueries, 9.0F));
   std::vector<std::vector<std::int32_t>> attention(rank.problems(),
                                                    std::vector<std::int32_t>(rank.rows()));
