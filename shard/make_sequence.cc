@@ -109,6 +109,7 @@ absl::StatusOr<SequenceState> MakeSequence(const ShardContext& context,
   state.layers.resize(model.layers);
   for (LayerState& layer : state.layers) {
     layer.queries = QueryWindow(memory, capacity, model.query_heads * model.kv.key_dim);
+    layer.log_sum_exps = QueryWindow(memory, capacity, model.query_heads);
     layer.digests = DigestTable(memory, model.kv);
     layer.chosen_by = SpaceVector<float>(memory);
   }
@@ -141,6 +142,7 @@ absl::StatusOr<SequenceState> MakeFork(const ShardContext& context, std::uint64_
                                                                       : state.policy.window;
   for (LayerState& layer : state.layers) {
     PB_RETURN_IF_ERROR(layer.queries.SetCapacity(capacity));
+    PB_RETURN_IF_ERROR(layer.log_sum_exps.SetCapacity(capacity));
   }
   state.in_round = false;
   state.generation = 0;

@@ -26,6 +26,7 @@ absl::StatusOr<PageIn> ShowPage(ShardContext& context, SequenceState& state,
             layer.positions.begin() + first_row);
   std::copy(info->second.information.begin(), info->second.information.end(),
             layer.information.begin() + first_row);
+  layer.log_sum_exps.DropFrom(0);  // the queries so far did not attend to it
   ++context.stats.pages_recalled;
   context.stats.bytes_recalled += page.header.bytes;
   context.stats.recall_lag_steps += state.steps - agreed.fetched.wanted_at;

@@ -42,11 +42,14 @@ absl::Status Attention(const ShardContext& context, const SignalRequest& request
          state.length},
         absl::MakeSpan(signals->attention));
   }
-  rows->push_back({{model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
-                    layer.positions, layer.ring_rows(), signals->order, layer.queries.Last(window),
-                    layer.queries.LastPositions(window), model.query_heads, model.total_query_heads,
-                    model.attention_scale, state.policy.pool},
-                   absl::MakeSpan(signals->attention)});
+  const auto positions = layer.queries.LastPositions(window);
+  const bool has_sums = layer.log_sum_exps.LastPositions(window) == positions;
+  rows->push_back(
+      {{model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
+        layer.positions, layer.ring_rows(), signals->order, layer.queries.Last(window), positions,
+        model.query_heads, model.total_query_heads, model.attention_scale, state.policy.pool,
+        has_sums ? layer.log_sum_exps.Last(window) : absl::Span<const float>()},
+       absl::MakeSpan(signals->attention)});
   return absl::OkStatus();
 }
 

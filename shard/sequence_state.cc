@@ -23,6 +23,7 @@ absl::StatusOr<SequenceState> Prefix(const SequenceState& state, int tokens) {
     layer.information.resize(tokens);
     layer.pending_shift.resize(tokens);
     layer.queries.DropFrom(tokens);
+    layer.log_sum_exps.DropFrom(tokens);
   }
   return prefix;
 }

@@ -39,6 +39,7 @@ struct LayerState {
   kernels::InformationTotals totals;      // over all tokens merged so far, dropped ones included
   std::vector<float> pending_shift;       // D of the tokens [merged_length, length)
   QueryWindow queries;
+  QueryWindow log_sum_exps;  // of queries, where the engine has shown them: [query_heads] each
   DigestTable digests;
   absl::flat_hash_map<std::uint32_t, PageInfo> pages;
   scheduler::RecallPlan recall;

@@ -138,6 +138,10 @@ Status ShardRuntime::RecallLayer(int layer) {
   return ToPublicStatus(quality_.Sample(recorder_.slices(), layer));
 }
 
+Status ShardRuntime::ObserveLogSumExps(int layer, std::span<const float> log_sum_exps) {
+  return ToPublicStatus(recorder_.LogSumExps(layer, AsSpan(log_sum_exps)));
+}
+
 Status ShardRuntime::ObserveHidden(int layer, std::span<const float> hidden) {
   return ToPublicStatus(recorder_.Hidden(layer, AsSpan(hidden)));
 }
@@ -192,7 +196,8 @@ void ShardRuntime::NoteWorkspace() {
   std::size_t bytes = recorder_.workspace_bytes();
   for (const auto& [id, state] : context_.sequences) {
     for (const LayerState& layer : state.layers) {
-      bytes += layer.queries.bytes() + layer.pending_shift.capacity() * sizeof(float);
+      bytes += layer.queries.bytes() + layer.log_sum_exps.bytes() +
+               layer.pending_shift.capacity() * sizeof(float);
     }
     bytes += state.entropy_after.capacity() * sizeof(float);
   }

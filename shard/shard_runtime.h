@@ -37,6 +37,7 @@ class ShardRuntime final : public Shard {
   std::vector<int> LayersToForesee(int layer) const override;
   Status ForeseeQueries(int layer, int later_layer, std::span<const float> queries) override;
   Status RecallLayer(int layer) override;
+  Status ObserveLogSumExps(int layer, std::span<const float> log_sum_exps) override;
   Status ObserveHidden(int layer, std::span<const float> hidden) override;
   Status ExchangeScores() override;
   Status ObserveLogits(int first_token, int tokens, std::span<const float> logits) override;

@@ -70,19 +70,29 @@ absl::Status StepRecorder::Begin(std::span<const StepEntry> entries) {
 
 absl::Status StepRecorder::Queries(int layer, absl::Span<const float> queries) {
   const ShardModel& model = context_->options.model;
-  const std::size_t width = static_cast<std::size_t>(model.query_heads) * model.kv.key_dim;
-  if (queries.size() != tokens_ * width) {
-    return absl::InvalidArgumentError(absl::StrCat("layer ", layer, ": ", queries.size(),
-                                                   " query values for ", tokens_, " tokens of ",
-                                                   width));
+  return Remember(layer, queries, model.query_heads * model.kv.key_dim, &LayerState::queries);
+}
+
+absl::Status StepRecorder::LogSumExps(int layer, absl::Span<const float> log_sum_exps) {
+  return Remember(layer, log_sum_exps, context_->options.model.query_heads,
+                  &LayerState::log_sum_exps);
+}
+
+absl::Status StepRecorder::Remember(int layer, absl::Span<const float> values, int width,
+                                    QueryWindow LayerState::*window) {
+  if (values.size() != static_cast<std::size_t>(tokens_) * width) {
+    return absl::InvalidArgumentError(absl::StrCat("layer ", layer, ": ", values.size(),
+                                                   " values of queries for ", tokens_,
+                                                   " tokens of ", width));
   }
   std::vector<FloatCopy> copies;
   for (const StepSlice& slice : slices_) {
     PB_ASSIGN_OR_RETURN(
-        const absl::Span<float> room,
-        slice.state->layers[layer].queries.Extend(slice.entry.tokens, slice.first_position));
-    const std::size_t end = (slice.first_token + slice.entry.tokens) * width;
-    copies.push_back({queries.subspan(end - room.size(), room.size()), room.data()});
+        const absl::Span<float> to,
+        (slice.state->layers[layer].*window).Extend(slice.entry.tokens, slice.first_position));
+    const std::size_t end =
+        static_cast<std::size_t>(slice.first_token + slice.entry.tokens) * width;
+    copies.push_back({values.subspan(end - to.size(), to.size()), to.data()});
   }
   return context_->operations->CopyAll(copies);
 }

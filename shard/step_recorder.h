@@ -32,6 +32,7 @@ class StepRecorder {
 
   absl::Status Begin(std::span<const StepEntry> entries);
   absl::Status Queries(int layer, absl::Span<const float> queries);
+  absl::Status LogSumExps(int layer, absl::Span<const float> log_sum_exps);
   absl::Status Hidden(int layer, absl::Span<const float> hidden);
   absl::Status Logits(int first_token, int tokens, absl::Span<const float> logits);
 
@@ -50,6 +51,9 @@ class StepRecorder {
   std::size_t workspace_bytes() const;
 
  private:
+  /// values [tokens, width] go to the windows of the step's sequences.
+  absl::Status Remember(int layer, absl::Span<const float> values, int width,
+                        QueryWindow LayerState::*window);
   /// Values that stay of a hidden state until the last layer's is seen.
   int state_dim() const;
   absl::Status Shift();

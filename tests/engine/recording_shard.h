@@ -73,6 +73,10 @@ class RecordingShard final : public Shard {
     calls.push_back("RecallLayer " + std::to_string(layer));
     return {};
   }
+  Status ObserveLogSumExps(int layer, std::span<const float>) override {
+    calls.push_back("ObserveLogSumExps " + std::to_string(layer));
+    return {};
+  }
   Status ObserveHidden(int layer, std::span<const float> values) override {
     calls.push_back("ObserveHidden " + std::to_string(layer));
     hidden.emplace_back(values.begin(), values.end());

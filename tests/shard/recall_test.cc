@@ -65,6 +65,22 @@ INSTANTIATE_TEST_SUITE_P(All, RecallOverGroups,
 
 TEST(Recall, OfAPageThatOneRankMissesIsMissedByAll) { ExpectMissedByAll(ToyPolicy(), /*steps=*/3); }
 
+// A page that comes back was in no denominator so far: by those its rows would get any share.
+TEST(Recall, EndsTheLogSumExpsThatTheEngineHasShown) {
+  const int wanted = FindRecallable({})[0];
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    Prefill(rank);
+    rank.log_sum_exp = -1e30F;  // which a round would refuse
+    for (int step = 0; step < ToyPolicy().window; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1));
+    for (int step = 0; step < 2; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+    ASSERT_TRUE(Attends(rank, kSequence, 0, wanted));
+    auto outcomes = rank.Compress({kSequence});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    EXPECT_TRUE(outcomes.value()[0].applied) << outcomes.value()[0].kept_all_because;
+  });
+}
+
 TEST(Recall, OfALongStepIsByItsLastQueries) {
   const int wanted = FindRecallable({})[0];
   ToyGroup group({}, 2, ToyOptions());

@@ -71,6 +71,34 @@ INSTANTIATE_TEST_SUITE_P(All, RoundOverShapes,
                          ::testing::Combine(::testing::Bool(), ::testing::Values(16, 32, 64),
                                             ::testing::Values(1, 2, 4)));
 
+constexpr float kFarTooLow = -1e30F;  // as no attention leaves it: a round refuses to score by it
+
+TEST(Round, ScoresByTheLogSumExpsThatTheEngineHasShown) {
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    rank.log_sum_exp = kFarTooLow;
+    ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
+    ASSERT_PB_OK(rank.Step({kSequence}, 300));
+    auto outcomes = rank.Compress({kSequence});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    EXPECT_FALSE(outcomes.value()[0].applied);
+  });
+}
+
+TEST(Round, TakesItsOwnSumsWhereAQueryOfTheWindowHasNone) {
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    rank.log_sum_exp = kFarTooLow;
+    ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
+    ASSERT_PB_OK(rank.Step({kSequence}, 299));
+    rank.log_sum_exp.reset();
+    ASSERT_PB_OK(rank.Step({kSequence}, 1));
+    auto outcomes = rank.Compress({kSequence});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    EXPECT_TRUE(outcomes.value()[0].applied) << outcomes.value()[0].kept_all_because;
+  });
+}
+
 class RoundOverPolicies : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(RoundOverPolicies, SelectsTheSameRowsForEveryGroupSize) {

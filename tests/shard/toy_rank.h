@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -99,6 +100,9 @@ class ToyRank {
     return shard_->AddSequence(sequence, options);
   }
 
+  /// Of all queries of the steps to come; empty: the engine does not show any.
+  std::optional<float> log_sum_exp;
+
   Status Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
     const Status forked = shard_->ForkSequence(from, to, shard_->Length(from), options);
     if (!forked.ok()) return forked;
@@ -181,6 +185,10 @@ class ToyRank {
         if (Status seen = shard_->ForeseeQueries(l, later, queries_); !seen.ok()) return seen;
       }
       if (Status shown = shard_->RecallLayer(l); !shown.ok()) return shown;
+      if (log_sum_exp.has_value()) {
+        log_sum_exps_.assign(sequences.size() * tokens * shape_.query_heads, *log_sum_exp);
+        if (Status seen = shard_->ObserveLogSumExps(l, log_sum_exps_); !seen.ok()) return seen;
+      }
       if (Status seen = shard_->ObserveHidden(l, hidden_); !seen.ok()) return seen;
       AwaitToyBackend();
     }
@@ -435,7 +443,7 @@ class ToyRank {
   ShardModel shape_;
   std::vector<ToyVector<std::byte>> keys_;
   std::vector<ToyVector<std::byte>> values_;
-  ToyVector<float> queries_, hidden_, logits_;  // of a step
+  ToyVector<float> queries_, log_sum_exps_, hidden_, logits_;  // of a step
   std::vector<std::int32_t> free_;
   std::map<std::uint64_t, std::vector<std::vector<std::int32_t>>> tables_, destinations_;
   std::map<std::uint64_t, std::vector<int>> leaving_;  // [table] rows that the round takes

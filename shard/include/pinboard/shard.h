@@ -184,7 +184,7 @@ struct ShardStats {
 /// on the host. Thread-compatible.
 ///
 ///   BeginStep -> for each layer: ObserveQueries, ForeseeQueries of each of LayersToForesee,
-///                RecallLayer, the layer's attention, ObserveHidden
+///                RecallLayer, the layer's attention, ObserveLogSumExps, ObserveHidden
 ///             -> ExchangeScores -> ObserveLogits (chunks) -> EndStep
 ///   between steps: BeginRound ... steps ... CommitRound, AddSequence, ForkSequence, RemoveSequence
 ///
@@ -228,6 +228,11 @@ class Shard {
   /// [collective, only where a sequence recalls within the step] After the queries of `layer`,
   /// before its attention: pages of `layer` that all ranks hold become visible in its ring.
   virtual Status RecallLayer(int layer) = 0;
+  /// log_sum_exps [tokens of the step, query_heads], after the layer's attention, which leaves
+  /// them: ln of the sum of exp(attention_scale * q.k) over the rows that a query attended to.
+  /// Optional: a round reads each key once instead of twice where its whole window has them, and no
+  /// page became visible since that the window did not attend to.
+  virtual Status ObserveLogSumExps(int layer, std::span<const float> log_sum_exps) = 0;
   /// hidden [tokens of the step, hidden_dim]: the residual stream after `layer`; the last layer's
   /// is the final hidden state, before the final norm.
   virtual Status ObserveHidden(int layer, std::span<const float> hidden) = 0;
