@@ -174,9 +174,7 @@ void BenchAttention(Report& report, const std::string& kind, const KvShape& shap
   problem.block_table = Copy(Shuffled(rows / kBlockSize));
   problem.row_positions = problem.order = Copy(UpTo(rows));
   problem.queries = reinterpret_cast<std::uint16_t*>(
-      RandomKeys({query_heads, shape.key_dim, 1, false,
-                  shape.dtype == DType::kF16 ? DType::kF16 : DType::kBF16},
-                 window));
+      RandomKeys({query_heads, shape.key_dim, 1, false, AttentionQueryType(shape.dtype)}, window));
   std::vector<std::int32_t> positions(window);
   std::iota(positions.begin(), positions.end(), rows - window);
   problem.query_positions = Copy(positions);

@@ -13,13 +13,19 @@
 
 namespace pinboard::kernels {
 
+/// The type that keys are multiplied in, and that their queries come in: f16 for keys in f16 and
+/// e4m3, bf16 for all others.
+constexpr DType AttentionQueryType(DType keys) {
+  return keys == DType::kF16 || keys == DType::kF8E4M3 ? DType::kF16 : DType::kBF16;
+}
+
 /// One layer of one sequence. Pointers: device memory.
 struct AttentionScoreProblem {
   KvLayerView cache;  // keys 16-byte aligned
   const std::int32_t* block_table = nullptr;
   const std::int32_t* row_positions = nullptr;  // [rows], physical
   const std::int32_t* order = nullptr;          // [rows]: physical rows by ascending position
-  /// [window, query_heads, key_dim], 16-byte aligned: f16 where the keys are, otherwise bf16.
+  /// [window, query_heads, key_dim] of AttentionQueryType, 16-byte aligned.
   const std::uint16_t* queries = nullptr;
   const std::int32_t* query_positions = nullptr;  // [window]
   /// [window, query_heads]: AttentionScoreArgs'; null: computed here, in a pass of its own over the

@@ -266,7 +266,7 @@ absl::Status ForKeysOf(const AttentionScoreBatch& batch, Launch launch) {
 absl::Status Sums(const AttentionScoreBatch& batch, const Workspace& workspace,
                   cudaStream_t stream) {
   return ForKeysOf(batch, [&](auto dim) {
-    return ProductType(batch.shape.dtype) == DType::kF16
+    return AttentionQueryType(batch.shape.dtype) == DType::kF16
                ? LaunchSums<DType::kF16, dim>(batch, workspace, stream)
                : LaunchSums<DType::kBF16, dim>(batch, workspace, stream);
   });
@@ -274,7 +274,7 @@ absl::Status Sums(const AttentionScoreBatch& batch, const Workspace& workspace,
 absl::Status Shares(const AttentionScoreBatch& batch, const Workspace& workspace,
                     cudaStream_t stream) {
   return ForKeysOf(batch, [&](auto dim) {
-    return ProductType(batch.shape.dtype) == DType::kF16
+    return AttentionQueryType(batch.shape.dtype) == DType::kF16
                ? LaunchShares<DType::kF16, dim>(batch, workspace, stream)
                : LaunchShares<DType::kBF16, dim>(batch, workspace, stream);
   });

@@ -79,13 +79,10 @@ __device__ void Consume(const KeyTiles<Plan, pass>& tiles, const Areas<Plan>& ar
 template <typename Plan, Pass pass, DType kType>
 __device__ void Produce(DType dtype, const Head& head, const KeyTiles<Plan, pass>& tiles,
                         const Areas<Plan>& areas) {
-  if constexpr (kType == DType::kBF16) {
-    if (dtype == DType::kF8E4M3) {
-      EightBitStream<Plan, pass, false>(head, tiles, areas).Run();
-      return;
-    }
-    if (Plan::kValues == kDsMlaValues && dtype == DType::kF8DsMla) {
-      EightBitStream<Plan, pass, Plan::kValues == kDsMlaValues>(head, tiles, areas).Run();
+  if constexpr (kType == DType::kF16 || Plan::kValues == kDsMlaValues) {
+    constexpr DType kEightBits = kType == DType::kF16 ? DType::kF8E4M3 : DType::kF8DsMla;
+    if (dtype == kEightBits) {
+      EightBitStream<Plan, pass, kEightBits>(head, tiles, areas).Run();
       return;
     }
   }
@@ -174,7 +171,7 @@ absl::Status LaunchPassOf(const AttentionScoreBatch& batch, const Workspace& wor
 template <Pass pass>
 absl::Status LaunchPass(const AttentionScoreBatch& batch, const Workspace& workspace,
                         cudaStream_t stream) {
-  return ProductType(batch.shape.dtype) == DType::kF16
+  return AttentionQueryType(batch.shape.dtype) == DType::kF16
              ? LaunchPassOf<pass, DType::kF16>(batch, workspace, stream)
              : LaunchPassOf<pass, DType::kBF16>(batch, workspace, stream);
 }

@@ -134,8 +134,8 @@ absl::Status CudaOperations::ScoreRows(absl::Span<const RowsToScore* const> laye
     batch.count = static_cast<int>(std::min(most, problems.size() - first));
     const dim3 grid(static_cast<unsigned>((values + kThreads - 1) / kThreads),
                     static_cast<unsigned>(batch.count));
-    NarrowQueries<<<grid, kThreads, 0, stream()>>>(from + first, narrow, values,
-                                                   args.shape.dtype == DType::kF16);
+    NarrowQueries<<<grid, kThreads, 0, stream()>>>(
+        from + first, narrow, values, kernels::AttentionQueryType(args.shape.dtype) == DType::kF16);
     PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "queries to 16 bits"));
     PB_RETURN_IF_ERROR(kernels::LaunchAttentionScore(batch, workspace, stream()));
     batch.problems += batch.count;

@@ -19,14 +19,15 @@ namespace pinboard::kernels {
 
 /// The bits in which a query of this value is multiplied with keys of this dtype.
 inline std::uint16_t QueryBits(DType keys, float value) {
-  return keys == DType::kF16 ? FloatToFloat16(value) : FloatToBFloat16(value);
+  return AttentionQueryType(keys) == DType::kF16 ? FloatToFloat16(value) : FloatToBFloat16(value);
 }
 /// Makes queries such as their bits hold exactly.
 inline void RoundQueries(checks::AttentionInput& in) {
   const DType keys = in.cache.shape().dtype;
+  const bool is_f16 = AttentionQueryType(keys) == DType::kF16;
   for (float& value : in.queries) {
     const std::uint16_t bits = QueryBits(keys, value);
-    value = keys == DType::kF16 ? Float16ToFloat(bits) : BFloat16ToFloat(bits);
+    value = is_f16 ? Float16ToFloat(bits) : BFloat16ToFloat(bits);
   }
 }
 
