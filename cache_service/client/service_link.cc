@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "cache_service/client/connect.h"
+#include "cache_service/protocol/negotiation.h"
 #include "cache_service/protocol/process_identity.h"
 #include "cache_service/protocol/send_message.h"
 
@@ -39,6 +40,7 @@ ServiceLink::ServiceLink(std::unique_ptr<transport::Fabric> fabric, std::string 
   Register(&ServiceLink::OnSegments);
   Register(&ServiceLink::OnLeaseReply);
   Register(&ServiceLink::OnFetchReply);
+  Register(&ServiceLink::OnFetchMisses);
   Register(&ServiceLink::OnError);
 }
 
@@ -92,11 +94,12 @@ bool ServiceLink::Congested() const { return sends_in_flight_ + after_puts_.size
 
 absl::Status ServiceLink::Connect(absl::Time deadline) {
   PB_ASSIGN_OR_RETURN(const PeerId peer, ConnectToService(*fabric_, address_, deadline));
-  greeting_.emplace(Greeting{.peer = peer});
   Hello hello;
+  hello.features = kFeatures;
   hello.group = options_.group;
   hello.process = process_;
   hello.name = options_.name;
+  greeting_.emplace(Greeting{.peer = peer, .hello = hello});
   SendMessage(*fabric_, peer, 0, hello);
   while (!greeting_->outcome.has_value() && absl::Now() < deadline) fabric_->WaitUntil(deadline);
   const absl::Status outcome = greeting_->outcome.value_or(DoesNotAnswer(address_));
@@ -107,6 +110,11 @@ absl::Status ServiceLink::Connect(absl::Time deadline) {
 
 absl::Status ServiceLink::OnWelcome(const Envelope<Welcome>& envelope) {
   if (!greeting_.has_value()) return absl::FailedPreconditionError("Welcome came twice");
+  const absl::Status agreed = CheckAgreed(greeting_->hello, envelope.message);
+  if (!agreed.ok()) {
+    greeting_->outcome = agreed;
+    return absl::OkStatus();
+  }
   greeting_->welcome = envelope.message;
   return absl::OkStatus();
 }
@@ -119,6 +127,7 @@ absl::Status ServiceLink::OnSegments(const Envelope<Segments>& envelope) {
     current_->peer = greeting_->peer;
     current_->client = greeting_->welcome->client;
     current_->incarnation = greeting_->welcome->incarnation;
+    current_->features = greeting_->welcome->features;
     current_->same_host = greeting_->welcome->host == process_.host;
     greeting_->outcome = absl::OkStatus();
   }
@@ -348,6 +357,18 @@ absl::Status ServiceLink::OnFetchReply(const Envelope<FetchReply>& envelope) {
   }
   SendInBatches(&cache_service::Unpin::slabs, late);
   return absl::OkStatus();
+}
+
+absl::Status ServiceLink::OnFetchMisses(const Envelope<FetchMisses>& envelope) {
+  if (current_ == nullptr || (current_->features & kFeatureShortMisses) == 0) {
+    return absl::FailedPreconditionError("short misses were not agreed on");
+  }
+  Envelope<FetchReply> reply{.request = envelope.request};
+  for (const MissedPage& page : envelope.message.pages) {
+    if (page.miss == MissCause::kNone) return absl::InvalidArgumentError("a miss without a cause");
+    reply.message.pages.push_back({.index = page.index, .miss = page.miss});
+  }
+  return OnFetchReply(reply);
 }
 
 absl::Status ServiceLink::Take(std::uint64_t request, const PageRef& page,

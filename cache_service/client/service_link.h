@@ -99,6 +99,7 @@ class ServiceLink {
     transport::PeerId peer;
     std::uint64_t client = 0;
     std::uint64_t incarnation = 0;
+    std::uint64_t features = 0;
     bool same_host = false;
     bool open = true;
     int holds = 0;  // leases, pins, one-sided operations
@@ -121,6 +122,7 @@ class ServiceLink {
   };
   struct Greeting {
     transport::PeerId peer;
+    Hello hello;
     std::optional<Welcome> welcome;
     std::optional<absl::Status> outcome;
   };
@@ -136,6 +138,7 @@ class ServiceLink {
   absl::Status OnSegments(const Envelope<Segments>& segments);
   absl::Status OnLeaseReply(const Envelope<LeaseReply>& reply);
   absl::Status OnFetchReply(const Envelope<FetchReply>& reply);
+  absl::Status OnFetchMisses(const Envelope<FetchMisses>& misses);
   absl::Status OnError(const Envelope<Error>& error);
   void OnClosed(transport::PeerId peer, const absl::Status& reason);
   void EndConnection(transport::PeerId peer, const absl::Status& reason);

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "cache_service/client/connect.h"
+#include "cache_service/protocol/negotiation.h"
 #include "cache_service/protocol/process_identity.h"
 #include "cache_service/protocol/send_message.h"
 #include "cache_service/remote_page_store.h"
@@ -71,7 +72,12 @@ absl::StatusOr<std::vector<StatsEntry>> StatsClient::Ask(absl::Time deadline) {
 }
 
 absl::Status StatsClient::OnWelcome(const Envelope<Welcome>& envelope) {
-  client_ = envelope.message.client;
+  const absl::Status agreed = CheckAgreed(Hello{}, envelope.message);
+  if (agreed.ok()) {
+    client_ = envelope.message.client;
+  } else {
+    EndWith(agreed);
+  }
   return absl::OkStatus();
 }
 

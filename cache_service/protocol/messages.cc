@@ -86,6 +86,14 @@ template <Is<FetchReply> T>
 void Fields(T& v, auto& io) {
   io(v.pages);
 }
+template <Is<MissedPage> T>
+void Fields(T& v, auto& io) {
+  io(v.index, v.miss);
+}
+template <Is<FetchMisses> T>
+void Fields(T& v, auto& io) {
+  io(v.pages);
+}
 template <Is<Unpin> T>
 void Fields(T& v, auto& io) {
   io(v.slabs);
@@ -187,6 +195,7 @@ PB_INSTANTIATE(Publish);
 PB_INSTANTIATE(ReturnSlabs);
 PB_INSTANTIATE(Fetch);
 PB_INSTANTIATE(FetchReply);
+PB_INSTANTIATE(FetchMisses);
 PB_INSTANTIATE(Unpin);
 PB_INSTANTIATE(Drop);
 PB_INSTANTIATE(DropSequence);

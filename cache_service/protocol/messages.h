@@ -46,6 +46,7 @@ enum class MessageType : std::uint8_t {
   kStatsReply = 14,
   kGoodbye = 15,
   kError = 16,
+  kFetchMisses = 17,
 };
 
 /// Why a page cannot be had; kNone where it can.
@@ -79,7 +80,7 @@ struct Hello {
   static constexpr MessageType kType = MessageType::kHello;
   std::uint16_t min_version = kMinProtocolVersion;
   std::uint16_t max_version = kMaxProtocolVersion;
-  std::uint64_t features = 0;
+  std::uint64_t features = 0;  // those it has (negotiation.h)
   std::uint64_t group = 0;
   ProcessIdentity process;
   std::string name;
@@ -88,7 +89,7 @@ struct Hello {
 struct Welcome {
   static constexpr MessageType kType = MessageType::kWelcome;
   std::uint16_t version = 0;
-  std::uint64_t features = 0;
+  std::uint64_t features = 0;     // those both have
   std::uint64_t incarnation = 0;  // another one after each start of the service
   std::uint64_t client = 0;
   std::uint64_t host = 0;  // as in ProcessIdentity: whether mapping its memory can be expected
@@ -147,10 +148,19 @@ struct FetchedPage {
   SlabLocation location;
   PageHeader header;
 };
-/// One or more per Fetch, each page exactly once among them.
+/// One or more of this and FetchMisses per Fetch, each page exactly once among them.
 struct FetchReply {
   static constexpr MessageType kType = MessageType::kFetchReply;
   std::vector<FetchedPage> pages;
+};
+struct MissedPage {
+  std::uint32_t index = 0;
+  MissCause miss = MissCause::kUnknown;
+};
+/// Only to who has kFeatureShortMisses.
+struct FetchMisses {
+  static constexpr MessageType kType = MessageType::kFetchMisses;
+  std::vector<MissedPage> pages;
 };
 
 /// One entry per pin; a slab pinned twice is named twice.

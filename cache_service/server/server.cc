@@ -12,6 +12,7 @@
 #include "base/byte_size.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "cache_service/protocol/negotiation.h"
 #include "cache_service/protocol/process_identity.h"
 #include "cache_service/protocol/send_message.h"
 
@@ -130,12 +131,8 @@ void Server::Refuse(PeerId peer, const absl::Status& why) {
 absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) {
   const Hello& hello = envelope.message;
   if (session.greeted) return absl::FailedPreconditionError("Hello came twice");
-  if (hello.min_version > kMaxProtocolVersion || hello.max_version < kMinProtocolVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the client speaks protocol versions ", hello.min_version, " to ",
-                     hello.max_version, " and this service ", kMinProtocolVersion, " to ",
-                     kMaxProtocolVersion, ": update the older one"));
-  }
+  PB_ASSIGN_OR_RETURN(const Agreement agreed, Agree(hello));
+  session.features = agreed.features;
   session.client = ClientId(next_client_++);
   session.group = GroupId(hello.group);
   session.process = hello.process;
@@ -145,7 +142,8 @@ absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) 
   ++counts_.connections_total;
   LogInfo(session.name, " connected");
   Welcome welcome;
-  welcome.version = std::min(hello.max_version, kMaxProtocolVersion);
+  welcome.version = agreed.version;
+  welcome.features = agreed.features;
   welcome.incarnation = incarnation_;
   welcome.client = session.client.value();
   welcome.host = CurrentProcess().host;
@@ -223,7 +221,7 @@ void Server::CountFetched(const FetchedPage& page) {
 
 absl::Status Server::OnFetch(Session& session, const Envelope<Fetch>& envelope) {
   const absl::Time expires = absl::Now() + options_.publish_grace;
-  FetchReply reply;
+  std::vector<FetchedPage> pages;
   for (std::uint32_t i = 0; i < envelope.message.pages.size(); ++i) {
     const PageRef& page = envelope.message.pages[i];
     const FetchedPage fetched = Look(session.client, page, i);
@@ -232,14 +230,26 @@ absl::Status Server::OnFetch(Session& session, const Envelope<Fetch>& envelope) 
       continue;
     }
     CountFetched(fetched);
-    reply.pages.push_back(fetched);
+    pages.push_back(fetched);
   }
-  if (!reply.pages.empty()) SendMessage(*fabric_, session.peer, envelope.request, reply);
+  Reply(session, envelope.request, std::move(pages));
   return absl::OkStatus();
 }
 
+void Server::Reply(const Session& session, std::uint64_t request, std::vector<FetchedPage> pages) {
+  FetchMisses misses;
+  if ((session.features & kFeatureShortMisses) != 0) {
+    std::erase_if(pages, [&misses](const FetchedPage& page) {
+      if (page.miss != MissCause::kNone) misses.pages.push_back({page.index, page.miss});
+      return page.miss != MissCause::kNone;
+    });
+  }
+  if (!misses.pages.empty()) SendMessage(*fabric_, session.peer, request, misses);
+  if (!pages.empty()) SendMessage(*fabric_, session.peer, request, FetchReply{std::move(pages)});
+}
+
 void Server::Unpark(const std::vector<ParkedFetch>& fetches, absl::Time now) {
-  std::map<std::pair<PeerId, std::uint64_t>, FetchReply> replies;
+  std::map<std::pair<PeerId, std::uint64_t>, std::vector<FetchedPage>> replies;
   for (const ParkedFetch& fetch : fetches) {
     const auto session = sessions_.find(fetch.peer);
     if (session == sessions_.end() || !session->second.greeted) continue;
@@ -249,9 +259,9 @@ void Server::Unpark(const std::vector<ParkedFetch>& fetches, absl::Time now) {
       continue;
     }
     CountFetched(fetched);
-    replies[{fetch.peer, fetch.request}].pages.push_back(fetched);
+    replies[{fetch.peer, fetch.request}].push_back(fetched);
   }
-  for (const auto& [to, reply] : replies) SendMessage(*fabric_, to.first, to.second, reply);
+  for (auto& [to, pages] : replies) Reply(sessions_.at(to.first), to.second, std::move(pages));
 }
 
 absl::Status Server::OnUnpin(Session& session, const Envelope<Unpin>& envelope) {

@@ -60,6 +60,7 @@ class Server {
     GroupId group;
     ProcessIdentity process;
     std::string name;
+    std::uint64_t features = 0;
     bool greeted = false;  // until Goodbye
   };
   /// A client whose connection is lost and whose process may still use what it holds.
@@ -91,6 +92,7 @@ class Server {
   void Refuse(transport::PeerId peer, const absl::Status& why);
   FetchedPage Look(ClientId client, const PageRef& page, std::uint32_t index);
   void CountFetched(const FetchedPage& page);
+  void Reply(const Session& session, std::uint64_t request, std::vector<FetchedPage> pages);
   void Unpark(const std::vector<ParkedFetch>& fetches, absl::Time now);
   void RemoveDeadClients(absl::Time now);
   void Tick();

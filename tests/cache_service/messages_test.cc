@@ -5,7 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
 
 #include "tests/cache_service/test_pages.h"
@@ -56,6 +60,10 @@ FetchReply Example() {
            {7, MissCause::kEvicted, {}, {}}}};
 }
 template <>
+FetchMisses Example() {
+  return {{{1, MissCause::kEvicted}, {2, MissCause::kUnknown}}};
+}
+template <>
 Unpin Example() {
   return {{1, 2}};
 }
@@ -91,8 +99,8 @@ class MessagesTest : public ::testing::Test {
 };
 
 using AllMessages = ::testing::Types<Hello, Welcome, Segments, LeaseRequest, LeaseReply, Publish,
-                                     ReturnSlabs, Fetch, FetchReply, Unpin, Drop, DropSequence,
-                                     StatsRequest, StatsReply, Goodbye, Error>;
+                                     ReturnSlabs, Fetch, FetchReply, FetchMisses, Unpin, Drop,
+                                     DropSequence, StatsRequest, StatsReply, Goodbye, Error>;
 TYPED_TEST_SUITE(MessagesTest, AllMessages);
 
 TYPED_TEST(MessagesTest, ComesOutAsItWentIn) {
@@ -151,6 +159,30 @@ TEST(MessagesTest, BytesLieAsDocumented) {
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     EXPECT_EQ(std::to_integer<int>(bytes[i]), expected[i]) << "at byte " << i;
   }
+}
+
+/// The seeds of the fuzz target were encoded by hand, from docs/wire_protocol.md.
+TYPED_TEST(MessagesTest, BytesEncodedByHandAreAccepted) {
+  const std::filesystem::path seeds =
+      std::filesystem::path(std::getenv("PINBOARD_SOURCE_DIR")) / "tests/fuzz/corpus/message";
+  int accepted = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(seeds)) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const auto bytes =
+        absl::MakeConstSpan(reinterpret_cast<const std::byte*>(text.data()), text.size());
+    if (bytes.at(1) != static_cast<std::byte>(TypeParam::kType)) continue;
+    const auto decoded = DecodeMessage<TypeParam>(bytes);
+    if (entry.path().filename() == "one_byte_too_many") {
+      EXPECT_TRUE(absl::IsInvalidArgument(decoded.status()));
+      continue;
+    }
+    ASSERT_EQ(decoded.status(), absl::OkStatus()) << entry.path();
+    EXPECT_EQ(decoded->request, 7);
+    EXPECT_EQ(absl::MakeConstSpan(EncodeMessage(7, decoded->message)), bytes) << entry.path();
+    ++accepted;
+  }
+  EXPECT_GE(accepted, 1);
 }
 
 TEST(MessagesTest, AHugeCountAllocatesNothing) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cache_service/protocol/messages.h"
+#include "cache_service/protocol/negotiation.h"
 #include "cache_service/protocol/process_identity.h"
 #include "tests/cache_service/daemon.h"
 #include "tests/cache_service/test_pages.h"
@@ -107,6 +108,31 @@ TEST_F(ServerProtocolTest, RefusesAVersionItDoesNotSpeakAndSaysWhy) {
   EXPECT_EQ(error.code, static_cast<int>(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(error.text, ::testing::HasSubstr("update the older one"));
   EXPECT_TRUE(client.IsClosedByService());
+}
+
+TEST_F(ServerProtocolTest, AnOldClientIsToldOfMissesAsItAlwaysWas) {
+  RawClient client(daemon_.address());
+  EXPECT_EQ(client.Greet().features, 0);
+  const auto reply = client.Ask<FetchReply>(Fetch{{TestPage(1), TestPage(2)}});
+  ASSERT_EQ(reply.pages.size(), 2);
+  EXPECT_EQ(reply.pages[0].miss, MissCause::kUnknown);
+}
+
+TEST_F(ServerProtocolTest, ANewerClientGetsTheFeaturesThatBothHave) {
+  RawClient client(daemon_.address());
+  Hello hello;
+  hello.max_version = 999;
+  hello.features = ~std::uint64_t{0};
+  EXPECT_EQ(client.Ask<Welcome>(hello).features, kFeatures);
+  const auto leased = client.Ask<LeaseReply>(LeaseRequest{1, kTestPageBytes});
+  client.Send(Publish{{{leased.slabs.at(0).slab, TestHeader(TestPage(1))}}});
+  client.Send(Drop{{TestPage(1)}});
+  const auto misses = client.Ask<FetchMisses>(Fetch{{TestPage(1)}});
+  ASSERT_EQ(misses.pages.size(), 1);
+  EXPECT_EQ(misses.pages[0].miss, MissCause::kDropped);
+  const auto late = client.Ask<FetchMisses>(Fetch{{TestPage(1, 2), TestPage(3)}});  // waited for
+  ASSERT_EQ(late.pages.size(), 2);
+  EXPECT_EQ(late.pages[1].miss, MissCause::kUnknown);
 }
 
 TEST_F(ServerProtocolTest, ClosesAClientThatDoesNotSayHelloFirst) {

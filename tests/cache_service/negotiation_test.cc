@@ -1,0 +1,158 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// This build with services and clients of other ages.
+#include "cache_service/protocol/negotiation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include "cache_service/client/stats_client.h"
+#include "cache_service/protocol/send_message.h"
+#include "cache_service/remote_page_store.h"
+#include "tests/cache_service/test_pages.h"
+#include "transport/fabric/loopback/loopback.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+using ::testing::HasSubstr;
+
+Hello Offer(std::uint16_t min_version, std::uint16_t max_version, std::uint64_t features = 0) {
+  Hello hello;
+  hello.min_version = min_version;
+  hello.max_version = max_version;
+  hello.features = features;
+  return hello;
+}
+
+TEST(NegotiationTest, TheHighestVersionAndTheFeaturesOfBothAreAgreedOn) {
+  const auto agreed = Agree(Offer(0, 999, ~std::uint64_t{0}));
+  ASSERT_EQ(agreed.status(), absl::OkStatus());
+  EXPECT_EQ(agreed->version, kMaxProtocolVersion);
+  EXPECT_EQ(agreed->features, kFeatures);
+  EXPECT_EQ(Agree(Offer(1, 1))->features, 0);
+}
+
+TEST(NegotiationTest, WithoutACommonVersionBothSidesAreNamed) {
+  const absl::Status later = Agree(Offer(kMaxProtocolVersion + 1, 999)).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(later));
+  EXPECT_THAT(std::string(later.message()), HasSubstr("update the older one"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Agree(Offer(0, kMinProtocolVersion - 1)).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(Agree(Offer(2, 1)).status()));
+}
+
+TEST(NegotiationTest, AnAnswerOutsideTheOfferIsRefused) {
+  EXPECT_EQ(CheckAgreed(Offer(1, 3, 5), {.version = 2, .features = 4}), absl::OkStatus());
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckAgreed(Offer(1, 3), {.version = 4})));
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckAgreed(Offer(2, 3), {.version = 1})));
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(CheckAgreed(Offer(1, 3, 5), {.version = 2, .features = 2})));
+}
+
+/// Answers Hello with the given Welcome, and every Fetch as told.
+class OtherService {
+ public:
+  using OnFetch =
+      std::function<void(transport::Fabric&, transport::PeerId, const Envelope<Fetch>&)>;
+
+  OtherService(const Welcome& welcome, OnFetch on_fetch) : fabric_(hub_.MakeFabric()) {
+    fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kHello),
+                       [this, welcome](transport::PeerId peer, absl::Span<const std::byte> bytes) {
+                         offered_ = DecodeMessage<Hello>(bytes)->message.features;
+                         SendMessage(*fabric_, peer, 0, welcome);
+                         SendMessage(*fabric_, peer, 0, Segments{});
+                       });
+    fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kFetch),
+                       [this, on_fetch](transport::PeerId peer, absl::Span<const std::byte> bytes) {
+                         on_fetch(*fabric_, peer, *DecodeMessage<Fetch>(bytes));
+                       });
+    address_ = *fabric_->Listen("other:0");
+    thread_ = std::thread([this] {
+      while (!stop_) fabric_->WaitUntil(absl::InfiniteFuture());
+    });
+  }
+  ~OtherService() {
+    stop_ = true;
+    fabric_->Wake();
+    thread_.join();
+  }
+
+  absl::StatusOr<std::unique_ptr<PageStore>> Connect() {
+    return ConnectPageStore(
+        [this]() -> absl::StatusOr<std::unique_ptr<transport::Fabric>> {
+          return hub_.MakeFabric();
+        },
+        address_, {.group = 1, .name = "test"});
+  }
+  absl::Status ConnectForStats() {
+    return StatsClient::Connect(hub_.MakeFabric(), address_, "test", Soon()).status();
+  }
+  std::uint64_t offered() const { return offered_; }
+
+ private:
+  transport::LoopbackHub hub_;
+  std::unique_ptr<transport::Fabric> fabric_;
+  std::string address_;
+  std::atomic<std::uint64_t> offered_ = 0;
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;
+};
+
+void MissAll(transport::Fabric& fabric, transport::PeerId peer, const Envelope<Fetch>& fetch) {
+  FetchReply reply;
+  for (std::uint32_t i = 0; i < fetch.message.pages.size(); ++i) {
+    reply.pages.push_back({.index = i, .miss = MissCause::kEvicted});
+  }
+  SendMessage(fabric, peer, fetch.request, reply);
+}
+
+void MissAllShortly(transport::Fabric& fabric, transport::PeerId peer,
+                    const Envelope<Fetch>& fetch) {
+  FetchMisses misses;
+  for (std::uint32_t i = 0; i < fetch.message.pages.size(); ++i) {
+    misses.pages.push_back({i, MissCause::kEvicted});
+  }
+  SendMessage(fabric, peer, fetch.request, misses);
+}
+
+TEST(NegotiationTest, AnOldServiceIsUnderstood) {
+  OtherService service({.version = 1, .features = 0}, MissAll);
+  const auto store = service.Connect();
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  EXPECT_EQ(service.offered(), kFeatures);
+  EXPECT_TRUE(absl::IsNotFound(FetchTestPage(**store, TestPage(1)).pin.status()));
+}
+
+TEST(NegotiationTest, ShortMissesAreUnderstoodWhereTheyWereAgreedOn) {
+  OtherService service({.version = 1, .features = kFeatureShortMisses}, MissAllShortly);
+  const auto store = service.Connect();
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  EXPECT_TRUE(absl::IsNotFound(FetchTestPage(**store, TestPage(1)).pin.status()));
+}
+
+TEST(NegotiationTest, ShortMissesEndAConnectionThatDidNotAgreeOnThem) {
+  OtherService service({.version = 1, .features = 0}, MissAllShortly);
+  const auto store = service.Connect();
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  const absl::Status status = FetchTestPage(**store, TestPage(1)).pin.status();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("broke the protocol"));
+}
+
+TEST(NegotiationTest, AServiceThatAnswersOutsideTheOfferIsOneLine) {
+  for (const Welcome& welcome :
+       {Welcome{.version = 2}, Welcome{.version = 1, .features = 1ULL << 63}}) {
+    OtherService service(welcome, MissAll);
+    const absl::Status status = service.Connect().status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("this client"));
+    EXPECT_TRUE(absl::IsFailedPrecondition(service.ConnectForStats()));
+  }
+}
+
+}  // namespace
+}  // namespace pinboard::cache_service
