@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bench/device_report.cuh"
+#include "kernels/page_transfer/page_transfer_cuda.cuh"
 #include "pinboard/kv_layout.h"
 
 namespace pinboard::bench {
@@ -30,6 +31,14 @@ inline constexpr int kContext = 32'768;  // tokens of a prompt
 inline constexpr int kKept = 3'277;      // 10 % of it
 inline constexpr int kBandPages = 819;   // 40 % of it, in pages of 16 rows
 inline constexpr int kRingPages = 32;
+
+inline void RequireWritten(const kernels::PageScatterBatch& batch) {
+  std::vector<kernels::ScatterOutcome> outcomes(batch.count);
+  Require(cudaMemcpy(outcomes.data(), batch.outcomes, outcomes.size(), cudaMemcpyDeviceToHost));
+  if (std::count(outcomes.begin(), outcomes.end(), kernels::ScatterOutcome::kRefused) > 0) {
+    Require(absl::DataLossError("pages do not match their tags"));
+  }
+}
 
 /// Sequences of so many rows a layer; all layers of one share its block table.
 struct RankCache {

@@ -71,28 +71,44 @@ void RecallStep::MakeDigests() {
 }
 
 void RecallStep::MakePages(int pages) {
-  fetched_ = Pinned(pages * PageBytes());
-  std::vector<kernels::PageTransferLayer> layers;
+  arrived_ = Pinned(pages * PageBytes());
+  auto* const flat = Keep(Allocate<std::byte>(pages * PageBytes()));
+  std::vector<kernels::PageTransferLayer> rings;
   for (int p = 0; p < kLayers * sequences_; ++p) {
-    layers.push_back({cache_.layers[p % kLayers], cache_.device_tables[p / kLayers]});
+    rings.push_back({cache_.layers[p % kLayers], cache_.device_tables[p / kLayers]});
   }
   // Slot by slot through all rings, so that no two pages go to the same one.
-  std::vector<kernels::PageToScatter> shown(pages);
+  std::vector<kernels::PageToScatter> arrived(pages);
   for (int i = 0; i < pages; ++i) {
-    std::byte* const bytes = fetched_.bytes().data() + i * PageBytes();
+    std::byte* const bytes = arrived_.bytes().data() + i * PageBytes();
     std::memset(bytes, i, PageBytes());
     const kernels::PageIdentity identity{{1, static_cast<std::uint32_t>(i), 0, 0}, 1};
-    const auto layer = static_cast<std::int32_t>(static_cast<std::size_t>(i) % layers.size());
-    const auto slot = static_cast<std::int32_t>(static_cast<std::size_t>(i) / layers.size());
-    shown[i] = {identity, kernels::PageTag({bytes, PageBytes()}, identity), bytes, layer,
-                slot * kPageRows};
+    arrived[i] = {identity, kernels::PageTag({bytes, PageBytes()}, identity), bytes, 0,
+                  i * kPageRows};
   }
-  scatter_ = {.layers = Keep(Copy(layers)),
-              .pages = Keep(Copy(shown)),
-              .outcomes = Keep(Allocate<kernels::ScatterOutcome>(pages)),
-              .shape = kShape,
-              .block_size = kBlockSize,
-              .max_blocks = kernels::kBlocksFromHost};
+  std::vector<kernels::PageToScatter> shown = arrived;
+  for (int i = 0; i < pages; ++i) {
+    shown[i].bytes = flat + i * PageBytes();
+    shown[i].layer = i % (kLayers * sequences_);
+    shown[i].first_row = i / (kLayers * sequences_) * kPageRows;
+  }
+  // Flat memory is a cache whose blocks are pages.
+  const auto row = static_cast<std::int64_t>(kShape.RowBytes());
+  const kernels::PageTransferLayer as_cache{{{flat, kPageRows * row, row, row}, {}},
+                                            Keep(Copy(UpTo(pages)))};
+  fetch_ = {.layers = Keep(Copy(std::vector{as_cache})),
+            .pages = Keep(Copy(arrived)),
+            .outcomes = Keep(Allocate<kernels::ScatterOutcome>(pages)),
+            .count = pages,
+            .shape = kShape,
+            .block_size = kPageRows,
+            .max_blocks = kernels::kBlocksFromHost};
+  show_ = {.layers = Keep(Copy(rings)),
+           .pages = Keep(Copy(shown)),
+           .outcomes = Keep(Allocate<kernels::ScatterOutcome>(pages)),
+           .count = pages,
+           .shape = kShape,
+           .block_size = kBlockSize};
 }
 
 absl::Status RecallStep::Score(cudaStream_t stream) const {
@@ -108,8 +124,14 @@ absl::Status RecallStep::ScoreByLayer(cudaStream_t stream) const {
   return absl::OkStatus();
 }
 
+absl::Status RecallStep::Fetch(cudaStream_t stream, double churn) const {
+  kernels::PageScatterBatch some = fetch_;
+  some.count = pages(churn);
+  return kernels::LaunchPageScatter(some, stream);
+}
+
 absl::Status RecallStep::Show(cudaStream_t stream, double churn) const {
-  kernels::PageScatterBatch some = scatter_;
+  kernels::PageScatterBatch some = show_;
   some.count = pages(churn);
   return kernels::LaunchPageScatter(some, stream);
 }

@@ -22,8 +22,11 @@ class RecallStep {
   RecallStep(const RecallStep&) = delete;
   RecallStep& operator=(const RecallStep&) = delete;
 
-  /// Ends the program where a launch refused its input.
-  void Verify() const { RequireNone(score_.faults, "page scores"); }
+  /// Ends the program where a launch refused its input, or a page did not verify.
+  void Verify() const {
+    RequireNone(score_.faults, "page scores");
+    RequireWritten(show_);
+  }
 
   int pages(double churn) const;
   double page_bytes(double churn) const { return 1.0 * pages(churn) * PageBytes(); }
@@ -32,7 +35,9 @@ class RecallStep {
   /// The digests of all layers at once; layer by layer, as their queries come.
   absl::Status Score(cudaStream_t stream) const;
   absl::Status ScoreByLayer(cudaStream_t stream) const;
-  /// Pages of pinned memory of the host into the ring.
+  /// Pages of pinned memory of the host to the device, as they come beside a step.
+  absl::Status Fetch(cudaStream_t stream, double churn) const;
+  /// Those into the rings, which a step waits for.
   absl::Status Show(cudaStream_t stream, double churn) const;
 
  private:
@@ -45,10 +50,11 @@ class RecallStep {
   const int sequences_;
   RankCache cache_;
   std::vector<void*> owned_;
-  cuda::PinnedBuffer fetched_;
+  cuda::PinnedBuffer arrived_;
   kernels::ScorePagesBatch score_;  // problems: [layers, sequences]
   std::byte* workspace_ = nullptr;
-  kernels::PageScatterBatch scatter_;
+  kernels::PageScatterBatch fetch_;
+  kernels::PageScatterBatch show_;
 };
 
 }  // namespace pinboard::bench

@@ -306,11 +306,7 @@ void RoundStages::Verify() const {
   RequireNone(score_.faults, "attention");
   RequireNone(information_.faults, "information");
   RequireNone(digests_.faults, "digests");
-  std::vector<kernels::ScatterOutcome> outcomes(scatter_.count);
-  Require(cudaMemcpy(outcomes.data(), scatter_.outcomes, outcomes.size(), cudaMemcpyDeviceToHost));
-  if (std::count(outcomes.begin(), outcomes.end(), kernels::ScatterOutcome::kRefused) > 0) {
-    Require(absl::DataLossError("pages do not match their tags"));
-  }
+  RequireWritten(scatter_);
 }
 
 Work RoundStages::score_work() const {

@@ -3,7 +3,6 @@
 #include "bench/round/shard_calls.cuh"
 
 #include <chrono>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -17,6 +16,7 @@ namespace pinboard::bench {
 namespace {
 
 constexpr std::size_t kPageBytes = kPageRows * kShape.RowBytes();
+constexpr kernels::PageIdentity kIdentity{{1, 2, 3, 4}, 5};
 
 /// Of seven runs after two that warm up.
 double MedianWallMs(const std::function<absl::Status()>& run) {
@@ -81,12 +81,12 @@ class ShardRank {
     return operations_->Finish();
   }
 
-  absl::Status ShowPages(int count, absl::Span<const std::byte> page) {
-    const kernels::PageIdentity identity{{1, 2, 3, 4}, 5};
-    const std::uint64_t tag = kernels::PageTag(page, identity);
+  /// Of one page, in device memory.
+  absl::Status ShowPages(int count, std::uint64_t tag, absl::Span<const std::byte> page) {
+    const auto owner = std::make_shared<int>();
     std::vector<PageIn> pages;
     for (int i = 0; i < count; ++i) {
-      pages.push_back({Layer(i), i / problems_ * kPageRows, identity, tag, page});
+      pages.push_back({Layer(i), i / problems_ * kPageRows, kIdentity, tag, page, owner});
     }
     PB_RETURN_IF_ERROR(operations_->ScatterPages(pages));
     return operations_->Finish();
@@ -118,11 +118,8 @@ class ShardRank {
       layers.push_back({Layer(p), rows, slots, digests});
       for (int page = 0; page < count; ++page) {
         if ((p * count + page) % kRanks != 0) continue;
-        pages.push_back({Layer(p),
-                         rows.subspan(page * kPageRows, kPageRows),
-                         {{1, 2, 3, 4}, 5},
-                         bytes.subspan(page * kPageBytes, kPageBytes),
-                         &tags[page]});
+        pages.push_back({Layer(p), rows.subspan(page * kPageRows, kPageRows), kIdentity,
+                         bytes.subspan(page * kPageBytes, kPageBytes), &tags[page]});
       }
     }
     PB_RETURN_IF_ERROR(operations_->GatherPages(pages));
@@ -178,10 +175,12 @@ void AddShardStep(Report& report, int sequences, double churn) {
                    return rank.ScorePages(view, {queries, values}, absl::MakeSpan(scores));
                  }));
   const int shown = static_cast<int>(churn * kRingPages * rank.problems());
-  const cuda::PinnedBuffer page = Pinned(kPageBytes);
-  std::memset(page.bytes().data(), 1, kPageBytes);
-  report.AddTime(Of("show pages, 10 % churn", sequences), {},
-                 MedianWallMs([&] { return rank.ShowPages(shown, page.bytes()); }));
+  const std::vector<std::byte> page(kPageBytes, std::byte{1});
+  const std::byte* const arrived = Copy(page);
+  const std::uint64_t tag = kernels::PageTag(page, kIdentity);
+  report.AddTime(Of("show pages, 10 % churn", sequences), {}, MedianWallMs([&] {
+                   return rank.ShowPages(shown, tag, {arrived, kPageBytes});
+                 }));
   Require(cudaFree(queries));
 }
 
