@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "transport/fabric/ucx/fnv1a.h"
 #include "transport/fabric/ucx/memory_limit.h"
+#include "transport/fabric/ucx/memory_placement.h"
 #include "transport/fabric/ucx/ucx_status.h"
 
 namespace pinboard::transport {
@@ -45,6 +46,7 @@ absl::StatusOr<std::unique_ptr<Segment>> UcxSegment::Allocate(const UcxWorker& w
       UcxStatus(mapped, absl::StrCat("cannot allocate a segment of ", bytes >> 20, " MiB")));
   std::unique_ptr<UcxSegment> segment(new UcxSegment(worker.context(), handle));
   PB_RETURN_IF_ERROR(segment->Describe());
+  PlaceSharedMemory(segment->memory_);
   return segment;
 }
 
@@ -91,6 +93,7 @@ absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxRemoteSegment::Map(
   void* local = nullptr;
   if (ucp_rkey_ptr(key, header.address, &local) == UCS_OK) {
     segment->direct_ = {static_cast<std::byte*>(local), segment->size_bytes_};
+    AskForHugePages(segment->direct_).IgnoreError();  // its owner has said so
   }
   return segment;
 }
