@@ -28,8 +28,8 @@ constexpr char kHelp[] =
   pinboard stat --service 127.0.0.1:7700 --watch 2
 
 The cache service that brings pages back is a program of its own, pinboardd; generate, eval and
-bench start one for the run unless --service says otherwise. Exit status: 0, 1 if the run failed, 2 for
-wrong usage, 130 after Ctrl-C; one line on standard error says why.
+bench start one for the run unless --service says otherwise. Exit status: 0, 1 if the run failed,
+2 for wrong usage, 130 after Ctrl-C; one line on standard error says why.
 )";
 
 int Main(int argc, char** argv) {

@@ -15,7 +15,7 @@ inline absl::StatusOr<int> CountDevices() {
   if (cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0) return devices;
   (void)cudaGetLastError();
   return absl::UnavailableError(
-      "no CUDA device on this machine: take backend cpu, or a machine with one");
+      "no CUDA device on this machine: use --backend cpu, or a machine with one");
 }
 
 }  // namespace pinboard::cuda
