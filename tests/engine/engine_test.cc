@@ -396,7 +396,7 @@ TEST(EngineLoadTest, WithoutADeviceTheCudaBackendIsRefusedInOneLine) {
   if (engine.ok()) GTEST_SKIP() << "this machine has a CUDA device";
   EXPECT_THAT(MessageOf(engine.status()),
               AnyOf("this build has no CUDA: build with preset cuda-release",
-                    "no CUDA device on this machine: take backend cpu, or a machine with one"));
+                    "no CUDA device on this machine: use --backend cpu, or a machine with one"));
 }
 
 TEST(EngineLoadTest, ALostRankIsUnavailable) {
