@@ -38,12 +38,18 @@ struct Rates {
   std::uint64_t pages, bytes, misses;
 };
 
+/// The workspace is the run's high-water mark so far, also of arms before.
+std::string Beside(const Arm& arm, const Throughput& measured) {
+  if (arm.keeps_all) return "-";
+  return FormatByteSize(measured.after.digest_bytes + measured.after.workspace_bytes);
+}
+
 }  // namespace
 
 std::string ThroughputTable(const ThroughputReport& report) {
-  std::vector<TextRow> rows{{"policy", "budget", "sequences", "rows", "cache used", "prefill t/s",
-                             "decode t/s", "step ms", "round ms", "recalled MiB/step", "churn",
-                             "lag", "misses", "x"}};
+  std::vector<TextRow> rows{{"policy", "budget", "sequences", "rows", "cache used", "beside it",
+                             "prefill t/s", "decode t/s", "step ms", "round ms",
+                             "recalled MiB/step", "churn", "lag", "misses", "x"}};
   double first = 0.0;
   for (std::size_t i = 0; i < report.arms.size(); ++i) {
     const Throughput& measured = report.measured[i];
@@ -56,7 +62,7 @@ std::string ThroughputTable(const ThroughputReport& report) {
                                   : absl::StrFormat("%g %%", 100 * report.arms[i].options.budget),
          absl::StrCat(measured.sequences), absl::StrCat(measured.rows),
          FormatByteSize(measured.most_blocks * report.block_bytes),
-         absl::StrFormat("%.0f", rates.prefill_per_second),
+         Beside(report.arms[i], measured), absl::StrFormat("%.0f", rates.prefill_per_second),
          absl::StrFormat("%.1f", rates.tokens_per_second), absl::StrFormat("%.2f", rates.step_ms),
          measured.decode_rounds == 0 ? "-" : absl::StrFormat("%.2f", rates.round_ms),
          recalls ? absl::StrFormat("%.1f", static_cast<double>(rates.bytes) /
@@ -75,7 +81,9 @@ std::string ThroughputTable(const ThroughputReport& report) {
       "sequences: as many as fitted at once. decode t/s: of all together, rounds included; step "
       "ms: "
       "the median.\n"
-      "round ms: of a sequence, while decoding. x: decode t/s against the first line.\n");
+      "beside it: digests, query windows and what a step keeps, outside of the cache. round ms: of "
+      "a "
+      "sequence,\nwhile decoding. x: decode t/s against the first line.\n");
 }
 
 std::string ThroughputJson(const ThroughputReport& report) {
@@ -89,6 +97,8 @@ std::string ThroughputJson(const ThroughputReport& report) {
                     {"rows", measured.rows},
                     {"cache_bytes", report.cache_blocks * report.block_bytes},
                     {"cache_bytes_used", measured.most_blocks * report.block_bytes},
+                    {"digest_bytes", measured.after.digest_bytes},
+                    {"workspace_bytes", measured.after.workspace_bytes},
                     {"prefill_tokens_per_second", rates.prefill_per_second},
                     {"decode_tokens_per_second", rates.tokens_per_second},
                     {"step_ms", rates.step_ms},

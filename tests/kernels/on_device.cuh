@@ -83,6 +83,8 @@ class OnDevice {
     if (host != nullptr && bytes > 0) {
       EXPECT_EQ(cudaMemcpy(buffer->data(), host, bytes, cudaMemcpyHostToDevice), cudaSuccess);
     }
+    // The fill is on its way otherwise, and streams that wait for no other do not wait for it.
+    EXPECT_EQ(cudaStreamSynchronize(nullptr), cudaSuccess);
     buffers_.emplace_back(*std::move(buffer), bytes);
     return buffers_.back().first.data();
   }
