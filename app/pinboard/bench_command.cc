@@ -30,6 +30,8 @@ tokens as fit, compressing every --chunk tokens, and decodes them side by side w
 every --every tokens; full runs without the shard, observing nothing. Recalled pages are never
 waited for. A table goes to standard output.
 
+'pinboard bench service' loads a running cache service instead; it has a --help of its own.
+
 )";
 
 struct BenchFlags {
@@ -117,10 +119,11 @@ absl::Status RunBench(const BenchFlags& flags, const RankContext& rank) {
 
 int BenchCommand(absl::Span<const std::string> arguments, char** argv) {
   const std::string what = arguments.empty() ? "" : arguments.front();
+  if (what == "service") return ServiceBenchCommand(arguments.subspan(1));
   if (what != "throughput" && what != "--help") {
     return UsageError(absl::InvalidArgumentError(
         absl::StrCat("bench: ", what.empty() ? "what to measure is missing" : what + " is unknown",
-                     ": throughput ('pinboard bench --help' shows how)")));
+                     ": throughput or service ('pinboard bench throughput --help' shows how)")));
   }
   BenchFlags flags;
   const FlagTable table = MakeTable(&flags);

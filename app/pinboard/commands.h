@@ -13,6 +13,7 @@ namespace pinboard::app {
 /// processes of a command that has some are started with again. Return the exit code: 0, 1 after a
 /// run-time failure, 2 for wrong usage, 130 after Ctrl-C.
 int BenchCommand(absl::Span<const std::string> arguments, char** argv);
+int ServiceBenchCommand(absl::Span<const std::string> arguments);
 int EvalCommand(absl::Span<const std::string> arguments, char** argv);
 int GenerateCommand(absl::Span<const std::string> arguments, char** argv);
 int SizeCommand(absl::Span<const std::string> arguments);

@@ -18,7 +18,8 @@ constexpr char kHelp[] =
   pinboard eval ...       compare policies on a suite: answers, fidelity, memory
   pinboard size ...       how much memory a model's KV cache takes, and takes under a budget
   pinboard stat ...       what a running pinboardd holds and has done
-  pinboard bench ...      how many long contexts fit a cache, and how fast they decode
+  pinboard bench ...      how many long contexts fit a cache, and how fast they decode; what load
+                          a running pinboardd takes
   pinboard COMMAND --help
   pinboard --version
 
@@ -28,8 +29,8 @@ constexpr char kHelp[] =
   pinboard stat --service 127.0.0.1:7700 --watch 2
 
 The cache service that brings pages back is a program of its own, pinboardd; generate, eval and
-bench start one for the run unless --service says otherwise. Exit status: 0, 1 if the run failed,
-2 for wrong usage, 130 after Ctrl-C; one line on standard error says why.
+bench throughput start one for the run unless --service says otherwise. Exit status: 0, 1 if the run
+failed, 2 for wrong usage, 130 after Ctrl-C; one line on standard error says why.
 )";
 
 int Main(int argc, char** argv) {

@@ -1,0 +1,107 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "app/pinboard/commands.h"
+#include "app/pinboard/common_flags.h"
+#include "app/report/output_file.h"
+#include "app/service_load/load_report.h"
+#include "app/service_load/load_run.h"
+#include "app/service_load/workload.h"
+#include "base/log.h"
+#include "base/socket_address.h"
+#include "base/status_macros.h"
+#include "cache_service/remote_page_store.h"
+#include "transport/fabric/ucx/ucx_fabric.h"
+
+namespace pinboard::app {
+namespace {
+
+constexpr char kUsage[] =
+    R"(pinboard bench service - loads a running pinboardd and checks every byte that comes back.
+
+  pinboard bench service --service 127.0.0.1:7700 --workload bench/service/workloads/get-64k.json
+
+Each client of the workload is a thread with a connection of its own. It publishes its pages, then
+fetches batches of anybody's and publishes new generations of its own, until the time is over. What
+a page holds follows from its name and generation: a page that holds anything else ends the run
+with exit status 1. Pages that were evicted or replaced meanwhile are misses, not errors.
+
+A workload is a JSON object; every key may be left out:
+  clients 2, pages 1024 (of each), page_bytes [65536] (page p has size p modulo their number),
+  batch 32 (pages of an operation), read_share 0.9, zipf 0.99 (0: all alike), seconds 10, seed 1
+
+get: a fetch until its last page is there. put: lease, write, hand over for publication. Rates are
+of the whole run, drawing and checking included; latencies are not.
+
+)";
+
+struct ServiceBenchFlags {
+  std::string service = "127.0.0.1:7700";
+  std::string workload;
+  std::string json;
+  bool help = false;
+};
+
+FlagTable MakeTable(ServiceBenchFlags* flags) {
+  FlagTable table("pinboard bench service");
+  table.Text("service", "HOST:PORT", "Where pinboardd listens.", &flags->service);
+  table.Text("workload", "FILE", "What to do; left out: the defaults above.", &flags->workload);
+  table.Text("json", "FILE", "Results as JSON; -: to standard output, instead of the table.",
+             &flags->json);
+  table.Switch("help", "Show this.", &flags->help);
+  return table;
+}
+
+absl::StatusOr<Workload> Validate(const ServiceBenchFlags& flags) {
+  const auto address = ParseSocketAddress(flags.service);
+  if (!address.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--service: ", address.status().message()));
+  }
+  if (!flags.json.empty()) PB_RETURN_IF_ERROR(CheckWritable(flags.json));
+  return flags.workload.empty() ? Workload() : ReadWorkload(flags.workload);
+}
+
+absl::Status Run(const ServiceBenchFlags& flags, const Workload& workload) {
+  const std::uint64_t group = cache_service::NewGroupId();
+  const auto connect = [&](int client) {
+    return cache_service::ConnectPageStore(
+        [] { return transport::MakeUcxFabric(); }, flags.service,
+        {.group = group, .name = absl::StrCat("pinboard bench client ", client)});
+  };
+  const auto result = RunLoad(workload, connect);
+  if (!result.ok()) {
+    return absl::Status(result.status().code(),
+                        absl::StrCat("cache service: ", std::string(result.status().message())));
+  }
+  if (flags.json != "-") PB_RETURN_IF_ERROR(WriteOutput("-", LoadTable(*result)));
+  if (!flags.json.empty()) PB_RETURN_IF_ERROR(WriteOutput(flags.json, LoadJson(workload, *result)));
+  if (result->wrong_pages == 0) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(result->wrong_pages, " of ", result->get.pages,
+                                          " pages held other bytes than were published"));
+}
+
+}  // namespace
+
+int ServiceBenchCommand(absl::Span<const std::string> arguments) {
+  ServiceBenchFlags flags;
+  const FlagTable table = MakeTable(&flags);
+  if (const absl::Status parsed = table.Parse(arguments); !parsed.ok()) return UsageError(parsed);
+  if (flags.help) {
+    std::printf("%s%s", kUsage, table.Help().c_str());
+    return 0;
+  }
+  const auto workload = Validate(flags);
+  if (!workload.ok()) return UsageError(workload.status());
+  signal(SIGPIPE, SIG_IGN);
+  InitLog("pinboard bench", LogLevel::kWarning);
+  const absl::Status run = Run(flags, *workload);
+  return run.ok() ? 0 : RunError(run);
+}
+
+}  // namespace pinboard::app

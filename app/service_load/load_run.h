@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Clients that publish and fetch, and check every byte that comes back.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "app/service_load/workload.h"
+#include "cache_service/page_store.h"
+
+namespace pinboard::app {
+
+/// One kind of operation, all clients together.
+struct OperationCounts {
+  std::uint64_t pages = 0;
+  std::uint64_t bytes = 0;
+  std::vector<double> latency_us;  // of each batch, sorted
+};
+
+struct LoadResult {
+  double seconds = 0;
+  /// Fetch of a batch until its last page is there, checking not included; hits alone are counted.
+  OperationCounts get;
+  /// Lease, writing the pages and handing them to be published, which nobody waits for.
+  OperationCounts put;
+  std::uint64_t misses = 0;          // evicted, or replaced meanwhile
+  std::uint64_t refused_leases = 0;  // of batches
+  std::uint64_t wrong_pages = 0;     // other bytes, or another header, than were published
+};
+
+/// A store for one client. All are of one group.
+using StoreFactory =
+    std::function<absl::StatusOr<std::unique_ptr<cache_service::PageStore>>(int client)>;
+
+/// Client c owns the pages of sequence c, and alone publishes them, each time in a new generation;
+/// all fetch the pages of all, in the generation that was published last. Each publishes its pages
+/// once, then all start together. Blocks. Errors: a store that cannot be made, or that ends.
+absl::StatusOr<LoadResult> RunLoad(const Workload& workload, const StoreFactory& make_store);
+
+}  // namespace pinboard::app

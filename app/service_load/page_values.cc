@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/service_load/page_values.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+namespace pinboard::app {
+namespace {
+
+using cache_service::PageHeader;
+using cache_service::PageRef;
+
+/// The finaliser of splitmix64: a bijection, so words of different counters differ.
+std::uint64_t Mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+std::uint64_t SeedOf(const PageRef& page) {
+  const std::uint64_t place = std::uint64_t{page.key.layer} << 16 | page.key.shard;
+  const std::uint64_t name = std::uint64_t{page.key.page} << 32 | page.generation;
+  return Mix(Mix(Mix(page.key.sequence) + place) + name);
+}
+
+/// Calls visit(offset, word, bytes of it) for each word of the page's value.
+template <typename Visit>
+bool ForEachWord(const PageRef& page, std::size_t bytes, Visit visit) {
+  const std::uint64_t seed = SeedOf(page);
+  for (std::size_t offset = 0; offset < bytes; offset += sizeof(seed)) {
+    const std::uint64_t word = Mix(seed + offset);
+    if (!visit(offset, word, std::min(sizeof(word), bytes - offset))) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void FillPage(const PageRef& page, absl::Span<std::byte> memory) {
+  ForEachWord(page, memory.size(), [&](std::size_t offset, std::uint64_t word, std::size_t bytes) {
+    std::memcpy(memory.data() + offset, &word, bytes);
+    return true;
+  });
+}
+
+PageHeader HeaderOf(const PageRef& page, std::size_t bytes) {
+  PageHeader header{.key = page.key,
+                    .generation = page.generation,
+                    .bytes = static_cast<std::uint32_t>(bytes),
+                    .tag = SeedOf(page)};
+  header.mean_information = static_cast<std::int32_t>(header.tag >> 36);
+  header.information.fill(header.mean_information);
+  for (int row = 0; row < kPageRows; ++row) {
+    header.positions[row] = static_cast<std::int32_t>(page.key.page) * kPageRows + row;
+  }
+  return header;
+}
+
+bool IsIntact(const PageRef& page, std::size_t bytes, const cache_service::FetchResult& fetched) {
+  const PageHeader expected = HeaderOf(page, bytes);
+  const PageHeader& header = fetched.header;
+  if (header.key != expected.key || header.generation != expected.generation ||
+      header.bytes != expected.bytes || header.tag != expected.tag ||
+      header.mean_information != expected.mean_information ||
+      header.information != expected.information || header.positions != expected.positions ||
+      fetched.pin->bytes().size() != bytes) {
+    return false;
+  }
+  return ForEachWord(page, bytes, [&](std::size_t offset, std::uint64_t word, std::size_t count) {
+    return std::memcmp(fetched.pin->bytes().data() + offset, &word, count) == 0;
+  });
+}
+
+}  // namespace pinboard::app
