@@ -198,7 +198,7 @@ void ServiceLink::Disconnect(const absl::Status& reason) {
   current_ = nullptr;
   const absl::Status gone = absl::UnavailableError(
       absl::StrCat("the cache service at ", address_, " is gone: ", std::string(reason.message())));
-  for (const auto& [request, bytes] : std::exchange(pending_leases_, {})) {
+  for (const auto& [request, lease] : std::exchange(pending_leases_, {})) {
     handlers_.leased(request, gone);
   }
   std::vector<std::uint64_t> fetches;
@@ -209,7 +209,7 @@ void ServiceLink::Disconnect(const absl::Status& reason) {
 
 void ServiceLink::Lease(std::uint64_t request, std::uint32_t count, std::uint64_t bytes) {
   if (current_ == nullptr) return handlers_.leased(request, NotConnected(address_));
-  pending_leases_[request] = bytes;
+  pending_leases_[request] = {count, bytes};
   InOrder([this, request, count, bytes] {
     if (pending_leases_.contains(request)) Send(request, LeaseRequest{count, bytes});
   });
@@ -230,7 +230,10 @@ absl::Status ServiceLink::OnLeaseReply(const Envelope<LeaseReply>& envelope) {
   if (pending == pending_leases_.end()) {
     return absl::FailedPreconditionError("a lease that was not asked for");
   }
-  const std::uint64_t bytes = pending->second;
+  const auto [count, bytes] = pending->second;
+  if (reply.slabs.size() != (reply.code == 0 ? count : 0)) {
+    return absl::InvalidArgumentError("a lease of another number of slabs than asked for");
+  }
   for (const SlabLocation& location : reply.slabs) {
     PB_RETURN_IF_ERROR(CheckLocation(location, bytes));
   }

@@ -110,6 +110,10 @@ class ServiceLink {
     SlabLocation location;
     std::shared_ptr<std::byte[]> staging;  // shared with the Put that reads it; null where mapped
   };
+  struct PendingLease {
+    std::uint32_t count = 0;
+    std::uint64_t bytes = 0;  // of a page
+  };
   struct HeldPin {
     Life* life = nullptr;
     std::uint64_t slab = 0;
@@ -173,7 +177,7 @@ class ServiceLink {
   std::vector<std::unique_ptr<Life>> lives_;
   absl::flat_hash_map<HoldId, HeldLease> leases_;
   absl::flat_hash_map<HoldId, HeldPin> pins_;
-  absl::flat_hash_map<std::uint64_t, std::uint64_t> pending_leases_;  // request -> bytes of a page
+  absl::flat_hash_map<std::uint64_t, PendingLease> pending_leases_;  // by request
   absl::flat_hash_map<std::uint64_t, PendingFetch> pending_fetches_;
   std::uint64_t next_hold_ = 1;
   std::uint64_t next_fetch_ = 1;

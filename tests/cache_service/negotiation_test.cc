@@ -53,7 +53,7 @@ TEST(NegotiationTest, AnAnswerOutsideTheOfferIsRefused) {
       absl::IsFailedPrecondition(CheckAgreed(Offer(1, 3, 5), {.version = 2, .features = 2})));
 }
 
-/// Answers Hello with the given Welcome, and every Fetch as told.
+/// Answers Hello with the given Welcome, every Fetch as told, and every Lease with no slab.
 class OtherService {
  public:
   using OnFetch =
@@ -69,6 +69,11 @@ class OtherService {
     fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kFetch),
                        [this, on_fetch](transport::PeerId peer, absl::Span<const std::byte> bytes) {
                          on_fetch(*fabric_, peer, *DecodeMessage<Fetch>(bytes));
+                       });
+    fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kLease),
+                       [this](transport::PeerId peer, absl::Span<const std::byte> bytes) {
+                         const auto lease = *DecodeMessage<LeaseRequest>(bytes);
+                         SendMessage(*fabric_, peer, lease.request, LeaseReply{});
                        });
     address_ = *fabric_->Listen("other:0");
     thread_ = std::thread([this] {
@@ -140,6 +145,15 @@ TEST(NegotiationTest, ShortMissesEndAConnectionThatDidNotAgreeOnThem) {
   ASSERT_EQ(store.status(), absl::OkStatus());
   const absl::Status status = FetchTestPage(**store, TestPage(1)).pin.status();
   EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("broke the protocol"));
+}
+
+TEST(NegotiationTest, ALeaseOfFewerSlabsThanAskedForEndsTheConnection) {
+  OtherService service({.version = 1}, MissAll);
+  const auto store = service.Connect();
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  const absl::Status status = (*store)->Lease(2, 64, Soon()).status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("broke the protocol"));
 }
 
