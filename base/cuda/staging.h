@@ -60,13 +60,7 @@ class Staging {
     return reinterpret_cast<T*>(place.device);
   }
 
-  /// Pinned memory that a launch reads and writes by the host's address; its bytes are `from`'s.
-  absl::StatusOr<std::byte*> Pinned(absl::Span<const std::byte> from) {
-    PB_ASSIGN_OR_RETURN(const Place place, Take(&pinned_, from.size()));
-    if (!from.empty()) std::memcpy(place.pinned, from.data(), from.size());
-    return place.pinned;
-  }
-  /// Likewise, for what a launch writes: Finish copies it to `host`.
+  /// Pinned memory that a launch writes by the host's address: Finish copies it to `host`.
   absl::StatusOr<std::byte*> PinnedResult(absl::Span<std::byte> host) {
     PB_ASSIGN_OR_RETURN(const Place place, Take(&pinned_, host.size()));
     pending_.push_back({host.data(), place.pinned, host.size()});

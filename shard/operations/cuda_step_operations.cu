@@ -7,7 +7,6 @@
 
 #include "kernels/entropy/entropy_cuda.cuh"
 #include "kernels/evicted_attention/evicted_attention_cuda.cuh"
-#include "kernels/page_transfer/page_transfer_tuning.h"
 #include "kernels/paged_rows.h"
 #include "kernels/projection_sketch/projection_sketch_cuda.cuh"
 #include "kernels/representation_shift/representation_shift_cuda.cuh"
@@ -199,17 +198,9 @@ absl::Status CudaOperations::ScatterPages(absl::Span<const PageIn> pages) {
                                    page.to.block_table};
     PB_RETURN_IF_ERROR(
         kernels::CheckRows("PageScatter", rows, std::int64_t{page.first_row} + kPageRows));
-    const std::byte* bytes = page.bytes.data();
-    if (page.owner != nullptr) {
-      owners_.push_back(page.owner);
-    } else {
-      all.max_blocks = kernels::kBlocksFromHost;
-      if (!cuda::IsReachable(bytes)) {
-        PB_ASSIGN_OR_RETURN(bytes, staging_.Pinned(page.bytes));
-      }
-    }
+    owners_.push_back(page.owner);
     PB_ASSIGN_OR_RETURN(const std::int32_t layer, layers.Add(page.to));
-    batch.push_back({page.identity, page.tag, bytes, layer, page.first_row});
+    batch.push_back({page.identity, page.tag, page.bytes.data(), layer, page.first_row});
   }
   auto& host = outcomes_.emplace_back(pages.size(), kernels::ScatterOutcome::kRefused);
   all.count = static_cast<int>(batch.size());

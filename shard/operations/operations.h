@@ -53,8 +53,8 @@ struct PageIn {
   int first_row = 0;
   kernels::PageIdentity identity;
   std::uint64_t tag = 0;
-  absl::Span<const std::byte> bytes;  // on the host, or in memory()
-  std::shared_ptr<const void> owner;  // of bytes in memory(), kept until Finish; null: on the host
+  absl::Span<const std::byte> bytes;  // in memory()
+  std::shared_ptr<const void> owner;  // of the bytes, kept until Finish
 };
 
 /// Within memory(); the two do not overlap.
