@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "cache_service/client/reply_router.h"
 #include "cache_service/client/service_link.h"
 
 namespace pinboard::cache_service {
@@ -31,14 +32,20 @@ class RemotePageStore final : public PageStore {
  public:
   RemotePageStore(std::unique_ptr<transport::Fabric> fabric, const std::string& address,
                   const PageStoreOptions& options)
-      : address_(address), link_(std::move(fabric), address, options, LinkHandlers()) {}
+      : address_(address),
+        fabric_(std::move(fabric)),
+        router_(*fabric_),
+        link_(*fabric_, router_, address, options, LinkHandlers()) {
+    fabric_->OnClosed(
+        [this](transport::PeerId peer, absl::Status reason) { router_.Closed(peer, reason); });
+  }
 
   ~RemotePageStore() override {
     {
       absl::MutexLock lock(&mutex_);
       stop_ = true;
     }
-    link_.fabric().Wake();
+    fabric_->Wake();
     if (thread_.joinable()) thread_.join();
     TakeFetched();  // pins that nobody took give back through the link
   }
@@ -103,6 +110,8 @@ class RemotePageStore final : public PageStore {
   PageStoreStats stats_ ABSL_GUARDED_BY(mutex_);
 
   // The store's thread only, once it runs.
+  const std::unique_ptr<transport::Fabric> fabric_;
+  ReplyRouter router_;
   ServiceLink link_;
   absl::Time next_reconnect_ = absl::InfinitePast();
   absl::Duration reconnect_delay_ = kFirstReconnect;
@@ -118,7 +127,7 @@ void RemotePageStore::LeaveForThread(Leave leave) {
     wake = inbox_.empty();
     leave();
   }
-  if (wake) link_.fabric().Wake();
+  if (wake) fabric_->Wake();
 }
 
 void RemotePageStore::Enqueue(Command command) {
@@ -302,8 +311,8 @@ void RemotePageStore::Run() {
     const absl::Time now = absl::Now();
     link_.Tick(now);
     if (!link_.connected()) Reconnect(now);
-    link_.fabric().WaitUntil(std::min(
-        link_.next_deadline(), link_.connected() ? absl::InfiniteFuture() : next_reconnect_));
+    fabric_->WaitUntil(std::min(link_.next_deadline(),
+                                link_.connected() ? absl::InfiniteFuture() : next_reconnect_));
   }
   link_.Shutdown(absl::Now() + kShutdown);
 }

@@ -1,0 +1,133 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cache_service/client/page_writes.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace pinboard::cache_service {
+
+absl::Status NotConnected(const std::string& address) {
+  return absl::UnavailableError(absl::StrCat("no connection to the cache service at ", address));
+}
+
+void PageWrites::Lost(const absl::Status& gone) {
+  connection_ = nullptr;
+  for (const auto& [request, lease] : std::exchange(pending_, {})) leased_(request, gone);
+}
+
+void PageWrites::Lease(std::uint64_t request, std::uint32_t count, std::uint64_t bytes) {
+  if (connection_ == nullptr) return leased_(request, NotConnected(address_));
+  pending_[request] = {count, bytes};
+  InOrder([this, request, count, bytes] {
+    if (pending_.contains(request)) connection_->Send(request, LeaseRequest{count, bytes});
+  });
+}
+
+absl::Status PageWrites::OnLeaseReply(const Envelope<LeaseReply>& envelope) {
+  const LeaseReply& reply = envelope.message;
+  const auto pending = pending_.find(envelope.request);
+  if (pending == pending_.end()) {
+    return absl::FailedPreconditionError("a lease that was not asked for");
+  }
+  const auto [count, bytes] = pending->second;
+  if (reply.slabs.size() != (reply.code == 0 ? count : 0)) {
+    return absl::InvalidArgumentError("a lease of another number of slabs than asked for");
+  }
+  for (const SlabLocation& location : reply.slabs) {
+    PB_RETURN_IF_ERROR(connection_->CheckLocation(location, bytes));
+  }
+  pending_.erase(pending);
+  if (reply.code != 0) {
+    leased_(envelope.request, absl::Status(static_cast<absl::StatusCode>(reply.code), reply.text));
+    return absl::OkStatus();
+  }
+  std::vector<LeasedMemory> leased;
+  leased.reserve(reply.slabs.size());
+  for (const SlabLocation& location : reply.slabs) leased.push_back(HoldLease(location, bytes));
+  leased_(envelope.request, std::move(leased));
+  return absl::OkStatus();
+}
+
+LeasedMemory PageWrites::HoldLease(const SlabLocation& location, std::uint64_t bytes) {
+  const HoldId hold(next_hold_++);
+  HeldLease& lease = leases_[hold];
+  lease = {connection_, location, nullptr};
+  connection_->Hold();
+  if (memory_ == PageMemory::kCallers) return {hold, {}};
+  const absl::Span<std::byte> direct = connection_->Direct(location, bytes);
+  if (!direct.empty()) return {hold, direct};
+  lease.staging = std::shared_ptr<std::byte[]>(new std::byte[bytes]);
+  return {hold, absl::MakeSpan(lease.staging.get(), bytes)};
+}
+
+void PageWrites::Return(absl::Span<const HoldId> leases) {
+  std::vector<std::uint64_t> slabs;
+  for (const HoldId hold : leases) {
+    const auto node = leases_.extract(hold);
+    const HeldLease& lease = node.mapped();
+    lease.connection->Release();
+    if (lease.connection == connection_) slabs.push_back(lease.location.slab);
+  }
+  if (connection_ != nullptr) connection_->SendInBatches(&ReturnSlabs::slabs, slabs);
+}
+
+void PageWrites::InOrder(std::function<void()> step) {
+  steps_.push_back(std::move(step));
+  while (publication_.puts_in_flight == 0 && !steps_.empty()) {
+    const std::function<void()> next = std::move(steps_.front());
+    steps_.pop_front();
+    next();
+  }
+}
+
+void PageWrites::Publish(const std::vector<PageToPublish>& pages, Published published) {
+  InOrder([this, pages, published = std::move(published)] { PublishNow(pages, published); });
+}
+
+void PageWrites::PublishNow(const std::vector<PageToPublish>& pages, Published published) {
+  publication_ = {.published = std::move(published)};
+  if (connection_ == nullptr) publication_.status = NotConnected(address_);
+  for (const PageToPublish& page : pages) {
+    const auto node = leases_.extract(page.hold);
+    const HeldLease& lease = node.mapped();
+    if (lease.connection == connection_) {
+      publication_.pages.push_back({lease.location.slab, page.header});
+      if (!page.from.empty()) {
+        StartPut(lease, page.from);
+      } else if (lease.staging != nullptr) {
+        StartPut(lease, {lease.staging.get(), page.header.bytes});
+      }
+    }
+    lease.connection->Release();
+  }
+  if (publication_.puts_in_flight == 0) EndPublication();
+}
+
+void PageWrites::StartPut(const HeldLease& lease, absl::Span<const std::byte> from) {
+  ++publication_.puts_in_flight;
+  lease.connection->Put(lease.location, from,
+                        [this, connection = lease.connection, staging = lease.staging](
+                            const absl::Status& status) { OnPutDone(connection, status); });
+}
+
+void PageWrites::OnPutDone(const ServiceConnectionPtr& connection, const absl::Status& status) {
+  publication_.status.Update(status);
+  if (connection != connection_) publication_.status.Update(NotConnected(address_));
+  if (--publication_.puts_in_flight > 0) return;
+  EndPublication();
+  InOrder([] {});
+}
+
+void PageWrites::EndPublication() {
+  // Without a connection the service keeps the slabs from others until this process lets go.
+  if (publication_.status.ok()) {
+    connection_->SendInBatches(&cache_service::Publish::pages, publication_.pages);
+  }
+  const Published published = std::move(publication_.published);
+  if (published) published(publication_.status);
+}
+
+}  // namespace pinboard::cache_service

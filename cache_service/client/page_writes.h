@@ -1,0 +1,114 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A client's leases, and the way of their pages into the service.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "cache_service/client/service_connection.h"
+#include "cache_service/page_store.h"
+#include "cache_service/protocol/messages.h"
+
+namespace pinboard::cache_service {
+
+/// Names a lease, or a pin, within one link, across its connections.
+using HoldId = StrongId<struct HoldIdTag, std::uint64_t>;
+
+/// A slab to write to: mapped memory, else a staging buffer; empty where the pages to be published
+/// lie in memory of the caller's.
+struct LeasedMemory {
+  HoldId hold;
+  absl::Span<std::byte> memory;
+};
+
+struct PageToPublish {
+  HoldId hold;
+  PageHeader header;
+  /// Where the page is, if not in the lease's memory; stays valid and unchanged until the
+  /// publication's end.
+  absl::Span<const std::byte> from = {};
+};
+
+enum class PageMemory : std::uint8_t {
+  kLinks,    // pages are written to, and read from, mapped memory or buffers of the link's
+  kCallers,  // Put from, and Get into, memory that the caller names
+};
+
+/// Single-threaded. Each lease request is answered exactly once, also when the connection ends; the
+/// memory of a lease stays until its Return or Publish.
+class PageWrites {
+ public:
+  using Leased =
+      std::function<void(std::uint64_t request, absl::StatusOr<std::vector<LeasedMemory>>)>;
+  /// Ok: the pages were written and the publication sent (whether it was taken, nobody says).
+  using Published = std::function<void(absl::Status)>;
+
+  PageWrites(PageMemory memory, std::string address, Leased leased)
+      : memory_(memory), address_(std::move(address)), leased_(std::move(leased)) {}
+
+  /// What is asked for goes there from now on.
+  void Connected(ServiceConnectionPtr connection) { connection_ = std::move(connection); }
+  /// Requests under way are answered with `gone`.
+  void Lost(const absl::Status& gone);
+
+  void Lease(std::uint64_t request, std::uint32_t count, std::uint64_t bytes);
+  absl::Status OnLeaseReply(const Envelope<LeaseReply>& envelope);
+
+  /// End the leases. Those of an earlier connection are only let go.
+  void Return(absl::Span<const HoldId> leases);
+  void Publish(const std::vector<PageToPublish>& pages, Published published);
+
+  /// Runs once what was published before has been sent: at once, or when its Puts are done.
+  void InOrder(std::function<void()> step);
+  std::size_t waiting() const { return steps_.size(); }
+
+ private:
+  struct HeldLease {
+    ServiceConnectionPtr connection;
+    SlabLocation location;
+    // Shared with the Put that reads it; null where mapped, or the caller's.
+    std::shared_ptr<std::byte[]> staging;
+  };
+  struct PendingLease {
+    std::uint32_t count = 0;
+    std::uint64_t bytes = 0;  // of a page
+  };
+  /// A publication whose copies are on their way to the service.
+  struct Publication {
+    std::vector<PublishedPage> pages;
+    Published published;
+    int puts_in_flight = 0;
+    absl::Status status;
+  };
+
+  LeasedMemory HoldLease(const SlabLocation& location, std::uint64_t bytes);
+  void PublishNow(const std::vector<PageToPublish>& pages, Published published);
+  void StartPut(const HeldLease& lease, absl::Span<const std::byte> from);
+  void OnPutDone(const ServiceConnectionPtr& connection, const absl::Status& status);
+  void EndPublication();
+
+  const PageMemory memory_;
+  const std::string address_;
+  const Leased leased_;
+  ServiceConnectionPtr connection_;  // null where there is none
+  absl::flat_hash_map<HoldId, HeldLease> leases_;
+  absl::flat_hash_map<std::uint64_t, PendingLease> pending_;  // by request
+  std::uint64_t next_hold_ = 1;
+  Publication publication_;
+  std::deque<std::function<void()>> steps_;  // what must follow it
+};
+
+/// Unavailable: what a link answers while it has no connection.
+absl::Status NotConnected(const std::string& address);
+
+}  // namespace pinboard::cache_service

@@ -1,0 +1,118 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cache_service/client/service_connection.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "cache_service/protocol/negotiation.h"
+
+namespace pinboard::cache_service {
+
+ServiceConnection::ServiceConnection(transport::Fabric& fabric, transport::PeerId peer,
+                                     std::string address, Hello hello,
+                                     MemoryRegistrar register_memory)
+    : fabric_(fabric),
+      peer_(peer),
+      address_(std::move(address)),
+      hello_(std::move(hello)),
+      register_memory_(std::move(register_memory)) {}
+
+void ServiceConnection::Greet() { Send(0, hello_); }
+
+absl::Status ServiceConnection::OnWelcome(const Welcome& welcome) {
+  if (welcome_.has_value()) return absl::FailedPreconditionError("Welcome came twice");
+  const absl::Status agreed = CheckAgreed(hello_, welcome);
+  if (agreed.ok()) {
+    welcome_ = welcome;
+  } else {
+    greeted_ = agreed;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServiceConnection::OnSegments(const Segments& announced) {
+  if (!welcome_.has_value()) return absl::FailedPreconditionError("no Welcome");
+  for (const SegmentEntry& entry : announced.segments) {
+    PB_ASSIGN_OR_RETURN(auto segment, fabric_.Map(peer_, entry.remote_key));
+    if (segment->size_bytes() < entry.bytes) {
+      return absl::InvalidArgumentError("a segment is smaller than announced");
+    }
+    absl::StatusOr<std::unique_ptr<MemoryRegistration>> registration = RegisterMemory(*segment);
+    if (!registration.ok()) {
+      unusable_ = registration.status();
+      return absl::OkStatus();
+    }
+    segments_[entry.segment] = {std::move(segment), *std::move(registration)};
+  }
+  if (!greeted_.has_value()) greeted_ = absl::OkStatus();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<MemoryRegistration>> ServiceConnection::RegisterMemory(
+    transport::RemoteSegment& segment) const {
+  if (!register_memory_) return nullptr;
+  if (!segment.direct().empty()) return register_memory_(segment.direct());
+  return absl::FailedPreconditionError(
+      absl::StrCat("the memory of the cache service at ", address_,
+                   " cannot be mapped, and a device is to reach it: the service must run on this "
+                   "host, and UCX_TLS allow shared memory"));
+}
+
+void ServiceConnection::OnError(const Error& error) {
+  const absl::Status status(static_cast<absl::StatusCode>(error.code), error.text);
+  if (!greeted_.has_value()) {
+    greeted_ = status;
+  } else {
+    LogError("the cache service at ", address_,
+             " closes the connection: ", std::string(status.message()));
+  }
+}
+
+bool ServiceConnection::mapped() const {
+  return std::all_of(segments_.begin(), segments_.end(),
+                     [](const auto& segment) { return !segment.second.memory->direct().empty(); });
+}
+
+absl::Status ServiceConnection::CheckLocation(const SlabLocation& location,
+                                              std::uint64_t bytes) const {
+  const auto segment = segments_.find(location.segment);
+  if (segment != segments_.end()) {
+    const std::uint64_t size = segment->second.memory->size_bytes();
+    if (location.offset <= size && bytes <= size - location.offset) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError("a slab lies outside the announced segments");
+}
+
+absl::Span<std::byte> ServiceConnection::Direct(const SlabLocation& location,
+                                                std::uint64_t bytes) const {
+  const absl::Span<std::byte> direct = MemoryOf(location).direct();
+  return direct.empty() ? direct : direct.subspan(location.offset, bytes);
+}
+
+ServiceConnection::Done ServiceConnection::Transfer(Done done) {
+  Hold();
+  return [self = shared_from_this(), done = std::move(done)](absl::Status status) {
+    self->Release();
+    if (!self->abandoned_) done(std::move(status));
+  };
+}
+
+void ServiceConnection::Put(const SlabLocation& location, absl::Span<const std::byte> from,
+                            Done done) {
+  fabric_.Put(MemoryOf(location), location.offset, from, Transfer(std::move(done)));
+}
+
+void ServiceConnection::Get(const SlabLocation& location, absl::Span<std::byte> to, Done done) {
+  fabric_.Get(MemoryOf(location), location.offset, to, Transfer(std::move(done)));
+}
+
+void ServiceConnection::Abandon() {
+  open_ = false;
+  abandoned_ = true;
+  segments_.clear();
+}
+
+}  // namespace pinboard::cache_service

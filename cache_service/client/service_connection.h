@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// One connection to a service: the greeting, what was agreed on, and the service's memory.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "base/memory_registration.h"
+#include "cache_service/protocol/messages.h"
+#include "cache_service/protocol/send_message.h"
+#include "transport/fabric/fabric.h"
+
+namespace pinboard::cache_service {
+
+/// Stays mapped while it is held: by leases, pins and transfers, also after it was lost.
+/// Single-threaded, on the thread that owns the fabric.
+// Shared: what the fabric still has to complete may outlive the link that owns the connection.
+class ServiceConnection : public std::enable_shared_from_this<ServiceConnection> {
+ public:
+  using Done = transport::Fabric::Done;
+
+  /// To a peer that is connected. `register_memory` may be empty.
+  ServiceConnection(transport::Fabric& fabric, transport::PeerId peer, std::string address,
+                    Hello hello, MemoryRegistrar register_memory);
+
+  void Greet();
+  /// How the greeting ended; nothing while it is under way.
+  const std::optional<absl::Status>& greeted() const { return greeted_; }
+  absl::Status OnWelcome(const Welcome& welcome);
+  /// Maps and registers what is announced; the first one ends the greeting. A service that cannot
+  /// be used for its memory has not broken the protocol: `unusable` says why.
+  absl::Status OnSegments(const Segments& segments);
+  const absl::Status& unusable() const { return unusable_; }
+  void OnError(const Error& error);
+
+  transport::PeerId peer() const { return peer_; }
+  const Welcome& welcome() const { return *welcome_; }
+  bool same_host() const { return welcome_->host == hello_.process.host; }
+  /// Whether all of the service's memory is mapped here.
+  bool mapped() const;
+
+  /// Until it was lost.
+  bool open() const { return open_; }
+  void SetLost() { open_ = false; }
+
+  /// No effect once lost.
+  template <typename Message>
+  void Send(std::uint64_t request, const Message& message) {
+    if (!open_) return;
+    ++sends_in_flight_;
+    SendMessage(fabric_, peer_, request, message,
+                [self = shared_from_this()](absl::Status) { --self->sends_in_flight_; });
+  }
+  template <typename Message, typename Element>
+  void SendInBatches(std::vector<Element> Message::*list, const std::vector<Element>& elements) {
+    for (std::size_t begin = 0; begin < elements.size(); begin += kMaxListElements) {
+      const std::size_t end = std::min<std::size_t>(elements.size(), begin + kMaxListElements);
+      Message message;
+      (message.*list).assign(elements.begin() + begin, elements.begin() + end);
+      Send(0, message);
+    }
+  }
+  std::size_t sends_in_flight() const { return sends_in_flight_; }
+
+  /// InvalidArgument: not within what was announced. The others require that it is.
+  absl::Status CheckLocation(const SlabLocation& location, std::uint64_t bytes) const;
+  /// Empty where this memory is not mapped.
+  absl::Span<std::byte> Direct(const SlabLocation& location, std::uint64_t bytes) const;
+  /// One-sided; local memory stays valid until `done`, which is not called after Abandon.
+  void Put(const SlabLocation& location, absl::Span<const std::byte> from, Done done);
+  void Get(const SlabLocation& location, absl::Span<std::byte> to, Done done);
+
+  void Hold() { ++holds_; }
+  void Release() { --holds_; }
+  bool held() const { return holds_ > 0; }
+  /// Requires !held().
+  void Unmap() { segments_.clear(); }
+  /// Its owner ends: nothing is sent, called or mapped from here on.
+  void Abandon();
+
+ private:
+  struct MappedSegment {
+    std::unique_ptr<transport::RemoteSegment> memory;
+    std::unique_ptr<MemoryRegistration> registration;  // behind `memory`: ends before it
+  };
+
+  absl::StatusOr<std::unique_ptr<MemoryRegistration>> RegisterMemory(
+      transport::RemoteSegment& segment) const;
+  transport::RemoteSegment& MemoryOf(const SlabLocation& location) const {
+    return *segments_.at(location.segment).memory;
+  }
+  Done Transfer(Done done);
+
+  transport::Fabric& fabric_;
+  const transport::PeerId peer_;
+  const std::string address_;
+  const Hello hello_;
+  const MemoryRegistrar register_memory_;
+  std::optional<Welcome> welcome_;
+  std::optional<absl::Status> greeted_;
+  absl::Status unusable_;
+  bool open_ = true;
+  bool abandoned_ = false;
+  int holds_ = 0;  // leases, pins, one-sided operations
+  std::size_t sends_in_flight_ = 0;
+  absl::flat_hash_map<std::uint32_t, MappedSegment> segments_;
+};
+
+using ServiceConnectionPtr = std::shared_ptr<ServiceConnection>;
+
+}  // namespace pinboard::cache_service
