@@ -1,0 +1,133 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cache_service/membership/static_membership.h"
+
+#include <cerrno>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "cache_service/membership/current_view.h"
+#include "cache_service/membership/member_list.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+constexpr absl::Duration kReadInterval = absl::Seconds(1);
+
+class StaticMembership : public Membership {
+ public:
+  explicit StaticMembership(std::vector<Member> members) { List(std::move(members)); }
+
+  MembershipViewPtr View() const override { return view_.Get(); }
+  void OnChange(std::function<void()> changed) override { view_.OnChange(std::move(changed)); }
+
+  absl::Status Join(const Member& self) override {
+    const absl::MutexLock lock(&mutex_);
+    for (const Member& member : listed_) {
+      if (member.name != self.name) continue;
+      self_ = self;
+      Show();
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("the members listed do not include this one, ", self.name,
+                     ": list it, or say with --advertise which of them it is"));
+  }
+
+  void Announce(MemberState state) override {
+    const absl::MutexLock lock(&mutex_);
+    if (self_) self_->state = state;
+    Show();
+  }
+
+  absl::Status Leave(absl::Time) override { return absl::OkStatus(); }
+
+  void List(std::vector<Member> members) {
+    const absl::MutexLock lock(&mutex_);
+    listed_ = std::move(members);
+    Show();
+  }
+
+ private:
+  void Show() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::vector<Member> members = listed_;
+    for (Member& member : members) {
+      if (!self_ || member.name != self_->name) continue;
+      member.incarnation = self_->incarnation;
+      member.state = self_->state;
+    }
+    view_.Replace(std::move(members));
+  }
+
+  CurrentView view_;
+  absl::Mutex mutex_;
+  std::vector<Member> listed_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Member> self_ ABSL_GUARDED_BY(mutex_);
+};
+
+absl::StatusOr<std::string> ReadText(const std::string& path) {
+  const std::ifstream file(path);
+  if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  std::ostringstream text;
+  text << file.rdbuf();  // fails where nothing is read: an empty file, or a folder
+  return text.str();
+}
+
+absl::StatusOr<std::vector<Member>> ReadMembers(const std::string& path) {
+  PB_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  auto members = ParseMemberLines(text);
+  if (members.ok()) return members;
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": ", std::string(members.status().message())));
+}
+
+class FileMembership final : public StaticMembership {
+ public:
+  FileMembership(std::string path, std::vector<Member> members)
+      : StaticMembership(std::move(members)),
+        thread_([this, path = std::move(path)] { Reread(path); }) {}
+  ~FileMembership() override {
+    end_.Notify();
+    thread_.join();
+  }
+
+ private:
+  void Reread(const std::string& path) {
+    absl::Status told;
+    while (!end_.WaitForNotificationWithTimeout(kReadInterval)) {
+      auto members = ReadMembers(path);
+      if (members.ok()) {
+        List(*std::move(members));
+      } else if (members.status() != told) {
+        LogWarning("members stay as they were: ", std::string(members.status().message()));
+      }
+      told = members.status();
+    }
+  }
+
+  absl::Notification end_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::unique_ptr<Membership> MakeStaticMembership(std::vector<Member> members) {
+  return std::make_unique<StaticMembership>(std::move(members));
+}
+
+absl::StatusOr<std::unique_ptr<Membership>> MakeFileMembership(const std::string& path) {
+  PB_ASSIGN_OR_RETURN(std::vector<Member> members, ReadMembers(path));
+  return std::make_unique<FileMembership>(path, std::move(members));
+}
+
+}  // namespace pinboard::cache_service
