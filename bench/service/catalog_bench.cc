@@ -5,6 +5,7 @@
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -81,19 +82,21 @@ class World {
   }
   /// Fetches pages of one sequence and lets them go.
   void Get() {
-    PageRef page{.key = {.sequence = oldest_ + random_() % sequences_}, .generation = 1};
-    SlabId slabs[kFetched];
-    for (SlabId& slab : slabs) {
-      page.key.layer = static_cast<std::uint16_t>(random_() % kLayers);
-      page.key.page = static_cast<std::uint32_t>(random_() % (kRounds * kRoundPages));
-      const Inventory::PinResult pinned = inventory_.Pin(kClient, page);
+    const std::uint64_t sequence = oldest_ + random_() % sequences_;
+    std::array<PageRef, kFetched> pages;
+    for (PageRef& page : pages) {
+      page = {.key = {.sequence = sequence,
+                      .page = static_cast<std::uint32_t>(random_() % (kRounds * kRoundPages)),
+                      .layer = static_cast<std::uint16_t>(random_() % kLayers)},
+              .generation = 1};
+    }
+    std::array<SlabId, kFetched> slabs;
+    inventory_.Pin(kClient, pages, [&](std::size_t page, const Inventory::PinResult& pinned) {
       if (pinned.miss != MissCause::kNone) Fail(absl::NotFoundError(MissCauseName(pinned.miss)));
-      slab = pinned.slab.slab;
-    }
-    for (const SlabId slab : slabs) {
-      const absl::Status status = inventory_.Unpin(kClient, slab);
-      if (!status.ok()) Fail(status);
-    }
+      headers_[page] = *pinned.header;
+      slabs[page] = pinned.slab.slab;
+    });
+    if (const absl::Status status = inventory_.Unpin(kClient, slabs); !status.ok()) Fail(status);
   }
   void DropOldest() { inventory_.DropSequence(kClient, oldest_++); }
 
@@ -105,6 +108,7 @@ class World {
   const std::size_t bytes_before_;
   Inventory inventory_;
   std::mt19937 random_{1};
+  std::array<PageHeader, kFetched> headers_;  // of the fetch, as its reply would hold them
   std::uint64_t oldest_ = 0;
   std::uint64_t next_sequence_ = 0;
   std::uint32_t round_ = 0;

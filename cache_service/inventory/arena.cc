@@ -75,10 +75,9 @@ void Arena::Free(SlabIndex slab) {
   free_.insert(index);
 }
 
-SlabPlace Arena::Place(SlabIndex slab) const {
-  const SlabAddress address = AddressOf(slab);
-  const Chunk& chunk = chunks_[address.chunk.value()];
-  return {chunk.segment, chunk.offset + address.slot * chunk.slab_bytes, chunk.slab_bytes};
+SlabPlace Arena::Place(SlabAddress slab) const {
+  const Chunk& chunk = chunks_[slab.chunk.value()];
+  return {chunk.segment, chunk.offset + slab.slot * chunk.slab_bytes, chunk.slab_bytes};
 }
 
 }  // namespace pinboard::cache_service

@@ -60,7 +60,8 @@ class Arena {
   }
 
   /// Requires the slab to be allocated.
-  SlabPlace Place(SlabIndex slab) const;
+  SlabPlace Place(SlabIndex slab) const { return Place(AddressOf(slab)); }
+  SlabPlace Place(SlabAddress slab) const;
   SlabAddress AddressOf(SlabIndex slab) const {
     return {ChunkIndex(slab.value() / max_slabs_), slab.value() % max_slabs_};
   }

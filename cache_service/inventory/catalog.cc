@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache_service/inventory/catalog.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace pinboard::cache_service {
@@ -15,16 +16,44 @@ auto Catalog::FindPage(Groups& groups, GroupId group, const PageKey& key)
   if (in_group == in_groups->second.end()) return nullptr;
   const auto extent = in_group->second.find(ExtentNameOf(key));
   if (extent == in_group->second.end()) return nullptr;
-  auto* page = extent->second.Find(key);
-  return page == nullptr || page->gone == MissCause::kUnknown ? nullptr : page;
+  return extent->second.Find(key);
 }
 
 Catalog::Lookup Catalog::Find(GroupId group, const PageRef& page) const {
-  const ExtentPage* found = FindPage(groups_, group, page.key);
+  return Read(FindPage(groups_, group, page.key), page.generation);
+}
+
+Catalog::Lookup Catalog::Read(const ExtentPage* place, std::uint32_t generation) {
+  if (place == nullptr || place->gone == MissCause::kUnknown) return {MissCause::kUnknown, {}};
   // A later generation than any seen is one whose publication has not arrived yet.
-  if (found == nullptr || found->generation < page.generation) return {MissCause::kUnknown, {}};
-  if (found->generation > page.generation) return {MissCause::kGeneration, {}};
-  return {found->gone, found->slab};
+  if (place->generation < generation) return {MissCause::kUnknown, {}};
+  if (place->generation > generation) return {MissCause::kGeneration, {}};
+  return {place->gone, place->slab};
+}
+
+void Catalog::Locate(GroupId group, absl::Span<const PageRef> pages,
+                     absl::Span<const ExtentPage*> places) const {
+  std::fill(places.begin(), places.end(), nullptr);
+  const auto in_groups = groups_.find(group);
+  if (in_groups == groups_.end()) return;
+  const Sequence* sequence = nullptr;
+  const auto turn_to = [&](const PageKey& key, const PageKey* before) {
+    if (before != nullptr && before->sequence == key.sequence) return;
+    const auto found = in_groups->second.find(key.sequence);
+    sequence = found == in_groups->second.end() ? nullptr : &found->second;
+  };
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    turn_to(pages[i].key, i == 0 ? nullptr : &pages[i - 1].key);
+    if (sequence != nullptr) sequence->prefetch(ExtentNameOf(pages[i].key));
+  }
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    turn_to(pages[i].key, i == 0 ? nullptr : &pages[i - 1].key);
+    if (sequence == nullptr) continue;
+    const auto extent = sequence->find(ExtentNameOf(pages[i].key));
+    if (extent == sequence->end()) continue;
+    places[i] = extent->second.Find(pages[i].key);
+    __builtin_prefetch(places[i]);
+  }
 }
 
 Catalog::InsertResult Catalog::Insert(GroupId group, const PageRef& page, SlabIndex slab) {
@@ -51,7 +80,8 @@ Catalog::InsertResult Catalog::Insert(GroupId group, const PageRef& page, SlabIn
 
 std::optional<SlabIndex> Catalog::Remove(GroupId group, const PageRef& page, MissCause cause) {
   ExtentPage* found = FindPage(groups_, group, page.key);
-  if (found == nullptr || found->generation > page.generation) return std::nullopt;
+  if (found == nullptr || found->gone == MissCause::kUnknown) return std::nullopt;
+  if (found->generation > page.generation) return std::nullopt;
   const ExtentPage was = std::exchange(*found, {{}, page.generation, cause});
   if (was.gone != MissCause::kNone) return std::nullopt;
   --pages_;

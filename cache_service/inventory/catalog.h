@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
 #include "cache_service/inventory/arena.h"
 #include "cache_service/inventory/extent.h"
 #include "cache_service/protocol/messages.h"
@@ -25,6 +26,13 @@ class Catalog {
     SlabIndex slab;  // where miss is kNone
   };
   Lookup Find(GroupId group, const PageRef& page) const;
+
+  /// The places of many pages, null where nothing is known of one, each on its way into the cache.
+  /// Valid until a page comes or leaves. Requires as many `places` as pages.
+  void Locate(GroupId group, absl::Span<const PageRef> pages,
+              absl::Span<const ExtentPage*> places) const;
+  /// What Find says of the page whose place this is.
+  static Lookup Read(const ExtentPage* place, std::uint32_t generation);
 
   /// Makes `slab` the page, unless this generation or a later one is or was there already (an
   /// evicted generation may come back). Where an earlier one was there, its slab is in `replaced`.
@@ -48,7 +56,8 @@ class Catalog {
   using Sequence = absl::flat_hash_map<ExtentName, Extent>;
   using Group = absl::flat_hash_map<std::uint64_t, Sequence>;
 
-  /// Null where no generation of the page was ever here. `Groups` is const or not.
+  /// Null where nothing is known of the page's extent, or beyond its places. `Groups` is const or
+  /// not.
   template <typename Groups>
   static auto FindPage(Groups& groups, GroupId group, const PageKey& key)
       -> decltype(groups.begin()->second.begin()->second.begin()->second.Find(key));

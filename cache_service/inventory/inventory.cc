@@ -28,10 +28,6 @@ Inventory::Inventory(Arena arena, EvictionPolicyPtr policy, const Watermarks& wa
       order_(arena_.chunks()),
       chunk_values_(arena_.chunks()) {}
 
-SlabId Inventory::IdOf(SlabIndex index) const {
-  return SlabId(std::uint64_t{SlabOf(index).serial} << 32 | index.value());
-}
-
 void Inventory::AddClient(ClientId client, GroupId group) {
   clients_[client].group = group;
   ++group_clients_[group];
@@ -133,41 +129,6 @@ absl::Status Inventory::Publish(ClientId client, SlabId slab_id, const PageHeade
   ++counts_.pages_published_total;
   counts_.bytes_published_total += header.bytes;
   return absl::OkStatus();
-}
-
-Inventory::PinResult Inventory::Pin(ClientId client, const PageRef& page) {
-  Client& holder = clients_.at(client);
-  const Catalog::Lookup found = catalog_.Find(holder.group, page);
-  if (found.miss != MissCause::kNone) return {.miss = found.miss};
-  Slab& slab = SlabOf(found.slab);
-  if (slab.pins++ == 0) MayNotLeave(found.slab);
-  slab.last_used_ns = absl::ToUnixNanos(clock_.Now());
-  ++holder.pins[found.slab];
-  ++counts_.pins;
-  return {MissCause::kNone, Granted(found.slab), slab.header};
-}
-
-absl::Status Inventory::Unpin(ClientId client, SlabId slab) {
-  absl::flat_hash_map<SlabIndex, std::uint32_t>& pins = clients_.at(client).pins;
-  const auto held = pins.find(IndexOf(slab));
-  if (held == pins.end() || IdOf(held->first) != slab) {
-    return absl::InvalidArgumentError(absl::StrCat("slab ", slab.value(), " is not pinned by you"));
-  }
-  if (--held->second == 0) pins.erase(held);
-  EndPin(IndexOf(slab), 1);
-  return absl::OkStatus();
-}
-
-void Inventory::EndPin(SlabIndex index, std::uint32_t pins) {
-  Slab& slab = SlabOf(index);
-  slab.pins -= pins;
-  counts_.pins -= pins;
-  if (slab.pins > 0) return;
-  if (slab.state == SlabState::kRetired) {
-    Free(index);
-  } else {
-    MayLeave(index);
-  }
 }
 
 void Inventory::Drop(ClientId client, const PageRef& page) {

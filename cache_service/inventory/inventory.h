@@ -10,9 +10,11 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "base/clock.h"
 #include "cache_service/inventory/arena.h"
 #include "cache_service/inventory/catalog.h"
@@ -86,11 +88,17 @@ class Inventory {
 
   struct PinResult {
     MissCause miss = MissCause::kUnknown;
-    GrantedSlab slab;   // where miss is kNone
-    PageHeader header;  // likewise
+    GrantedSlab slab;                    // where miss is kNone
+    const PageHeader* header = nullptr;  // likewise; while the page is pinned
   };
   PinResult Pin(ClientId client, const PageRef& page);
   absl::Status Unpin(ClientId client, SlabId slab);
+  /// The same, one after the other; what is kept of many pages comes into the cache at once.
+  /// `pinned` must not call this inventory.
+  void Pin(ClientId client, absl::Span<const PageRef> pages,
+           absl::FunctionRef<void(std::size_t page, const PinResult&)> pinned);
+  /// Ends at the first error.
+  absl::Status Unpin(ClientId client, absl::Span<const SlabId> slabs);
 
   void Drop(ClientId client, const PageRef& page);
   void DropSequence(ClientId client, std::uint64_t sequence);
@@ -116,12 +124,17 @@ class Inventory {
   static SlabIndex IndexOf(SlabId slab) {
     return SlabIndex(static_cast<std::uint32_t>(slab.value()));
   }
-  SlabId IdOf(SlabIndex index) const;
+  SlabId IdOf(SlabIndex index) const { return IdOf(index, SlabOf(index)); }
+  static SlabId IdOf(SlabIndex index, const Slab& slab) {
+    return SlabId(std::uint64_t{slab.serial} << 32 | index.value());
+  }
   GrantedSlab Granted(SlabIndex index) const { return {IdOf(index), arena_.Place(index)}; }
   absl::Status CheckLease(ClientId client, SlabId slab) const;
   Slab& SlabOf(SlabIndex index) { return slabs_[arena_.AddressOf(index)]; }
   const Slab& SlabOf(SlabIndex index) const { return slabs_[arena_.AddressOf(index)]; }
 
+  PinResult Pin(Client& holder, const Catalog::Lookup& found, std::int64_t now_ns);
+  absl::Status Unpin(Client& holder, SlabId slab);
   bool MakeRoom(std::uint64_t count, std::uint64_t bytes);
   std::vector<ChunkIndex> ChunksToReclaim(std::uint64_t slab_bytes) const;
   /// A page's value now, or nothing, and it leaves the order: it is pinned.
@@ -134,7 +147,7 @@ class Inventory {
   void Evict(SlabIndex index, EvictionCause cause);
   void EvictChunk(ChunkIndex chunk);
   void MayLeave(SlabIndex index);
-  void MayNotLeave(SlabIndex index);
+  void MayNotLeave(SlabAddress slab);
   void Retire(SlabIndex index);
   void EndPin(SlabIndex index, std::uint32_t pins);
   void Free(SlabIndex index);

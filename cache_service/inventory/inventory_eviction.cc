@@ -99,8 +99,7 @@ void Inventory::MayLeave(SlabIndex index) {
   value.information += slab.mean_information;
 }
 
-void Inventory::MayNotLeave(SlabIndex index) {
-  const SlabAddress address = arena_.AddressOf(index);
+void Inventory::MayNotLeave(SlabAddress address) {
   const auto evictable = evictable_.find(arena_.SlabBytesOf(address.chunk));
   if (--evictable->second == 0) evictable_.erase(evictable);
   ChunkValue& value = chunk_values_[address.chunk.value()];
@@ -116,7 +115,7 @@ void Inventory::Retire(SlabIndex index) {
     order_.Remove(arena_.AddressOf(index));
   }
   if (slab.pins > 0) return;
-  MayNotLeave(index);
+  MayNotLeave(arena_.AddressOf(index));
   Free(index);
 }
 

@@ -10,6 +10,7 @@ namespace pinboard::cache_service {
 namespace {
 
 constexpr std::size_t kEnvelopeBytes = 16;
+constexpr std::size_t kBodyBytesOffset = 4;
 constexpr std::uint8_t kEnvelopeFormat = 1;
 
 template <typename T, typename U>
@@ -143,15 +144,11 @@ const char* MissCauseName(MissCause cause) {
 
 template <typename Message>
 std::vector<std::byte> EncodeMessage(std::uint64_t request, const Message& message) {
-  ByteWriter body;
-  body(message);
-  const std::vector<std::byte> body_bytes = body.Take();
-  ByteWriter envelope;
-  envelope(kEnvelopeFormat, Message::kType, std::uint16_t{0},
-           static_cast<std::uint32_t>(body_bytes.size()), request);
-  std::vector<std::byte> bytes = envelope.Take();
-  bytes.insert(bytes.end(), body_bytes.begin(), body_bytes.end());
-  return bytes;
+  ByteWriter writer;
+  writer(kEnvelopeFormat, Message::kType, std::uint16_t{0}, std::uint32_t{0}, request);
+  writer(message);
+  writer.Correct(kBodyBytesOffset, static_cast<std::uint32_t>(writer.size() - kEnvelopeBytes));
+  return writer.Take();
 }
 
 template <typename Message>

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -14,6 +16,8 @@
 #include "absl/types/span.h"
 
 namespace pinboard::cache_service {
+
+static_assert(std::endian::native == std::endian::little, "integers are copied as they lie");
 
 /// Elements of one list, and pages of one batch, in any message.
 inline constexpr std::uint32_t kMaxListElements = 65536;
@@ -30,6 +34,10 @@ class ByteWriter {
     (Write(values), ...);
   }
   std::size_t size() const { return bytes_.size(); }
+  /// Writes over what was written at `offset`.
+  void Correct(std::size_t offset, std::uint32_t value) {
+    std::memcpy(bytes_.data() + offset, &value, sizeof(value));
+  }
   std::vector<std::byte> Take() { return std::exchange(bytes_, {}); }
 
  private:
@@ -38,21 +46,18 @@ class ByteWriter {
     if constexpr (std::is_enum_v<Value>) {
       Write(static_cast<std::underlying_type_t<Value>>(value));
     } else if constexpr (std::is_integral_v<Value>) {
-      const auto bits = static_cast<std::make_unsigned_t<Value>>(value);
-      for (std::size_t i = 0; i < sizeof(bits); ++i) {
-        bytes_.push_back(static_cast<std::byte>(static_cast<std::uint64_t>(bits) >> (8 * i)));
-      }
+      Append(&value, sizeof(value));
     } else {
       Fields(value, *this);
     }
   }
   void Write(const std::string& text) {
     Write(static_cast<std::uint32_t>(text.size()));
-    for (const char c : text) bytes_.push_back(static_cast<std::byte>(c));
+    Append(text.data(), text.size());
   }
   void Write(const std::vector<std::byte>& key) {
     Write(static_cast<std::uint32_t>(key.size()));
-    bytes_.insert(bytes_.end(), key.begin(), key.end());
+    Append(key.data(), key.size());
   }
   template <typename Element>
   void Write(const std::vector<Element>& list) {
@@ -61,7 +66,12 @@ class ByteWriter {
   }
   template <typename Element, std::size_t size>
   void Write(const std::array<Element, size>& array) {
-    for (const Element& element : array) Write(element);
+    static_assert(std::is_integral_v<Element>);
+    Append(array.data(), sizeof(array));
+  }
+  void Append(const void* from, std::size_t bytes) {
+    const auto* begin = static_cast<const std::byte*>(from);
+    bytes_.insert(bytes_.end(), begin, begin + bytes);
   }
 
   std::vector<std::byte> bytes_;
@@ -88,14 +98,7 @@ class ByteReader {
       Read(raw);
       value = static_cast<Value>(raw);
     } else if constexpr (std::is_integral_v<Value>) {
-      std::uint64_t bits = 0;
-      if (Has(sizeof(Value))) {
-        for (std::size_t i = 0; i < sizeof(Value); ++i) {
-          bits |= static_cast<std::uint64_t>(bytes_[i]) << (8 * i);
-        }
-        bytes_.remove_prefix(sizeof(Value));
-      }
-      value = static_cast<Value>(bits);
+      Take(&value, sizeof(value));
     } else {
       Fields(value, *this);
     }
@@ -117,7 +120,8 @@ class ByteReader {
   }
   template <typename Element, std::size_t size>
   void Read(std::array<Element, size>& array) {
-    for (Element& element : array) Read(element);
+    static_assert(std::is_integral_v<Element>);
+    Take(array.data(), sizeof(array));
   }
 
   /// What an element occupies with every list and text in it empty.
@@ -134,9 +138,14 @@ class ByteReader {
       return bytes;
     }
   }
-  bool Has(std::size_t bytes) {
+  void Take(void* to, std::size_t bytes) {
     if (bytes > bytes_.size()) Fail();
-    return ok_;
+    if (!ok_) {
+      std::memset(to, 0, bytes);
+      return;
+    }
+    std::memcpy(to, bytes_.data(), bytes);
+    bytes_.remove_prefix(bytes);
   }
   std::uint32_t Count(std::uint32_t limit, std::size_t element_bytes) {
     std::uint32_t count = 0;

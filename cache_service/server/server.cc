@@ -199,13 +199,12 @@ absl::Status Server::OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>
   return absl::OkStatus();
 }
 
-FetchedPage Server::Look(ClientId client, const PageRef& page, std::uint32_t index) {
-  const Inventory::PinResult pinned = inventory_.Pin(client, page);
+FetchedPage Server::Describe(const Inventory::PinResult& pinned, std::uint32_t index) {
   FetchedPage fetched{.index = index, .miss = pinned.miss};
   if (pinned.miss == MissCause::kNone) {
     fetched.location = {pinned.slab.slab.value(), pinned.slab.place.segment,
                         pinned.slab.place.offset};
-    fetched.header = pinned.header;
+    fetched.header = *pinned.header;
   }
   return fetched;
 }
@@ -221,17 +220,17 @@ void Server::CountFetched(const FetchedPage& page) {
 
 absl::Status Server::OnFetch(Session& session, const Envelope<Fetch>& envelope) {
   const absl::Time expires = absl::Now() + options_.publish_grace;
+  const std::vector<PageRef>& asked = envelope.message.pages;
   std::vector<FetchedPage> pages;
-  for (std::uint32_t i = 0; i < envelope.message.pages.size(); ++i) {
-    const PageRef& page = envelope.message.pages[i];
-    const FetchedPage fetched = Look(session.client, page, i);
-    if (fetched.miss == MissCause::kUnknown && parked_.size() < kMaxParkedFetches) {
-      parked_.Add(session.group, {session.peer, envelope.request, i, page, expires});
-      continue;
+  pages.reserve(asked.size());
+  inventory_.Pin(session.client, asked, [&](std::size_t i, const Inventory::PinResult& pinned) {
+    const auto index = static_cast<std::uint32_t>(i);
+    if (pinned.miss == MissCause::kUnknown && parked_.size() < kMaxParkedFetches) {
+      parked_.Add(session.group, {session.peer, envelope.request, index, asked[i], expires});
+      return;
     }
-    CountFetched(fetched);
-    pages.push_back(fetched);
-  }
+    CountFetched(pages.emplace_back(Describe(pinned, index)));
+  });
   Reply(session, envelope.request, std::move(pages));
   return absl::OkStatus();
 }
@@ -253,7 +252,8 @@ void Server::Unpark(const std::vector<ParkedFetch>& fetches, absl::Time now) {
   for (const ParkedFetch& fetch : fetches) {
     const auto session = sessions_.find(fetch.peer);
     if (session == sessions_.end() || !session->second.greeted) continue;
-    const FetchedPage fetched = Look(session->second.client, fetch.page, fetch.index);
+    const FetchedPage fetched =
+        Describe(inventory_.Pin(session->second.client, fetch.page), fetch.index);
     if (fetched.miss == MissCause::kUnknown && now < fetch.expires) {
       parked_.Add(session->second.group, fetch);  // an older generation came
       continue;
@@ -265,10 +265,8 @@ void Server::Unpark(const std::vector<ParkedFetch>& fetches, absl::Time now) {
 }
 
 absl::Status Server::OnUnpin(Session& session, const Envelope<Unpin>& envelope) {
-  for (const std::uint64_t slab : envelope.message.slabs) {
-    PB_RETURN_IF_ERROR(inventory_.Unpin(session.client, SlabId(slab)));
-  }
-  return absl::OkStatus();
+  const std::vector<std::uint64_t>& slabs = envelope.message.slabs;
+  return inventory_.Unpin(session.client, std::vector<SlabId>(slabs.begin(), slabs.end()));
 }
 
 absl::Status Server::OnDrop(Session& session, const Envelope<Drop>& envelope) {

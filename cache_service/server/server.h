@@ -90,7 +90,7 @@ class Server {
   void OnClosed(transport::PeerId peer, const absl::Status& reason);
 
   void Refuse(transport::PeerId peer, const absl::Status& why);
-  FetchedPage Look(ClientId client, const PageRef& page, std::uint32_t index);
+  static FetchedPage Describe(const Inventory::PinResult& pinned, std::uint32_t index);
   void CountFetched(const FetchedPage& page);
   void Reply(const Session& session, std::uint64_t request, std::vector<FetchedPage> pages);
   void Unpark(const std::vector<ParkedFetch>& fetches, absl::Time now);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <random>
@@ -201,6 +202,53 @@ TEST_F(InventoryTest, AChunkWithAPinnedPageIsNotReclaimed) {
 }
 
 /// Random operations against a plain model of who may reuse what.
+TEST_F(InventoryTest, ManyPinsAtOnceAreThoseOneByOne) {
+  Inventory large(Arena({1 << 20}, 1 << 16), LowestInformation(), {1, 1}, clock_);
+  large.AddClient(kRank0, GroupId(1));
+  std::mt19937 random(TestSeed());
+  const auto leased = large.Lease(kRank0, 400, kBytes);
+  ASSERT_TRUE(leased.ok());
+  const auto any_page = [&random] {
+    return PageRef{{.sequence = random() % 3,
+                    .page = static_cast<std::uint32_t>(random() % 40),
+                    .layer = static_cast<std::uint16_t>(random() % 20)},
+                   static_cast<std::uint32_t>(1 + random() % 2)};
+  };
+  for (const GrantedSlab& slab : *leased) {
+    ASSERT_EQ(large.Publish(kRank0, slab.slab, TestHeader(any_page(), random() % 50, kBytes)),
+              absl::OkStatus());
+  }
+  std::vector<PageRef> asked(301);
+  std::generate(asked.begin(), asked.end(), any_page);
+  std::vector<SlabId> slabs;
+  std::size_t next = 0;
+  large.Pin(kRank0, asked, [&](std::size_t page, const Inventory::PinResult& pinned) {
+    ASSERT_EQ(page, next++);
+    if (pinned.miss == MissCause::kNone) {
+      EXPECT_EQ(pinned.header->key, asked[page].key);
+      EXPECT_EQ(pinned.header->generation, asked[page].generation);
+    }
+    slabs.push_back(pinned.miss == MissCause::kNone ? pinned.slab.slab : SlabId(0));
+  });
+  ASSERT_EQ(next, asked.size());
+  std::vector<SlabId> held;
+  std::set<MissCause> misses;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const Inventory::PinResult alone = large.Pin(kRank0, asked[i]);
+    misses.insert(alone.miss);
+    EXPECT_EQ(alone.miss == MissCause::kNone ? alone.slab.slab : SlabId(0), slabs[i]);
+    if (alone.miss == MissCause::kNone) held.insert(held.end(), 2, slabs[i]);
+  }
+  EXPECT_EQ(misses.size(), 3) << "there are hits, pages never seen and other generations";
+  EXPECT_EQ(large.counts().pins, held.size());
+  held.insert(held.begin() + 5, SlabId(12345));
+  EXPECT_TRUE(absl::IsInvalidArgument(large.Unpin(kRank0, held)));
+  EXPECT_EQ(large.counts().pins, held.size() - 1 - 5) << "those before the wrong one have ended";
+  held.erase(held.begin(), held.begin() + 6);
+  EXPECT_EQ(large.Unpin(kRank0, held), absl::OkStatus());
+  EXPECT_EQ(large.counts().pins, 0);
+}
+
 TEST_F(InventoryTest, NoRandomHistoryReusesWhatIsHeld) {
   std::mt19937 random(TestSeed());
   struct Held {
