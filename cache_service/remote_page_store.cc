@@ -3,6 +3,7 @@
 #include "cache_service/remote_page_store.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <random>
 #include <thread>
@@ -27,6 +28,9 @@ constexpr absl::Duration kFirstReconnect = absl::Milliseconds(50);
 constexpr absl::Duration kSlowestReconnect = absl::Seconds(2);
 constexpr absl::Duration kReconnectAttempt = absl::Milliseconds(250);
 constexpr absl::Duration kShutdown = absl::Milliseconds(200);
+// Ends of pins go out together: with the next command, when there are this many, or after a while.
+constexpr std::size_t kPinsTogether = 256;
+constexpr absl::Duration kPinsAfter = absl::Milliseconds(2);
 
 class RemotePageStore final : public PageStore {
  public:
@@ -48,6 +52,7 @@ class RemotePageStore final : public PageStore {
     fabric_->Wake();
     if (thread_.joinable()) thread_.join();
     TakeFetched();  // pins that nobody took give back through the link
+    arrived_.clear();
   }
 
   absl::Status Start(absl::Time deadline) {
@@ -73,17 +78,18 @@ class RemotePageStore final : public PageStore {
     std::vector<Command> commands;
     std::vector<HoldId> returned_leases;
     std::vector<HoldId> ended_pins;
-    bool empty() const { return commands.empty() && returned_leases.empty() && ended_pins.empty(); }
   };
   /// A call of Lease that waits; on its stack.
   struct LeaseWait {
     std::optional<absl::StatusOr<std::vector<LeasedMemory>>> outcome;
   };
 
+  /// `leave` says whether the thread must be woken for it.
   template <typename Leave>
   void LeaveForThread(Leave leave);
   void Enqueue(Command command);
-  void GiveBack(std::vector<HoldId> Inbox::*list, HoldId hold);
+  void GiveBackLease(HoldId hold);
+  void GiveBackPin(HoldId hold);
   PageLease MakeLease(const LeasedMemory& leased);
   PagePin MakePin(FetchedMemory fetched);
   absl::Status status() const;
@@ -92,6 +98,7 @@ class RemotePageStore final : public PageStore {
   void OnLeased(std::uint64_t request, absl::StatusOr<std::vector<LeasedMemory>> leased);
   void OnFetched(const PageRef& page, const PageHeader& header,
                  absl::StatusOr<FetchedMemory> memory);
+  void Deliver(std::vector<FetchResult> results);
   void OnClosed(const absl::Status& reason);
 
   void Run();
@@ -101,6 +108,7 @@ class RemotePageStore final : public PageStore {
   const std::string address_;
   mutable absl::Mutex mutex_;
   Inbox inbox_ ABSL_GUARDED_BY(mutex_);
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;  // since the thread last looked into the inbox
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t next_lease_ ABSL_GUARDED_BY(mutex_) = 1;
@@ -113,6 +121,7 @@ class RemotePageStore final : public PageStore {
   const std::unique_ptr<transport::Fabric> fabric_;
   ReplyRouter router_;
   ServiceLink link_;
+  std::vector<FetchResult> arrived_;  // to be delivered together
   absl::Time next_reconnect_ = absl::InfinitePast();
   absl::Duration reconnect_delay_ = kFirstReconnect;
 
@@ -124,8 +133,7 @@ void RemotePageStore::LeaveForThread(Leave leave) {
   bool wake = false;
   {
     absl::MutexLock lock(&mutex_);
-    wake = inbox_.empty();
-    leave();
+    wake = leave() && !std::exchange(woken_, true);
   }
   if (wake) fabric_->Wake();
 }
@@ -133,24 +141,34 @@ void RemotePageStore::LeaveForThread(Leave leave) {
 void RemotePageStore::Enqueue(Command command) {
   LeaveForThread([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     inbox_.commands.push_back(std::move(command));
+    return true;
   });
 }
 
-void RemotePageStore::GiveBack(std::vector<HoldId> Inbox::*list, HoldId hold) {
-  LeaveForThread([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { (inbox_.*list).push_back(hold); });
+void RemotePageStore::GiveBackLease(HoldId hold) {
+  LeaveForThread([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    inbox_.returned_leases.push_back(hold);
+    return true;
+  });
+}
+
+void RemotePageStore::GiveBackPin(HoldId hold) {
+  LeaveForThread([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    inbox_.ended_pins.push_back(hold);
+    return inbox_.ended_pins.size() == kPinsTogether;
+  });
 }
 
 PageLease RemotePageStore::MakeLease(const LeasedMemory& leased) {
   return PageLease(leased.memory, leased.hold.value(),
-                   [this, hold = leased.hold] { GiveBack(&Inbox::returned_leases, hold); });
+                   [this, hold = leased.hold] { GiveBackLease(hold); });
 }
 
 PagePin RemotePageStore::MakePin(FetchedMemory fetched) {
   if (!fetched.hold.has_value()) {
     return PagePin(fetched.bytes, [copy = std::move(fetched.copy)] {});
   }
-  return PagePin(fetched.bytes,
-                 [this, hold = *fetched.hold] { GiveBack(&Inbox::ended_pins, hold); });
+  return PagePin(fetched.bytes, [this, hold = *fetched.hold] { GiveBackPin(hold); });
 }
 
 absl::Status RemotePageStore::status() const {
@@ -215,7 +233,9 @@ void RemotePageStore::Fetch(absl::Span<const PageRef> pages, absl::Time deadline
     pending_fetches_ += pages.size();
   }
   if (!status.ok()) {
-    for (const PageRef& page : pages) OnFetched(page, {}, status);
+    std::vector<FetchResult> missed;
+    for (const PageRef& page : pages) missed.push_back({page, {}, status});
+    Deliver(std::move(missed));
     return;
   }
   Enqueue([this, asked = std::vector<PageRef>(pages.begin(), pages.end()), deadline] {
@@ -281,21 +301,30 @@ void RemotePageStore::OnLeased(std::uint64_t request,
 
 void RemotePageStore::OnFetched(const PageRef& page, const PageHeader& header,
                                 absl::StatusOr<FetchedMemory> memory) {
-  FetchResult result{page, header};
+  FetchResult& result = arrived_.emplace_back(FetchResult{page, header});
   if (memory.ok()) {
     result.pin = MakePin(*std::move(memory));
   } else {
     result.pin = memory.status();
   }
+}
+
+void RemotePageStore::Deliver(std::vector<FetchResult> results) {
   absl::MutexLock lock(&mutex_);
-  if (result.pin.ok()) {
-    ++stats_.pages_fetched;
-    stats_.bytes_fetched += header.bytes;
-  } else {
-    ++stats_.misses;
+  for (const FetchResult& result : results) {
+    if (result.pin.ok()) {
+      ++stats_.pages_fetched;
+      stats_.bytes_fetched += result.header.bytes;
+    } else {
+      ++stats_.misses;
+    }
   }
-  --pending_fetches_;
-  results_.push_back(std::move(result));
+  pending_fetches_ -= results.size();
+  if (results_.empty()) {
+    results_ = std::move(results);
+  } else {
+    std::move(results.begin(), results.end(), std::back_inserter(results_));
+  }
 }
 
 void RemotePageStore::OnClosed(const absl::Status& reason) {
@@ -311,8 +340,11 @@ void RemotePageStore::Run() {
     const absl::Time now = absl::Now();
     link_.Tick(now);
     if (!link_.connected()) Reconnect(now);
-    fabric_->WaitUntil(std::min(link_.next_deadline(),
-                                link_.connected() ? absl::InfiniteFuture() : next_reconnect_));
+    if (!arrived_.empty()) Deliver(std::exchange(arrived_, {}));
+    fabric_->WaitUntil(std::min({link_.next_deadline(),
+                                 link_.holds_pins() ? now + kPinsAfter : absl::InfiniteFuture(),
+                                 link_.connected() ? absl::InfiniteFuture() : next_reconnect_}));
+    if (!arrived_.empty()) Deliver(std::exchange(arrived_, {}));
   }
   link_.Shutdown(absl::Now() + kShutdown);
 }
@@ -323,6 +355,7 @@ bool RemotePageStore::TakeWork() {
     absl::MutexLock lock(&mutex_);
     if (stop_) return false;
     inbox = std::exchange(inbox_, {});
+    woken_ = false;
   }
   link_.Return(inbox.returned_leases);
   link_.Unpin(inbox.ended_pins);

@@ -60,6 +60,7 @@ class PageReads {
   absl::Status OnFetchReply(const Envelope<FetchReply>& envelope);
   absl::Status OnFetchMisses(const Envelope<FetchMisses>& envelope);
 
+  bool holds_pins() const { return !pins_.empty(); }
   /// Ends pins.
   void Unpin(absl::Span<const HoldId> pins);
 

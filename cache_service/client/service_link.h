@@ -45,6 +45,7 @@ class ServiceLink final : private ServiceReplies {
   /// Blocks until greeted or the deadline. Requires !connected().
   absl::Status Connect(absl::Time deadline);
   bool connected() const { return current_ != nullptr; }
+  bool holds_pins() const { return reads_.holds_pins(); }
 
   /// Where not connected, these answer Unavailable, or have no effect.
   void Lease(std::uint64_t request, std::uint32_t count, std::uint64_t bytes);
