@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "app/pinboard/commands.h"
@@ -28,16 +30,21 @@ constexpr char kUsage[] =
   pinboard bench service --service 127.0.0.1:7700 --workload bench/service/workloads/get-64k.json
 
 Each client of the workload is a thread with a connection of its own. It publishes its pages, then
-fetches batches of anybody's and publishes new generations of its own, until the time is over. What
-a page holds follows from its name and generation: a page that holds anything else ends the run
-with exit status 1. Pages that were evicted or replaced meanwhile are misses, not errors.
+fetches batches of anybody's of its tenant and publishes new generations of its own, until the time
+is over. What a page holds follows from its name and generation: a page that holds anything else
+ends the run with exit status 1. Pages that were evicted or replaced meanwhile are misses, not
+errors.
 
 A workload is a JSON object; every key may be left out:
-  clients 2, pages 1024 (of each), page_bytes [65536] (page p has size p modulo their number),
-  batch 32 (pages of an operation), read_share 0.9, zipf 0.99 (0: all alike), seconds 10, seed 1
+  clients 2             tenants ["bench"] (client c is of tenant c modulo their number)
+  pages 1024 (of each)  page_bytes [65536] (page p has size p modulo their number)
+  batch 32 (pages of an operation)     run 1 (of these, pages in a row: 32 are all layers of one)
+  read_share 0.9        zipf 0.99 (0: all alike)    copy false (true: fetched pages are copied out)
+  seconds 10            seed 1
 
-get: a fetch until its last page is there. put: lease, write, hand over for publication. Rates are
-of the whole run, drawing and checking included; latencies are not.
+get: a fetch until its last page is there (and copied). put: lease, copy the pages there, hand them
+over for publication. Rates are of the whole run, drawing and checking included; latencies are not,
+nor are busy GB/s: what one client moves while it gets or puts.
 
 )";
 
@@ -68,11 +75,14 @@ absl::StatusOr<Workload> Validate(const ServiceBenchFlags& flags) {
 }
 
 absl::Status Run(const ServiceBenchFlags& flags, const Workload& workload) {
-  const std::uint64_t group = cache_service::NewGroupId();
+  std::vector<std::uint64_t> groups(workload.tenants.size());
+  std::generate(groups.begin(), groups.end(), cache_service::NewGroupId);
   const auto connect = [&](int client) {
+    const std::size_t tenant = client % groups.size();
     return cache_service::ConnectPageStore(
         [] { return transport::MakeUcxFabric(); }, flags.service,
-        {.group = group, .name = absl::StrCat("pinboard bench client ", client)});
+        {.group = groups[tenant],
+         .name = absl::StrCat("pinboard bench ", workload.tenants[tenant], " client ", client)});
   };
   const auto result = RunLoad(workload, connect);
   if (!result.ok()) {

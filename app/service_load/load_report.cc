@@ -25,10 +25,16 @@ double PerSecond(std::uint64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
+/// What one client moves while it does nothing else.
+double BytesPerBusySecond(const OperationCounts& counts) {
+  return PerSecond(counts.bytes, counts.busy_seconds);
+}
+
 TextRow RowOf(const char* name, const OperationCounts& counts, double seconds) {
   TextRow row = {name, absl::StrFormat("%.0f", PerSecond(counts.latency_us.size(), seconds)),
                  absl::StrFormat("%.0f", PerSecond(counts.pages, seconds)),
-                 absl::StrFormat("%.3f", 1e-9 * PerSecond(counts.bytes, seconds))};
+                 absl::StrFormat("%.3f", 1e-9 * PerSecond(counts.bytes, seconds)),
+                 absl::StrFormat("%.3f", 1e-9 * BytesPerBusySecond(counts))};
   for (const Quantile& quantile : kQuantiles) {
     row.push_back(absl::StrFormat("%.1f", Percentile(counts.latency_us, quantile.share)));
   }
@@ -40,7 +46,8 @@ Json JsonOf(const OperationCounts& counts, double seconds) {
               {"pages", counts.pages},
               {"bytes", counts.bytes},
               {"pages_per_second", PerSecond(counts.pages, seconds)},
-              {"bytes_per_second", PerSecond(counts.bytes, seconds)}};
+              {"bytes_per_second", PerSecond(counts.bytes, seconds)},
+              {"bytes_per_busy_second", BytesPerBusySecond(counts)}};
   for (const Quantile& quantile : kQuantiles) {
     object[absl::StrCat(quantile.name, "_us")] = Percentile(counts.latency_us, quantile.share);
   }
@@ -56,7 +63,7 @@ double Percentile(const std::vector<double>& sorted, double share) {
 }
 
 std::string LoadTable(const LoadResult& result) {
-  std::vector<TextRow> rows = {{"", "ops/s", "pages/s", "GB/s"}};
+  std::vector<TextRow> rows = {{"", "ops/s", "pages/s", "GB/s", "busy GB/s"}};
   for (const Quantile& quantile : kQuantiles) rows[0].push_back(absl::StrCat(quantile.name, " us"));
   rows.push_back(RowOf("get", result.get, result.seconds));
   rows.push_back(RowOf("put", result.put, result.seconds));
@@ -68,9 +75,12 @@ std::string LoadTable(const LoadResult& result) {
 std::string LoadJson(const Workload& workload, const LoadResult& result) {
   const Json object{{"workload",
                      {{"clients", workload.clients},
+                      {"tenants", workload.tenants},
                       {"pages", workload.pages},
                       {"page_bytes", workload.page_bytes},
                       {"batch", workload.batch},
+                      {"run", workload.run},
+                      {"copy", workload.copy},
                       {"read_share", workload.read_share},
                       {"zipf", workload.zipf},
                       {"seconds", workload.seconds},

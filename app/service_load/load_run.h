@@ -19,26 +19,29 @@ struct OperationCounts {
   std::uint64_t pages = 0;
   std::uint64_t bytes = 0;
   std::vector<double> latency_us;  // of each batch, sorted
+  double busy_seconds = 0;         // their sum
 };
 
 struct LoadResult {
   double seconds = 0;
-  /// Fetch of a batch until its last page is there, checking not included; hits alone are counted.
+  /// Fetch of a batch until its last page is there, and, where the workload says so, copied out;
+  /// checking not included; hits alone are counted.
   OperationCounts get;
-  /// Lease, writing the pages and handing them to be published, which nobody waits for.
+  /// Lease, copying the pages there and handing them to be published, which nobody waits for.
   OperationCounts put;
   std::uint64_t misses = 0;          // evicted, or replaced meanwhile
   std::uint64_t refused_leases = 0;  // of batches
   std::uint64_t wrong_pages = 0;     // other bytes, or another header, than were published
 };
 
-/// A store for one client. All are of one group.
+/// A store for one client: those of a tenant are of one group.
 using StoreFactory =
     std::function<absl::StatusOr<std::unique_ptr<cache_service::PageStore>>(int client)>;
 
-/// Client c owns the pages of sequence c, and alone publishes them, each time in a new generation;
-/// all fetch the pages of all, in the generation that was published last. Each publishes its pages
-/// once, then all start together. Blocks. Errors: a store that cannot be made, or that ends.
+/// Each client owns the pages of some sequences, and alone publishes them, each time in a new
+/// generation; all of a tenant fetch the pages of all of it, in the generation that was published
+/// last. Each publishes its pages once, then all start together. Blocks. Errors: a store that
+/// cannot be made, or that ends.
 absl::StatusOr<LoadResult> RunLoad(const Workload& workload, const StoreFactory& make_store);
 
 }  // namespace pinboard::app

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/service_load/page_values.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -25,24 +24,17 @@ std::uint64_t SeedOf(const PageRef& page) {
   return Mix(Mix(Mix(page.key.sequence) + place) + name);
 }
 
-/// Calls visit(offset, word, bytes of it) for each word of the page's value.
-template <typename Visit>
-bool ForEachWord(const PageRef& page, std::size_t bytes, Visit visit) {
-  const std::uint64_t seed = SeedOf(page);
-  for (std::size_t offset = 0; offset < bytes; offset += sizeof(seed)) {
-    const std::uint64_t word = Mix(seed + offset);
-    if (!visit(offset, word, std::min(sizeof(word), bytes - offset))) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 void FillPage(const PageRef& page, absl::Span<std::byte> memory) {
-  ForEachWord(page, memory.size(), [&](std::size_t offset, std::uint64_t word, std::size_t bytes) {
-    std::memcpy(memory.data() + offset, &word, bytes);
-    return true;
-  });
+  const std::uint64_t seed = SeedOf(page);
+  std::size_t offset = 0;
+  for (; offset + sizeof(seed) <= memory.size(); offset += sizeof(seed)) {
+    const std::uint64_t word = Mix(seed + offset);
+    std::memcpy(memory.data() + offset, &word, sizeof(word));
+  }
+  const std::uint64_t word = Mix(seed + offset);
+  if (offset < memory.size()) std::memcpy(memory.data() + offset, &word, memory.size() - offset);
 }
 
 PageHeader HeaderOf(const PageRef& page, std::size_t bytes) {
@@ -68,9 +60,17 @@ bool IsIntact(const PageRef& page, std::size_t bytes, const cache_service::Fetch
       fetched.pin->bytes().size() != bytes) {
     return false;
   }
-  return ForEachWord(page, bytes, [&](std::size_t offset, std::uint64_t word, std::size_t count) {
-    return std::memcmp(fetched.pin->bytes().data() + offset, &word, count) == 0;
-  });
+  const std::byte* const memory = fetched.pin->bytes().data();
+  const std::uint64_t seed = SeedOf(page);
+  std::uint64_t differences = 0;
+  std::size_t offset = 0;
+  for (; offset + sizeof(seed) <= bytes; offset += sizeof(seed)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, memory + offset, sizeof(word));
+    differences |= word ^ Mix(seed + offset);
+  }
+  const std::uint64_t word = Mix(seed + offset);
+  return differences == 0 && std::memcmp(memory + offset, &word, bytes - offset) == 0;
 }
 
 }  // namespace pinboard::app

@@ -37,17 +37,41 @@ absl::Status TakeSizes(const json& value, std::vector<std::int64_t>* sizes) {
   return absl::OkStatus();
 }
 
+absl::Status TakeSwitch(const json& value, bool* target) {
+  if (!value.is_boolean()) return absl::InvalidArgumentError("true or false is needed");
+  *target = value.get<bool>();
+  return absl::OkStatus();
+}
+
+absl::Status TakeNames(const json& value, std::vector<std::string>* names) {
+  if (!value.is_array() || value.empty() || value.size() > 256) {
+    return absl::InvalidArgumentError("a list of 1 to 256 names is needed");
+  }
+  names->clear();
+  for (const json& name : value) {
+    if (!name.is_string() || name.get<std::string>().empty()) {
+      return absl::InvalidArgumentError("each name is a text that is not empty");
+    }
+    names->push_back(name.get<std::string>());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status TakeKey(const std::string& key, const json& value, Workload* workload) {
   if (key == "clients") return Take(value, 1, 256, &workload->clients);
+  if (key == "tenants") return TakeNames(value, &workload->tenants);
   if (key == "pages") return Take(value, 1, 1 << 24, &workload->pages);
   if (key == "page_bytes") return TakeSizes(value, &workload->page_bytes);
   if (key == "batch") return Take(value, 1, 4096, &workload->batch);
+  if (key == "run") return Take(value, 1, 4096, &workload->run);
+  if (key == "copy") return TakeSwitch(value, &workload->copy);
   if (key == "read_share") return Take(value, 0.0, 1.0, &workload->read_share);
   if (key == "zipf") return Take(value, 0.0, 5.0, &workload->zipf);
   if (key == "seconds") return Take(value, 0.0, 86400.0, &workload->seconds);
   if (key == "seed") return Take<std::int64_t>(value, 0, INT64_MAX, &workload->seed);
   return absl::InvalidArgumentError(
-      "unknown; there are clients, pages, page_bytes, batch, read_share, zipf, seconds and seed");
+      "unknown; there are clients, tenants, pages, page_bytes, batch, run, copy, read_share, zipf, "
+      "seconds and seed");
 }
 
 }  // namespace
@@ -64,6 +88,10 @@ absl::StatusOr<Workload> ParseWorkload(const std::string& text, const std::strin
   if (workload.pages < static_cast<int>(workload.page_bytes.size())) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": pages: at least one of each of the page_bytes is needed"));
+  }
+  if (workload.tenants.size() > static_cast<std::size_t>(workload.clients)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": tenants: each needs a client, and there are ", workload.clients));
   }
   return workload;
 }

@@ -11,12 +11,15 @@
 
 namespace pinboard::app {
 
-/// The keys of the file are these names; all may be left out.
+/// The keys of the file are these names; all may be left out (bench/service/workloads/README.md).
 struct Workload {
   int clients = 2;                                 // each on a thread of its own
+  std::vector<std::string> tenants = {"bench"};    // client c is of tenant c modulo their number
   int pages = 1024;                                // that each client publishes
   std::vector<std::int64_t> page_bytes = {65536};  // page p has the size p modulo their number
   int batch = 32;                                  // pages of one operation
+  int run = 1;                                     // of these, pages of one size in a row
+  bool copy = false;                               // pages that were fetched are copied out
   double read_share = 0.9;                         // of the operations; the others publish
   double zipf = 0.99;                              // the k-th page is drawn k^-zipf times as often
   double seconds = 10;                             // after every page was published once

@@ -8,11 +8,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "app/service_load/load_report.h"
 #include "app/service_load/load_run.h"
+#include "app/service_load/page_names.h"
 #include "app/service_load/page_values.h"
 #include "app/service_load/workload.h"
 #include "app/service_load/zipf.h"
@@ -49,6 +51,11 @@ TEST(WorkloadTest, MistakesAreNamedInOneLine) {
       {R"({"page_bytes": 64})", "w: page_bytes: a list"},
       {R"({"page_bytes": [0]})", "w: page_bytes: a number from 1"},
       {R"({"pages": 1, "page_bytes": [1, 2]})", "w: pages: at least one of each"},
+      {R"({"tenants": []})", "w: tenants: a list of 1 to 256 names"},
+      {R"({"tenants": [1]})", "w: tenants: each name is a text"},
+      {R"({"tenants": ["a", "b", "c"]})", "w: tenants: each needs a client, and there are 2"},
+      {R"({"run": 0})", "w: run: a number from 1"},
+      {R"({"copy": 1})", "w: copy: true or false"},
   };
   for (const auto& [text, expected] : mistakes) {
     const absl::Status status = ParseWorkload(text, "w").status();
@@ -56,6 +63,23 @@ TEST(WorkloadTest, MistakesAreNamedInOneLine) {
     EXPECT_THAT(std::string(status.message()), HasSubstr(expected));
   }
   EXPECT_TRUE(absl::IsNotFound(ReadWorkload("/nowhere").status()));
+}
+
+TEST(PageNamesTest, EveryPageOfEveryClientHasANameOfItsOwnThatLeadsBack) {
+  const PageNames names(3);
+  std::set<PageKey> seen;
+  for (std::uint64_t client = 0; client < 3; ++client) {
+    for (std::uint32_t page = 0; page < 5000; ++page) {
+      const PageKey key = names.Of(client, page);
+      EXPECT_TRUE(seen.insert(key).second);
+      EXPECT_EQ(names.ClientOf(key), client);
+      EXPECT_EQ(names.PageOf(key), page);
+    }
+  }
+  const PageKey first = names.Of(1, 32 * 7);
+  const PageKey last = names.Of(1, 32 * 8 - 1);
+  EXPECT_EQ(first.page, last.page) << "32 pages in a row are all layers of one number";
+  EXPECT_EQ(first.sequence, last.sequence);
 }
 
 TEST(ZipfTest, DrawsFollowTheLaw) {
@@ -178,6 +202,37 @@ TEST_F(LoadTest, EveryPageIsPublishedAndWhatIsReadIsRight) {
   EXPECT_EQ(json["get"]["pages"], result->get.pages);
   EXPECT_EQ(json["workload"]["batch"], 7);
   EXPECT_THAT(LoadTable(*result), HasSubstr(" read and checked, 0 wrong"));
+}
+
+TEST_F(LoadTest, CopiedPagesAreCheckedWhereTheyWereCopiedTo) {
+  workload_.copy = true;
+  workload_.run = 4;
+  MemoryPages pages;
+  const auto result = Run(pages);
+  ASSERT_EQ(result.status(), absl::OkStatus());
+  EXPECT_GT(result->get.pages, 0);
+  EXPECT_EQ(result->wrong_pages, 0);
+  EXPECT_LE(result->get.busy_seconds, 3 * result->seconds);
+  flip_ = true;
+  MemoryPages flipped;
+  const auto wrong = Run(flipped);
+  ASSERT_EQ(wrong.status(), absl::OkStatus());
+  EXPECT_GT(wrong->wrong_pages, 0);
+  EXPECT_EQ(wrong->wrong_pages, wrong->get.pages);
+}
+
+TEST_F(LoadTest, TenantsFetchNoPageOfEachOther) {
+  workload_.tenants = {"a", "b"};
+  workload_.read_share = 1;  // so that no page is replaced while it is asked for
+  MemoryPages pages[2];
+  const auto result = RunLoad(workload_, [&](int client) {
+    return std::make_unique<FlippingStore>(pages[client % 2], flip_);
+  });
+  ASSERT_EQ(result.status(), absl::OkStatus());
+  EXPECT_EQ(pages[0].pages(), 100);
+  EXPECT_EQ(pages[1].pages(), 50);
+  EXPECT_GT(result->get.pages, 0);
+  EXPECT_EQ(result->misses, 0) << "a page of the other tenant was asked for";
 }
 
 TEST_F(LoadTest, AFlippedBitIsCounted) {

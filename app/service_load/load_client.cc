@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "app/service_load/load_client.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "app/service_load/page_values.h"
+#include "base/status_macros.h"
+
+namespace pinboard::app {
+namespace {
+
+using cache_service::FetchResult;
+using cache_service::PagePin;
+using cache_service::PageRef;
+
+constexpr absl::Duration kOperationTimeout = absl::Seconds(10);
+
+void AddLatency(absl::Duration latency, OperationCounts* counts) {
+  counts->latency_us.push_back(absl::ToDoubleMicroseconds(latency));
+  counts->busy_seconds += absl::ToDoubleSeconds(latency);
+}
+
+}  // namespace
+
+LoadClient::LoadClient(LoadBoard& board, int client,
+                       std::unique_ptr<cache_service::PageStore> store)
+    : board_(board),
+      workload_(board.workload),
+      client_(static_cast<std::uint64_t>(client)),
+      store_(std::move(store)),
+      random_(workload_.seed * 1'000'003 + client),
+      pages_(Batch() *
+             *std::max_element(workload_.page_bytes.begin(), workload_.page_bytes.end())) {}
+
+absl::Status LoadClient::PublishAll() {
+  const auto sizes = static_cast<std::uint32_t>(workload_.page_bytes.size());
+  for (std::uint32_t size = 0; size < sizes; ++size) {
+    std::vector<std::uint32_t> pages;
+    for (std::uint32_t page = size; page < Pages(); page += sizes) {
+      pages.push_back(page);
+      if (pages.size() < Batch() && page + sizes < Pages()) continue;
+      PB_RETURN_IF_ERROR(Put(std::exchange(pages, {})));
+    }
+  }
+  result_ = {};
+  return absl::OkStatus();
+}
+
+absl::Status LoadClient::RunUntil(absl::Time end) {
+  while (absl::Now() < end) {
+    const bool reads = std::uniform_real_distribution<>(0, 1)(random_) < workload_.read_share;
+    PB_RETURN_IF_ERROR(reads ? Get() : Put(DrawOwn()));
+  }
+  return absl::OkStatus();
+}
+
+std::uint64_t LoadClient::DrawOwner() {
+  const std::uint64_t tenants = workload_.tenants.size();
+  const std::uint64_t tenant = client_ % tenants;
+  const std::uint64_t members = (workload_.clients - tenant + tenants - 1) / tenants;
+  return tenant + random_() % members * tenants;
+}
+
+void LoadClient::AppendRun(std::uint32_t first, std::vector<std::uint32_t>* pages) const {
+  const auto sizes = static_cast<std::uint32_t>(workload_.page_bytes.size());
+  std::uint32_t page = first;
+  for (int i = 0; i < workload_.run && page < Pages() && pages->size() < Batch(); ++i) {
+    pages->push_back(page);
+    page += sizes;
+  }
+}
+
+std::vector<std::uint32_t> LoadClient::DrawOwn() {
+  const auto sizes = static_cast<std::uint32_t>(workload_.page_bytes.size());
+  std::vector<std::uint32_t> pages;
+  AppendRun(board_.zipf.Draw(random_), &pages);
+  while (pages.size() < Batch()) {
+    AppendRun(board_.zipf.Draw(random_) / sizes * sizes + pages[0] % sizes, &pages);
+  }
+  return pages;
+}
+
+absl::Status LoadClient::Put(const std::vector<std::uint32_t>& pages) {
+  const std::size_t bytes = BytesOf(pages[0]);
+  std::vector<PageRef> refs;
+  std::vector<cache_service::PageHeader> headers;
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    refs.push_back({board_.names.Of(client_, pages[i]), ++next_generation_});
+    FillPage(refs[i], absl::MakeSpan(pages_).subspan(i * bytes, bytes));
+    headers.push_back(HeaderOf(refs[i], bytes));
+  }
+  const absl::Time start = absl::Now();
+  auto leases = store_->Lease(static_cast<int>(pages.size()), bytes, start + kOperationTimeout);
+  if (absl::IsResourceExhausted(leases.status())) {
+    ++result_.refused_leases;
+    return absl::OkStatus();
+  }
+  PB_RETURN_IF_ERROR(leases.status());
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    std::memcpy((*leases)[i].memory().data(), pages_.data() + i * bytes, bytes);
+  }
+  store_->Publish(*std::move(leases), headers);
+  AddLatency(absl::Now() - start, &result_.put);
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    board_.GenerationOf(client_, pages[i]).store(refs[i].generation);
+  }
+  result_.put.pages += pages.size();
+  result_.put.bytes += pages.size() * bytes;
+  return absl::OkStatus();
+}
+
+absl::Status LoadClient::Get() {
+  std::vector<PageRef> refs;
+  while (refs.size() < Batch()) {
+    const std::uint64_t owner = DrawOwner();
+    std::vector<std::uint32_t> pages;
+    AppendRun(board_.zipf.Draw(random_), &pages);
+    for (const std::uint32_t page : pages) {
+      if (refs.size() == Batch()) break;
+      refs.push_back({board_.names.Of(owner, page), board_.GenerationOf(owner, page).load()});
+    }
+  }
+  // Of a page whose lease was refused there is no generation yet.
+  std::erase_if(refs, [](const PageRef& ref) { return ref.generation == 0; });
+  const absl::Time start = absl::Now();
+  store_->Fetch(refs, start + kOperationTimeout);
+  std::vector<FetchResult> results;
+  results.reserve(refs.size());
+  while (store_->WaitFetched(start + kOperationTimeout)) {
+    for (FetchResult& fetched : store_->TakeFetched()) results.push_back(std::move(fetched));
+  }
+  if (workload_.copy) CopyOut(results);
+  AddLatency(absl::Now() - start, &result_.get);
+  for (const FetchResult& fetched : results) PB_RETURN_IF_ERROR(Check(fetched));
+  return absl::OkStatus();
+}
+
+void LoadClient::CopyOut(std::vector<FetchResult>& results) {
+  std::byte* to = pages_.data();
+  for (FetchResult& fetched : results) {
+    if (!fetched.pin.ok()) continue;
+    const absl::Span<const std::byte> from = fetched.pin->bytes();
+    // A page of another size than was published is wrong, and found so where it lies.
+    if (from.size() != BytesOf(board_.names.PageOf(fetched.page.key))) continue;
+    std::memcpy(to, from.data(), from.size());
+    fetched.pin = PagePin(absl::MakeConstSpan(to, from.size()), nullptr);
+    to += from.size();
+  }
+}
+
+absl::Status LoadClient::Check(const FetchResult& fetched) {
+  if (absl::IsNotFound(fetched.pin.status())) {
+    ++result_.misses;
+    return absl::OkStatus();
+  }
+  PB_RETURN_IF_ERROR(fetched.pin.status());
+  const std::size_t bytes = BytesOf(board_.names.PageOf(fetched.page.key));
+  if (!IsIntact(fetched.page, bytes, fetched)) ++result_.wrong_pages;
+  ++result_.get.pages;
+  result_.get.bytes += bytes;
+  return absl::OkStatus();
+}
+
+}  // namespace pinboard::app

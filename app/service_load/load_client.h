@@ -1,0 +1,82 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// One client of a load: what it draws, publishes, fetches and checks.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "app/service_load/load_run.h"
+#include "app/service_load/page_names.h"
+#include "app/service_load/workload.h"
+#include "app/service_load/zipf.h"
+#include "cache_service/page_store.h"
+
+namespace pinboard::app {
+
+/// What all clients know: the generation of each page that was published last. Thread-safe.
+class LoadBoard {
+ public:
+  explicit LoadBoard(const Workload& workload)
+      : workload(workload),
+        names(workload.clients),
+        zipf(static_cast<std::uint32_t>(workload.pages), workload.zipf),
+        generations_(static_cast<std::size_t>(workload.clients) * workload.pages) {}
+
+  std::atomic<std::uint32_t>& GenerationOf(std::uint64_t client, std::uint32_t page) {
+    return generations_[client * workload.pages + page];
+  }
+
+  const Workload& workload;
+  const PageNames names;
+  const Zipf zipf;
+
+ private:
+  std::vector<std::atomic<std::uint32_t>> generations_;
+};
+
+/// On one thread at a time.
+class LoadClient {
+ public:
+  /// `board` must outlive this.
+  LoadClient(LoadBoard& board, int client, std::unique_ptr<cache_service::PageStore> store);
+
+  /// Publishes each of its pages once, uncounted.
+  absl::Status PublishAll();
+  /// Fetches and publishes as the workload says.
+  absl::Status RunUntil(absl::Time end);
+
+  const LoadResult& result() const { return result_; }
+
+ private:
+  std::uint32_t Pages() const { return static_cast<std::uint32_t>(workload_.pages); }
+  std::size_t Batch() const { return static_cast<std::size_t>(workload_.batch); }
+  std::size_t BytesOf(std::uint32_t page) const {
+    return static_cast<std::size_t>(workload_.page_bytes[page % workload_.page_bytes.size()]);
+  }
+  std::uint64_t DrawOwner();
+  void AppendRun(std::uint32_t first, std::vector<std::uint32_t>* pages) const;
+  /// Pages of one size: a lease is.
+  std::vector<std::uint32_t> DrawOwn();
+  absl::Status Put(const std::vector<std::uint32_t>& pages);
+  absl::Status Get();
+  void CopyOut(std::vector<cache_service::FetchResult>& results);
+  absl::Status Check(const cache_service::FetchResult& fetched);
+
+  LoadBoard& board_;
+  const Workload& workload_;
+  const std::uint64_t client_;
+  const std::unique_ptr<cache_service::PageStore> store_;
+  std::mt19937_64 random_;
+  std::uint32_t next_generation_ = 0;
+  std::vector<std::byte> pages_;  // a batch, on its way out or in
+  LoadResult result_;
+};
+
+}  // namespace pinboard::app
