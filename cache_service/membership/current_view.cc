@@ -6,6 +6,14 @@
 #include <utility>
 
 namespace pinboard::cache_service {
+namespace {
+
+Gauge& MembersIn(const char* state, MetricRegistry& metrics) {
+  return metrics.AddGauge("pinboard_service_members", "Members known, this one included, by state.",
+                          {{"state", state}});
+}
+
+}  // namespace
 
 const Member* MembershipView::Find(absl::string_view name) const {
   const auto found = std::lower_bound(
@@ -13,6 +21,12 @@ const Member* MembershipView::Find(absl::string_view name) const {
       [](const Member& member, absl::string_view key) { return member.name < key; });
   return found != members.end() && found->name == name ? &*found : nullptr;
 }
+
+CurrentView::CurrentView(MetricRegistry& metrics)
+    : joined_(MembersIn("joined", metrics)),
+      draining_(MembersIn("draining", metrics)),
+      changes_(metrics.AddCounter("pinboard_service_membership_changes_total",
+                                  "Changes of the members known or of what is known of them.")) {}
 
 MembershipViewPtr CurrentView::Get() const {
   const absl::MutexLock lock(&view_mutex_);
@@ -27,6 +41,11 @@ void CurrentView::OnChange(std::function<void()> changed) {
 bool CurrentView::Replace(std::vector<Member> members) {
   std::sort(members.begin(), members.end(),
             [](const Member& a, const Member& b) { return a.name < b.name; });
+  const auto draining =
+      static_cast<double>(std::count_if(members.begin(), members.end(), [](const Member& member) {
+        return member.state == MemberState::kDraining;
+      }));
+  const double joined = static_cast<double>(members.size()) - draining;
   const absl::MutexLock change_lock(&change_mutex_);
   {
     const absl::MutexLock lock(&view_mutex_);
@@ -34,6 +53,9 @@ bool CurrentView::Replace(std::vector<Member> members) {
     view_ = std::make_shared<MembershipView>(
         MembershipView{.version = view_->version + 1, .members = std::move(members)});
   }
+  joined_.Set(joined);
+  draining_.Set(draining);
+  changes_.Increment();
   if (changed_) changed_();
   return true;
 }

@@ -9,6 +9,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "base/metrics.h"
 #include "cache_service/membership/member.h"
 
 namespace pinboard::cache_service {
@@ -16,6 +17,9 @@ namespace pinboard::cache_service {
 /// Thread-safe.
 class CurrentView {
  public:
+  /// `metrics` must outlive this.
+  explicit CurrentView(MetricRegistry& metrics);
+
   MembershipViewPtr Get() const;
   /// As Membership::OnChange.
   void OnChange(std::function<void()> changed);
@@ -24,6 +28,9 @@ class CurrentView {
   bool Replace(std::vector<Member> members);
 
  private:
+  Gauge& joined_;
+  Gauge& draining_;
+  Counter& changes_;
   // Held while the callback runs, so that it runs no more once OnChange has replaced it.
   absl::Mutex change_mutex_ ABSL_ACQUIRED_BEFORE(view_mutex_);
   std::function<void()> changed_ ABSL_GUARDED_BY(change_mutex_);

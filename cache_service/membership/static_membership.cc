@@ -26,7 +26,9 @@ constexpr absl::Duration kReadInterval = absl::Seconds(1);
 
 class StaticMembership : public Membership {
  public:
-  explicit StaticMembership(std::vector<Member> members) { List(std::move(members)); }
+  StaticMembership(std::vector<Member> members, MetricRegistry& metrics) : view_(metrics) {
+    List(std::move(members));
+  }
 
   MembershipViewPtr View() const override { return view_.Get(); }
   void OnChange(std::function<void()> changed) override { view_.OnChange(std::move(changed)); }
@@ -93,8 +95,8 @@ absl::StatusOr<std::vector<Member>> ReadMembers(const std::string& path) {
 
 class FileMembership final : public StaticMembership {
  public:
-  FileMembership(std::string path, std::vector<Member> members)
-      : StaticMembership(std::move(members)),
+  FileMembership(std::string path, std::vector<Member> members, MetricRegistry& metrics)
+      : StaticMembership(std::move(members), metrics),
         thread_([this, path = std::move(path)] { Reread(path); }) {}
   ~FileMembership() override {
     end_.Notify();
@@ -121,13 +123,15 @@ class FileMembership final : public StaticMembership {
 
 }  // namespace
 
-std::unique_ptr<Membership> MakeStaticMembership(std::vector<Member> members) {
-  return std::make_unique<StaticMembership>(std::move(members));
+std::unique_ptr<Membership> MakeStaticMembership(std::vector<Member> members,
+                                                 MetricRegistry& metrics) {
+  return std::make_unique<StaticMembership>(std::move(members), metrics);
 }
 
-absl::StatusOr<std::unique_ptr<Membership>> MakeFileMembership(const std::string& path) {
+absl::StatusOr<std::unique_ptr<Membership>> MakeFileMembership(const std::string& path,
+                                                               MetricRegistry& metrics) {
   PB_ASSIGN_OR_RETURN(std::vector<Member> members, ReadMembers(path));
-  return std::make_unique<FileMembership>(path, std::move(members));
+  return std::make_unique<FileMembership>(path, std::move(members), metrics);
 }
 
 }  // namespace pinboard::cache_service

@@ -15,13 +15,19 @@
 namespace pinboard::cache_service {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-std::unique_ptr<Membership> Listed(const std::string& text) {
-  return MakeStaticMembership(*ParseMemberList(text));
-}
+class StaticMembershipTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Membership> Listed(const std::string& text) {
+    return MakeStaticMembership(*ParseMemberList(text), *metrics_);
+  }
 
-TEST(StaticMembershipTest, ListsMembersByNameFromTheStart) {
+  const std::unique_ptr<MetricRegistry> metrics_ = NewMetricRegistry();
+};
+
+TEST_F(StaticMembershipTest, ListsMembersByNameFromTheStart) {
   const auto membership = Listed("10.0.0.2:1,10.0.0.1:1=3");
   const MembershipViewPtr view = membership->View();
   ASSERT_EQ(view->members.size(), 2U);
@@ -31,7 +37,7 @@ TEST(StaticMembershipTest, ListsMembersByNameFromTheStart) {
   EXPECT_EQ(view->Find("10.0.0.3:1"), nullptr);
 }
 
-TEST(StaticMembershipTest, AMemberThatJoinsMustBeListed) {
+TEST_F(StaticMembershipTest, AMemberThatJoinsMustBeListed) {
   const auto membership = Listed("10.0.0.1:1,10.0.0.2:1=3");
   const absl::Status stranger = membership->Join({.name = "10.0.0.3:1", .address = "10.0.0.3:1"});
   EXPECT_TRUE(absl::IsInvalidArgument(stranger));
@@ -44,7 +50,7 @@ TEST(StaticMembershipTest, AMemberThatJoinsMustBeListed) {
   EXPECT_EQ(self->weight, 3U) << "what all members read from the list";
 }
 
-TEST(StaticMembershipTest, WhatChangesIsANewViewAndWakes) {
+TEST_F(StaticMembershipTest, WhatChangesIsANewViewAndWakes) {
   const auto membership = Listed("10.0.0.1:1,10.0.0.2:1");
   ASSERT_EQ(membership->Join({.name = "10.0.0.1:1", .incarnation = 5}), absl::OkStatus());
   const MembershipViewPtr before = membership->View();
@@ -53,6 +59,10 @@ TEST(StaticMembershipTest, WhatChangesIsANewViewAndWakes) {
   membership->Announce(MemberState::kDraining);
   membership->Announce(MemberState::kDraining);
   EXPECT_EQ(changes, 1);
+  EXPECT_THAT(metrics_->ExpositionText(),
+              AllOf(HasSubstr("pinboard_service_members{state=\"joined\"} 1\n"),
+                    HasSubstr("pinboard_service_members{state=\"draining\"} 1\n"),
+                    HasSubstr("pinboard_service_membership_changes_total 3\n")));
   EXPECT_EQ(before->members[0].state, MemberState::kJoined) << "a view is never changed";
   EXPECT_EQ(membership->View()->members[0].state, MemberState::kDraining);
   EXPECT_EQ(membership->View()->version, before->version + 1);
@@ -61,7 +71,7 @@ TEST(StaticMembershipTest, WhatChangesIsANewViewAndWakes) {
   EXPECT_EQ(changes, 1);
 }
 
-class FileMembershipTest : public ::testing::Test {
+class FileMembershipTest : public StaticMembershipTest {
  protected:
   ~FileMembershipTest() override { std::filesystem::remove(path_); }
   void Write(const std::string& text) { std::ofstream(path_) << text; }
@@ -72,7 +82,7 @@ class FileMembershipTest : public ::testing::Test {
 
 TEST_F(FileMembershipTest, TheFileIsReadAgainWhenItChanges) {
   Write("10.0.0.1:1\n");
-  auto membership = MakeFileMembership(path_);
+  auto membership = MakeFileMembership(path_, *metrics_);
   ASSERT_EQ(membership.status(), absl::OkStatus());
   ASSERT_EQ((*membership)->Join({.name = "10.0.0.1:1", .incarnation = 5}), absl::OkStatus());
   absl::Notification changed;
@@ -86,12 +96,12 @@ TEST_F(FileMembershipTest, TheFileIsReadAgainWhenItChanges) {
 }
 
 TEST_F(FileMembershipTest, AFileThatCannotBeReadIsNamed) {
-  EXPECT_TRUE(absl::IsNotFound(MakeFileMembership(path_).status()));
+  EXPECT_TRUE(absl::IsNotFound(MakeFileMembership(path_, *metrics_).status()));
   Write("10.0.0.1:1\nrubbish\n");
-  const absl::Status wrong = MakeFileMembership(path_).status();
+  const absl::Status wrong = MakeFileMembership(path_, *metrics_).status();
   EXPECT_TRUE(absl::IsInvalidArgument(wrong));
   EXPECT_THAT(std::string(wrong.message()), HasSubstr(path_ + ": line 2: "));
-  EXPECT_TRUE(absl::IsInvalidArgument(MakeFileMembership("/").status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(MakeFileMembership("/", *metrics_).status()));
 }
 
 }  // namespace
