@@ -26,6 +26,8 @@
 namespace pinboard::app {
 namespace {
 
+constexpr absl::Duration kLeaveTimeout = absl::Seconds(3);
+
 /// Before the arena is allocated: these are the mistakes to be told of at once.
 absl::Status CheckResources(const DaemonOptions& options) {
   PB_ASSIGN_OR_RETURN(const SocketAddress listen, ParseSocketAddress(options.listen));
@@ -59,6 +61,7 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
     PB_ASSIGN_OR_RETURN(metric_server, ServeMetrics(*metrics, options.metrics));
     LogInfo("metrics on port ", metric_server->port());
   }
+  PB_ASSIGN_OR_RETURN(const auto membership, MakeMembership(options.membership, *metrics));
   PB_ASSIGN_OR_RETURN(auto fabric, transport::MakeUcxFabric());
   cache_service::ServerOptions server_options;
   server_options.listen = options.listen;
@@ -67,9 +70,18 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
   server_options.watermarks = options.watermarks;
   PB_ASSIGN_OR_RETURN(const auto server,
                       cache_service::Server::Create(std::move(fabric), server_options, *metrics));
+  if (membership != nullptr) {
+    PB_ASSIGN_OR_RETURN(const cache_service::Member self,
+                        DescribeSelf(options.membership, server->address(), server->incarnation()));
+    PB_RETURN_IF_ERROR(membership->Join(self));
+  }
   PB_RETURN_IF_ERROR(AnnounceReady(options, server->address()));
   const ShutdownWatcher watcher(shutdown_signals, parent, [&server] { server->Stop(); });
   server->Run();
+  if (membership != nullptr) {
+    const absl::Status left = membership->Leave(absl::Now() + kLeaveTimeout);
+    if (!left.ok()) LogWarning(std::string(left.message()));
+  }
   LogInfo("ended");
   return absl::OkStatus();
 }
@@ -82,7 +94,8 @@ int Main(int argc, char** argv) {
     return 2;
   }
   if (options->help || options->version) {
-    std::fputs(options->help ? DaemonHelp() : "pinboardd " PINBOARD_VERSION "\n", stdout);
+    const std::string text = options->help ? DaemonHelp() : "pinboardd " PINBOARD_VERSION "\n";
+    std::fputs(text.c_str(), stdout);
     return 0;
   }
   const sigset_t shutdown_signals = BlockShutdownSignals();

@@ -82,6 +82,16 @@ const std::map<std::string, bool DaemonOptions::*>& Switches() {
   return switches;
 }
 
+/// Empty where there is no such option.
+Setter FindSetter(const std::string& name) {
+  if (const auto own = ValueOptions().find(name); own != ValueOptions().end()) return own->second;
+  const auto found = MembershipSetters().find(name);
+  if (found == MembershipSetters().end()) return nullptr;
+  return [set = found->second](DaemonOptions& options, const std::string& value) {
+    return set(options.membership, value);
+  };
+}
+
 }  // namespace
 
 absl::StatusOr<DaemonOptions> ParseDaemonOptions(const std::vector<std::string>& arguments) {
@@ -96,22 +106,24 @@ absl::StatusOr<DaemonOptions> ParseDaemonOptions(const std::vector<std::string>&
       options.*found->second = true;
       continue;
     }
-    const auto setter = ValueOptions().find(name);
-    if (setter == ValueOptions().end()) {
+    const Setter set = FindSetter(name);
+    if (!set) {
       return absl::InvalidArgumentError(
           absl::StrCat("unknown option ", arguments[i], "; --help lists them"));
     }
     if (!value && i + 1 < arguments.size()) value = arguments[++i];
     if (!value) return absl::InvalidArgumentError(absl::StrCat(name, " needs a value"));
-    if (const absl::Status set = setter->second(options, *value); !set.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(name, ": ", std::string(set.message())));
+    if (const absl::Status done = set(options, *value); !done.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(name, ": ", std::string(done.message())));
     }
   }
+  PB_RETURN_IF_ERROR(FinishMembershipOptions(options.membership));
   return options;
 }
 
-const char* DaemonHelp() {
-  return R"(pinboardd - the cache service: keeps pages that engines evicted and may want back.
+std::string DaemonHelp() {
+  return absl::StrCat(
+      R"(pinboardd - the cache service: keeps pages that engines evicted and may want back.
 
   pinboardd                                serve on 127.0.0.1:7700 with 1 GiB for pages
   pinboardd --arena 64GiB --listen 10.0.0.5:7700
@@ -140,9 +152,11 @@ Options
   --exit-with-parent     End when the process that started this one has ended.
   --help, --version
 
+)",
+      MembershipHelp(), R"(
 Once ready it prints one line on standard output, "pinboardd: listening on HOST:PORT", and serves
 until SIGINT or SIGTERM. Exit status: 0 after a signal, 1 if it cannot run, 2 for a wrong option.
-)";
+)");
 }
 
 }  // namespace pinboard::app

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "app/pinboardd/membership_options.h"
 #include "base/log.h"
 #include "cache_service/inventory/eviction_policy.h"
 #include "cache_service/inventory/watermarks.h"
@@ -19,6 +20,7 @@ struct DaemonOptions {
   std::uint64_t arena_bytes = std::uint64_t{1} << 30;
   cache_service::EvictionPolicyPtr eviction = cache_service::AgedInformation(absl::Minutes(10));
   cache_service::Watermarks watermarks;
+  MembershipOptions membership;
   std::string metrics = "127.0.0.1:9400";  // empty: none
   LogLevel log_level = LogLevel::kInfo;
   std::string address_file;  // empty: none
@@ -31,6 +33,6 @@ struct DaemonOptions {
 absl::StatusOr<DaemonOptions> ParseDaemonOptions(const std::vector<std::string>& arguments);
 
 /// What --help prints.
-const char* DaemonHelp();
+std::string DaemonHelp();
 
 }  // namespace pinboard::app

@@ -47,6 +47,8 @@ class Server {
 
   /// Where clients connect.
   const std::string& address() const { return address_; }
+  /// Another one after each start.
+  std::uint64_t incarnation() const { return incarnation_; }
 
   /// Serves until Stop.
   void Run();

@@ -53,7 +53,90 @@ TEST(PinboarddOptionsTest, MistakesAreNamed) {
   EXPECT_THAT(ErrorOf({"stray"}), ::testing::HasSubstr("stray"));
 }
 
+TEST(PinboarddOptionsTest, MembersComeFromAListOrFromEtcd) {
+  const auto listed = ParseDaemonOptions({"--members", "10.0.0.1:7700,10.0.0.2:7700=3"});
+  ASSERT_EQ(listed.status(), absl::OkStatus());
+  ASSERT_EQ(listed->membership.members.size(), 2U);
+  EXPECT_EQ(listed->membership.members[1].weight, 3U);
+
+  const auto etcd = ParseDaemonOptions({"--etcd",
+                                        "https://10.0.0.9:2379,https://etcd-1.example:2379/",
+                                        "--cluster",
+                                        "west",
+                                        "--etcd-ttl=30s",
+                                        "--etcd-cacert",
+                                        "ca.pem",
+                                        "--etcd-cert",
+                                        "c.pem",
+                                        "--etcd-key",
+                                        "k.pem",
+                                        "--etcd-user",
+                                        "pin",
+                                        "--etcd-password-file",
+                                        "secret",
+                                        "--member-name",
+                                        "node-1",
+                                        "--weight",
+                                        "64",
+                                        "--advertise",
+                                        "10.0.0.1:7700"});
+  ASSERT_EQ(etcd.status(), absl::OkStatus());
+  const MembershipOptions& options = etcd->membership;
+  EXPECT_THAT(options.etcd.endpoints,
+              ::testing::ElementsAre("https://10.0.0.9:2379", "https://etcd-1.example:2379"));
+  EXPECT_EQ(options.etcd.prefix, "/pinboard/west/members/");
+  EXPECT_EQ(options.etcd.time_to_live, absl::Seconds(30));
+  EXPECT_EQ(options.etcd.tls.authorities, "ca.pem");
+  EXPECT_EQ(options.etcd.tls.certificate, "c.pem");
+  EXPECT_EQ(options.etcd.tls.key, "k.pem");
+  EXPECT_EQ(options.etcd.credentials.user, "pin");
+  EXPECT_EQ(options.etcd.credentials.password_file, "secret");
+  EXPECT_EQ(DescribeSelf(options, "0.0.0.0:7700", 5).value(),
+            (cache_service::Member{
+                .name = "node-1", .address = "10.0.0.1:7700", .weight = 64, .incarnation = 5}));
+}
+
+TEST(PinboarddOptionsTest, AMemberIsReachedWhereItListensOrAsItSays) {
+  EXPECT_EQ(DescribeSelf({}, "10.0.0.1:7700", 1)->name, "10.0.0.1:7700");
+  const absl::Status nowhere = DescribeSelf({}, "0.0.0.0:7700", 1).status();
+  EXPECT_THAT(std::string(nowhere.message()), ::testing::HasSubstr("--advertise"));
+}
+
+TEST(PinboarddOptionsTest, MistakesAboutMembersAreNamed) {
+  const std::string etcd = "http://127.0.0.1:2379";
+  using Arguments = std::vector<std::string>;
+  const std::pair<Arguments, const char*> mistakes[] = {
+      {{"--members", "node-a:7700"}, "--members: "},
+      {{"--members", "127.0.0.1:1", "--etcd", etcd}, "exclude each other"},
+      {{"--members", "127.0.0.1:1", "--weight", "2"}, "need --etcd"},
+      {{"--advertise", "127.0.0.1:1"}, "--advertise needs"},
+      {{"--advertise", "127.0.0.1:0", "--etcd", etcd}, "--advertise: "},
+      {{"--etcd", "127.0.0.1:2379"}, "http://HOST:PORT"},
+      {{"--etcd", "http://127.0.0.1"}, "http://HOST:PORT"},
+      {{"--etcd", "http://pin:secret@127.0.0.1:2379"}, "--etcd: "},
+      {{"--etcd", etcd + "/v3"}, "--etcd: "},
+      {{"--cluster", "west"}, "--cluster needs --etcd"},
+      {{"--etcd", etcd, "--cluster", "a/b"}, "--cluster: "},
+      {{"--etcd", etcd, "--etcd-prefix", "/p"}, "end with /"},
+      {{"--etcd", etcd, "--etcd-prefix", "/p/", "--cluster", "west"}, "give one"},
+      {{"--etcd", etcd, "--etcd-ttl", "1s"}, "--etcd-ttl: "},
+      {{"--etcd", etcd, "--etcd-ttl", "2500ms"}, "--etcd-ttl: "},
+      {{"--etcd-ttl", "5s"}, "need --etcd"},
+      {{"--etcd", etcd, "--etcd-user", "pin"}, "--etcd-password-file"},
+      {{"--etcd", etcd, "--etcd-cacert", "ca.pem"}, "https://"},
+      {{"--etcd", "https://127.0.0.1:2379", "--etcd-cert", "c.pem"}, "--etcd-key"},
+      {{"--etcd", etcd, "--member-name", "a/b"}, "--member-name: "},
+      {{"--etcd", etcd, "--weight", "0"}, "--weight: "},
+  };
+  for (const auto& [arguments, named] : mistakes) {
+    EXPECT_THAT(ErrorOf(arguments), ::testing::HasSubstr(named));
+  }
+}
+
 TEST(PinboarddOptionsTest, HelpNamesEveryOption) {
+  for (const auto& [name, setter] : MembershipSetters()) {
+    EXPECT_THAT(DaemonHelp(), ::testing::HasSubstr("  " + name + " "));
+  }
   for (const char* option :
        {"--listen", "--arena", "--eviction", "--watermarks", "--metrics", "--log-level",
         "--address-file", "--exit-with-parent", "--help", "--version"}) {
