@@ -3,6 +3,7 @@
 #include "cache_service/membership/etcd_membership.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <optional>
@@ -47,6 +48,7 @@ class EtcdMembership final : public Membership {
         thread_([this] { Run(); }) {}
 
   ~EtcdMembership() override {
+    ending_ = true;
     http_->Cancel();
     thread_.join();
   }
@@ -107,7 +109,7 @@ class EtcdMembership final : public Membership {
     absl::BitGen random;
     while (true) {
       const absl::Status end = Session(options_.endpoints[endpoint]);
-      if (absl::IsCancelled(end)) return;
+      if (ending_) return;  // etcd, too, says Cancelled when it ends
       client_.EndWatch();
       failures_.Increment();
       SayThatItEnded(options_.endpoints[endpoint], end);
@@ -242,6 +244,7 @@ class EtcdMembership final : public Membership {
   Counter& losses_;
   CurrentView view_;
 
+  std::atomic<bool> ending_ = false;
   absl::Mutex mutex_;
   std::optional<Member> self_ ABSL_GUARDED_BY(mutex_);
   bool leaving_ ABSL_GUARDED_BY(mutex_) = false;
@@ -262,6 +265,12 @@ class EtcdMembership final : public Membership {
 absl::StatusOr<std::unique_ptr<Membership>> MakeEtcdMembership(const EtcdOptions& options,
                                                                MetricRegistry& metrics) {
   PB_ASSIGN_OR_RETURN(auto http, etcd::MakeHttpClient(options.tls));
+  return MakeEtcdMembership(options, std::move(http), metrics);
+}
+
+std::unique_ptr<Membership> MakeEtcdMembership(const EtcdOptions& options,
+                                               std::unique_ptr<etcd::HttpClient> http,
+                                               MetricRegistry& metrics) {
   return std::make_unique<EtcdMembership>(options, std::move(http), metrics);
 }
 

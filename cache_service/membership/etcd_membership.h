@@ -37,4 +37,9 @@ struct EtcdOptions {
 absl::StatusOr<std::unique_ptr<Membership>> MakeEtcdMembership(const EtcdOptions& options,
                                                                MetricRegistry& metrics);
 
+/// The same over `http`, which was given no other work.
+std::unique_ptr<Membership> MakeEtcdMembership(const EtcdOptions& options,
+                                               std::unique_ptr<etcd::HttpClient> http,
+                                               MetricRegistry& metrics);
+
 }  // namespace pinboard::cache_service

@@ -72,7 +72,8 @@ absl::Status ErrorIn(const json& answer) {
   const json& error = Field(answer, "error");
   if (error.is_null()) return absl::OkStatus();
   const bool streamed = error.is_object();
-  const std::string message = Text(streamed ? error : answer, "message");
+  std::string message = Text(streamed ? error : answer, "message");
+  if (message.empty()) message = "an error without a message";
   const auto code = streamed ? Integer(error, "grpc_code") : Integer(answer, "code");
   if (MeansUnauthenticated(message)) return absl::UnauthenticatedError(message);
   const bool known = code.ok() && *code > 0 && *code <= kLastGrpcCode;
