@@ -33,6 +33,7 @@ __device__ int IndexOfHighest(const float* values, int count) {
     highest = values[i];
     index = i;
   }
+  __syncwarp();  // shuffles order no memory, and the caller overwrites what was read
 #pragma unroll
   for (int offset = 16; offset > 0; offset /= 2) {
     const float other = __shfl_xor_sync(kAllLanes, highest, offset);
