@@ -17,6 +17,16 @@ absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens
   return kernels::MergedEntropy(values, parts, tokens, k, unit, entropy);
 }
 
+absl::Status EntropyParts(absl::Span<const float> logits, int tokens, int vocab_local,
+                          absl::Span<EntropyPart> parts) {
+  return kernels::EntropyParts(logits, tokens, vocab_local, parts);
+}
+
+absl::Status JoinedEntropy(absl::Span<const EntropyPart> parts, int ranks, int tokens,
+                           absl::Span<float> entropy) {
+  return kernels::JoinedEntropy(parts, ranks, tokens, entropy);
+}
+
 absl::Status MergeTopK(absl::Span<const float> more_values, absl::Span<const std::int32_t> more_ids,
                        int tokens, int k, absl::Span<float> values, absl::Span<std::int32_t> ids) {
   return kernels::MergeTopK(more_values, more_ids, tokens, k, values, ids);

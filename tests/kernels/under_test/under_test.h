@@ -16,6 +16,7 @@
 #include "kernels/entropy/merge_top_k.h"
 #include "kernels/evicted_attention/evicted_attention.h"
 #include "kernels/expected_attention/expected_attention.h"
+#include "kernels/full_entropy/full_entropy.h"
 #include "kernels/influence/influence.h"
 #include "kernels/key_redundancy/key_redundancy.h"
 #include "kernels/page_digest/page_digest.h"
@@ -33,6 +34,10 @@ absl::Status TopKLogits(absl::Span<const float> logits, int tokens, int vocab_lo
                         absl::Span<std::int32_t> ids);
 absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens, int k,
                            EntropyUnit unit, absl::Span<float> entropy);
+absl::Status EntropyParts(absl::Span<const float> logits, int tokens, int vocab_local,
+                          absl::Span<EntropyPart> parts);
+absl::Status JoinedEntropy(absl::Span<const EntropyPart> parts, int ranks, int tokens,
+                           absl::Span<float> entropy);
 absl::Status MergeTopK(absl::Span<const float> more_values, absl::Span<const std::int32_t> more_ids,
                        int tokens, int k, absl::Span<float> values, absl::Span<std::int32_t> ids);
 
