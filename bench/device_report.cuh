@@ -160,8 +160,10 @@ struct Work {
 /// or the instructions at 128 a multiprocessor and clock, whichever is longest.
 class Report {
  public:
-  /// Wants all operations whose names begin with `only`.
-  explicit Report(std::string only = "") : only_(std::move(only)) {
+  /// Wants all operations whose names begin with `only`. With `once`, for a profiler: the operation
+  /// of that very name is launched once, as it is, and nothing is timed.
+  explicit Report(std::string only = "", bool once = false) : only_(std::move(only)), once_(once) {
+    if (once_) return;
     MeasureCopy();
     int multiprocessors = 0;
     int clock_khz = 0;
@@ -173,10 +175,17 @@ class Report {
     std::printf("| operation | ms | floor, ms | ratio |\n|---|---|---|---|\n");
   }
 
-  bool Wants(const std::string& name) const { return name.rfind(only_, 0) == 0; }
+  /// Any of the operations whose names begin with `names`.
+  bool Wants(const std::string& names) const {
+    return names.rfind(only_, 0) == 0 || only_.rfind(names, 0) == 0;
+  }
 
   /// The median, in milliseconds.
   double Add(const std::string& name, const Work& work, const Launch& launch, int replays = 50) {
+    if (once_) {
+      if (name == only_) LaunchOnce(launch);
+      return 0.0;
+    }
     const double ms = MedianMs(launch, replays);
     AddTime(name, work, ms);
     return ms;
@@ -221,6 +230,14 @@ class Report {
     return device.name;
   }
 
+  static void LaunchOnce(const Launch& launch) {
+    cudaStream_t stream;
+    Require(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    Require(launch(stream));
+    Require(cudaStreamSynchronize(stream));
+    Require(cudaStreamDestroy(stream));
+  }
+
   void MeasureCopy() {
     constexpr std::size_t kBytes = std::size_t{2} << 30;
     auto* const from = Bf16Normals(kBytes / 2);
@@ -235,6 +252,7 @@ class Report {
   }
 
   const std::string only_;
+  const bool once_;
   double copy_bytes_per_ms_ = 0.0;
   double instructions_per_ms_ = 0.0;
   std::string rows_;
@@ -242,14 +260,17 @@ class Report {
 
 /// The options that these programs share.
 struct Options {
-  std::string json;  // --json FILE
-  std::string only;  // the first letters of the operations that are wanted
+  std::string json;   // --json FILE
+  std::string only;   // the first letters of the operations that are wanted
+  bool once = false;  // --once
 };
 inline Options ParseOptions(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     if (std::string(argv[i]) == "--json" && i + 1 < argc) {
       options.json = argv[++i];
+    } else if (std::string(argv[i]) == "--once") {
+      options.once = true;
     } else {
       options.only = argv[i];
     }

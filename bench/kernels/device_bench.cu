@@ -6,6 +6,7 @@
 // products take at a large product's rate, whichever is more.
 //
 // usage: device_bench [--json FILE] [NAME]    all operations, or those whose names begin with NAME
+//        device_bench --once NAME             launches the operation NAME once, for a profiler
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -18,6 +19,7 @@
 #include "kernels/attention_score/attention_score_cuda.cuh"
 #include "kernels/compact/compact_cuda.cuh"
 #include "kernels/entropy/entropy_cuda.cuh"
+#include "kernels/full_entropy/full_entropy_cuda.cuh"
 #include "kernels/page_digest/page_digest_cuda.cuh"
 #include "kernels/representation_shift/representation_shift_cuda.cuh"
 #include "kernels/select/select_cuda.cuh"
@@ -34,6 +36,7 @@ using bench::Require;
 using bench::UpTo;
 
 void BenchSelect(Report& report, int problems, std::int64_t rows) {
+  if (!report.Wants("select")) return;
   std::mt19937_64 random(1);
   const auto total = static_cast<std::size_t>(problems * rows);
   std::exponential_distribution<double> heavy(1.0);
@@ -64,6 +67,9 @@ void BenchSelect(Report& report, int problems, std::int64_t rows) {
 }
 
 void BenchEntropy(Report& report, int tokens, int vocab) {
+  const std::string name =
+      "top-256 entropy " + std::to_string(tokens) + " x " + std::to_string(vocab);
+  if (!report.Wants(name)) return;
   constexpr int kTopK = 256;
   TopKLogitsBatch top_k{Bf16Normals(static_cast<std::size_t>(tokens) * vocab, 3.0F),
                         DType::kBF16,
@@ -77,14 +83,26 @@ void BenchEntropy(Report& report, int tokens, int vocab) {
   MergedEntropyBatch merge{top_k.values, 1, tokens, kTopK};
   merge.entropy = Allocate<float>(tokens);
   merge.faults = top_k.faults;
-  report.Add("top-256 entropy " + std::to_string(tokens) + " x " + std::to_string(vocab),
-             {.bytes = 2.0 * tokens * vocab}, [&](cudaStream_t stream) {
-               const absl::Status status = LaunchTopKLogits(top_k, stream);
-               return status.ok() ? LaunchMergedEntropy(merge, stream) : status;
-             });
+  report.Add(name, {.bytes = 2.0 * tokens * vocab}, [&](cudaStream_t stream) {
+    const absl::Status status = LaunchTopKLogits(top_k, stream);
+    return status.ok() ? LaunchMergedEntropy(merge, stream) : status;
+  });
+}
+
+void BenchFullEntropy(Report& report, int tokens, int vocab) {
+  const std::string name = "full entropy " + std::to_string(tokens) + " x " + std::to_string(vocab);
+  if (!report.Wants(name)) return;
+  const EntropyPartsBatch of_rank{Bf16Normals(static_cast<std::size_t>(tokens) * vocab, 3.0F),
+                                  DType::kBF16, tokens, vocab, Allocate<EntropyPart>(tokens)};
+  const JoinedEntropyBatch joined{of_rank.parts, 1, tokens, Allocate<float>(tokens), Faults()};
+  report.Add(name, {.bytes = 2.0 * tokens * vocab}, [&](cudaStream_t stream) {
+    const absl::Status status = LaunchEntropyParts(of_rank, stream);
+    return status.ok() ? LaunchJoinedEntropy(joined, stream) : status;
+  });
 }
 
 void BenchShift(Report& report, int tokens, int dim) {
+  if (!report.Wants("shift")) return;
   const auto values = static_cast<std::size_t>(tokens) * dim;
   RepresentationShiftBatch batch{Bf16Normals(values), Bf16Normals(values, 2.0F), DType::kBF16,
                                  tokens, dim};
@@ -108,6 +126,7 @@ KvPlane Plane(T* base, const KvShape& shape, std::size_t row_bytes, int block_si
 }
 
 void BenchCompact(Report& report, int rows) {
+  if (!report.Wants("compact")) return;
   constexpr int kBlockSize = 16;
   const KvShape shape{8, 128, 128, false, DType::kBF16};
   const std::size_t values = static_cast<std::size_t>(rows) * 8 * 128;
@@ -168,6 +187,9 @@ std::byte* RandomKeys(const KvShape& shape, int rows) {
 
 void BenchAttention(Report& report, const std::string& kind, const KvShape& shape, int query_heads,
                     int window, int rows) {
+  const std::string name =
+      "attention " + kind + ", W " + std::to_string(window) + ", " + std::to_string(rows);
+  if (!report.Wants(name)) return;
   constexpr int kBlockSize = 16;
   AttentionScoreProblem problem;
   problem.cache.key = Plane(RandomKeys(shape, rows), shape, shape.KeyBytes(), kBlockSize);
@@ -194,8 +216,6 @@ void BenchAttention(Report& report, const std::string& kind, const KvShape& shap
   batch.pool = 9;
   batch.faults = Faults();
   auto* workspace = Allocate<std::byte>(AttentionScoreWorkspaceBytes(batch));
-  const std::string name =
-      "attention " + kind + ", W " + std::to_string(window) + ", " + std::to_string(rows);
   for (const bool given : {true, false}) {
     batch.has_log_sum_exp = given;
     const double flops = (given ? 2.0 : 4.0) * window * query_heads * shape.key_dim * rows;
@@ -206,6 +226,7 @@ void BenchAttention(Report& report, const std::string& kind, const KvShape& shap
 }
 
 void BenchScorePages(Report& report, int layers, int pages, int tokens) {
+  if (!report.Wants("score")) return;
   const KvShape shape{1, 576, 512, true, DType::kBF16};
   constexpr int kQueryHeads = 16;
   std::mt19937_64 random(4);
@@ -238,35 +259,31 @@ int main(int argc, char** argv) {
   using namespace pinboard;
   using namespace pinboard::kernels;
   const bench::Options options = bench::ParseOptions(argc, argv);
-  bench::Report report(options.only);
-  if (report.Wants("select")) {
-    BenchSelect(report, 61, 131'072);
-    BenchSelect(report, 1, 1'048'576);
-  }
-  if (report.Wants("top-256 entropy")) {
-    BenchEntropy(report, 4096, 128'256);
-    BenchEntropy(report, 4096, 16'032);
-  }
-  if (report.Wants("shift")) BenchShift(report, 32'768, 7'168);
-  if (report.Wants("compact")) BenchCompact(report, 131'072);
-  if (report.Wants("attention")) {
-    const KvShape gqa{8, 128, 128, false, DType::kBF16};
-    const KvShape mla{1, 576, 512, true, DType::kBF16};
-    BenchAttention(report, "GQA 32/8 x 128", gqa, 32, 64, 131'072);
-    BenchAttention(report, "GQA 32/8 x 128", gqa, 32, 64, 32'768);
-    BenchAttention(report, "GQA 32/8 x 128", gqa, 32, 32, 131'072);
-    BenchAttention(report, "MLA 16 x 576", mla, 16, 32, 131'072);
-    const auto in = [](KvShape shape, DType dtype) {
-      shape.dtype = dtype;
-      return shape;
-    };
-    BenchAttention(report, "GQA 32/8 x 128 fp16", in(gqa, DType::kF16), 32, 64, 131'072);
-    BenchAttention(report, "GQA 32/8 x 128 fp8", in(gqa, DType::kF8E4M3), 32, 64, 131'072);
-    BenchAttention(report, "GQA 32/8 x 128 fp8", in(gqa, DType::kF8E4M3), 32, 64, 32'768);
-    BenchAttention(report, "GQA 32/8 x 128 fp8", in(gqa, DType::kF8E4M3), 32, 32, 131'072);
-    BenchAttention(report, "MLA 16 x 576 fp8", in(mla, DType::kF8E4M3), 16, 32, 131'072);
-    BenchAttention(report, "MLA 16 x 576 fp8_ds_mla", in(mla, DType::kF8DsMla), 16, 32, 131'072);
-  }
-  if (report.Wants("score")) BenchScorePages(report, 61, 800, 1);
+  bench::Report report(options.only, options.once);
+  BenchSelect(report, 61, 131'072);
+  BenchSelect(report, 1, 1'048'576);
+  BenchEntropy(report, 4096, 128'256);
+  BenchEntropy(report, 4096, 16'032);
+  BenchFullEntropy(report, 4096, 128'256);
+  BenchFullEntropy(report, 4096, 16'032);
+  BenchShift(report, 32'768, 7'168);
+  BenchCompact(report, 131'072);
+  const KvShape gqa{8, 128, 128, false, DType::kBF16};
+  const KvShape mla{1, 576, 512, true, DType::kBF16};
+  BenchAttention(report, "GQA 32/8 x 128", gqa, 32, 64, 131'072);
+  BenchAttention(report, "GQA 32/8 x 128", gqa, 32, 64, 32'768);
+  BenchAttention(report, "GQA 32/8 x 128", gqa, 32, 32, 131'072);
+  BenchAttention(report, "MLA 16 x 576", mla, 16, 32, 131'072);
+  const auto in = [](KvShape shape, DType dtype) {
+    shape.dtype = dtype;
+    return shape;
+  };
+  BenchAttention(report, "GQA 32/8 x 128 fp16", in(gqa, DType::kF16), 32, 64, 131'072);
+  BenchAttention(report, "GQA 32/8 x 128 fp8", in(gqa, DType::kF8E4M3), 32, 64, 131'072);
+  BenchAttention(report, "GQA 32/8 x 128 fp8", in(gqa, DType::kF8E4M3), 32, 64, 32'768);
+  BenchAttention(report, "GQA 32/8 x 128 fp8", in(gqa, DType::kF8E4M3), 32, 32, 131'072);
+  BenchAttention(report, "MLA 16 x 576 fp8", in(mla, DType::kF8E4M3), 16, 32, 131'072);
+  BenchAttention(report, "MLA 16 x 576 fp8_ds_mla", in(mla, DType::kF8DsMla), 16, 32, 131'072);
+  BenchScorePages(report, 61, 800, 1);
   if (!options.json.empty()) report.WriteJson(options.json);
 }

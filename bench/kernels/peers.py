@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The Pinboard Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Times what a user would write in PyTorch for the operations of device_bench, at the same shapes.
+"""Times what a user would write in PyTorch for the operations of device_bench, at the same shapes, and
+for the transfers of offload_bench.
 
 usage: peers.py OUT.json [NAME...]     every operation, or those whose names begin with one of NAME
 
@@ -20,6 +21,8 @@ DEVICE = "cuda"
 RUNS = 30
 TOP_K = 256
 FLUSHED_BYTES = 256 << 20
+POOL_BYTES = 8 << 30
+TRANSFER_BYTES = 256 << 20
 
 
 def normal(*shape, deviation=1.0):
@@ -30,6 +33,11 @@ def normal(*shape, deviation=1.0):
 def restricted_entropy(logits):
     """H of method.md section 2: over the k largest logits."""
     log_p = torch.log_softmax(torch.topk(logits, TOP_K, dim=-1).values.float(), dim=-1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+def full_entropy(logits):
+    log_p = torch.log_softmax(logits.float(), dim=-1)
     return -(log_p.exp() * log_p).sum(-1)
 
 
@@ -97,6 +105,8 @@ def operations():
     for vocab in (128_256, 16_032):
         yield (f"top-256 entropy 4096 x {vocab}", restricted_entropy,
                lambda v=vocab: (normal(4096, v, deviation=3.0),))
+        yield (f"full entropy 4096 x {vocab}", full_entropy,
+               lambda v=vocab: (normal(4096, v, deviation=3.0),))
     yield "shift 32768 x 7168", shift, lambda: (normal(32_768, 7_168), normal(32_768, 7_168))
 
     def compact_arguments():
@@ -139,6 +149,30 @@ def median_ms(call):
     return statistics.median(times), how
 
 
+def transfers():
+    """GB/s of blocks scattered over a pool, by index_select and one copy, and back."""
+    rates = {}
+    for block_bytes in (1_152, 4_096, 16_384, 73_728):
+        values = block_bytes // 2
+        blocks = TRANSFER_BYTES // block_bytes
+        pool = torch.zeros(POOL_BYTES // block_bytes, values, dtype=torch.bfloat16, device=DEVICE)
+        pool[:4096].normal_()
+        chosen = torch.randperm(len(pool), device=DEVICE)[:blocks]
+        host = torch.empty(blocks, values, dtype=torch.bfloat16, pin_memory=True)
+
+        def out(pool=pool, chosen=chosen, host=host):
+            host.copy_(pool.index_select(0, chosen), non_blocking=True)
+
+        def back(pool=pool, chosen=chosen, host=host):
+            pool.index_copy_(0, chosen, host.to(DEVICE, non_blocking=True))
+        rates[block_bytes] = {way: blocks * block_bytes / median_ms(call)[0] * 1e-6
+                              for way, call in (("out", out), ("back", back))}
+        print(block_bytes, rates[block_bytes], flush=True)
+        del pool
+        torch.cuda.empty_cache()
+    return rates
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -159,8 +193,9 @@ def main():
             torch.cuda.empty_cache()
         rows[name] = row
         print(name, row, flush=True)
+    moved = {} if len(sys.argv) > 2 else transfers()
     with open(sys.argv[1], "w", encoding="utf-8") as out:
-        json.dump({"torch": torch.__version__, "peers": rows}, out, indent=1)
+        json.dump({"torch": torch.__version__, "peers": rows, "transfers": moved}, out, indent=1)
 
 
 if __name__ == "__main__":
