@@ -30,12 +30,24 @@ class Staging {
   /// `memory` outlives this.
   explicit Staging(StreamMemory* memory) : memory_(memory) {}
 
+  /// Device memory that will have what is in `host` at the next Flush: for the caller to write.
+  template <typename T>
+  struct Room {
+    T* host = nullptr;
+    T* device = nullptr;
+  };
+  template <typename T>
+  absl::StatusOr<Room<T>> Reserve(std::size_t count) {
+    PB_ASSIGN_OR_RETURN(const Place place, Take(&uploads_, count * sizeof(T)));
+    return Room<T>{reinterpret_cast<T*>(place.pinned), reinterpret_cast<T*>(place.device)};
+  }
+
   /// Device memory that will have what `host` holds now, for launches after the next Flush.
   template <typename T>
   absl::StatusOr<T*> Upload(absl::Span<const T> host) {
-    PB_ASSIGN_OR_RETURN(const Place place, Take(&uploads_, host.size() * sizeof(T)));
-    if (!host.empty()) std::memcpy(place.pinned, host.data(), host.size() * sizeof(T));
-    return reinterpret_cast<T*>(place.device);
+    PB_ASSIGN_OR_RETURN(const Room<T> room, Reserve<T>(host.size()));
+    if (!host.empty()) std::memcpy(room.host, host.data(), host.size() * sizeof(T));
+    return room.device;
   }
 
   /// Enqueues the copies of what was uploaded since the last one.

@@ -3,6 +3,7 @@
 // Information E, and the fusion of E with attention A into the score that decides.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/status/status.h"
@@ -40,6 +41,10 @@ struct FuseArgs {
   absl::Span<const std::int32_t> redundancy;  // [rows], as attention: key_redundancy.h
 };
 
+/// What Fuse refuses, for `rows` scores. FailedPrecondition: the rule needs a signal that is
+/// absent. InvalidArgument: sizes disagree, or alpha lies outside [0, 1].
+absl::Status CheckFuse(const FuseArgs& args, std::size_t rows);
+
 /// score[r] by `rule` with base/fixed_point.h's kScoreFractionBits. Fixed order, no fast math: the
 /// same inputs give the same integers on every rank, whatever its CPU. kKeepAll scores every row 0;
 /// kRecency scores position << 15; kDistinct scores alpha * A' - (1 - alpha) * R, where A' is the
@@ -49,8 +54,7 @@ struct FuseArgs {
 /// where SplitMix64(x) is the first output of that generator seeded with x:
 ///   z = x + 0x9e3779b97f4a7c15; z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
 ///   z = (z ^ z >> 27) * 0x94d049bb133111eb; SplitMix64(x) = z ^ z >> 31.
-/// FailedPrecondition: the rule needs a signal that is absent.
-/// InvalidArgument: sizes disagree, or alpha lies outside [0, 1].
+/// Errors: CheckFuse's.
 absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score);
 
 }  // namespace pinboard::kernels

@@ -23,30 +23,6 @@ absl::Status CheckSignal(absl::string_view name, std::size_t size, std::size_t r
       absl::StrCat("Fuse: ", rows, " scores, but ", size, " values of ", name));
 }
 
-absl::Status CheckArgs(const FuseArgs& args, std::size_t rows) {
-  if (NeedsAttention(args.rule)) {
-    PB_RETURN_IF_ERROR(CheckSignal("attention", args.attention.size(), rows));
-  }
-  if (NeedsInformation(args.rule)) {
-    PB_RETURN_IF_ERROR(CheckSignal("information", args.information.size(), rows));
-  }
-  if (args.rule == ScoreRule::kDistinct) {
-    PB_RETURN_IF_ERROR(CheckSignal("redundancy", args.redundancy.size(), rows));
-  }
-  if (NeedsPositions(args.rule)) {
-    PB_RETURN_IF_ERROR(CheckSignal("positions", args.positions.size(), rows));
-  }
-  if (!(args.alpha >= 0.0 && args.alpha <= 1.0)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Fuse: alpha is ", args.alpha, ": it must lie in [0, 1]"));
-  }
-  if (args.rule == ScoreRule::kPublished && rows > 0 && !(args.totals.exp_sum.Value() > 0.0)) {
-    return absl::FailedPreconditionError(
-        "Fuse: the published rule needs the totals of information, to which no token was added");
-  }
-  return absl::OkStatus();
-}
-
 template <typename ScoreOf>
 void ForEachRow(absl::Span<std::int64_t> score, ScoreOf score_of) {
   for (std::size_t r = 0; r < score.size(); ++r) score[r] = score_of(r);
@@ -81,6 +57,30 @@ void FuseDistinct(const FuseArgs& args, absl::Span<std::int64_t> score) {
 
 }  // namespace
 
+absl::Status CheckFuse(const FuseArgs& args, std::size_t rows) {
+  if (NeedsAttention(args.rule)) {
+    PB_RETURN_IF_ERROR(CheckSignal("attention", args.attention.size(), rows));
+  }
+  if (NeedsInformation(args.rule)) {
+    PB_RETURN_IF_ERROR(CheckSignal("information", args.information.size(), rows));
+  }
+  if (args.rule == ScoreRule::kDistinct) {
+    PB_RETURN_IF_ERROR(CheckSignal("redundancy", args.redundancy.size(), rows));
+  }
+  if (NeedsPositions(args.rule)) {
+    PB_RETURN_IF_ERROR(CheckSignal("positions", args.positions.size(), rows));
+  }
+  if (!(args.alpha >= 0.0 && args.alpha <= 1.0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Fuse: alpha is ", args.alpha, ": it must lie in [0, 1]"));
+  }
+  if (args.rule == ScoreRule::kPublished && rows > 0 && !(args.totals.exp_sum.Value() > 0.0)) {
+    return absl::FailedPreconditionError(
+        "Fuse: the published rule needs the totals of information, to which no token was added");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Information(absl::Span<const float> shift, absl::Span<const float> entropy, double tau,
                          absl::Span<std::int32_t> out) {
   if (shift.size() != entropy.size() || shift.size() != out.size()) {
@@ -109,7 +109,7 @@ void InformationTotals::Add(absl::Span<const std::int32_t> information) {
 }
 
 absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score) {
-  PB_RETURN_IF_ERROR(CheckArgs(args, score.size()));
+  PB_RETURN_IF_ERROR(CheckFuse(args, score.size()));
   switch (args.rule) {
     case ScoreRule::kKeepAll:
       std::fill(score.begin(), score.end(), 0);

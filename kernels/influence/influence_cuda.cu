@@ -113,6 +113,15 @@ __global__ __launch_bounds__(kThreads) void FuseKernel(FuseBatch batch) {
                                           batch.information[r], max_information),
                        kScoreFractionBits);
     });
+  } else if constexpr (rule == ScoreRule::kDistinct) {
+    constexpr std::int64_t kReach = kPeakRows / 2;
+    score([&](std::int64_t r) {
+      std::int32_t peak = batch.attention[r];
+      for (std::int64_t near = max(begin, r - kReach); near < min(end, r + kReach + 1); ++near) {
+        peak = max(peak, batch.attention[near]);
+      }
+      return ToFixed64(DistinctScore(batch.alpha, peak, batch.redundancy[r]), kScoreFractionBits);
+    });
   } else if constexpr (rule == ScoreRule::kRandom) {
     score([&, key = RandomKey(batch.seed, batch.layers[problem])](std::int64_t r) {
       return RandomScore(key, batch.positions[r]);
@@ -138,6 +147,7 @@ absl::Status CheckBatch(const FuseBatch& batch) {
   };
   if (NeedsAttention(batch.rule)) PB_RETURN_IF_ERROR(has(batch.attention, "attention"));
   if (NeedsInformation(batch.rule)) PB_RETURN_IF_ERROR(has(batch.information, "information"));
+  if (batch.rule == ScoreRule::kDistinct) PB_RETURN_IF_ERROR(has(batch.redundancy, "redundancy"));
   if (NeedsPositions(batch.rule)) PB_RETURN_IF_ERROR(has(batch.positions, "positions"));
   if (!(batch.alpha >= 0.0 && batch.alpha <= 1.0)) {
     return absl::InvalidArgumentError(
@@ -194,7 +204,7 @@ absl::Status LaunchFuse(const FuseBatch& batch, cudaStream_t stream) {
       PB_RETURN_IF_ERROR(LaunchMaxAttention(batch, grid, stream));
       return Launch<ScoreRule::kMaxNormalised>(batch, grid, stream);
     case ScoreRule::kDistinct:
-      return absl::UnimplementedError("Fuse: the redundancy of keys is scored on the CPU only");
+      return Launch<ScoreRule::kDistinct>(batch, grid, stream);
     case ScoreRule::kRandom:
       return Launch<ScoreRule::kRandom>(batch, grid, stream);
     case ScoreRule::kRecency:

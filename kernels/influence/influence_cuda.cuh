@@ -46,6 +46,7 @@ struct FuseBatch {
   const std::int32_t* layers = nullptr;       // [problems], kRandom
   const std::int32_t* attention = nullptr;    // [total rows], merged over ranks
   const std::int32_t* information = nullptr;  // [total rows], likewise
+  const std::int32_t* redundancy = nullptr;   // [total rows], likewise
   const std::int32_t* positions = nullptr;    // [total rows]
   const InformationTotals* totals = nullptr;  // [problems]
   const std::int64_t* first_row = nullptr;    // [problems + 1]

@@ -214,9 +214,10 @@ TEST(FuseTest, DistinctWeighsTheLargestAttentionAroundARowAgainstItsRedundancy) 
   const std::vector<std::int32_t> redundancy = {0, A(0.5), 0, 0, A(0.25), 0};
   args.attention = attention;
   std::vector<std::int64_t> score(6);
-  EXPECT_EQ(Fuse(args, absl::MakeSpan(score)).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(under_test::Fuse(args, absl::MakeSpan(score)).code(),
+            absl::StatusCode::kFailedPrecondition);
   args.redundancy = redundancy;
-  ASSERT_TRUE(Fuse(args, absl::MakeSpan(score)).ok());
+  ASSERT_TRUE(under_test::Fuse(args, absl::MakeSpan(score)).ok());
   // Row 0 is three rows from row 3 and four from row 4.
   const double expected[] = {0.125, 0.125 - 0.375, 0.125, 0.125, 0.0625 - 0.1875, 0.0625};
   for (int r = 0; r < 6; ++r) EXPECT_EQ(Score(score[r]), expected[r]) << r;

@@ -60,6 +60,7 @@ absl::Status Fuse(const FuseArgs& args, absl::Span<std::int64_t> score) {
   batch.layers = device.In(std::vector<std::int32_t>{args.layer + 1, args.layer});
   batch.attention = behind_another(args.attention);
   batch.information = behind_another(args.information);
+  batch.redundancy = behind_another(args.redundancy);
   batch.positions = behind_another(args.positions);
   batch.totals = device.In(std::vector<InformationTotals>{other, args.totals});
   batch.first_row = device.In(std::vector<std::int64_t>{0, 1, 1 + static_cast<std::int64_t>(rows)});
