@@ -51,6 +51,31 @@ struct Candidate {
   }
 };
 
+std::vector<Candidate> Candidates(absl::Span<const BandPage> existing,
+                                  absl::Span<const NewPage> packed,
+                                  const std::vector<bool>& fills) {
+  std::vector<Candidate> candidates;
+  candidates.reserve(existing.size() + packed.size());
+  for (const BandPage& page : existing) {
+    if (!page.pinned) candidates.push_back({page.mean_information, false, page.page});
+  }
+  for (std::size_t p = 0; p < packed.size(); ++p) {
+    if (fills[p]) continue;
+    candidates.push_back({packed[p].mean_information, true, static_cast<std::uint32_t>(p)});
+  }
+  return candidates;
+}
+
+/// The `count` first of them, in any order; all where there are fewer.
+std::vector<Candidate> Worst(std::size_t count, std::vector<Candidate> candidates) {
+  if (count < candidates.size()) {
+    std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count),
+                     candidates.end());
+    candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(count), candidates.end());
+  }
+  return candidates;
+}
+
 std::vector<bool> MostInformative(absl::Span<const NewPage> pages, int count) {
   std::vector<std::size_t> order(pages.size());
   std::iota(order.begin(), order.end(), 0);
@@ -75,26 +100,19 @@ BandPlan PlanBand(absl::Span<const BandPage> existing, absl::Span<const Borderli
                   int capacity_pages, int fill_pages) {
   std::vector<NewPage> packed = Pack(borderline, /*by_information=*/!existing.empty());
   const std::vector<bool> fills = MostInformative(packed, fill_pages);
-  std::vector<Candidate> candidates;
-  for (const BandPage& page : existing) {
-    if (!page.pinned) candidates.push_back({page.mean_information, false, page.page});
-  }
-  for (std::size_t p = 0; p < packed.size(); ++p) {
-    if (fills[p]) continue;
-    candidates.push_back({packed[p].mean_information, true, static_cast<std::uint32_t>(p)});
-  }
-  std::sort(candidates.begin(), candidates.end());
   const std::size_t total = existing.size() + packed.size();
   const auto capacity = static_cast<std::size_t>(std::max(capacity_pages, 0));
-  const std::size_t leaving = total > capacity ? std::min(total - capacity, candidates.size()) : 0;
+  const std::vector<Candidate> leaving =
+      total > capacity ? Worst(total - capacity, Candidates(existing, packed, fills))
+                       : std::vector<Candidate>();
 
   BandPlan plan;
   std::vector<bool> published(packed.size(), true);
-  for (std::size_t i = 0; i < leaving; ++i) {
-    if (candidates[i].is_new) {
-      published[candidates[i].number] = false;
+  for (const Candidate& page : leaving) {
+    if (page.is_new) {
+      published[page.number] = false;
     } else {
-      plan.drop.push_back(candidates[i].number);
+      plan.drop.push_back(page.number);
     }
   }
   std::sort(plan.drop.begin(), plan.drop.end());

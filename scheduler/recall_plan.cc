@@ -31,9 +31,10 @@ void InsertInto(std::vector<std::uint32_t>& ascending, std::uint32_t page) {
 
 RecallPlan::RecallPlan(int ring_pages) : ring_(ring_pages, kEmptySlot) {}
 
-void RecallPlan::Add(std::uint32_t page) {
+void RecallPlan::Add(std::uint32_t page, std::int64_t mean_information) {
   const auto at = std::lower_bound(pages_.begin(), pages_.end(), page);
   if (at != pages_.end() && *at == page) return;
+  mean_information_.insert(mean_information_.begin() + (at - pages_.begin()), mean_information);
   smoothed_.insert(smoothed_.begin() + (at - pages_.begin()), 0);
   pages_.insert(at, page);
 }
@@ -41,6 +42,7 @@ void RecallPlan::Add(std::uint32_t page) {
 void RecallPlan::Remove(std::uint32_t page) {
   const auto at = std::lower_bound(pages_.begin(), pages_.end(), page);
   if (at == pages_.end() || *at != page) return;
+  mean_information_.erase(mean_information_.begin() + (at - pages_.begin()));
   smoothed_.erase(smoothed_.begin() + (at - pages_.begin()));
   pages_.erase(at);
 }

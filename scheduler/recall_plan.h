@@ -40,7 +40,7 @@ class RecallPlan {
 
   /// A page joins the band with score 0 (or leaves it: struck after a miss, or dropped). A page
   /// that is struck while resident stays in its slot until replaced: its rows are valid.
-  void Add(std::uint32_t page);
+  void Add(std::uint32_t page, std::int64_t mean_information = 0);
   void Remove(std::uint32_t page);
 
   /// Adds slots, never filled, to the ring; nothing where it has as many.
@@ -51,6 +51,8 @@ class RecallPlan {
 
   /// The band's live pages, ascending: the order of `scores` in Update and of the digests scored.
   const std::vector<std::uint32_t>& pages() const { return pages_; }
+  /// Their mean information, fixed point: [pages().size()].
+  const std::vector<std::int64_t>& mean_information() const { return mean_information_; }
   /// Page number in each ring slot.
   const std::vector<std::uint32_t>& ring() const { return ring_; }
   /// Pages being fetched, ascending: the order of the ready and miss bits.
@@ -77,7 +79,7 @@ class RecallPlan {
   int SlotToReplace(absl::Span<const std::uint32_t> wanted_ascending) const;
 
   std::vector<std::uint32_t> pages_;
-  std::vector<std::int64_t> smoothed_;  // parallel to pages_
+  std::vector<std::int64_t> mean_information_, smoothed_;  // parallel to pages_
   std::vector<std::uint32_t> ring_;
   std::vector<std::uint32_t> in_flight_;
 };

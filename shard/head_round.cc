@@ -49,13 +49,12 @@ absl::Status CheckMoved(Operations& operations, const ShardModel& one,
 }  // namespace
 
 absl::Status HeadAttention(const ShardContext& context, const SignalRequest& request, int l,
-                           std::vector<std::int32_t>* out) {
+                           absl::Span<std::int32_t> out) {
   const SequenceState& state = *request.state;
   const ShardModel& model = context.options.model;
   const LayerState& layer = state.layers[l];
   const std::size_t rows = layer.positions.size();
   const int heads = context.total_kv_heads();
-  out->assign(heads * rows, 0);
   std::vector<std::int32_t> order(rows);
   std::iota(order.begin(), order.end(), 0);
   for (int head = 0; head < model.kv.kv_heads; ++head) {
@@ -68,7 +67,7 @@ absl::Status HeadAttention(const ShardContext& context, const SignalRequest& req
          /*ring_rows=*/0, order, queries, layer.queries.LastPositions(state.policy.window),
          model.query_heads / model.kv.kv_heads, model.total_query_heads / heads,
          model.attention_scale, state.policy.pool},
-        absl::MakeSpan(*out).subspan((context.kv_shard() * model.kv.kv_heads + head) * rows, rows)};
+        out.subspan((context.kv_shard() * model.kv.kv_heads + head) * rows, rows)};
     PB_RETURN_IF_ERROR(context.operations->AttentionScore({&of_head, 1}));
   }
   return absl::OkStatus();

@@ -20,9 +20,10 @@
 namespace pinboard {
 
 /// A of one layer for each KV head by itself: mean over the query heads that read it. This rank's
-/// share of an integer sum, [total_kv_heads, rows], zeros for the heads of other ranks.
+/// share of an integer sum, [total_kv_heads, rows], of which the heads of other ranks are left
+/// zero.
 absl::Status HeadAttention(const ShardContext& context, const SignalRequest& request, int l,
-                           std::vector<std::int32_t>* out);
+                           absl::Span<std::int32_t> out);
 
 /// The rows that each KV head keeps, [total_kv_heads][keep], ascending, from the merged A.
 absl::StatusOr<std::vector<std::vector<std::int32_t>>> SelectHeadRows(

@@ -104,20 +104,24 @@ class Applier {
                                     header.mean_information,
                                     header.positions,
                                     header.information};
-    layer.recall.Add(header.key.page);
+    layer.recall.Add(header.key.page, header.mean_information);
   }
 
   /// What is known of the rows goes where they go.
   void MoveStates(int l, absl::Span<const std::int32_t> moved) {
     LayerState& layer = state_.layers[l];
     const LayerPlan& plan = plan_.layers[l];
-    std::vector<std::int32_t> positions(layer.ring_rows());
-    std::vector<std::int32_t> information(layer.ring_rows());
+    const std::size_t ring_rows = layer.ring_rows();
+    std::vector<std::int32_t> positions(ring_rows + moved.size());
+    std::vector<std::int32_t> information(ring_rows + moved.size());
     std::copy_n(layer.positions.begin(), old_ring_rows_[l], positions.begin());
     std::copy_n(layer.information.begin(), old_ring_rows_[l], information.begin());
-    for (const std::int32_t row : moved) {
-      positions.push_back(layer.positions[row]);
-      information.push_back(row < plan.rows ? plan.information[row] : 0);
+    const std::size_t kept = plan.kept_rows.size();
+    for (std::size_t i = 0; i < moved.size(); ++i) {
+      positions[ring_rows + i] = layer.positions[moved[i]];
+    }
+    for (std::size_t i = 0; i < kept; ++i) {
+      information[ring_rows + i] = plan.information[moved[i]];
     }
     layer.positions = std::move(positions);
     layer.information = std::move(information);

@@ -14,13 +14,41 @@
 namespace pinboard {
 namespace {
 
-/// The ring's rows stand first and in any order; those behind them ascend.
-std::vector<std::int32_t> RowsByPosition(absl::Span<const std::int32_t> positions) {
-  std::vector<std::int32_t> rows(positions.size());
-  std::iota(rows.begin(), rows.end(), 0);
-  std::sort(rows.begin(), rows.end(),
-            [&](std::int32_t a, std::int32_t b) { return positions[a] < positions[b]; });
-  return rows;
+bool TakesAttention(const SequenceState& state) {
+  return state.policy.queries != AttentionQueries::kNone;
+}
+bool TakesRedundancy(const SequenceState& state) {
+  return state.policy.keep == ScoreRule::kDistinct;
+}
+
+/// Gives each layer's signals their place in `merged`.
+void MakeRoom(const ShardContext& context, absl::Span<const SignalRequest> requests,
+              MergedSignals* merged) {
+  std::vector<absl::Span<std::int32_t>*> parts;
+  std::vector<std::size_t> sizes;
+  const auto add = [&](absl::Span<std::int32_t>* part, std::size_t size) {
+    parts.push_back(part);
+    sizes.push_back(size);
+  };
+  merged->sequences.resize(requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const SequenceState& state = *requests[i].state;
+    const std::size_t heads = state.policy.per_head ? context.total_kv_heads() : 1;
+    merged->sequences[i].resize(state.layers.size());
+    for (std::size_t l = 0; l < state.layers.size(); ++l) {
+      LayerSignals& signals = merged->sequences[i][l];
+      const std::size_t rows = state.layers[l].positions.size();
+      if (TakesAttention(state)) add(&signals.attention, heads * rows);
+      if (TakesRedundancy(state)) add(&signals.redundancy, rows);
+      add(&signals.information, state.length - state.merged_length);
+    }
+  }
+  merged->values.resize(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}));
+  std::size_t taken = 0;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    *parts[i] = absl::MakeSpan(merged->values).subspan(taken, sizes[i]);
+    taken += sizes[i];
+  }
 }
 
 /// What a launch can do for all layers and sequences joins `rows`.
@@ -29,41 +57,38 @@ absl::Status Attention(const ShardContext& context, const SignalRequest& request
   const SequenceState& state = *request.state;
   const ShardModel& model = context.options.model;
   const LayerState& layer = state.layers[l];
-  if (state.policy.queries == AttentionQueries::kNone) return absl::OkStatus();
-  if (state.policy.per_head) return HeadAttention(context, request, l, &signals->attention);
+  if (!TakesAttention(state)) return absl::OkStatus();
+  if (state.policy.per_head) return HeadAttention(context, request, l, signals->attention);
   const int window = state.policy.queries == AttentionQueries::kAll ? QueryWindow::kUnlimited
                                                                     : state.policy.window;
-  signals->attention.resize(layer.rows());
   if (state.policy.queries == AttentionQueries::kExpected) {
     return context.operations->ExpectedAttention(
         {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
-         signals->order, layer.queries.Last(window), layer.queries.LastPositions(window),
+         signals->order.rows, layer.queries.Last(window), layer.queries.LastPositions(window),
          model.query_heads, model.total_query_heads, model.attention_scale, model.rotary,
          state.length},
-        absl::MakeSpan(signals->attention));
+        signals->attention);
   }
   const auto positions = layer.queries.LastPositions(window);
   const bool has_sums = layer.log_sum_exps.LastPositions(window) == positions;
   rows->push_back(
       {{model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
-        layer.positions, layer.ring_rows(), signals->order, layer.queries.Last(window), positions,
-        model.query_heads, model.total_query_heads, model.attention_scale, state.policy.pool,
-        has_sums ? layer.log_sum_exps.Last(window) : absl::Span<const float>()},
-       absl::MakeSpan(signals->attention)});
+        layer.positions, layer.ring_rows(), signals->order.rows, layer.queries.Last(window),
+        positions, model.query_heads, model.total_query_heads, model.attention_scale,
+        state.policy.pool, has_sums ? layer.log_sum_exps.Last(window) : absl::Span<const float>()},
+       signals->attention});
   return absl::OkStatus();
 }
 
 /// Of the ranks that hold the same keys the first one contributes.
 absl::Status Redundancy(const ShardContext& context, const SignalRequest& request, int l,
                         LayerSignals* signals) {
-  if (request.state->policy.keep != ScoreRule::kDistinct) return absl::OkStatus();
-  signals->redundancy.assign(request.state->layers[l].rows(), 0);
-  if (context.kv_replica() != 0) return absl::OkStatus();
+  if (!TakesRedundancy(*request.state) || context.kv_replica() != 0) return absl::OkStatus();
   const ShardModel& model = context.options.model;
   return context.operations->KeyRedundancy(
       {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
-       signals->order, context.total_kv_heads()},
-      absl::MakeSpan(signals->redundancy));
+       signals->order.rows, context.total_kv_heads()},
+      signals->redundancy);
 }
 
 /// H of the pending tokens, aligned as the policy asks.
@@ -77,22 +102,29 @@ std::vector<float> PendingEntropy(const SequenceState& state) {
   return entropy;
 }
 
-absl::Status Information(const ShardContext& context, const SequenceState& state, int l,
-                         std::vector<std::int32_t>* out) {
+/// E of the pending tokens in all layers; this rank's share of the sum.
+absl::Status Information(const ShardContext& context, const SequenceState& state,
+                         absl::Span<LayerSignals> layers) {
   std::vector<float> entropy = PendingEntropy(state);
-  std::vector<float> shift = state.layers[l].pending_shift;
   double tau = state.policy.method.tau;
+  std::vector<float> same_shift;  // of all layers
   if (state.policy.information == InformationSignal::kEntropy) {
-    std::fill(shift.begin(), shift.end(), 0.0F);
+    same_shift.assign(entropy.size(), 0.0F);
     tau = 1.0;
   } else if (state.policy.information == InformationSignal::kShift) {
     std::fill(entropy.begin(), entropy.end(), 1.0F);
     tau = 0.0;
   }
-  out->resize(entropy.size());
-  PB_RETURN_IF_ERROR(kernels::Information(shift, entropy, tau, absl::MakeSpan(*out)));
-  for (std::size_t i = 0; i < out->size(); ++i) {
-    if ((state.merged_length + static_cast<int>(i)) % context.tp() != context.rank()) (*out)[i] = 0;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const absl::Span<std::int32_t> out = layers[l].information;
+    const std::vector<float>& own_shift = state.layers[l].pending_shift;
+    PB_RETURN_IF_ERROR(
+        kernels::Information(same_shift.empty() ? own_shift : same_shift, entropy, tau, out));
+    if (context.tp() == 1) continue;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const int position = state.merged_length + static_cast<int>(i);
+      if (position % context.tp() != context.rank()) out[i] = 0;
+    }
   }
   return absl::OkStatus();
 }
@@ -100,41 +132,26 @@ absl::Status Information(const ShardContext& context, const SequenceState& state
 }  // namespace
 
 absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest> requests,
-                          absl::Time deadline, std::vector<std::vector<LayerSignals>>* merged) {
-  merged->assign(requests.size(), std::vector<LayerSignals>(context.options.model.layers));
+                          absl::Time deadline, MergedSignals* merged) {
+  MakeRoom(context, requests, merged);
   absl::Status own;
   std::vector<RowsToScore> rows;
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    for (std::size_t l = 0; l < (*merged)[i].size(); ++l) {
-      LayerSignals& signals = (*merged)[i][l];
-      signals.order = RowsByPosition(requests[i].state->layers[l].positions);
+    const SequenceState& state = *requests[i].state;
+    for (std::size_t l = 0; l < state.layers.size(); ++l) {
+      LayerSignals& signals = merged->sequences[i][l];
+      signals.order = OrderRows(state.layers[l].positions, state.layers[l].ring_rows());
       own.Update(Attention(context, requests[i], static_cast<int>(l), &signals, &rows));
       own.Update(Redundancy(context, requests[i], static_cast<int>(l), &signals));
-      own.Update(
-          Information(context, *requests[i].state, static_cast<int>(l), &signals.information));
     }
   }
   own.Update(context.operations->AttentionScore(rows));
+  for (std::size_t i = 0; i < requests.size(); ++i) {  // while a device scores
+    own.Update(Information(context, *requests[i].state, absl::MakeSpan(merged->sequences[i])));
+  }
   own.Update(context.operations->Finish());
   if (context.tp() == 1) return own;
-  std::vector<std::int32_t> buffer;
-  for (const auto& layers : *merged) {
-    for (const LayerSignals& signals : layers) {
-      for (const auto* part : {&signals.attention, &signals.redundancy, &signals.information}) {
-        buffer.insert(buffer.end(), part->begin(), part->end());
-      }
-    }
-  }
-  PB_RETURN_IF_ERROR(context.communicator->SumInt32(absl::MakeSpan(buffer), deadline));
-  auto from = buffer.begin();
-  for (auto& layers : *merged) {
-    for (LayerSignals& signals : layers) {
-      for (auto* part : {&signals.attention, &signals.redundancy, &signals.information}) {
-        std::copy(from, from + static_cast<std::ptrdiff_t>(part->size()), part->begin());
-        from += static_cast<std::ptrdiff_t>(part->size());
-      }
-    }
-  }
+  PB_RETURN_IF_ERROR(context.communicator->SumInt32(absl::MakeSpan(merged->values), deadline));
   return own;
 }
 

@@ -9,16 +9,23 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "shard/context.h"
+#include "shard/row_order.h"
 
 namespace pinboard {
 
 /// One layer's merged signals.
 struct LayerSignals {
-  std::vector<std::int32_t> order;        // [rows]: the physical rows by ascending position
-  std::vector<std::int32_t> attention;    // [rows], in that order; [total_kv_heads, rows] where
-                                          // heads keep rows apart; empty where none is taken
-  std::vector<std::int32_t> redundancy;   // likewise
-  std::vector<std::int32_t> information;  // [new tokens]: positions merged_length ... length - 1
+  RowOrder order;
+  absl::Span<std::int32_t> attention;   // [rows], in that order; [total_kv_heads, rows] where heads
+                                        // keep rows apart; empty where none is taken
+  absl::Span<std::int32_t> redundancy;  // likewise
+  absl::Span<std::int32_t> information;  // [new tokens]: positions merged_length ... length - 1
+};
+
+/// [sequences][layers], and the values that they are spans of.
+struct MergedSignals {
+  std::vector<std::vector<LayerSignals>> sequences;
+  std::vector<std::int32_t> values;
 };
 
 /// A sequence that takes part in the merge.
@@ -32,6 +39,6 @@ struct SignalRequest {
 /// round, 2 and 3). A rank that cannot score takes part in the sum all the same, and returns its
 /// own error after it: the others' sum is then worth nothing, which the vote tells them.
 absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest> requests,
-                          absl::Time deadline, std::vector<std::vector<LayerSignals>>* merged);
+                          absl::Time deadline, MergedSignals* merged);
 
 }  // namespace pinboard

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 // The class behind MakeCudaOperations: its step in cuda_step_operations.cu, its round in
-// cuda_round_operations.cu.
+// cuda_round_operations.cu and cuda_choice_operations.cu.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -17,6 +17,7 @@
 #include "base/cuda/stream_memory.h"
 #include "base/status_macros.h"
 #include "kernels/attention_score/attention_score_cuda.cuh"
+#include "kernels/influence/influence_cuda.cuh"
 #include "kernels/page_digest/page_digest_cuda.cuh"
 #include "kernels/page_transfer/page_transfer_cuda.cuh"
 #include "shard/operations/cuda_page_intake.cuh"
@@ -42,6 +43,7 @@ class CudaOperations final : public Operations {
   absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens, int k,
                              absl::Span<float> entropy) override;
   absl::Status Read(absl::Span<const std::byte> from, absl::Span<std::byte> to) override;
+  absl::Status Write(absl::Span<const std::byte> from, absl::Span<std::byte> to) override;
   absl::Status RepresentationShift(absl::Span<const float> hidden,
                                    absl::Span<const float> final_hidden, int tokens, int dim,
                                    absl::Span<float> shift) override;
@@ -57,6 +59,13 @@ class CudaOperations final : public Operations {
                                  absl::Span<std::int32_t> out) override;
   absl::Status KeyRedundancy(const kernels::KeyRedundancyArgs& args,
                              absl::Span<std::int32_t> out) override;
+  absl::Status Fuse(absl::Span<const RowsToFuse> layers, absl::Span<std::int64_t> keep_score,
+                    absl::Span<std::int64_t> band_score) override;
+  absl::Status Select(absl::Span<const RowsToSelect> layers,
+                      absl::Span<const std::int64_t> keep_score,
+                      absl::Span<const std::int64_t> band_score,
+                      absl::Span<const std::uint8_t> is_protected,
+                      absl::Span<kernels::RowClass> classes) override;
   absl::Status GatherPages(absl::Span<const PageOut> pages) override;
   absl::Status BuildDigests(absl::Span<const DigestsToBuild> layers) override;
   absl::Status Compact(absl::Span<const kernels::CompactArgs> layers) override;
@@ -99,6 +108,9 @@ class CudaOperations final : public Operations {
   absl::Status ScorePagesBy(int tokens, absl::Span<const PagesToScore* const> layers);
   absl::StatusOr<kernels::AttentionScoreProblem> UploadRows(const RowsToScore& layer);
   absl::Status ScoreRows(absl::Span<const RowsToScore* const> layers);
+  /// Launches for layers one behind the other that are fused alike.
+  absl::Status FuseBy(ScoreRule (*rule_of)(const RowsToFuse&), absl::Span<const RowsToFuse> layers,
+                      const kernels::FuseBatch& all);
   void HandOut();
   absl::Status ClearFaults();
   /// What the launches since the last Finish refused.

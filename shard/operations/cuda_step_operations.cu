@@ -94,6 +94,11 @@ absl::Status CudaOperations::Read(absl::Span<const std::byte> from, absl::Span<s
   return memory_.Copy(out, from.data(), from.size());
 }
 
+absl::Status CudaOperations::Write(absl::Span<const std::byte> from, absl::Span<std::byte> to) {
+  PB_ASSIGN_OR_RETURN(const std::byte* const in, staging_.Upload(from));
+  return Launch([&] { return memory_.Copy(to.data(), in, from.size()); });
+}
+
 absl::Status CudaOperations::RepresentationShift(absl::Span<const float> hidden,
                                                  absl::Span<const float> final_hidden, int tokens,
                                                  int dim, absl::Span<float> shift) {

@@ -53,6 +53,9 @@ class HostOperations final : public Operations {
     std::memcpy(to.data(), from.data(), from.size());
     return absl::OkStatus();
   }
+  absl::Status Write(absl::Span<const std::byte> from, absl::Span<std::byte> to) override {
+    return Read(from, to);
+  }
   absl::Status RepresentationShift(absl::Span<const float> hidden,
                                    absl::Span<const float> final_hidden, int tokens, int dim,
                                    absl::Span<float> shift) override {
@@ -95,6 +98,35 @@ class HostOperations final : public Operations {
   absl::Status KeyRedundancy(const kernels::KeyRedundancyArgs& args,
                              absl::Span<std::int32_t> out) override {
     return kernels::KeyRedundancy(args, out);
+  }
+  absl::Status Fuse(absl::Span<const RowsToFuse> layers, absl::Span<std::int64_t> keep_score,
+                    absl::Span<std::int64_t> band_score) override {
+    std::size_t first = 0;
+    for (const RowsToFuse& layer : layers) {
+      kernels::FuseArgs args = layer.args;
+      const std::size_t rows = args.positions.size();
+      PB_RETURN_IF_ERROR(kernels::Fuse(args, keep_score.subspan(first, rows)));
+      args.rule = layer.band;
+      PB_RETURN_IF_ERROR(kernels::Fuse(args, band_score.subspan(first, rows)));
+      first += rows;
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Select(absl::Span<const RowsToSelect> layers,
+                      absl::Span<const std::int64_t> keep_score,
+                      absl::Span<const std::int64_t> band_score,
+                      absl::Span<const std::uint8_t> is_protected,
+                      absl::Span<kernels::RowClass> classes) override {
+    std::size_t first = 0;
+    for (const RowsToSelect& layer : layers) {
+      const std::size_t rows = layer.rows;
+      PB_RETURN_IF_ERROR(
+          kernels::Select({keep_score.subspan(first, rows), band_score.subspan(first, rows),
+                           is_protected.subspan(first, rows), layer.keep, layer.near, layer.far},
+                          classes.subspan(first, rows)));
+      first += rows;
+    }
+    return absl::OkStatus();
   }
   absl::Status GatherPages(absl::Span<const PageOut> pages) override {
     for (const PageOut& page : pages) {

@@ -15,9 +15,11 @@
 #include "kernels/compact/compact.h"
 #include "kernels/evicted_attention/evicted_attention.h"
 #include "kernels/expected_attention/expected_attention.h"
+#include "kernels/influence/influence.h"
 #include "kernels/key_redundancy/key_redundancy.h"
 #include "kernels/page_digest/page_digest.h"
 #include "kernels/page_transfer/page_transfer.h"
+#include "kernels/select/select.h"
 #include "shard/digest_table.h"
 #include "shard/operations/page_intake.h"
 
@@ -36,6 +38,21 @@ struct PagesToScore {
 struct RowsToScore {
   kernels::AttentionScoreArgs args;
   absl::Span<std::int32_t> out;
+};
+
+/// One layer of a sequence whose rows are scored by two rules.
+struct RowsToFuse {
+  kernels::FuseArgs args;  // signals and positions of all its rows; the rule for what is kept
+  ScoreRule band = ScoreRule::kInformation;  // the rule for the band
+};
+
+/// How many rows a layer has in a selection, and how many of each class there are to be:
+/// kernels::SelectArgs.
+struct RowsToSelect {
+  int rows = 0;
+  int keep = 0;
+  int near = 0;
+  int far = 0;
 };
 
 /// A page on its way out: gathered from `rows` of a layer into `bytes`, its tag to `*tag`.
@@ -97,6 +114,8 @@ class Operations {
                                      absl::Span<float> entropy) = 0;
   /// What memory() holds to the host.
   virtual absl::Status Read(absl::Span<const std::byte> from, absl::Span<std::byte> to) = 0;
+  /// What the host holds to memory().
+  virtual absl::Status Write(absl::Span<const std::byte> from, absl::Span<std::byte> to) = 0;
   virtual absl::Status RepresentationShift(absl::Span<const float> hidden,
                                            absl::Span<const float> final_hidden, int tokens,
                                            int dim, absl::Span<float> shift) = 0;
@@ -116,6 +135,16 @@ class Operations {
                                          absl::Span<std::int32_t> out) = 0;
   virtual absl::Status KeyRedundancy(const kernels::KeyRedundancyArgs& args,
                                      absl::Span<std::int32_t> out) = 0;
+  /// Scores of the layers' rows, one layer's behind the other's, in memory().
+  virtual absl::Status Fuse(absl::Span<const RowsToFuse> layers,
+                            absl::Span<std::int64_t> keep_score,
+                            absl::Span<std::int64_t> band_score) = 0;
+  /// Of scores that Fuse left; is_protected, classes: likewise one layer's behind the other's.
+  virtual absl::Status Select(absl::Span<const RowsToSelect> layers,
+                              absl::Span<const std::int64_t> keep_score,
+                              absl::Span<const std::int64_t> band_score,
+                              absl::Span<const std::uint8_t> is_protected,
+                              absl::Span<kernels::RowClass> classes) = 0;
   virtual absl::Status GatherPages(absl::Span<const PageOut> pages) = 0;
   virtual absl::Status BuildDigests(absl::Span<const DigestsToBuild> layers) = 0;
   /// No layer writes a row that another one reads or writes.

@@ -57,6 +57,15 @@ TEST(RecallPlan, OfEqualPagesTheLowerNumberIsWantedAndTheHigherReplaced) {
   EXPECT_THAT(plan.Resolve({0, 1}, {}), ElementsAre(Replacement{0, 1}, Replacement{1, 0}));
 }
 
+TEST(RecallPlan, KnowsTheMeanOfEachPageOfTheBand) {
+  RecallPlan plan(1);
+  for (const std::uint32_t page : {4, 1, 9, 6}) plan.Add(page, 10 * page);
+  plan.Add(4, 7);  // has joined already
+  plan.Remove(6);
+  EXPECT_THAT(plan.pages(), ElementsAre(1, 4, 9));
+  EXPECT_THAT(plan.mean_information(), ElementsAre(10, 40, 90));
+}
+
 TEST(RecallPlan, ScoresAreSmoothedByHalvesInIntegers) {
   RecallPlan plan = MakePlan(3, 1);
   plan.Update({0, 100, 0}, 0);                               // s = 0, 50, 0
