@@ -3,15 +3,17 @@
 // A DeepSeek-R1-shaped rank of eight (61 layers, 16 heads on a latent of 576 values, bf16, blocks
 // of 64), sequences of 32,768 tokens, 10 % kept and 40 % in the band: the round after the prompt,
 // rounds while decoding, and the recall of a step. Stages are medians of graph replays, with L2
-// read clean before each; what a shard asks for is timed on the host from its calls to Finish.
+// read clean before each; what a shard asks for is timed on the host from its calls to Finish,
+// and whole rounds from BeginRound to the end of CommitRound.
 //
-// usage: round_bench [--json FILE] [prompt | decode | recall | shard]    all, or one part
+// usage: round_bench [--json FILE] [prompt | decode | recall | shard | whole]    all, or one part
 #include <string>
 
 #include "bench/device_report.cuh"
 #include "bench/round/recall_step.cuh"
 #include "bench/round/round_stages.cuh"
 #include "bench/round/shard_calls.cuh"
+#include "bench/round/whole_round.cuh"
 
 namespace pinboard::bench {
 namespace {
@@ -82,6 +84,7 @@ void Run(const Options& options) {
   for (const int sequences : {8, 64}) {
     if (report.Wants("decode")) BenchRound(report, "decode", WhileDecoding(sequences));
     if (report.Wants("recall")) BenchRecall(report, sequences);
+    if (report.Wants("whole")) AddWholeRounds(report, sequences);
     if (report.Wants("shard")) {
       AddShardStep(report, sequences, 0.1);
       AddShardRound(report, sequences);
