@@ -146,7 +146,8 @@ class WatchedMembership {
     while (true) {
       const int seen = changes_;
       if (so(*membership_->View())) return true;
-      const auto changed = [this, seen] { return changes_ != seen; };
+      const auto changed = [this, seen]()
+                               ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return changes_ != seen; };
       if (!mutex_.AwaitWithDeadline(absl::Condition(&changed), deadline)) return false;
     }
   }

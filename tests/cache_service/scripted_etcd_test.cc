@@ -47,7 +47,9 @@ class Script {
   /// Waits until so many requests came for a path; returns their bodies.
   std::vector<std::string> Requests(const std::string& path, std::size_t count) {
     absl::MutexLock lock(&mutex_);
-    const auto came = [&] { return requests_[path].size() >= count; };
+    const auto came = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return requests_[path].size() >= count;
+    };
     EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&came), kPatience)) << path;
     return requests_[path];
   }
