@@ -44,6 +44,11 @@ class Script {
     const absl::MutexLock lock(&mutex_);
     streams_.push_back(std::move(lines));
   }
+  /// Adds a line to the stream that is open.
+  void Say(const std::string& line) {
+    const absl::MutexLock lock(&mutex_);
+    lines_.push_back(line);
+  }
   /// Waits until so many requests came for a path; returns their bodies.
   std::vector<std::string> Requests(const std::string& path, std::size_t count) {
     absl::MutexLock lock(&mutex_);
@@ -59,6 +64,7 @@ class Script {
   absl::Mutex mutex_;
   std::map<std::string, std::string> answers_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::deque<std::string>> streams_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::string> lines_ ABSL_GUARDED_BY(mutex_);  // of the open one
   std::map<std::string, std::vector<std::string>> requests_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -75,27 +81,32 @@ class ScriptedHttpClient final : public etcd::HttpClient {
   void OpenStream(const etcd::HttpRequest& request) override {
     const absl::MutexLock lock(&script_.mutex_);
     Note(request);
-    lines_.clear();
+    script_.lines_.clear();
     if (script_.streams_.empty()) return;
-    lines_ = std::move(script_.streams_.front());
+    script_.lines_ = std::move(script_.streams_.front());
     script_.streams_.pop_front();
   }
   void CloseStream() override {}
   absl::StatusOr<std::optional<std::string>> NextLine(absl::Duration timeout) override {
     absl::MutexLock lock(&script_.mutex_);
-    if (!lines_.empty()) {
-      const std::string line = std::move(lines_.front());
-      lines_.pop_front();
-      if (line.empty()) return absl::UnavailableError("the stream has ended");
-      return line;
-    }
-    Wait(timeout);
+    const auto some = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(script_.mutex_) {
+      return woken_ || !script_.lines_.empty();
+    };
+    script_.mutex_.AwaitWithTimeout(absl::Condition(&some), timeout);
     if (cancelled_) return absl::CancelledError("cancelled");
-    return std::nullopt;
+    if (script_.lines_.empty()) {
+      woken_ = false;
+      return std::nullopt;
+    }
+    const std::string line = std::move(script_.lines_.front());
+    script_.lines_.pop_front();
+    if (line.empty()) return absl::UnavailableError("the stream has ended");
+    return line;
   }
   void Sleep(absl::Duration time) override {
     absl::MutexLock lock(&script_.mutex_);
-    Wait(time);
+    script_.mutex_.AwaitWithTimeout(absl::Condition(&woken_), time);
+    woken_ = cancelled_;
   }
   void Wake() override {
     const absl::MutexLock lock(&script_.mutex_);
@@ -113,13 +124,7 @@ class ScriptedHttpClient final : public etcd::HttpClient {
   void Note(const etcd::HttpRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(script_.mutex_) {
     script_.requests_[PathOf(request)].push_back(request.body);
   }
-  void Wait(absl::Duration time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(script_.mutex_) {
-    script_.mutex_.AwaitWithTimeout(absl::Condition(&woken_), time);
-    woken_ = cancelled_;
-  }
-
   Script& script_;
-  std::deque<std::string> lines_ ABSL_GUARDED_BY(script_.mutex_);
   bool woken_ ABSL_GUARDED_BY(script_.mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(script_.mutex_) = false;
 };
@@ -203,11 +208,15 @@ TEST_F(ScriptedEtcdTest, JoinsAgainUnderANewLeaseWhenAPutFindsItGone) {
 }
 
 TEST_F(ScriptedEtcdTest, ANameThatAnotherHasTakenIsLeftToIt) {
-  script_.SetAnswer("/v3/kv/range", Answer("\"kvs\":[" + Pair("b") + "]"));
   Start();
+  script_.Requests("/v3/watch", 1);
   ASSERT_EQ(membership_->Join({.name = "b", .address = "10.0.0.2:1", .incarnation = 2}),
             absl::OkStatus());
   script_.Requests("/v3/kv/put", 1);
+  script_.Say(Line("\"events\":[{\"kv\":" + Pair("b") + "},{\"kv\":" + Pair("c") + "}]"));
+  AwaitNames({"a", "b", "c"});
+  script_.Say(Line("\"events\":[{\"kv\":" + Pair("d") + "}]"));
+  AwaitNames({"a", "b", "c", "d"});  // so it has had its turn to put
   membership_->Announce(MemberState::kDraining);
   script_.Requests("/v3/kv/put", 2);
   membership_->Announce(MemberState::kJoined);
