@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "kernels/entropy/entropy_core.h"
+#include "kernels/entropy/candidate_keys.cuh"
 #include "kernels/entropy/entropy_cuda.cuh"
 #include "pinboard/kv_layout.h"
 
@@ -17,11 +17,12 @@ namespace pinboard::kernels {
 
 /// Holds all keys from threshold() up that were offered since Begin. But for Append, every thread
 /// of the block takes part in every call, with a barrier between it and what others appended. Keys
-/// are CandidateKeys of logits of type kType, of columns below 2^24 where `narrow`: bits that then
-/// follow from others are not looked at.
-template <DType kType>
+/// are those of logits of type kType, of columns below 2^24 where `narrow`: bits that then follow
+/// from others are not looked at.
+template <DType kType, typename KeyOf>
 class LargestKeys {
  public:
+  using Key = typename KeyOf::Type;
   static constexpr int kThreads = 256;
   static constexpr int kTile = 4096;                // keys between two calls of Prune, at most
   static constexpr int kRoom = 2 * kMaxDeviceTopK;  // keys held when a tile begins, at most
@@ -37,7 +38,7 @@ class LargestKeys {
   };
 
   /// keys: [kBuffer], shared memory.
-  __device__ LargestKeys(std::uint64_t* keys, Storage& storage, bool narrow)
+  __device__ LargestKeys(Key* keys, Storage& storage, bool narrow)
       : keys_(keys), storage_(storage), narrow_(narrow) {}
 
   /// Drops all keys, and the threshold to 0, which every key reaches.
@@ -63,19 +64,19 @@ class LargestKeys {
       prefix |= storage_.bin << shift;
       above = storage_.above;
     }
-    threshold_ = std::uint64_t{prefix} << 32U;
+    threshold_ = KeyOf::Least(prefix >> 16U);
   }
 
-  __device__ std::uint64_t threshold() const { return threshold_; }
+  __device__ Key threshold() const { return threshold_; }
   /// No key with a smaller logit reaches the threshold.
   __device__ float LeastLogit() const {
-    return threshold_ == 0 ? -kInfinity : CandidateLogit(threshold_);
+    return threshold_ == 0 ? -kInfinity : KeyOf::Logit(threshold_);
   }
   __device__ int count() const { return static_cast<int>(storage_.count); }
-  __device__ std::uint64_t key(int i) const { return keys_[i]; }
+  __device__ Key key(int i) const { return keys_[i]; }
 
   /// True where Prune must come before another tile.
-  __device__ bool Append(std::uint64_t key) const {
+  __device__ bool Append(Key key) const {
     const std::uint32_t at = atomicAdd(&storage_.count, 1U);
     keys_[at] = key;
     return at >= kRoom;
@@ -108,30 +109,36 @@ class LargestKeys {
 
   /// Eight bits at a time from the highest: the least value whose upper bits at least k keys reach,
   /// until no more than `most` do.
-  __device__ std::uint64_t FindThreshold(int count, int k, int most) const {
-    std::uint64_t prefix = 0;
+  __device__ Key FindThreshold(int count, int k, int most) const {
+    constexpr int kHighest = 8 * static_cast<int>(sizeof(Key)) - 8;
+    Key prefix = 0;
     std::uint32_t above = 0;  // keys with greater upper bits
-    for (int shift = 56;; shift -= 8) {
-      if (kType == DType::kBF16 && shift == 40) {  // the lower half of a float is 0
-        const bool is_negative = prefix >> 63U == 0;
-        prefix |= is_negative ? std::uint64_t{0xffff} << 32U : 0;
-        shift = 24;
-      }
-      if (narrow_ && shift == 24) {
-        prefix |= std::uint64_t{0xff} << 24U;
-        shift = 16;
-      }
+    for (int shift = kHighest;; shift -= 8) {
+      if constexpr (kHighest == 56) SkipKnownBits(prefix, shift);
       FindBin(static_cast<std::uint32_t>(k), above, [&] {
         for (int i = static_cast<int>(threadIdx.x); i < count; i += kThreads) {
-          const std::uint64_t key = keys_[i];
-          if (shift == 56 || (key ^ prefix) >> (shift + 8) == 0) {
+          const Key key = keys_[i];
+          if (shift == kHighest || (key ^ prefix) >> (shift + 8) == 0) {
             Count(static_cast<std::uint32_t>(key >> shift));
           }
         }
       });
-      prefix |= std::uint64_t{storage_.bin} << shift;
+      prefix |= Key{storage_.bin} << shift;
       above = storage_.above;
       if (storage_.reach <= static_cast<std::uint32_t>(most) || shift == 0) return prefix;
+    }
+  }
+
+  /// Past the eight bits at `shift` and those after them that follow from the ones before.
+  __device__ void SkipKnownBits(std::uint64_t& prefix, int& shift) const {
+    if (kType == DType::kBF16 && shift == 40) {  // the lower half of a float is 0
+      const bool is_negative = prefix >> 63U == 0;
+      prefix |= is_negative ? std::uint64_t{0xffff} << 32U : 0;
+      shift = 24;
+    }
+    if (narrow_ && shift == 24) {
+      prefix |= std::uint64_t{0xff} << 24U;
+      shift = 16;
     }
   }
 
@@ -182,7 +189,7 @@ class LargestKeys {
     const int lane = static_cast<int>(threadIdx.x % 32);
     for (int base = 0; base < count; base += kThreads) {
       const int at = base + static_cast<int>(threadIdx.x);
-      const std::uint64_t key = at < count ? keys_[at] : 0;
+      const Key key = at < count ? keys_[at] : 0;
       const bool is_kept = at < count && key >= threshold_;
       __syncthreads();
       const unsigned stays = __ballot_sync(kAllLanes, is_kept);
@@ -202,7 +209,7 @@ class LargestKeys {
     const int count = this->count();
     int size = 32;
     while (size < count) size *= 2;
-    std::uint64_t held[kHeld];
+    Key held[kHeld];
 #pragma unroll
     for (int i = 0; i < kHeld; ++i) {
       const int at = i * kThreads + thread;
@@ -210,8 +217,12 @@ class LargestKeys {
     }
 #pragma unroll
     for (int run = 2; run <= 32; run *= 2) MergeInWarp(held, run, run / 2);
+    Key* shared = keys_ + kMaxDeviceTopK;
     for (int run = 64; run <= size; run *= 2) {
-      for (int apart = run / 2; apart >= 32; apart /= 2) ExchangeFar(held, run, apart);
+      for (int apart = run / 2; apart >= 32; apart /= 2) {
+        ExchangeFar(held, run, apart, shared);
+        shared = shared == keys_ ? keys_ + kMaxDeviceTopK : keys_;
+      }
       MergeInWarp(held, run, 16);
     }
     __syncthreads();
@@ -222,38 +233,36 @@ class LargestKeys {
 
   /// The steps of a bitonic sort, in runs of alternating direction, from pairs `apart` apart on.
   template <int kHeld>
-  __device__ void MergeInWarp(std::uint64_t (&held)[kHeld], int run, int apart) const {
+  __device__ void MergeInWarp(Key (&held)[kHeld], int run, int apart) const {
 #pragma unroll
     for (int step = 16; step > 0; step /= 2) {
       if (step > apart) continue;
-      std::uint64_t other[kHeld];
+      Key other[kHeld];
 #pragma unroll
       for (int i = 0; i < kHeld; ++i) other[i] = __shfl_xor_sync(kAllLanes, held[i], step);
       Choose(held, other, run, step);
     }
   }
-  /// One step, of pairs 32 and more apart.
+  /// One step, of pairs 32 and more apart, by way of `shared`, which no thread reads any more.
   template <int kHeld>
-  __device__ void ExchangeFar(std::uint64_t (&held)[kHeld], int run, int apart) const {
+  __device__ void ExchangeFar(Key (&held)[kHeld], int run, int apart, Key* shared) const {
     const auto thread = static_cast<int>(threadIdx.x);
-    std::uint64_t other[kHeld];
+    Key other[kHeld];
     if (apart >= kThreads) {
       static_assert(kHeld <= 2);
 #pragma unroll
       for (int i = 0; i < kHeld; ++i) other[i] = held[kHeld - 1 - i];
     } else {
+#pragma unroll
+      for (int i = 0; i < kHeld; ++i) shared[i * kThreads + thread] = held[i];
       __syncthreads();
 #pragma unroll
-      for (int i = 0; i < kHeld; ++i) keys_[i * kThreads + thread] = held[i];
-      __syncthreads();
-#pragma unroll
-      for (int i = 0; i < kHeld; ++i) other[i] = keys_[i * kThreads + (thread ^ apart)];
+      for (int i = 0; i < kHeld; ++i) other[i] = shared[i * kThreads + (thread ^ apart)];
     }
     Choose(held, other, run, apart);
   }
   template <int kHeld>
-  __device__ static void Choose(std::uint64_t (&held)[kHeld], const std::uint64_t (&other)[kHeld],
-                                int run, int apart) {
+  __device__ static void Choose(Key (&held)[kHeld], const Key (&other)[kHeld], int run, int apart) {
 #pragma unroll
     for (int i = 0; i < kHeld; ++i) {
       const int at = i * kThreads + static_cast<int>(threadIdx.x);
@@ -262,10 +271,10 @@ class LargestKeys {
     }
   }
 
-  std::uint64_t* const keys_;
+  Key* const keys_;
   Storage& storage_;
   const bool narrow_;
-  std::uint64_t threshold_ = 0;
+  Key threshold_ = 0;
 };
 
 }  // namespace pinboard::kernels

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/cuda/cuda_status.h"
-#include "kernels/entropy/entropy_core.h"
+#include "kernels/entropy/candidate_keys.cuh"
 #include "kernels/entropy/entropy_cuda.cuh"
 #include "kernels/entropy/largest_keys.cuh"
 #include "kernels/row_values.cuh"
@@ -14,8 +14,10 @@
 namespace pinboard::kernels {
 namespace {
 
-constexpr int kThreads = LargestKeys<DType::kBF16>::kThreads;
-constexpr int kBlocks = 5;  // that a multiprocessor runs at once
+constexpr int kThreads = LargestKeys<DType::kBF16, LongKey>::kThreads;
+/// Blocks that a multiprocessor runs at once.
+template <typename KeyOf>
+constexpr int kBlocks = sizeof(typename KeyOf::Type) == 4 ? 6 : 5;
 constexpr int kVectors = 2;
 constexpr int kWords = 4 * kVectors;
 
@@ -27,7 +29,7 @@ class Tile {
   static constexpr int kValuesOfWord = kValuesOfVector / 4;
   static constexpr int kValues = kVectors * kValuesOfVector;
   static constexpr int kSize = kThreads * kValues;
-  static_assert(kSize <= LargestKeys<dtype>::kTile);
+  static_assert(kSize <= LargestKeys<dtype, LongKey>::kTile);
 
   struct Row {
     const void* values;
@@ -113,9 +115,9 @@ class Tile {
 };
 
 /// Offers a tile's values that may be among the largest; true where Prune must come before another.
-template <DType dtype>
+template <DType dtype, typename KeyOf>
 __device__ bool Offer(const Tile<dtype>& tile, std::int64_t first_column, int width, float least,
-                      const LargestKeys<dtype>& largest, bool* has_nan) {
+                      const LargestKeys<dtype, KeyOf>& largest, bool* has_nan) {
   bool full = false;
   for (std::uint32_t found = tile.NotBelow(least); found != 0; found &= found - 1) {
     int place = 0;
@@ -126,16 +128,16 @@ __device__ bool Offer(const Tile<dtype>& tile, std::int64_t first_column, int wi
       *has_nan = true;
       continue;
     }
-    const std::uint64_t key = CandidateKey(value, static_cast<std::uint32_t>(column));
+    const auto key = KeyOf::Of(value, static_cast<std::uint32_t>(column));
     if (key >= largest.threshold()) full |= largest.Append(key);
   }
   return full;
 }
 
 /// Offers a row; each thread's tile after the one at hand is on its way.
-template <DType dtype>
-__device__ void OfferRow(const typename Tile<dtype>::Row& row, int k, LargestKeys<dtype>& largest,
-                         bool* has_nan) {
+template <DType dtype, typename KeyOf>
+__device__ void OfferRow(const typename Tile<dtype>::Row& row, int k,
+                         LargestKeys<dtype, KeyOf>& largest, bool* has_nan) {
   constexpr int kVectorsOfTile = Tile<dtype>::kSize / Tile<dtype>::kValuesOfVector;
   const int tiles = (row.width + Tile<dtype>::kSize - 1) / Tile<dtype>::kSize;
   Tile<dtype> next;
@@ -143,8 +145,8 @@ __device__ void OfferRow(const typename Tile<dtype>::Row& row, int k, LargestKey
   for (int t = 0; t < tiles; ++t) {
     const Tile<dtype> tile = next;
     next.Load(row, std::int64_t{t + 1} * kVectorsOfTile, 1);
-    const bool full = Offer<dtype>(tile, Tile<dtype>::FirstColumn(t), row.width,
-                                   largest.LeastLogit(), largest, has_nan);
+    const bool full =
+        Offer(tile, Tile<dtype>::FirstColumn(t), row.width, largest.LeastLogit(), largest, has_nan);
     if (__syncthreads_or(full) != 0) largest.Prune(k, 2 * k);
   }
   __syncthreads();
@@ -159,11 +161,12 @@ __device__ std::uint32_t GuessRank(int k, int width) {
   return static_cast<std::uint32_t>(rank < k ? rank : k);
 }
 
-template <DType dtype>
-__global__ __launch_bounds__(kThreads, kBlocks) void TopKLogitsKernel(TopKLogitsBatch batch,
-                                                                      bool aligned) {
-  __shared__ std::uint64_t keys[LargestKeys<dtype>::kBuffer];
-  __shared__ typename LargestKeys<dtype>::Storage storage;
+template <DType dtype, typename KeyOf>
+__global__ __launch_bounds__(kThreads, kBlocks<KeyOf>) void TopKLogitsKernel(TopKLogitsBatch batch,
+                                                                             bool aligned) {
+  using Largest = LargestKeys<dtype, KeyOf>;
+  __shared__ typename KeyOf::Type keys[Largest::kBuffer];
+  __shared__ typename Largest::Storage storage;
   const std::int64_t token = blockIdx.x;
   const int width = batch.vocab_local;
   const typename Tile<dtype>::Row row{
@@ -171,7 +174,7 @@ __global__ __launch_bounds__(kThreads, kBlocks) void TopKLogitsKernel(TopKLogits
           token * width * static_cast<std::int64_t>(DTypeBytes(dtype)),
       width, aligned};
 
-  LargestKeys<dtype> largest(keys, storage, width <= 1 << 24);
+  Largest largest(keys, storage, width <= 1 << 24);
   largest.Begin();
   if (width > Tile<dtype>::kSize) {
     Tile<dtype> sample;
@@ -181,29 +184,30 @@ __global__ __launch_bounds__(kThreads, kBlocks) void TopKLogitsKernel(TopKLogits
     largest.Guess(halves, GuessRank<dtype>(batch.k, width));
   }
   bool has_nan = false;
-  OfferRow<dtype>(row, batch.k, largest, &has_nan);
+  OfferRow(row, batch.k, largest, &has_nan);
   if (largest.count() < min(batch.k, width)) {  // the guess was too high
     largest.Begin();
-    OfferRow<dtype>(row, batch.k, largest, &has_nan);
+    OfferRow(row, batch.k, largest, &has_nan);
   }
-  largest.Prune(batch.k, batch.k);
+  // Short keys are sorted in less time than they are pruned.
+  largest.Prune(batch.k, sizeof(typename KeyOf::Type) == 4 ? kMaxDeviceTopK : batch.k);
   largest.Sort();
 
   for (int i = static_cast<int>(threadIdx.x); i < batch.k; i += kThreads) {
     const bool present = i < largest.count();
-    const std::uint64_t key = present ? largest.key(i) : 0;
+    const auto key = present ? largest.key(i) : 0;
     batch.values[token * batch.k + i] =
-        present ? CandidateLogit(key) : -std::numeric_limits<float>::infinity();
+        present ? KeyOf::Logit(key) : -std::numeric_limits<float>::infinity();
     batch.ids[token * batch.k + i] =
-        present ? batch.vocab_begin + static_cast<std::int32_t>(CandidateColumn(key)) : -1;
+        present ? batch.vocab_begin + static_cast<std::int32_t>(KeyOf::Column(key)) : -1;
   }
   if (__syncthreads_or(has_nan) != 0 && threadIdx.x == 0) atomicAdd(batch.faults, 1U);
 }
 
-template <DType dtype>
+template <DType dtype, typename KeyOf>
 absl::Status Launch(const TopKLogitsBatch& batch, cudaStream_t stream) {
   const bool aligned = RowsAreAligned<dtype>(batch.logits, batch.vocab_local);
-  TopKLogitsKernel<dtype><<<batch.tokens, kThreads, 0, stream>>>(batch, aligned);
+  TopKLogitsKernel<dtype, KeyOf><<<batch.tokens, kThreads, 0, stream>>>(batch, aligned);
   return cuda::ToStatus(cudaGetLastError(), "top-k logits");
 }
 
@@ -222,9 +226,10 @@ absl::Status LaunchTopKLogits(const TopKLogitsBatch& batch, cudaStream_t stream)
   if (batch.tokens == 0) return absl::OkStatus();
   switch (batch.dtype) {
     case DType::kBF16:
-      return Launch<DType::kBF16>(batch, stream);
+      return batch.vocab_local <= ShortKey::kColumns ? Launch<DType::kBF16, ShortKey>(batch, stream)
+                                                     : Launch<DType::kBF16, LongKey>(batch, stream);
     case DType::kF32:
-      return Launch<DType::kF32>(batch, stream);
+      return Launch<DType::kF32, LongKey>(batch, stream);
     case DType::kF16:
     case DType::kF8E4M3:
     case DType::kF8DsMla:

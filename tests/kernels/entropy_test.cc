@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/dtype.h"
 #include "tests/kernels/checks/entropy_checks.h"
 #include "tests/kernels/under_test/under_test.h"
 
@@ -61,6 +62,22 @@ TEST(TopKLogitsTest, FindsTheLargestOfAWideVocabularyWhereverTheyLie) {
   top_k(std::vector<float>(kVocab, -2.5F), 300);
   for (float& logit : logits) logit = static_cast<float>(random.Int(-3, 3));
   top_k(logits, 256);
+}
+
+// The device has keys of 32 bits for rows in bf16 up to a width.
+TEST(TopKLogitsTest, FindsTheLargestOfBFloat16sOnEitherSideOfTheWidthOfShortKeys) {
+  SeededRandom random;
+  for (const int vocab : {65'535, 65'536, 65'537, 70'000}) {
+    std::vector<float> logits = random.Normals(static_cast<std::size_t>(vocab), 4.0F);
+    for (float& logit : logits) logit = BFloat16ToFloat(FloatToBFloat16(logit));
+    checks::ExpectTopKOf(under_test::TopKLogits, logits, 1, 256, 3);
+    for (float& logit : logits) logit = logit > 0.0F ? -kInfinity : logit;
+    checks::ExpectTopKOf(under_test::TopKLogits, logits, 1, 512, 0);
+    logits.assign(logits.size(), -2.5F);
+    logits.back() = 1.0F;
+    checks::ExpectTopKOf(under_test::TopKLogits, logits, 1, 300, 0);
+    if (HasFatalFailure()) return;
+  }
 }
 
 // The device guesses from vectors that lie evenly in a row what to leave out; here all that is
