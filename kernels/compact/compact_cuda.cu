@@ -33,34 +33,78 @@ __device__ bool IsThere(const CompactProblem& problem, int block_size, std::int3
 }
 
 /// The three passes in the order of tickets; a move belongs to one or, where it stays, to none.
-enum class Pass : std::uint8_t { kRight, kLeft, kHead };
+enum class Pass : std::uint8_t { kRight, kLeft, kHead, kNone };
 constexpr int kPasses = 3;
 
-__device__ bool BelongsTo(Pass pass, const CompactProblem& problem, int block_size,
-                          std::int32_t move) {
+__device__ Pass PassOf(const CompactProblem& problem, int block_size, std::int32_t move) {
   const std::int32_t source = problem.source_rows[move];
   const std::int32_t target = problem.first_row + move;
-  if (source < problem.head_rows) return pass == Pass::kHead;
-  if (source < target) return pass == Pass::kRight;
-  return pass == Pass::kLeft && !IsThere(problem, block_size, source, target);
+  if (source < problem.head_rows) return Pass::kHead;
+  if (source < target) return Pass::kRight;
+  return IsThere(problem, block_size, source, target) ? Pass::kNone : Pass::kLeft;
 }
 
-/// Marks the targets that are sources, too. marks: [problems, longest], by target, 0 before.
-__global__ __launch_bounds__(kThreads) void MarkKernel(CompactBatch batch, Mark* marks) {
+/// How the moves of a problem are cut into chunks, one for each ticket of a pass.
+struct Chunks {
+  std::int32_t rows;   // of one
+  std::int32_t count;  // of a problem
+
+  /// When a chunk has its turn in a pass, or the reverse.
+  __device__ std::int32_t Turn(Pass pass, std::int32_t chunk) const {
+    return pass == Pass::kRight ? count - 1 - chunk : chunk;
+  }
+};
+
+/// The turns of a pass from the first to the last that moves something; all 0: none does.
+struct Turns {
+  std::int32_t end;
+  std::int32_t from_end;  // chunks from the first of these turns on
+
+  __device__ void Include(std::int32_t turn, std::int32_t chunks) {
+    atomicMax(&end, turn + 1);
+    atomicMax(&from_end, chunks - turn);
+  }
+  __device__ std::int32_t First(std::int32_t chunks) const { return chunks - from_end; }
+};
+
+/// Zeros before the first kernel.
+struct Workspace {
+  unsigned long long* next_ticket;
+  Turns* turns;  // [problems, kPasses]
+  Mark* marks;   // [problems, longest], by target
+};
+
+/// Marks the targets that are sources, too, and finds the turns of each pass.
+__global__ __launch_bounds__(kThreads) void MarkKernel(CompactBatch batch, Workspace workspace,
+                                                       Chunks chunks) {
+  __shared__ Turns turns[kPasses];
+  if (threadIdx.x < kPasses) turns[threadIdx.x] = {0, 0};
+  __syncthreads();
   const CompactProblem problem = batch.problems[blockIdx.y];
   const auto move = static_cast<std::int32_t>(blockIdx.x * kThreads + threadIdx.x);
-  if (move >= problem.count) return;
-  const std::int32_t source = problem.source_rows[move];
-  const std::int32_t target = source - problem.first_row;
-  const bool moves = source >= problem.head_rows && target != move;
-  if (moves && target >= 0 && target < problem.count) {
-    marks[std::int64_t{blockIdx.y} * batch.longest + target] = 1;
+  const Pass pass = move < problem.count ? PassOf(problem, batch.block_size, move) : Pass::kNone;
+  if (pass != Pass::kNone) {
+    turns[static_cast<int>(pass)].Include(chunks.Turn(pass, move / chunks.rows), chunks.count);
+  }
+  if (move < problem.count) {
+    const std::int32_t source = problem.source_rows[move];
+    const std::int32_t target = source - problem.first_row;
+    const bool moves = source >= problem.head_rows && target != move;
+    if (moves && target >= 0 && target < problem.count) {
+      workspace.marks[std::int64_t{blockIdx.y} * batch.longest + target] = 1;
+    }
+  }
+  __syncthreads();
+  if (threadIdx.x < kPasses && turns[threadIdx.x].end > 0) {
+    Turns& all = workspace.turns[blockIdx.y * kPasses + threadIdx.x];
+    atomicMax(&all.end, turns[threadIdx.x].end);
+    atomicMax(&all.from_end, turns[threadIdx.x].from_end);
   }
 }
 
 /// What the threads of a block share while they serve a ticket.
 struct Ticket {
-  unsigned long long number;
+  std::int64_t number;
   std::int64_t key_head_stride;
   std::int64_t value_head_stride;
   RowPlace from[kMaxTicketRows];
@@ -69,31 +113,39 @@ struct Ticket {
 
 class Mover {
  public:
-  __device__ Mover(const CompactBatch& batch, const RowWords& words, Mark* marks, int ticket_rows,
-                   Ticket& ticket)
-      : batch_(batch),
-        words_(words),
-        marks_(marks),
-        ticket_rows_(ticket_rows),
-        chunks_((batch.longest + ticket_rows - 1) / ticket_rows),
-        ticket_(ticket) {}
+  __device__ Mover(const CompactBatch& batch, const RowWords& words, const Workspace& workspace,
+                   const Chunks& chunks, Ticket& ticket)
+      : batch_(batch), words_(words), workspace_(workspace), chunks_(chunks), ticket_(ticket) {}
 
-  __device__ std::int64_t Tickets() const { return std::int64_t{batch_.count} * kPasses * chunks_; }
+  __device__ std::int64_t Tickets() const {
+    return std::int64_t{batch_.count} * kPasses * chunks_.count;
+  }
+
+  /// The next ticket with something to move, or Tickets() or more. By one thread. Where the counter
+  /// stands at turns that move nothing, it is set past them for all blocks.
+  __device__ std::int64_t Draw() const {
+    while (true) {
+      const auto number = static_cast<std::int64_t>(atomicAdd(workspace_.next_ticket, 1ULL));
+      const std::int64_t served = FirstServed(number);
+      if (served == number) return number;
+      atomicMax(workspace_.next_ticket, static_cast<unsigned long long>(served));
+    }
+  }
 
   /// Every thread of the block takes part.
   __device__ void Serve(std::int64_t number) const {
-    const auto index = static_cast<int>(number / (kPasses * chunks_));
-    const auto pass = static_cast<Pass>(number / chunks_ % kPasses);
-    const auto turn = static_cast<std::int32_t>(number % chunks_);
-    const std::int32_t first = (pass == Pass::kRight ? chunks_ - 1 - turn : turn) * ticket_rows_;
+    const auto index = static_cast<int>(number / (kPasses * chunks_.count));
+    const auto pass = static_cast<Pass>(number / chunks_.count % kPasses);
+    const auto turn = static_cast<std::int32_t>(number % chunks_.count);
+    const std::int32_t first = chunks_.Turn(pass, turn) * chunks_.rows;
     const CompactProblem& problem = batch_.problems[index];
-    Mark* const marks = marks_ + std::int64_t{index} * batch_.longest;
+    Mark* const marks = workspace_.marks + std::int64_t{index} * batch_.longest;
 
     const auto lane = static_cast<std::int32_t>(threadIdx.x);
     const std::int32_t move = first + lane;
-    const bool is_mine = lane < ticket_rows_ && move < problem.count &&
-                         BelongsTo(pass, problem, batch_.block_size, move);
-    if (lane < ticket_rows_) Locate(problem, move, is_mine);
+    const bool is_mine = lane < chunks_.rows && move < problem.count &&
+                         PassOf(problem, batch_.block_size, move) == pass;
+    if (lane < chunks_.rows) Locate(problem, move, is_mine);
     if (__syncthreads_or(is_mine) == 0) return;
     uint4 held[kWordsHeld];
     ForEachWord(ticket_.from, [&](int i, uint4* word) {
@@ -108,6 +160,19 @@ class Mover {
   }
 
  private:
+  /// The first ticket from `number` on whose turn moves something; Tickets() or more where none
+  /// does.
+  __device__ std::int64_t FirstServed(std::int64_t number) const {
+    while (number < Tickets()) {
+      const std::int64_t pass = number / chunks_.count;
+      const auto turn = static_cast<std::int32_t>(number % chunks_.count);
+      const Turns turns = workspace_.turns[pass];
+      if (turn < turns.end) return number + max(turns.First(chunks_.count) - turn, 0);
+      number = (pass + 1) * chunks_.count;
+    }
+    return number;
+  }
+
   __device__ void Locate(const CompactProblem& problem, std::int32_t move, bool is_mine) const {
     RowPlace& from = ticket_.from[threadIdx.x];
     RowPlace& to = ticket_.to[threadIdx.x];
@@ -131,7 +196,7 @@ class Mover {
     for (int i = 0; i < kWordsHeld; ++i) {
       const int at = i * kThreads + static_cast<int>(threadIdx.x);
       const int row = at / words_.all();
-      if (row >= ticket_rows_ || places[row].key == nullptr) continue;
+      if (row >= chunks_.rows || places[row].key == nullptr) continue;
       visit(i, WordAddress(places[row], words_, ticket_.key_head_stride, ticket_.value_head_stride,
                            at % words_.all()));
     }
@@ -154,22 +219,20 @@ class Mover {
 
   const CompactBatch& batch_;
   const RowWords words_;
-  Mark* const marks_;
-  const std::int32_t ticket_rows_;
-  const std::int32_t chunks_;
+  const Workspace& workspace_;
+  const Chunks chunks_;
   Ticket& ticket_;
 };
 
 __global__ __launch_bounds__(kThreads, kBlocksPerMultiprocessor) void CompactKernel(
-    CompactBatch batch, RowWords words, Mark* marks, unsigned long long* next_ticket,
-    int ticket_rows) {
+    CompactBatch batch, RowWords words, Workspace workspace, Chunks chunks) {
   __shared__ Ticket ticket;
-  const Mover mover(batch, words, marks, ticket_rows, ticket);
+  const Mover mover(batch, words, workspace, chunks, ticket);
   while (true) {
     __syncthreads();  // the last ticket's words are written
-    if (threadIdx.x == 0) ticket.number = atomicAdd(next_ticket, 1ULL);
+    if (threadIdx.x == 0) ticket.number = mover.Draw();
     __syncthreads();
-    const auto number = static_cast<std::int64_t>(ticket.number);
+    const std::int64_t number = ticket.number;
     if (number >= mover.Tickets()) return;
     mover.Serve(number);
   }
@@ -189,6 +252,9 @@ absl::Status CheckBatch(const CompactBatch& batch) {
   return absl::OkStatus();
 }
 
+std::size_t TurnsBytes(int problems) {
+  return static_cast<std::size_t>(problems) * kPasses * sizeof(Turns);
+}
 std::size_t MarkBytes(int problems, std::int32_t longest) {
   return static_cast<std::size_t>(problems) * static_cast<std::size_t>(longest) * sizeof(Mark);
 }
@@ -196,14 +262,15 @@ std::size_t MarkBytes(int problems, std::int32_t longest) {
 }  // namespace
 
 std::size_t CompactWorkspaceBytes(int problems, std::int32_t longest) {
-  return sizeof(unsigned long long) + MarkBytes(problems, longest);
+  return sizeof(unsigned long long) + TurnsBytes(problems) + MarkBytes(problems, longest);
 }
 
 absl::Status LaunchCompact(const CompactBatch& batch, void* workspace, cudaStream_t stream) {
   PB_RETURN_IF_ERROR(CheckBatch(batch));
   PB_ASSIGN_OR_RETURN(const RowWords words, CutIntoWords("Compact", batch.shape));
   if (batch.count == 0 || batch.longest == 0) return absl::OkStatus();
-  const int ticket_rows = std::min(kTicketWords / words.all(), kMaxTicketRows);
+  const int chunk_rows = std::min(kTicketWords / words.all(), kMaxTicketRows);
+  const Chunks chunks{chunk_rows, (batch.longest + chunk_rows - 1) / chunk_rows};
   int device = 0;
   int multiprocessors = 0;
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetDevice(&device), "compact"));
@@ -211,16 +278,18 @@ absl::Status LaunchCompact(const CompactBatch& batch, void* workspace, cudaStrea
       cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "compact"));
 
   auto* const next_ticket = static_cast<unsigned long long*>(workspace);
-  auto* const marks = reinterpret_cast<Mark*>(next_ticket + 1);
+  auto* const turns = reinterpret_cast<Turns*>(next_ticket + 1);
+  auto* const marks = reinterpret_cast<Mark*>(turns + std::ptrdiff_t{batch.count} * kPasses);
+  const Workspace areas{next_ticket, turns, marks};
   const std::size_t bytes = CompactWorkspaceBytes(batch.count, batch.longest);
   PB_RETURN_IF_ERROR(
       cuda::ToStatus(cudaMemsetAsync(workspace, 0, bytes, stream), "compact: clear the marks"));
   const dim3 grid(static_cast<unsigned>((batch.longest + kThreads - 1) / kThreads),
                   static_cast<unsigned>(batch.count));
-  MarkKernel<<<grid, kThreads, 0, stream>>>(batch, marks);
+  MarkKernel<<<grid, kThreads, 0, stream>>>(batch, areas, chunks);
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "compact: mark"));
-  CompactKernel<<<multiprocessors * kBlocksPerMultiprocessor, kThreads, 0, stream>>>(
-      batch, words, marks, next_ticket, ticket_rows);
+  CompactKernel<<<multiprocessors * kBlocksPerMultiprocessor, kThreads, 0, stream>>>(batch, words,
+                                                                                     areas, chunks);
   return cuda::ToStatus(cudaGetLastError(), "compact");
 }
 

@@ -36,7 +36,8 @@ struct CompactBatch {
   int block_size = 0;
 };
 
-/// Bytes of device memory, 8-byte aligned, that LaunchCompact works in: one word a move.
+/// Bytes of device memory, 8-byte aligned, that LaunchCompact works in: one word a move,
+/// and six a problem.
 std::size_t CompactWorkspaceBytes(int problems, std::int32_t longest);
 
 /// The bytes that Compact leaves in the targets; other rows behind the head may be garbage, as
