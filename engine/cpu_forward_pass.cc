@@ -46,9 +46,13 @@ CpuForwardPass::CpuForwardPass(const ForwardPassOptions& options, ModelWeights w
       rope_(attention_->MakeRope()),
       paged_attention_(options.plan.heads, options.config.attention_scale()) {}
 
+absl::Status CpuForwardPass::Begin(const StepBatch& batch) {
+  rope_.SetPositions(batch.positions);
+  return absl::OkStatus();
+}
+
 absl::Status CpuForwardPass::Embed(const StepBatch& batch) {
   const int width = config().hidden_size;
-  rope_.SetPositions(batch.positions);
   hidden_.assign(Values(batch.size(), width), 0.0F);
   for (int token = 0; token < batch.size(); ++token) {
     const int row = batch.tokens[token] - plan().vocab_begin;
@@ -73,13 +77,13 @@ void CpuForwardPass::Normalise(const std::vector<float>& weight, int first, int 
   }
 }
 
-absl::StatusOr<absl::Span<const float>> CpuForwardPass::Project(int layer, const StepBatch& batch) {
+absl::Status CpuForwardPass::Project(int layer, const StepBatch& batch) {
   const LayerWeights& weights = weights_.layers[layer];
   queries_.resize(Values(batch.size(), plan().heads * config().key_dim()));
   Normalise(weights.attention_norm, 0, batch.size());
   attention_->Project(weights, layer, batch, rope_, normed_, cache_.get(),
                       absl::MakeSpan(queries_));
-  return queries_;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<absl::Span<const float>> CpuForwardPass::Foresee(int later, const StepBatch& batch) {

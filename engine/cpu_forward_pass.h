@@ -40,8 +40,11 @@ class CpuForwardPass final : public ForwardPass {
   CpuForwardPass(const ForwardPassOptions& options, ModelWeights weights,
                  std::unique_ptr<HostKvCache> cache, transport::Communicator* communicator);
 
+  absl::Status Begin(const StepBatch& batch) override;
+  absl::Status Stretch(int /*index*/, Work work) override { return work(); }
   absl::Status Embed(const StepBatch& batch) override;
-  absl::StatusOr<absl::Span<const float>> Project(int layer, const StepBatch& batch) override;
+  absl::Status Project(int layer, const StepBatch& batch) override;
+  absl::Span<const float> queries() const override { return queries_; }
   absl::StatusOr<absl::Span<const float>> Foresee(int later, const StepBatch& batch) override;
   absl::Status Attend(int layer, const StepBatch& batch) override;
   absl::Status RunMlp(int layer, const StepBatch& batch) override;

@@ -94,7 +94,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(const EngineOptions& option
                                              .blocks = options.cache_blocks,
                                              .layer_blocks = options.layer_tables},
                                    .collective_deadline = options.collective_deadline,
-                                   .random_weights = options.random_weights};
+                                   .random_weights = options.random_weights,
+                                   .step_graphs = options.step_graphs};
   const auto load = options.backend == Backend::kCuda ? LoadCudaForwardPass : CpuForwardPass::Load;
   PB_ASSIGN_OR_RETURN(auto forward, load(of_pass, checkpoint.get(), communicator));
   auto parts = std::make_unique<Parts>(options, config, plan, std::move(forward), communicator);

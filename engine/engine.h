@@ -33,7 +33,10 @@ struct EngineOptions {
   /// A block table for each layer of a sequence, over cache_blocks * layers blocks of one layer's
   /// rows, instead of one for all layers. Counts of blocks are counts of these, then.
   bool layer_tables = false;
-  DType cache_dtype = DType::kBF16;                        // kBF16, or under kCpu kF32
+  DType cache_dtype = DType::kBF16;  // kBF16, or under kCpu kF32
+  /// Under kCuda steps of decoding are captured in CUDA graphs and replayed, except where ranks sum
+  /// on the host.
+  bool step_graphs = true;
   int max_step_tokens = 16384;                             // bounds a step's activations
   absl::Duration collective_deadline = absl::Seconds(10);  // a rank later than this is lost
 };
@@ -66,6 +69,7 @@ struct EngineStats {
   /// Blocks that rounds set free less those they took for rows that are shared: what a sequence
   /// lets go while others hold it saves nothing.
   std::int64_t blocks_saved = 0;
+  std::int64_t graphs_launched = 0;  // EngineOptions::step_graphs: parts of steps, one a layer
 };
 
 /// One rank. All ranks make the same calls with the same arguments in the same order; the calls

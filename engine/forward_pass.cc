@@ -7,21 +7,26 @@
 
 namespace pinboard::engine {
 absl::Status ForwardPass::Run(const StepBatch& batch, Shard* shard) {
-  PB_RETURN_IF_ERROR(Embed(batch));
-  for (int layer = 0; layer < config().layers; ++layer) {
-    PB_ASSIGN_OR_RETURN(const absl::Span<const float> queries, Project(layer, batch));
-    if (shard != nullptr) PB_RETURN_IF_ERROR(ShowQueries(layer, batch, queries, shard));
-    PB_RETURN_IF_ERROR(Attend(layer, batch));
-    PB_RETURN_IF_ERROR(RunMlp(layer, batch));
-    if (shard == nullptr) continue;
-    PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveHidden(layer, hidden())));
+  const int layers = config().layers;
+  PB_RETURN_IF_ERROR(Begin(batch));
+  PB_RETURN_IF_ERROR(Stretch(0, [&] {
+    absl::Status embedded = Embed(batch);
+    return embedded.ok() ? Project(0, batch) : embedded;
+  }));
+  for (int layer = 0; layer < layers; ++layer) {
+    if (shard != nullptr) PB_RETURN_IF_ERROR(ShowQueries(layer, batch, shard));
+    PB_RETURN_IF_ERROR(Stretch(layer + 1, [&]() -> absl::Status {
+      PB_RETURN_IF_ERROR(Attend(layer, batch));
+      PB_RETURN_IF_ERROR(RunMlp(layer, batch));
+      return layer + 1 < layers ? Project(layer + 1, batch) : absl::OkStatus();
+    }));
+    if (shard != nullptr) PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveHidden(layer, hidden())));
   }
   return AwaitRanks();
 }
 
-absl::Status ForwardPass::ShowQueries(int layer, const StepBatch& batch,
-                                      absl::Span<const float> queries, Shard* shard) {
-  PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveQueries(layer, queries)));
+absl::Status ForwardPass::ShowQueries(int layer, const StepBatch& batch, Shard* shard) {
+  PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveQueries(layer, queries())));
   for (const int later : shard->LayersToForesee(layer)) {
     PB_ASSIGN_OR_RETURN(const absl::Span<const float> foreseen, Foresee(later, batch));
     PB_RETURN_IF_ERROR(ToAbslStatus(shard->ForeseeQueries(layer, later, foreseen)));

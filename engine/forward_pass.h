@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -25,6 +26,7 @@ struct ForwardPassOptions {
   absl::Duration collective_deadline;
   /// Weights are drawn from this seed (engine/random_weights.h) instead of read.
   std::optional<std::uint64_t> random_weights;
+  bool step_graphs = true;  // EngineOptions
 };
 
 /// The best token of a row of logits.
@@ -62,6 +64,9 @@ class ForwardPass {
   /// The tokens whose logits to ask for at once.
   virtual int LogitsChunk() const = 0;
 
+  /// EngineStats.
+  virtual std::int64_t graphs_launched() const { return 0; }
+
  protected:
   explicit ForwardPass(const ForwardPassOptions& options) : options_(options) {}
 
@@ -69,17 +74,29 @@ class ForwardPass {
   const RankPlan& plan() const { return options_.plan; }
   absl::Duration collective_deadline() const { return options_.collective_deadline; }
 
-  /// [collective] Opens the step: hidden [tokens, hidden_size] is the embedding of its tokens.
+  /// Opens the step.
+  virtual absl::Status Begin(const StepBatch& batch) = 0;
+  /// Does `work`, stretch `index` of the step, counted from 0: between two stretches the shard is
+  /// called. A backend may know how a stretch is done from an earlier step.
+  using Work = absl::FunctionRef<absl::Status()>;
+  virtual absl::Status Stretch(int index, Work work) = 0;
+
+  // In a stretch.
+  /// [collective] hidden [tokens, hidden_size] is the embedding of the step's tokens.
   virtual absl::Status Embed(const StepBatch& batch) = 0;
-  /// The layer's rows into the cache, and its rotated queries [tokens, heads, key_dim].
-  virtual absl::StatusOr<absl::Span<const float>> Project(int layer, const StepBatch& batch) = 0;
-  /// The queries of a later layer as the hidden states of now would give them, likewise.
-  virtual absl::StatusOr<absl::Span<const float>> Foresee(int later, const StepBatch& batch) = 0;
+  /// The layer's rows into the cache, and its rotated queries.
+  virtual absl::Status Project(int layer, const StepBatch& batch) = 0;
   /// [collective] hidden += attention of the projected queries over the cache, through the output
   /// projection.
   virtual absl::Status Attend(int layer, const StepBatch& batch) = 0;
   /// [collective] hidden += MLP of the normalised hidden states.
   virtual absl::Status RunMlp(int layer, const StepBatch& batch) = 0;
+
+  // Between stretches.
+  /// [tokens, heads, key_dim] of the last Project.
+  virtual absl::Span<const float> queries() const = 0;
+  /// The queries of a later layer as the hidden states of now would give them, likewise.
+  virtual absl::StatusOr<absl::Span<const float>> Foresee(int later, const StepBatch& batch) = 0;
   /// [collective] Closes the layers: what they launched over the ranks has ended on all of them.
   virtual absl::Status AwaitRanks() = 0;
   /// [tokens, hidden_size] of the step.
@@ -88,8 +105,7 @@ class ForwardPass {
  private:
   /// Tells the shard of a layer's queries, and of those that later layers are likely to have; what
   /// it recalls for the layer is in the cache afterwards.
-  absl::Status ShowQueries(int layer, const StepBatch& batch, absl::Span<const float> queries,
-                           Shard* shard);
+  absl::Status ShowQueries(int layer, const StepBatch& batch, Shard* shard);
 
   ForwardPassOptions options_;
 };

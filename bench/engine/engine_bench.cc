@@ -27,6 +27,7 @@ struct BenchOptions {
   int steps = 20;
   int seed = 1;
   bool shard = false;
+  bool no_graphs = false;
 };
 
 class EngineBench {
@@ -38,6 +39,7 @@ class EngineBench {
     of_engine.backend = options.cpu ? Backend::kCpu : Backend::kCuda;
     of_engine.model_dir = options.model;
     of_engine.random_weights = options.seed;
+    of_engine.step_graphs = !options.no_graphs;
     of_engine.block_size = kBlockSize;
     of_engine.cache_blocks = options.sequences * blocks;
     PB_ASSIGN_OR_RETURN(auto engine, engine::Engine::Load(of_engine, nullptr));
@@ -140,6 +142,7 @@ absl::Status RunBench(const std::vector<std::string>& arguments) {
   flags.Int("chunk", "N", "tokens of a prompt in a step", 1, 16384, &options.chunk);
   flags.Int("steps", "N", "of decoding, a quarter for each number of sequences", 4, 4096,
             &options.steps);
+  flags.Switch("no-graphs", "launch each step of decoding anew", &options.no_graphs);
   flags.Switch("shard", "read the prompts a second time, seen by a shard", &options.shard);
   flags.Int("seed", "N", "of weights and tokens", 0, 1 << 30, &options.seed);
   if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {

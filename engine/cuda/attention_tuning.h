@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 
 namespace pinboard::engine {
 
@@ -16,6 +17,13 @@ struct AttentionSplit {
   int splits = 1;
   int split_rows = 0;
 };
+
+/// To a multiple of 64 that is at most an eighth more: a context that grows by a row at a time is
+/// divided alike for a while.
+constexpr int RoundUpRows(int rows) {
+  const int step = std::max(64, static_cast<int>(std::bit_floor(static_cast<unsigned>(rows)) / 8));
+  return (rows + step - 1) / step * step;
+}
 
 /// As many splits as keep `multiprocessors` busy with `blocks` blocks each split, but none of fewer
 /// rows than are worth a block: the parts have to be written and read again.

@@ -4,6 +4,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include "engine/cuda/paged_attention.cuh"
 #include "engine/cuda/rank_sums.cuh"
 #include "engine/cuda/rotation.cuh"
+#include "engine/cuda/step_graphs.cuh"
 #include "engine/rope.h"
 
 namespace pinboard::engine {
@@ -57,6 +59,8 @@ class CudaForwardPass final : public ForwardPass {
       : ForwardPass(options),
         parts_(std::move(parts)),
         sums_(communicator, cuda_stream(), options.collective_deadline),
+        graphs_(cuda_stream()),
+        uses_graphs_(options.step_graphs && sums_.are_launches()),
         attention_shape_(AttentionShape(options)),
         block_size_(options.cache.block_size),
         attention_(
@@ -72,14 +76,20 @@ class CudaForwardPass final : public ForwardPass {
   absl::Status CopyLogits(int row, absl::Span<float> out) override;
   absl::Status FindBest(absl::Span<const int> rows, absl::Span<BestLogit> best) override;
   int LogitsChunk() const override;
+  std::int64_t graphs_launched() const override { return graphs_.launched(); }
 
  private:
+  absl::Status Begin(const StepBatch& batch) override;
+  absl::Status Stretch(int index, Work work) override { return graphs_.Run(index, work); }
   absl::Status Embed(const StepBatch& batch) override;
-  absl::StatusOr<absl::Span<const float>> Project(int layer, const StepBatch& batch) override;
+  absl::Status Project(int layer, const StepBatch& batch) override;
+  absl::Span<const float> queries() const override {
+    return {queries_.data(), Values(tokens_, plan().heads * config().key_dim())};
+  }
   absl::StatusOr<absl::Span<const float>> Foresee(int later, const StepBatch& batch) override;
   absl::Status Attend(int layer, const StepBatch& batch) override;
   absl::Status RunMlp(int layer, const StepBatch& batch) override;
-  absl::Status AwaitRanks() override { return sums_.Await(); }
+  absl::Status AwaitRanks() override;
   absl::Span<const float> hidden() const override {
     return {hidden_.data(), Values(tokens_, config().hidden_size)};
   }
@@ -90,6 +100,8 @@ class CudaForwardPass final : public ForwardPass {
   RotationTable rotation() const {
     return {turns_.data(), pairs(), config().is_mla() && config().mla.rope_interleave};
   }
+  /// Of a step of decoding: one token of each sequence.
+  std::optional<StepShape> ShapeForGraphs(const StepBatch& batch) const;
   absl::Status MakeRotation(const StepBatch& batch);
   /// normed_ = of hidden_'s rows first ... first + count - 1
   absl::Status Normalise(const cuda::DeviceBuffer<float>& weight, int first, int count);
@@ -100,6 +112,8 @@ class CudaForwardPass final : public ForwardPass {
 
   Parts parts_;
   RankSums sums_;
+  StepGraphs graphs_;
+  bool uses_graphs_;
   PagedAttentionShape attention_shape_;
   int block_size_;
   std::unique_ptr<DeviceAttentionBlock> attention_;
@@ -112,9 +126,26 @@ class CudaForwardPass final : public ForwardPass {
   Scratch<float> logits_;  // [count, vocab_local]
 };
 
-absl::Status CudaForwardPass::Embed(const StepBatch& batch) {
+absl::Status CudaForwardPass::Begin(const StepBatch& batch) {
   tokens_ = batch.size();
   PB_RETURN_IF_ERROR(parts_.batch.Upload(batch, cuda_stream()));
+  sums_.BeginStep();
+  graphs_.Begin(ShapeForGraphs(batch), sums_.formation());
+  return absl::OkStatus();
+}
+
+std::optional<StepShape> CudaForwardPass::ShapeForGraphs(const StepBatch& batch) const {
+  if (!uses_graphs_ || batch.size() != static_cast<int>(batch.entries.size())) return std::nullopt;
+  const TileList &small = parts_.batch.small_tiles(), &large = parts_.batch.large_tiles();
+  return StepShape{.tokens = batch.size(),
+                   .tables = parts_.batch.tables(),
+                   .small_tiles = small.count,
+                   .large_tiles = large.count,
+                   .small_rows = small.most_rows,
+                   .large_rows = large.most_rows};
+}
+
+absl::Status CudaForwardPass::Embed(const StepBatch& batch) {
   PB_RETURN_IF_ERROR(MakeRotation(batch));
   const std::size_t values = Values(tokens_, config().hidden_size);
   PB_ASSIGN_OR_RETURN(float* const hidden, hidden_.Reserve(values));
@@ -141,7 +172,7 @@ absl::Status CudaForwardPass::Normalise(const cuda::DeviceBuffer<float>& weight,
                        cuda_stream());
 }
 
-absl::StatusOr<absl::Span<const float>> CudaForwardPass::Project(int layer, const StepBatch&) {
+absl::Status CudaForwardPass::Project(int layer, const StepBatch&) {
   const DeviceLayerWeights& weights = parts_.weights.layers[layer];
   const std::size_t values = Values(tokens_, plan().heads * config().key_dim());
   PB_ASSIGN_OR_RETURN(float* const queries, queries_.Reserve(values));
@@ -150,8 +181,7 @@ absl::StatusOr<absl::Span<const float>> CudaForwardPass::Project(int layer, cons
                            .shape = parts_.cache->shape(),
                            .batch = parts_.batch.layer(layer),
                            .block_size = block_size_};
-  PB_RETURN_IF_ERROR(attention_->Project(weights, target, rotation(), normed_.data(), queries));
-  return absl::MakeConstSpan(queries, values);
+  return attention_->Project(weights, target, rotation(), normed_.data(), queries);
 }
 
 absl::StatusOr<absl::Span<const float>> CudaForwardPass::Foresee(int later, const StepBatch&) {
@@ -203,6 +233,12 @@ absl::Status CudaForwardPass::AddPartialSums() {
   PB_RETURN_IF_ERROR(sums_.Add(partial_.data(), values));
   return LaunchAdd(partial_.data(), static_cast<std::int64_t>(values), hidden_.data(),
                    cuda_stream());
+}
+
+absl::Status CudaForwardPass::AwaitRanks() {
+  absl::Status ended = sums_.Await();
+  if (!ended.ok()) graphs_.Forget();
+  return ended;
 }
 
 absl::StatusOr<absl::Span<const float>> CudaForwardPass::Logits(int first, int count) {

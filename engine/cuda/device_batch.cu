@@ -5,6 +5,7 @@
 
 #include "base/cuda/cuda_status.h"
 #include "base/status_macros.h"
+#include "engine/cuda/attention_tuning.h"
 #include "engine/cuda/device_batch.cuh"
 
 namespace pinboard::engine {
@@ -49,7 +50,7 @@ std::vector<std::int32_t> EntriesOfTokens(const StepBatch& batch) {
 std::int32_t MostRows(const BatchEntry& entry) {
   std::int32_t rows = 0;
   for (const BatchTable& table : entry.tables) rows = std::max(rows, table.resident_rows);
-  return rows + entry.tokens;
+  return RoundUpRows(rows + entry.tokens);
 }
 
 }  // namespace
@@ -99,11 +100,12 @@ absl::Status DeviceBatch::Upload(const StepBatch& batch, cudaStream_t stream) {
     }
   }
 
-  const std::size_t bytes = 3 * Packer::Padded(size_ * sizeof(std::int32_t)) +
-                            Packer::Padded(blocks.size() * sizeof(std::int32_t)) +
-                            Packer::Padded(entries.size() * sizeof(LayerEntry)) +
-                            Packer::Padded(small_host_.size() * sizeof(AttentionTile)) +
-                            Packer::Padded(large_host_.size() * sizeof(AttentionTile));
+  // Last what grows with the sequences: the rest stays where it is from step to step of one shape.
+  const std::size_t blocks_at = 3 * Packer::Padded(size_ * sizeof(std::int32_t)) +
+                                Packer::Padded(entries.size() * sizeof(LayerEntry)) +
+                                Packer::Padded(small_host_.size() * sizeof(AttentionTile)) +
+                                Packer::Padded(large_host_.size() * sizeof(AttentionTile));
+  const std::size_t bytes = blocks_at + Packer::Padded(blocks.size() * sizeof(std::int32_t));
   PB_RETURN_IF_ERROR(copied_.Wait());
   if (bytes > pinned_.bytes().size()) {
     PB_ASSIGN_OR_RETURN(pinned_, cuda::PinnedBuffer::Make(2 * bytes));
@@ -113,11 +115,12 @@ absl::Status DeviceBatch::Upload(const StepBatch& batch, cudaStream_t stream) {
   tokens_ = packer.Add(absl::MakeConstSpan(batch.tokens));
   positions_ = packer.Add(absl::MakeConstSpan(batch.positions));
   entry_of_token_ = packer.Add(absl::MakeConstSpan(entry_of_token));
-  const std::int32_t* const all_blocks = packer.Add(absl::MakeConstSpan(blocks));
+  const auto* const all_blocks = reinterpret_cast<const std::int32_t*>(device + blocks_at);
   for (std::size_t i = 0; i < entries.size(); ++i) entries[i].blocks = all_blocks + first_blocks[i];
   entries_ = packer.Add(absl::MakeConstSpan(entries));
   small_.tiles = packer.Add(absl::MakeConstSpan(small_host_));
   large_.tiles = packer.Add(absl::MakeConstSpan(large_host_));
+  packer.Add(absl::MakeConstSpan(blocks));
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaMemcpyAsync(device, pinned_.bytes().data(), packer.used(),
                                                     cudaMemcpyHostToDevice, stream),
                                     "copy a step to the device"));

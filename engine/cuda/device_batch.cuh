@@ -42,7 +42,7 @@ struct AttentionTile {
   std::int32_t first_row;
 };
 
-/// Tiles of one size, and the most rows that any of them sees in any layer.
+/// Tiles of one size, and the most rows that any of them sees in any layer (RoundUpRows).
 struct TileList {
   const AttentionTile* tiles = nullptr;  // device memory
   std::int32_t count = 0;
@@ -61,6 +61,8 @@ class DeviceBatch {
 
   const std::int32_t* tokens() const { return tokens_; }
   const std::int32_t* positions() const { return positions_; }
+  /// Block tables of each sequence.
+  int tables() const { return layers_; }
   LayerBatch layer(int index) const {
     return {entries_ + std::ptrdiff_t{layers_ == 1 ? 0 : index} * entry_count_, entry_of_token_,
             size_};

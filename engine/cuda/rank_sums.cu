@@ -5,22 +5,33 @@
 #include "absl/time/clock.h"
 #include "base/cuda/cuda_status.h"
 #include "base/status_macros.h"
-#include "transport/collective/device_communicator.h"
 
 namespace pinboard::engine {
 
+transport::DeviceCommunicator* RankSums::on_device() const {
+  return communicator_->size() == 1 ? nullptr : communicator_->on_device();
+}
+
+bool RankSums::are_launches() const { return communicator_->size() == 1 || on_device() != nullptr; }
+
+std::uint64_t RankSums::formation() const {
+  return on_device() == nullptr ? 0 : on_device()->formation();
+}
+
+void RankSums::BeginStep() {
+  last_deadline_ = absl::Now() + deadline_;
+  if (on_device() != nullptr) on_device()->BeginReplay(last_deadline_);
+}
+
 absl::Status RankSums::Add(float* values, std::size_t count) {
   if (communicator_->size() == 1) return absl::OkStatus();
-  transport::DeviceCommunicator* const on_device = communicator_->on_device();
-  if (on_device == nullptr) return AddOnHost(values, count);
+  if (on_device() == nullptr) return AddOnHost(values, count);
   last_deadline_ = absl::Now() + deadline_;
-  return on_device->LaunchSumFloat(absl::MakeSpan(values, count), stream_, last_deadline_);
+  return on_device()->LaunchSumFloat(absl::MakeSpan(values, count), stream_, last_deadline_);
 }
 
 absl::Status RankSums::Await() {
-  transport::DeviceCommunicator* const on_device = communicator_->on_device();
-  if (communicator_->size() == 1 || on_device == nullptr) return absl::OkStatus();
-  return on_device->Await(stream_, last_deadline_);
+  return on_device() == nullptr ? absl::OkStatus() : on_device()->Await(stream_, last_deadline_);
 }
 
 absl::Status RankSums::AddOnHost(float* values, std::size_t count) {

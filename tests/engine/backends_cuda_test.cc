@@ -138,6 +138,24 @@ TEST_P(BackendsTest, ChunksAndTokensOfSeveralSequencesAreMixed) {
   Step({{3, part(0, 1)}, {2, part(50, 51)}, {1, part(131, 132)}});
 }
 
+// Steps of decoding are replayed: with other tokens, rows and blocks, and after what they work in
+// has moved.
+TEST_P(BackendsTest, StepsOfDecodingAreReplayedWhateverComesBetween) {
+  for (const std::uint64_t sequence : {1, 2, 3}) Add(sequence);
+  const TokenIds prompt = Prompt();
+  const auto decode = [&] {
+    for (int step = 0; step < 5; ++step) Step({{1, {prompt[step]}}, {2, {prompt[step + 9]}}});
+  };
+  Step({{1, TokenIds(prompt.begin(), prompt.begin() + 20)}, {2, {5}}});
+  decode();
+  Step({{3, prompt}});
+  decode();
+  OnBoth([](Engine& engine) { return engine.SwapOut(1); });
+  OnBoth([](Engine& engine) { return engine.SwapIn(1); });
+  decode();
+  for (int step = 0; step < 5; ++step) Step({{3, {7}}, {1, {prompt[step]}}});
+}
+
 TEST_P(BackendsTest, AForkGoesOnAndLeavesTheOriginalAlone) {
   Add(1);
   const TokenIds prompt = Prompt();

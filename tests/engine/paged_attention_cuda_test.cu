@@ -157,5 +157,14 @@ TEST(AttentionSplitTest, ASplitHasRowsEnoughAndTogetherTheyHaveAll) {
   }
 }
 
+TEST(AttentionSplitTest, RowsAreDividedForAMultipleOf64ThatIsAnEighthMoreAtMost) {
+  for (int rows = 1; rows < 20000; rows += 7) {
+    const int rounded = RoundUpRows(rows);
+    EXPECT_EQ(rounded % 64, 0);
+    EXPECT_GE(rounded, rows);
+    EXPECT_LT(rounded, rows + std::max(64, rows / 8 + 1));
+  }
+}
+
 }  // namespace
 }  // namespace pinboard::engine

@@ -49,6 +49,7 @@ class DeviceGroup final : public transport::FaultyCommunicator,
     CopyToyMemory(received.data(), all.data(), all.size());
     return absl::OkStatus();
   }
+  void BeginReplay(absl::Time) override {}
   absl::Status Await(transport::DeviceStream, absl::Time) override { return wait_(); }
   absl::Status Reform(absl::Time) override { return Nothing(); }
   std::uint64_t formation() const override { return 1; }

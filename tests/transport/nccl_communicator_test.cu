@@ -223,30 +223,54 @@ TEST(NcclDeviceCollectives, NameALateRankAndAreFormedAnewWithIt) {
   });
 }
 
-// A launch blocks where some thousand wait in front of it, and so does a synchronisation.
+// A launch blocks where some thousand wait in front of it, and so does a synchronisation. `begin`
+// puts a collective on the stream that rank 1 is late for.
+void BlockBehindALateRank(NcclCommunicator& communicator, Device& device,
+                          const std::function<absl::Status(absl::Time deadline)>& begin) {
+  const auto bystander = device.Upload<float>({1});
+  const bool late = communicator.rank() == 1;
+  if (late) OverNccl::Meet(3);
+  const absl::Time deadline = absl::Now() + absl::Seconds(1);
+  absl::Status status = begin(deadline);
+  if (!late) {
+    for (int i = 0; i < 5000; ++i) {
+      ASSERT_EQ(cudaMemsetAsync(bystander.data(), i, 4, device.stream()), cudaSuccess);
+    }
+    ASSERT_EQ(cudaStreamSynchronize(device.stream()), cudaSuccess);
+  }
+  status.Update(communicator.Await(device.stream(), deadline));
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+  if (!late) {
+    EXPECT_THAT(std::string(status.message()), ::testing::StartsWith("rank 1 has not joined"));
+    OverNccl::Meet(3);
+  }
+}
+
 TEST(NcclDeviceCollectives, LetAThreadGoThatBlocksBehindALateRank) {
   RunRanks(3, [](NcclCommunicator& communicator, Device& device) {
     device.ExpectItWorks();
     const auto buffer = device.Upload<float>({1});
-    const bool late = communicator.rank() == 1;
-    if (late) OverNccl::Meet(3);
-    const absl::Time deadline = absl::Now() + absl::Seconds(1);
-    absl::Status status =
-        communicator.LaunchSumFloat({buffer.data(), buffer.size()}, device.stream(), deadline);
-    if (!late) {
-      for (int i = 0; i < 5000; ++i) {
-        ASSERT_EQ(cudaMemsetAsync(buffer.data(), i, 4, device.stream()), cudaSuccess);
-      }
-      ASSERT_EQ(cudaStreamSynchronize(device.stream()), cudaSuccess);
-    }
-    status.Update(communicator.Await(device.stream(), deadline));
-    EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
-    if (!late) {
-      EXPECT_THAT(std::string(status.message()), ::testing::StartsWith("rank 1 has not joined"));
-      OverNccl::Meet(3);
-    }
-    const absl::Status formed = communicator.Reform(Patience());
-    ASSERT_TRUE(formed.ok()) << formed;
+    BlockBehindALateRank(communicator, device, [&](absl::Time deadline) {
+      return communicator.LaunchSumFloat({buffer.data(), 1}, device.stream(), deadline);
+    });
+    ASSERT_TRUE(communicator.Reform(Patience()).ok());
+    device.ExpectItWorks();
+  });
+}
+
+TEST(NcclDeviceCollectives, LetAThreadGoThatBlocksBehindAReplayThatALateRankLacks) {
+  RunRanks(3, [](NcclCommunicator& communicator, Device& device) {
+    const auto buffer = device.Upload<float>({1});
+    auto graph = std::make_unique<CapturedSum>(communicator, device, buffer);
+    graph->Replay(device.stream());
+    ASSERT_TRUE(communicator.Await(device.stream(), Patience()).ok());
+    BlockBehindALateRank(communicator, device, [&](absl::Time deadline) {
+      communicator.BeginReplay(deadline);
+      graph->Replay(device.stream());
+      return absl::OkStatus();
+    });
+    graph.reset();
+    ASSERT_TRUE(communicator.Reform(Patience()).ok());
     device.ExpectItWorks();
   });
 }

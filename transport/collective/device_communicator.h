@@ -31,12 +31,12 @@ using DeviceStream = CUstream_st*;
 /// Liveness: nothing waits without a deadline. A launch may wait for the other ranks the first time
 /// a length needs a connection; Await waits for the stream. A thread that blocks in CUDA behind
 /// what it has launched (a full queue, an allocation, a synchronisation) is let go: what has not
-/// ended shortly before the deadline of the last launch is aborted then, and the next call says so.
-/// So where values are used that a host waited for by itself, Await comes first. DeadlineExceeded
-/// names the ranks that are missing, Unavailable those that are lost (for good: a group without
-/// them cannot go on); FailedPrecondition: the ranks launched different collectives, or the group
-/// has been given up. After any of these the group is given up: what was launched has been aborted,
-/// its output is unspecified, and every call but Reform gives FailedPrecondition.
+/// ended shortly before the deadline of the last launch or replay is aborted then, and the next
+/// call says so. So where values are used that a host waited for by itself, Await comes first.
+/// DeadlineExceeded names the ranks that are missing, Unavailable those that are lost (for good: a
+/// group without them cannot go on); FailedPrecondition: the ranks launched different collectives,
+/// or the group has been given up. After any of these the group is given up: what was launched has
+/// been aborted, its output is unspecified, and every call but Reform gives FailedPrecondition.
 ///
 /// Thread-compatible. One device per communicator: the one that was current when it was made.
 class DeviceCommunicator {
@@ -60,6 +60,9 @@ class DeviceCommunicator {
   virtual absl::Status LaunchAllGather(absl::Span<const std::byte> send,
                                        absl::Span<std::byte> received, DeviceStream stream,
                                        absl::Time deadline) = 0;
+
+  /// Before graphs are replayed that captured collectives: their deadline.
+  virtual void BeginReplay(absl::Time deadline) = 0;
 
   /// Returns when `stream` has passed all that is on it, launched collectives and replayed graphs
   /// included. Every rank calls it after the same launches; it is the one place where the hosts of

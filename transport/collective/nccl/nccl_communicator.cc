@@ -94,6 +94,7 @@ class NcclCommunicatorImpl final : public NcclCommunicator {
   }
   absl::Status LaunchAllGather(absl::Span<const std::byte> send, absl::Span<std::byte> received,
                                DeviceStream stream, absl::Time deadline) override;
+  void BeginReplay(absl::Time deadline) override;
   absl::Status Await(DeviceStream stream, absl::Time deadline) override;
   absl::Status Reform(absl::Time deadline) override;
   std::uint64_t formation() const override { return group_.formation(); }
@@ -219,9 +220,13 @@ absl::Status NcclCommunicatorImpl::Launch(const CollectiveShape& shape, absl::Ti
   digest_ = (digest_ ^ static_cast<std::uint64_t>(shape.kind)) * kFnvPrime;
   digest_ = (digest_ ^ shape.bytes) * kFnvPrime;
   if (shape.bytes == 0) return absl::OkStatus();
-  data_.formation().AbortAt(BeforeBlame(deadline));
+  BeginReplay(deadline);
   const absl::Status launched = collective(deadline);
   return launched.ok() ? launched : group_.GiveUp(launched, deadline);
+}
+
+void NcclCommunicatorImpl::BeginReplay(absl::Time deadline) {
+  if (group_.formed()) data_.formation().AbortAt(BeforeBlame(deadline));
 }
 
 absl::Status NcclCommunicatorImpl::Await(DeviceStream stream, absl::Time deadline) {
