@@ -6,6 +6,8 @@
 #include <tuple>
 #include <utility>
 
+#include "base/clock.h"
+
 namespace pinboard::cache_service {
 
 void MemoryPages::FailLeases(absl::Status status) {
@@ -155,7 +157,7 @@ void MemoryPageStore::Fetch(absl::Span<const PageRef> pages, absl::Time deadline
 }
 
 bool MemoryPageStore::Ready(const Pending& pending) const {
-  return !pages_.held_ || pages_.gone_ || pending.deadline <= absl::Now();
+  return !pages_.held_ || pages_.gone_ || pending.deadline <= SteadyNow();
 }
 
 bool MemoryPageStore::AnyReady() const {
@@ -215,7 +217,10 @@ bool MemoryPageStore::WaitFetched(absl::Time deadline) {
   for (const Pending& pending : pending_) until = std::min(until, pending.deadline);
   const auto any_ready = [this]()
                              ABSL_EXCLUSIVE_LOCKS_REQUIRED(pages_.mutex_) { return AnyReady(); };
-  return pages_.mutex_.AwaitWithDeadline(absl::Condition(&any_ready), until) || AnyReady();
+  for (absl::Time now = SteadyNow(); now < until && !AnyReady(); now = SteadyNow()) {
+    pages_.mutex_.AwaitWithTimeout(absl::Condition(&any_ready), until - now);
+  }
+  return AnyReady();
 }
 
 void MemoryPageStore::Drop(absl::Span<const PageRef> pages) {

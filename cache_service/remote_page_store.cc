@@ -15,9 +15,10 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "base/steady_condition.h"
 #include "cache_service/client/reply_router.h"
 #include "cache_service/client/service_link.h"
 
@@ -103,7 +104,8 @@ class RemotePageStore final : public PageStore {
 
   void Run();
   bool TakeWork();
-  void Reconnect(absl::Time now);
+  /// False: it is not time yet.
+  bool Reconnect(absl::Time now);
 
   const std::string address_;
   mutable absl::Mutex mutex_;
@@ -116,6 +118,8 @@ class RemotePageStore final : public PageStore {
   std::vector<FetchResult> results_ ABSL_GUARDED_BY(mutex_);
   std::size_t pending_fetches_ ABSL_GUARDED_BY(mutex_) = 0;
   PageStoreStats stats_ ABSL_GUARDED_BY(mutex_);
+  SteadyCondition answered_;  // an outcome in lease_waits_, or results_
+  bool waiting_for_results_ ABSL_GUARDED_BY(mutex_) = false;
 
   // The store's thread only, once it runs.
   const std::unique_ptr<transport::Fabric> fabric_;
@@ -192,8 +196,8 @@ absl::StatusOr<std::vector<PageLease>> RemotePageStore::Lease(int count, std::si
   }
   Enqueue([this, request, count, bytes] { link_.Lease(request, count, bytes); });
   absl::MutexLock lock(&mutex_);
-  const auto answered = [&wait] { return wait.outcome.has_value(); };
-  mutex_.AwaitWithDeadline(absl::Condition(&answered), deadline);
+  while (!wait.outcome.has_value() && answered_.WaitUntil(mutex_, deadline)) {
+  }
   lease_waits_.erase(request);
   if (!wait.outcome.has_value()) {
     return absl::DeadlineExceededError(
@@ -250,10 +254,10 @@ std::vector<FetchResult> RemotePageStore::TakeFetched() {
 
 bool RemotePageStore::WaitFetched(absl::Time deadline) {
   absl::MutexLock lock(&mutex_);
-  const auto resolved = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !results_.empty() || pending_fetches_ == 0;
-  };
-  mutex_.AwaitWithDeadline(absl::Condition(&resolved), deadline);
+  waiting_for_results_ = true;
+  while (results_.empty() && pending_fetches_ > 0 && answered_.WaitUntil(mutex_, deadline)) {
+  }
+  waiting_for_results_ = false;
   return !results_.empty();
 }
 
@@ -290,6 +294,7 @@ void RemotePageStore::OnLeased(std::uint64_t request,
     const auto wait = lease_waits_.find(request);
     if (wait != lease_waits_.end()) {
       wait->second->outcome = std::move(leased);
+      answered_.SignalAll();
       return;
     }
   }
@@ -325,10 +330,11 @@ void RemotePageStore::Deliver(std::vector<FetchResult> results) {
   } else {
     std::move(results.begin(), results.end(), std::back_inserter(results_));
   }
+  if (waiting_for_results_) answered_.SignalAll();
 }
 
 void RemotePageStore::OnClosed(const absl::Status& reason) {
-  next_reconnect_ = absl::Now() + kFirstReconnect;
+  next_reconnect_ = SteadyNow() + kFirstReconnect;
   reconnect_delay_ = kFirstReconnect;
   absl::MutexLock lock(&mutex_);
   status_ = reason;
@@ -337,16 +343,16 @@ void RemotePageStore::OnClosed(const absl::Status& reason) {
 
 void RemotePageStore::Run() {
   while (TakeWork()) {
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     link_.Tick(now);
-    if (!link_.connected()) Reconnect(now);
     if (!arrived_.empty()) Deliver(std::exchange(arrived_, {}));
+    if (!link_.connected() && Reconnect(now)) continue;  // it took the wake-ups meant for TakeWork
     fabric_->WaitUntil(std::min({link_.next_deadline(),
                                  link_.holds_pins() ? now + kPinsAfter : absl::InfiniteFuture(),
                                  link_.connected() ? absl::InfiniteFuture() : next_reconnect_}));
     if (!arrived_.empty()) Deliver(std::exchange(arrived_, {}));
   }
-  link_.Shutdown(absl::Now() + kShutdown);
+  link_.Shutdown(SteadyNow() + kShutdown);
 }
 
 bool RemotePageStore::TakeWork() {
@@ -363,16 +369,17 @@ bool RemotePageStore::TakeWork() {
   return true;
 }
 
-void RemotePageStore::Reconnect(absl::Time now) {
-  if (now < next_reconnect_) return;
-  if (link_.Connect(now + kReconnectAttempt).ok()) {
+bool RemotePageStore::Reconnect(absl::Time now) {
+  if (now < next_reconnect_) return false;
+  if (link_.Connect(now + kReconnectAttempt).ok() && link_.connected()) {
     LogInfo("connected again to the cache service at ", address_);
     absl::MutexLock lock(&mutex_);
     status_ = absl::OkStatus();
-    return;
+    return true;
   }
-  next_reconnect_ = absl::Now() + reconnect_delay_;
+  next_reconnect_ = SteadyNow() + reconnect_delay_;
   reconnect_delay_ = std::min(reconnect_delay_ * 2, kSlowestReconnect);
+  return true;
 }
 
 }  // namespace
@@ -387,7 +394,7 @@ absl::StatusOr<std::unique_ptr<PageStore>> ConnectPageStore(const FabricFactory&
                                                             const PageStoreOptions& options) {
   PB_ASSIGN_OR_RETURN(auto fabric, make_fabric());
   auto store = std::make_unique<RemotePageStore>(std::move(fabric), address, options);
-  PB_RETURN_IF_ERROR(store->Start(absl::Now() + options.connect_timeout));
+  PB_RETURN_IF_ERROR(store->Start(SteadyNow() + options.connect_timeout));
   return store;
 }
 

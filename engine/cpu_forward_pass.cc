@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "engine/blas.h"
 #include "engine/elementwise.h"
@@ -65,7 +65,7 @@ absl::Status CpuForwardPass::Embed(const StepBatch& batch) {
 
 absl::Status CpuForwardPass::SumOverRanks(std::vector<float>& values) {
   if (plan().ranks == 1) return absl::OkStatus();
-  return communicator_->SumFloat(absl::MakeSpan(values), absl::Now() + collective_deadline());
+  return communicator_->SumFloat(absl::MakeSpan(values), SteadyNow() + collective_deadline());
 }
 
 void CpuForwardPass::Normalise(const std::vector<float>& weight, int first, int count) {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/public_status.h"
 #include "base/status_macros.h"
 
@@ -89,7 +89,7 @@ absl::Status LogitsPass::MergeBest(absl::Span<StepOutput> outputs) {
   PB_RETURN_IF_ERROR(communicator_->AllGather(
       {reinterpret_cast<const std::byte*>(local_.data()), local_.size() * sizeof(TokenCandidate)},
       {reinterpret_cast<std::byte*>(gathered.data()), gathered.size() * sizeof(TokenCandidate)},
-      absl::Now() + deadline_));
+      SteadyNow() + deadline_));
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     TokenCandidate best = gathered[i];
     for (int rank = 1; rank < plan_.ranks; ++rank) {

@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "cache_service/page_store.h"
 #include "pinboard/shard.h"
 #include "shard/operations/operations.h"
@@ -37,13 +37,13 @@ struct ShardContext {
   int tp() const { return communicator->size(); }
   int rank() const { return communicator->rank(); }
   absl::Time RankDeadline() const {
-    return absl::Now() + absl::Milliseconds(options.rank_deadline_ms);
+    return SteadyNow() + absl::Milliseconds(options.rank_deadline_ms);
   }
   absl::Time RoundDeadline() const {
-    return absl::Now() + absl::Milliseconds(options.round_deadline_ms);
+    return SteadyNow() + absl::Milliseconds(options.round_deadline_ms);
   }
   absl::Time FetchDeadline() const {
-    return absl::Now() + absl::Milliseconds(options.fetch_deadline_ms);
+    return SteadyNow() + absl::Milliseconds(options.fetch_deadline_ms);
   }
 
   /// [collective] Before the host waits within a step: what has been launched over the ranks has

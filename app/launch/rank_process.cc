@@ -11,9 +11,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "absl/time/clock.h"
 #include "app/launch/device_group.h"
 #include "app/launch/rank_device.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "cache_service/remote_page_store.h"
@@ -31,14 +31,14 @@ absl::StatusOr<std::unique_ptr<transport::Communicator>> JoinHosts(
   if (tp == 1) return transport::MakeSoloCommunicator();
   PB_ASSIGN_OR_RETURN(auto fabric, transport::MakeUcxFabric());
   return transport::MakeHostCommunicator(std::move(fabric), environment.rank, tp,
-                                         environment.rendezvous, absl::Now() + kRendezvousTimeout);
+                                         environment.rendezvous, SteadyNow() + kRendezvousTimeout);
 }
 
 absl::StatusOr<std::unique_ptr<transport::Communicator>> Join(const RankEnvironment& environment,
                                                               const GroupOptions& options) {
   PB_ASSIGN_OR_RETURN(auto hosts, JoinHosts(environment, options.tp));
   if (options.backend == Backend::kCpu) return hosts;
-  return MakeDeviceGroup(std::move(hosts), absl::Now() + kRendezvousTimeout);
+  return MakeDeviceGroup(std::move(hosts), SteadyNow() + kRendezvousTimeout);
 }
 
 absl::Status Run(const RankEnvironment& environment, const GroupOptions& options,

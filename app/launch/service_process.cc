@@ -14,8 +14,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
 #include "app/launch/child_process.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 
 namespace pinboard::app {
@@ -31,9 +31,9 @@ std::string BesideThisProgram(const std::string& name) {
 /// The next line on `fd`, without its end; nothing on end of file or at the deadline.
 std::optional<std::string> ReadLine(int fd, absl::Time deadline) {
   std::string line;
-  while (absl::Now() < deadline) {
+  while (SteadyNow() < deadline) {
     pollfd ready{fd, POLLIN, 0};
-    const int wait_ms = static_cast<int>(absl::ToInt64Milliseconds(deadline - absl::Now()));
+    const int wait_ms = static_cast<int>(absl::ToInt64Milliseconds(deadline - SteadyNow()));
     if (poll(&ready, 1, wait_ms) <= 0) break;
     char c = 0;
     if (read(fd, &c, 1) != 1) break;
@@ -73,7 +73,7 @@ absl::StatusOr<ServiceProcess> StartService(const std::string& arena, absl::Dura
                                             ": --service auto starts it; build "
                                             "it, or use --service none or an address"));
   }
-  auto address = ReadAddress(ends[0], absl::Now() + timeout);
+  auto address = ReadAddress(ends[0], SteadyNow() + timeout);
   close(ends[0]);
   if (address.ok()) return ServiceProcess{*pid, *std::move(address)};
   kill(*pid, SIGKILL);

@@ -13,8 +13,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "app/launch/child_process.h"
+#include "base/clock.h"
 
 namespace pinboard::app {
 namespace {
@@ -109,9 +109,9 @@ int Supervise(std::vector<SupervisedRank>& ranks, absl::Duration grace, std::str
     if (AllEnded(ranks)) break;
     const auto failed = std::find_if(ranks.begin(), ranks.end(), Failed);
     if (failed != ranks.end() && kill_at == absl::InfiniteFuture()) {
-      kill_at = absl::Now() + grace;
+      kill_at = SteadyNow() + grace;
     }
-    if (absl::Now() >= kill_at) {
+    if (SteadyNow() >= kill_at) {
       if (cause.empty() && !interrupted) cause = FirstCause(ranks);
       SignalAll(ranks, SIGKILL);
     }
@@ -120,7 +120,7 @@ int Supervise(std::vector<SupervisedRank>& ranks, absl::Duration grace, std::str
     if (signal == SIGINT || signal == SIGTERM) {
       interrupted = true;
       SignalAll(ranks, SIGTERM);
-      kill_at = std::min(kill_at, absl::Now() + kAfterInterrupt);
+      kill_at = std::min(kill_at, SteadyNow() + kAfterInterrupt);
     }
   }
   if (interrupted) {

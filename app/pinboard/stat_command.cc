@@ -20,6 +20,7 @@
 #include "app/stat/service_sample.h"
 #include "app/stat/stat_json.h"
 #include "app/stat/stat_table.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/socket_address.h"
 #include "base/status_macros.h"
@@ -98,7 +99,7 @@ sigset_t Interrupt() {
 bool InterruptedBy(absl::Time deadline) {
   const sigset_t signals = Interrupt();
   for (;;) {
-    const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
+    const absl::Duration left = std::max(deadline - SteadyNow(), absl::ZeroDuration());
     const timespec timeout = absl::ToTimespec(left);
     if (sigtimedwait(&signals, nullptr, &timeout) == SIGINT) return true;
     if (left == absl::ZeroDuration()) return false;
@@ -108,7 +109,7 @@ bool InterruptedBy(absl::Time deadline) {
 absl::StatusOr<ServiceSample> Take(const StatFlags& flags, cache_service::StatsClient& client) {
   ServiceSample sample;
   sample.service = flags.service;
-  PB_ASSIGN_OR_RETURN(sample.entries, client.Ask(absl::Now() + kAnswer));
+  PB_ASSIGN_OR_RETURN(sample.entries, client.Ask(SteadyNow() + kAnswer));
   sample.time = absl::Now();
   return sample;
 }
@@ -128,7 +129,7 @@ absl::StatusOr<bool> Show(const StatFlags& flags, cache_service::StatsClient& cl
     PB_ASSIGN_OR_RETURN(ServiceSample now, Take(flags, client));
     PB_RETURN_IF_ERROR(WriteOutput("-", Text(flags, before.has_value() ? &*before : nullptr, now)));
     if (flags.watch == 0) return false;
-    if (InterruptedBy(now.time + absl::Seconds(flags.watch))) return true;
+    if (InterruptedBy(SteadyNow() + absl::Seconds(flags.watch))) return true;
     before = std::move(now);
   }
 }
@@ -136,13 +137,13 @@ absl::StatusOr<bool> Show(const StatFlags& flags, cache_service::StatsClient& cl
 absl::StatusOr<bool> Run(const StatFlags& flags) {
   PB_ASSIGN_OR_RETURN(auto fabric, transport::MakeUcxFabric());
   auto connected = cache_service::StatsClient::Connect(std::move(fabric), flags.service,
-                                                       "pinboard stat", absl::Now() + kAnswer);
+                                                       "pinboard stat", SteadyNow() + kAnswer);
   if (!connected.ok()) {
     return absl::Status(connected.status().code(),
                         absl::StrCat("cache service: ", connected.status().message()));
   }
   auto interrupted = Show(flags, **connected);
-  (*connected)->Close(absl::Now() + kGoodbye);
+  (*connected)->Close(SteadyNow() + kGoodbye);
   return interrupted;
 }
 

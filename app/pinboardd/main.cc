@@ -15,10 +15,12 @@
 #include "app/pinboardd/options.h"
 #include "app/pinboardd/shutdown_signals.h"
 #include "base/byte_size.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/socket_address.h"
 #include "base/status_macros.h"
+#include "cache_service/fault_points.h"
 #include "cache_service/server/server.h"
 #include "transport/fabric/ucx/memory_limit.h"
 #include "transport/fabric/ucx/ucx_fabric.h"
@@ -54,6 +56,7 @@ absl::Status AnnounceReady(const DaemonOptions& options, const std::string& addr
 }
 
 absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signals, pid_t parent) {
+  PB_RETURN_IF_ERROR(ArmFaultPoints(cache_service::fault::kServicePoints));
   PB_RETURN_IF_ERROR(CheckResources(options));
   const std::unique_ptr<MetricRegistry> metrics = NewMetricRegistry();
   std::unique_ptr<MetricServer> metric_server;

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "app/service_load/page_values.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 
 namespace pinboard::app {
@@ -51,7 +51,7 @@ absl::Status LoadClient::PublishAll() {
 }
 
 absl::Status LoadClient::RunUntil(absl::Time end) {
-  while (absl::Now() < end) {
+  while (SteadyNow() < end) {
     const bool reads = std::uniform_real_distribution<>(0, 1)(random_) < workload_.read_share;
     PB_RETURN_IF_ERROR(reads ? Get() : Put(DrawOwn()));
   }
@@ -93,7 +93,7 @@ absl::Status LoadClient::Put(const std::vector<std::uint32_t>& pages) {
     FillPage(refs[i], absl::MakeSpan(pages_).subspan(i * bytes, bytes));
     headers.push_back(HeaderOf(refs[i], bytes));
   }
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   auto leases = store_->Lease(static_cast<int>(pages.size()), bytes, start + kOperationTimeout);
   if (absl::IsResourceExhausted(leases.status())) {
     ++result_.refused_leases;
@@ -104,7 +104,7 @@ absl::Status LoadClient::Put(const std::vector<std::uint32_t>& pages) {
     std::memcpy((*leases)[i].memory().data(), pages_.data() + i * bytes, bytes);
   }
   store_->Publish(*std::move(leases), headers);
-  AddLatency(absl::Now() - start, &result_.put);
+  AddLatency(SteadyNow() - start, &result_.put);
   for (std::size_t i = 0; i < pages.size(); ++i) {
     board_.GenerationOf(client_, pages[i]).store(refs[i].generation);
   }
@@ -126,7 +126,7 @@ absl::Status LoadClient::Get() {
   }
   // Of a page whose lease was refused there is no generation yet.
   std::erase_if(refs, [](const PageRef& ref) { return ref.generation == 0; });
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   store_->Fetch(refs, start + kOperationTimeout);
   std::vector<FetchResult> results;
   results.reserve(refs.size());
@@ -134,7 +134,7 @@ absl::Status LoadClient::Get() {
     for (FetchResult& fetched : store_->TakeFetched()) results.push_back(std::move(fetched));
   }
   if (workload_.copy) CopyOut(results);
-  AddLatency(absl::Now() - start, &result_.get);
+  AddLatency(SteadyNow() - start, &result_.get);
   for (const FetchResult& fetched : results) PB_RETURN_IF_ERROR(Check(fetched));
   return absl::OkStatus();
 }

@@ -6,9 +6,9 @@
 #include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "app/service_load/load_client.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 
 namespace pinboard::app {
@@ -44,11 +44,11 @@ absl::StatusOr<LoadResult> RunLoad(const Workload& workload, const StoreFactory&
     clients.push_back(std::make_unique<LoadClient>(board, client, std::move(store)));
   }
   PB_RETURN_IF_ERROR(InParallel(clients, [](LoadClient& client) { return client.PublishAll(); }));
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   const absl::Time end = start + absl::Seconds(workload.seconds);
   PB_RETURN_IF_ERROR(
       InParallel(clients, [end](LoadClient& client) { return client.RunUntil(end); }));
-  LoadResult total{.seconds = absl::ToDoubleSeconds(absl::Now() - start)};
+  LoadResult total{.seconds = absl::ToDoubleSeconds(SteadyNow() - start)};
   for (const auto& client : clients) {
     Add(client->result().get, &total.get);
     Add(client->result().put, &total.put);

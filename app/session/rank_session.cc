@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "shard/shard_factory.h"
 
@@ -79,6 +79,6 @@ absl::StatusOr<engine::StepOutput> RankSession::Prefill(std::uint64_t sequence,
   return last;
 }
 
-absl::Time RankSession::Deadline() const { return absl::Now() + deadline_; }
+absl::Time RankSession::Deadline() const { return SteadyNow() + deadline_; }
 
 }  // namespace pinboard::app

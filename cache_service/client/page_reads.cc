@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
+#include "cache_service/fault_points.h"
 #include "cache_service/protocol/negotiation.h"
 
 namespace pinboard::cache_service {
@@ -32,6 +34,7 @@ void PageReads::Send(std::uint64_t request) {
   const auto pending = pending_.find(request);
   if (pending == pending_.end()) return;
   connection_->Send(request, cache_service::Fetch{pending->second.pages});
+  FaultPoint(fault::kFetchSent);
 }
 
 void PageReads::Refuse(std::uint64_t request, const absl::Status& status) {
@@ -91,6 +94,7 @@ absl::Status PageReads::Take(std::uint64_t request, const PageRef& page,
     return absl::InvalidArgumentError("another page than the one asked for");
   }
   PB_RETURN_IF_ERROR(connection_->CheckLocation(fetched.location, fetched.header.bytes));
+  FaultPoint(fault::kPagePinned);
   if (place_) {
     TakePlaced(request, page, fetched);
     return absl::OkStatus();
@@ -151,6 +155,7 @@ void PageReads::Unpin(absl::Span<const HoldId> pins) {
     if (pin.connection == connection_) slabs.push_back(pin.slab);
   }
   if (connection_ != nullptr) connection_->SendInBatches(&cache_service::Unpin::slabs, slabs);
+  if (!slabs.empty()) FaultPoint(fault::kUnpinSent);
 }
 
 void PageReads::Expire(absl::Time now) {

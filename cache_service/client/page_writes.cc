@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/fault_point.h"
 #include "base/status_macros.h"
+#include "cache_service/fault_points.h"
 
 namespace pinboard::cache_service {
 
@@ -23,6 +25,7 @@ void PageWrites::Lease(std::uint64_t request, std::uint32_t count, std::uint64_t
   pending_[request] = {count, bytes};
   InOrder([this, request, count, bytes] {
     if (pending_.contains(request)) connection_->Send(request, LeaseRequest{count, bytes});
+    FaultPoint(fault::kLeaseAsked);
   });
 }
 
@@ -47,6 +50,7 @@ absl::Status PageWrites::OnLeaseReply(const Envelope<LeaseReply>& envelope) {
   std::vector<LeasedMemory> leased;
   leased.reserve(reply.slabs.size());
   for (const SlabLocation& location : reply.slabs) leased.push_back(HoldLease(location, bytes));
+  FaultPoint(fault::kLeaseHeld);
   leased_(envelope.request, std::move(leased));
   return absl::OkStatus();
 }
@@ -125,6 +129,7 @@ void PageWrites::EndPublication() {
   // Without a connection the service keeps the slabs from others until this process lets go.
   if (publication_.status.ok()) {
     connection_->SendInBatches(&cache_service::Publish::pages, publication_.pages);
+    FaultPoint(fault::kPublishSent);
   }
   const Published published = std::move(publication_.published);
   if (published) published(publication_.status);

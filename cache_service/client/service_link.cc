@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "cache_service/client/connect.h"
@@ -47,7 +47,7 @@ ServiceLink::~ServiceLink() {
 absl::Status ServiceLink::Connect(absl::Time deadline) {
   PB_ASSIGN_OR_RETURN(const PeerId peer, ConnectToService(fabric_, address_, deadline));
   Greet(peer);
-  while (greeting_ != nullptr && absl::Now() < deadline) fabric_.WaitUntil(deadline);
+  while (greeting_ != nullptr && SteadyNow() < deadline) fabric_.WaitUntil(deadline);
   if (greeting_ != nullptr) EndGreeting(DoesNotAnswer(address_));
   return greeted_;
 }
@@ -225,7 +225,7 @@ void ServiceLink::Shutdown(absl::Time deadline) {
   if (current_ == nullptr) return;
   current_->Send(0, Goodbye{current_->welcome().client});
   fabric_.Close(current_->peer());
-  while (current_ != nullptr && absl::Now() < deadline) fabric_.WaitUntil(deadline);
+  while (current_ != nullptr && SteadyNow() < deadline) fabric_.WaitUntil(deadline);
 }
 
 }  // namespace pinboard::cache_service

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "cache_service/client/connect.h"
 #include "cache_service/protocol/negotiation.h"
@@ -58,7 +58,7 @@ absl::Status StatsClient::Greet(const std::string& name, absl::Time deadline) {
   hello.process = CurrentProcess();
   hello.name = name;
   SendMessage(*fabric_, peer_, 0, hello);
-  while (!client_ && !ended_ && absl::Now() < deadline) fabric_->WaitUntil(deadline);
+  while (!client_ && !ended_ && SteadyNow() < deadline) fabric_->WaitUntil(deadline);
   if (ended_) return *ended_;
   return client_ ? absl::OkStatus() : DoesNotAnswer(address_);
 }
@@ -66,7 +66,7 @@ absl::Status StatsClient::Greet(const std::string& name, absl::Time deadline) {
 absl::StatusOr<std::vector<StatsEntry>> StatsClient::Ask(absl::Time deadline) {
   reply_.reset();
   if (!ended_) SendMessage(*fabric_, peer_, ++last_request_, StatsRequest{});
-  while (!reply_ && !ended_ && absl::Now() < deadline) fabric_->WaitUntil(deadline);
+  while (!reply_ && !ended_ && SteadyNow() < deadline) fabric_->WaitUntil(deadline);
   if (reply_) return *std::exchange(reply_, std::nullopt);
   return ended_.value_or(DoesNotAnswer(address_));
 }
@@ -101,7 +101,7 @@ void StatsClient::Close(absl::Time deadline) {
   if (ended_) return;
   SendMessage(*fabric_, peer_, 0, Goodbye{*client_});
   fabric_->Close(peer_);
-  while (!ended_ && absl::Now() < deadline) fabric_->WaitUntil(deadline);
+  while (!ended_ && SteadyNow() < deadline) fabric_->WaitUntil(deadline);
 }
 
 }  // namespace pinboard::cache_service

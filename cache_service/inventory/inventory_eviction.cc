@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/fault_point.h"
+#include "cache_service/fault_points.h"
 #include "cache_service/inventory/inventory.h"
 
 namespace pinboard::cache_service {
@@ -71,6 +73,7 @@ std::optional<std::int64_t> Inventory::Judge(SlabAddress address) {
 void Inventory::Evict(SlabIndex index, EvictionCause cause) {
   const Slab& slab = SlabOf(index);
   catalog_.Remove(slab.group, {slab.header.key, slab.header.generation}, MissCause::kEvicted);
+  FaultPoint(fault::kEvicting);
   Retire(index);
   ++counts_.evictions_total[static_cast<int>(cause)];
 }

@@ -8,10 +8,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/byte_size.h"
+#include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "cache_service/fault_points.h"
 #include "cache_service/protocol/negotiation.h"
 #include "cache_service/protocol/process_identity.h"
 #include "cache_service/protocol/send_message.h"
@@ -90,7 +92,7 @@ void Server::Register(absl::Status (Server::*handler)(Session&, const Envelope<M
   const auto receive = [this, handler](PeerId peer, absl::Span<const std::byte> payload) {
     const auto session = sessions_.find(peer);
     if (session == sessions_.end()) return;  // closed; this was still under way
-    const absl::Time start = absl::Now();
+    const absl::Time start = SteadyNow();
     const absl::StatusOr<Envelope<Message>> envelope = DecodeMessage<Message>(payload);
     absl::Status status = envelope.status();
     if (status.ok() && Message::kType != MessageType::kHello && !session->second.greeted) {
@@ -98,7 +100,7 @@ void Server::Register(absl::Status (Server::*handler)(Session&, const Envelope<M
     }
     if (status.ok()) status = (this->*handler)(session->second, *envelope);
     if (!status.ok()) Refuse(peer, status);
-    metrics_.ObserveRequest(Message::kType, absl::Now() - start);
+    metrics_.ObserveRequest(Message::kType, SteadyNow() - start);
   };
   fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType), receive);
 }
@@ -150,6 +152,7 @@ absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) 
   welcome.page_alignment = kSlabAlignment;
   welcome.max_page_bytes = max_page_bytes_;
   SendMessage(*fabric_, session.peer, envelope.request, welcome);
+  FaultPoint(fault::kWelcomed);
   Segments announced;
   for (std::uint32_t i = 0; i < segments_.size(); ++i) {
     const absl::Span<const std::byte> key = segments_[i]->remote_key();
@@ -157,6 +160,7 @@ absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) 
         {i, segments_[i]->memory().size(), std::vector<std::byte>(key.begin(), key.end())});
   }
   SendMessage(*fabric_, session.peer, 0, announced);
+  FaultPoint(fault::kAnnounced);
   return absl::OkStatus();
 }
 
@@ -170,6 +174,7 @@ absl::Status Server::OnLease(Session& session, const Envelope<LeaseRequest>& env
   reply.code = static_cast<std::uint8_t>(granted.status().code());
   reply.text = std::string(granted.status().message());
   if (granted.ok()) {
+    FaultPoint(fault::kLeaseGranted);
     for (const GrantedSlab& slab : *granted) {
       reply.slabs.push_back({slab.slab.value(), slab.place.segment, slab.place.offset});
     }
@@ -184,11 +189,12 @@ absl::Status Server::OnPublish(Session& session, const Envelope<Publish>& envelo
   std::vector<ParkedFetch> waiting;
   for (const PublishedPage& page : envelope.message.pages) {
     PB_RETURN_IF_ERROR(inventory_.Publish(session.client, SlabId(page.slab), page.header));
+    FaultPoint(fault::kPagePublished);
     for (ParkedFetch& fetch : parked_.Take(session.group, page.header.key)) {
       waiting.push_back(std::move(fetch));
     }
   }
-  Unpark(waiting, absl::Now());
+  Unpark(waiting, SteadyNow());
   return absl::OkStatus();
 }
 
@@ -202,6 +208,7 @@ absl::Status Server::OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>
 FetchedPage Server::Describe(const Inventory::PinResult& pinned, std::uint32_t index) {
   FetchedPage fetched{.index = index, .miss = pinned.miss};
   if (pinned.miss == MissCause::kNone) {
+    FaultPoint(fault::kFetchPinned);
     fetched.location = {pinned.slab.slab.value(), pinned.slab.place.segment,
                         pinned.slab.place.offset};
     fetched.header = *pinned.header;
@@ -219,7 +226,7 @@ void Server::CountFetched(const FetchedPage& page) {
 }
 
 absl::Status Server::OnFetch(Session& session, const Envelope<Fetch>& envelope) {
-  const absl::Time expires = absl::Now() + options_.publish_grace;
+  const absl::Time expires = SteadyNow() + options_.publish_grace;
   const std::vector<PageRef>& asked = envelope.message.pages;
   std::vector<FetchedPage> pages;
   pages.reserve(asked.size());
@@ -292,6 +299,7 @@ absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelo
   for (auto& [peer, candidate] : sessions_) {
     if (!candidate.greeted || candidate.client != leaving) continue;
     if (!by_same_process(candidate)) return absl::InvalidArgumentError("Goodbye of another client");
+    FaultPoint(fault::kGoodbye);
     candidate.greeted = false;
     parked_.RemovePeer(peer);
     inventory_.RemoveClient(leaving);
@@ -347,7 +355,8 @@ absl::Time Server::NextTick() const {
 }
 
 void Server::Tick() {
-  const absl::Time now = absl::Now();
+  FaultPoint(fault::kTick);
+  const absl::Time now = SteadyNow();
   Unpark(parked_.TakeExpired(now), now);
   RemoveDeadClients(now);
   next_eviction_ = inventory_.EvictInBackground(kEvictionsPerTurn);

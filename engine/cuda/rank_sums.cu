@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/cuda/rank_sums.cuh"
 
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/cuda/cuda_status.h"
 #include "base/status_macros.h"
 
@@ -19,14 +19,14 @@ std::uint64_t RankSums::formation() const {
 }
 
 void RankSums::BeginStep() {
-  last_deadline_ = absl::Now() + deadline_;
+  last_deadline_ = SteadyNow() + deadline_;
   if (on_device() != nullptr) on_device()->BeginReplay(last_deadline_);
 }
 
 absl::Status RankSums::Add(float* values, std::size_t count) {
   if (communicator_->size() == 1) return absl::OkStatus();
   if (on_device() == nullptr) return AddOnHost(values, count);
-  last_deadline_ = absl::Now() + deadline_;
+  last_deadline_ = SteadyNow() + deadline_;
   return on_device()->LaunchSumFloat(absl::MakeSpan(values, count), stream_, last_deadline_);
 }
 
@@ -44,7 +44,7 @@ absl::Status RankSums::AddOnHost(float* values, std::size_t count) {
       cuda::ToStatus(cudaMemcpyAsync(host, values, bytes, cudaMemcpyDeviceToHost, stream_),
                      "copy partial sums from the device"));
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaStreamSynchronize(stream_), "wait for partial sums"));
-  PB_RETURN_IF_ERROR(communicator_->SumFloat(absl::MakeSpan(host, count), absl::Now() + deadline_));
+  PB_RETURN_IF_ERROR(communicator_->SumFloat(absl::MakeSpan(host, count), SteadyNow() + deadline_));
   return cuda::ToStatus(cudaMemcpyAsync(values, host, bytes, cudaMemcpyHostToDevice, stream_),
                         "copy sums to the device");
 }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/time/clock.h"
 #include "tests/support/fake_clock.h"
 
 namespace pinboard {
@@ -17,9 +18,14 @@ TEST(FakeClockTest, MovesOnlyWhenTold) {
   EXPECT_EQ(clock.Now() - start, absl::Seconds(3));
 }
 
-TEST(RealClockTest, IsTheTimeOfTheMachine) {
-  const absl::Time before = absl::Now();
-  EXPECT_GE(RealClock().Now(), before);
+TEST(SteadyNowTest, BeginsAtTheTimeOfTheMachineAndNeverGoesBack) {
+  absl::Time last = SteadyNow();
+  EXPECT_LT(absl::AbsDuration(last - absl::Now()), absl::Hours(1));
+  for (int i = 0; i < 1000; ++i) {
+    const absl::Time now = RealClock().Now();
+    EXPECT_GE(now, last);
+    last = now;
+  }
 }
 
 }  // namespace

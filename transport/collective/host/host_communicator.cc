@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "transport/collective/collective_errors.h"
 #include "transport/collective/host/contribution.h"
@@ -114,8 +114,8 @@ HostCommunicator::~HostCommunicator() {
     }
     return false;
   };
-  const absl::Time limit = absl::Now() + kFarewellPatience;
-  while (any_open() && absl::Now() < limit) fabric_->WaitUntil(limit);
+  const absl::Time limit = SteadyNow() + kFarewellPatience;
+  while (any_open() && SteadyNow() < limit) fabric_->WaitUntil(limit);
 }
 
 absl::Status HostCommunicator::Start(const std::string& rendezvous, absl::Time deadline) {
@@ -138,7 +138,7 @@ absl::Status HostCommunicator::Start(const std::string& rendezvous, absl::Time d
 template <typename T>
 absl::Status HostCommunicator::Sum(CollectiveKind kind, absl::Span<T> data, absl::Time deadline) {
   const std::size_t bytes = data.size() * sizeof(T);
-  const Call call{{kind, bytes}, deadline, absl::Now()};
+  const Call call{{kind, bytes}, deadline, SteadyNow()};
   absl::Status status;
   if (size() > 1) {
     const bool direct = bytes <= (size() == 2 ? kDirectBytesOfTwo : kDirectBytes);
@@ -204,7 +204,7 @@ absl::Status HostCommunicator::AddUp(absl::Span<T> mine) {
 
 absl::Status HostCommunicator::AllGather(absl::Span<const std::byte> send,
                                          absl::Span<std::byte> received, absl::Time deadline) {
-  const Call call{{CollectiveKind::kAllGather, send.size()}, deadline, absl::Now()};
+  const Call call{{CollectiveKind::kAllGather, send.size()}, deadline, SteadyNow()};
   const absl::Status status = Gather(call, send, received);
   if (status.ok()) AwaitSends(call);
   arrivals_.Next();
@@ -279,7 +279,7 @@ absl::Status HostCommunicator::Await(const Call& call, Phase phase) {
       complete &= other == rank() || slots[other].present;
     }
     if (complete) return absl::OkStatus();
-    const bool late = absl::Now() >= call.deadline;
+    const bool late = SteadyNow() >= call.deadline;
     PB_RETURN_IF_ERROR(Missing(call, phase, late));
     fabric_->WaitUntil(call.deadline);
   }
@@ -293,7 +293,7 @@ void HostCommunicator::AwaitSends(const Call& call) {
     }
     return false;
   };
-  while (unread() && absl::Now() < call.deadline) fabric_->WaitUntil(call.deadline);
+  while (unread() && SteadyNow() < call.deadline) fabric_->WaitUntil(call.deadline);
 }
 
 absl::Status HostCommunicator::Mismatch(const Call& call) {
@@ -318,7 +318,7 @@ absl::Status HostCommunicator::Missing(const Call& call, Phase phase, bool late)
   }
   if (hopeless) return Leave();
   if (!late) return absl::OkStatus();
-  return LateError(missing, arrivals_.number(), absl::Now() - call.begin);
+  return LateError(missing, arrivals_.number(), SteadyNow() - call.begin);
 }
 
 // The others learn who is to blame before they see this rank end.
@@ -333,8 +333,8 @@ absl::Status HostCommunicator::Leave() {
   }
   left_ = true;
   // Behind large contributions it takes a moment; this process may end as soon as we return.
-  const absl::Time limit = absl::Now() + kFarewellPatience;
-  while (farewells_ > 0 && absl::Now() < limit) fabric_->WaitUntil(limit);
+  const absl::Time limit = SteadyNow() + kFarewellPatience;
+  while (farewells_ > 0 && SteadyNow() < limit) fabric_->WaitUntil(limit);
   return LostError(dead, arrivals_.number(), reason);
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "transport/collective/collective_kind.h"
 
@@ -115,12 +116,12 @@ absl::StatusOr<PeerId> Rendezvous::ConnectPatiently(const std::string& address, 
   while (true) {
     auto peer = fabric_->Connect(address, deadline_);
     if (peer.ok() || peer.status().code() == absl::StatusCode::kInvalidArgument) return peer;
-    if (absl::Now() >= deadline_) {
+    if (SteadyNow() >= deadline_) {
       return absl::DeadlineExceededError(
           absl::StrCat("rank ", rank, " could not be reached at ", address, " in time"));
     }
     // Not there yet: ranks start in any order.
-    absl::SleepFor(std::min(kRetryEvery, deadline_ - absl::Now()));
+    absl::SleepFor(std::min(kRetryEvery, deadline_ - SteadyNow()));
   }
 }
 
@@ -132,7 +133,7 @@ absl::Status Rendezvous::WaitFor(const std::function<bool()>& condition) {
             absl::StrCat("rank ", rank, " left during the rendezvous: ", *reason));
       }
     }
-    if (absl::Now() >= deadline_) return MissingAtDeadline();
+    if (SteadyNow() >= deadline_) return MissingAtDeadline();
     fabric_->WaitUntil(deadline_);
   }
   return failure_;
@@ -225,8 +226,8 @@ void Rendezvous::Refuse(const std::vector<PeerId>& peers) {
     fabric_->Send(peer, kRefusalMessage, AsBytes(refusal), nullptr);
     fabric_->Close(peer);
   }
-  const absl::Time limit = absl::Now() + kRefusalPatience;
-  while (open > 0 && absl::Now() < limit) fabric_->WaitUntil(limit);
+  const absl::Time limit = SteadyNow() + kRefusalPatience;
+  while (open > 0 && SteadyNow() < limit) fabric_->WaitUntil(limit);
   fabric_->OnClosed(nullptr);
 }
 

@@ -11,8 +11,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
+#include "base/steady_condition.h"
 #include "transport/collective/collective_errors.h"
 #include "transport/collective/rank_order_sum.h"
 
@@ -47,7 +48,7 @@ class LocalGroupState {
   /// with all contributions.
   absl::Status Exchange(int rank, const CollectiveShape& shape, const void* bytes,
                         absl::Time deadline, const std::function<void(const Contributions&)>& use) {
-    const absl::Time begin = absl::Now();
+    const absl::Time begin = SteadyNow();
     const auto* first = static_cast<const std::byte*>(bytes);
     absl::MutexLock lock(&mutex_);
     const std::uint64_t number = passed_[rank];
@@ -59,10 +60,10 @@ class LocalGroupState {
     bool late = false;
     while (!Decided(contributions, number, rank, status)) {
       if (late) {
-        status = LateError(Missing(contributions), number, absl::Now() - begin);
+        status = LateError(Missing(contributions), number, SteadyNow() - begin);
         break;
       }
-      late = changed_.WaitWithDeadline(&mutex_, deadline);
+      late = !changed_.WaitUntil(mutex_, deadline);
     }
     if (status.ok()) use(contributions);
     ++passed_[rank];
@@ -115,7 +116,7 @@ class LocalGroupState {
 
   const int size_;
   mutable absl::Mutex mutex_;
-  absl::CondVar changed_;
+  SteadyCondition changed_;
   std::map<std::uint64_t, Contributions> collectives_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::uint64_t> passed_ ABSL_GUARDED_BY(mutex_);  // collectives each rank has left
   std::vector<bool> dead_ ABSL_GUARDED_BY(mutex_);

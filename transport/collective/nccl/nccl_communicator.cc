@@ -13,6 +13,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/time/clock.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/cuda/cuda_status.h"
 #include "base/status_macros.h"
 #include "transport/collective/collective_errors.h"
@@ -248,7 +249,7 @@ absl::Status NcclCommunicatorImpl::AwaitEvent(cudaEvent_t event, absl::Time dead
     PB_RETURN_IF_ERROR(data_.Error());
     const cudaError_t happened = cudaEventQuery(event);
     if (happened != cudaErrorNotReady) return cuda::ToStatus(happened, "the stream");
-    if (absl::Now() >= deadline) {
+    if (SteadyNow() >= deadline) {
       return absl::DeadlineExceededError("the device has not finished in time");
     }
     absl::SleepFor(kPollEvery);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 
 namespace pinboard::transport {
@@ -50,10 +51,10 @@ NcclFormation::~NcclFormation() {
   {
     absl::MutexLock lock(&mutex_);
     ended_ = true;
-    changed_.Signal();
+    changed_.SignalAll();
   }
   if (watching_.joinable()) watching_.join();
-  const absl::Status flushed = Settle("NCCL's end", absl::Now() + kFlushPatience,
+  const absl::Status flushed = Settle("NCCL's end", SteadyNow() + kFlushPatience,
                                       [](ncclComm_t comm) { return ncclCommFinalize(comm); });
   absl::MutexLock lock(&mutex_);
   if (flushed.ok()) {
@@ -81,14 +82,14 @@ absl::Status NcclFormation::AllGather(const void* send, void* received, std::siz
 void NcclFormation::AbortAt(absl::Time time) {
   absl::MutexLock lock(&mutex_);
   abort_at_ = time;
-  changed_.Signal();
+  changed_.SignalAll();
 }
 
 void NcclFormation::AbortLate() {
   absl::MutexLock lock(&mutex_);
   while (!ended_) {
-    changed_.WaitWithDeadline(&mutex_, abort_at_);
-    if (!ended_ && absl::Now() >= abort_at_) {
+    changed_.WaitUntil(mutex_, abort_at_);
+    if (!ended_ && SteadyNow() >= abort_at_) {
       abort_at_ = absl::InfiniteFuture();
       AbortLocked();
     }
@@ -139,7 +140,7 @@ absl::Status NcclFormation::Settle(const char* what, absl::Time deadline, Call s
     ncclResult_t state = ncclSuccess;
     PB_RETURN_IF_ERROR(State(what, &state));
     if (state != ncclInProgress) return absl::OkStatus();
-    if (absl::Now() >= deadline) {
+    if (SteadyNow() >= deadline) {
       return absl::DeadlineExceededError(absl::StrCat(what, " has not ended in time"));
     }
     absl::SleepFor(kPollEvery);

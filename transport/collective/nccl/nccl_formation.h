@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "base/steady_condition.h"
 
 namespace pinboard::transport {
 
@@ -67,7 +68,7 @@ class NcclFormation {
   ncclComm_t comm_ ABSL_GUARDED_BY(mutex_) = nullptr;
   absl::Time abort_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::CondVar changed_;  // abort_at_, ended_
+  SteadyCondition changed_;  // abort_at_, ended_
   std::thread watching_;
   std::thread aborting_ ABSL_GUARDED_BY(mutex_);
   absl::Notification aborted_;

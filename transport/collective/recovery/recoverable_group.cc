@@ -28,7 +28,7 @@ absl::StatusOr<RecoverableGroup::Records> RecoverableGroup::Exchange(Record mine
   static_assert(std::is_trivially_copyable_v<Record> && sizeof(Record) == 176);
   mine.number = number_;
   mine.formed = formed_ ? 1 : 0;
-  mine.patience_us = absl::ToInt64Microseconds(deadline - absl::Now());
+  mine.patience_us = absl::ToInt64Microseconds(deadline - SteadyNow());
   if (mine.purpose != Purpose::kForm) mine.id = id_;
   Records records(size());
   const absl::Status status = control_->AllGather(
@@ -156,7 +156,7 @@ absl::Status RecoverableGroup::Form(absl::Time deadline) {
       ++formation_;
       return absl::OkStatus();
     }
-    if (IsOwnFault(status) || absl::Now() >= last) return GiveUp(status, deadline);
+    if (IsOwnFault(status) || SteadyNow() >= last) return GiveUp(status, deadline);
   }
 }
 
@@ -178,7 +178,7 @@ absl::StatusOr<RecoverableGroup::Attempt> RecoverableGroup::AgreeOnAttempt(absl:
       patience_us = std::min(patience_us, record.patience_us);
     }
     if (all_here && all_agree) {
-      return Attempt{id, BeforeBlame(absl::Now() + absl::Microseconds(patience_us))};
+      return Attempt{id, BeforeBlame(SteadyNow() + absl::Microseconds(patience_us))};
     }
     if (rank() != 0) {
       id = records[0].purpose == Purpose::kForm ? records[0].id : kNone;

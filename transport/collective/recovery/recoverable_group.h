@@ -12,8 +12,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "transport/collective/collective_kind.h"
 #include "transport/collective/communicator.h"
 
@@ -25,7 +25,7 @@ using FormationId = std::array<std::byte, 128>;
 /// Until when to wait for work of the device: of the time that is left before `deadline`, the last
 /// part is kept for finding out who is missing.
 inline absl::Time BeforeBlame(absl::Time deadline) {
-  return deadline - (deadline - absl::Now()) / 8;
+  return deadline - (deadline - SteadyNow()) / 8;
 }
 
 /// What carries the data of a group and can be formed anew: NCCL, or a test's stand-in.

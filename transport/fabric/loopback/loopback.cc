@@ -9,7 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "transport/fabric/loopback/loopback_state.h"
 
@@ -143,7 +143,7 @@ class LoopbackFabric : public Fabric {
 absl::StatusOr<PeerId> LoopbackFabric::Connect(const std::string& address, absl::Time deadline) {
   PB_ASSIGN_OR_RETURN(const PeerId peer, state_->Connect(node_, address));
   while (!open_.contains(peer)) {
-    if (absl::Now() >= deadline) {
+    if (SteadyNow() >= deadline) {
       state_->Disconnect({node_, peer});
       return absl::DeadlineExceededError(absl::StrCat("no answer from ", address, " in time"));
     }

@@ -186,7 +186,7 @@ void LoopbackState::WaitForEvent(NodeId node, absl::Time deadline) {
   absl::MutexLock lock(&mutex_);
   Node& self = nodes_[node];
   while (self.events.empty() && !self.woken) {
-    if (changed_.WaitWithDeadline(&mutex_, deadline)) break;
+    if (!changed_.WaitUntil(mutex_, deadline)) break;
   }
   self.woken = false;
 }

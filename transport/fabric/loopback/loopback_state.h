@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/steady_condition.h"
 #include "transport/fabric/fabric.h"
 
 namespace pinboard::transport {
@@ -106,7 +107,7 @@ class LoopbackState {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
-  absl::CondVar changed_;
+  SteadyCondition changed_;
   std::map<NodeId, Node> nodes_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, NodeId> listeners_ ABSL_GUARDED_BY(mutex_);
   std::map<LoopbackEnd, LoopbackEnd> connections_ ABSL_GUARDED_BY(mutex_);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "transport/fabric/ucx/fnv1a.h"
+#include "transport/fabric/ucx/shared_memory.h"
 
 namespace pinboard::transport {
 namespace {
@@ -132,7 +134,8 @@ std::array<char, 64> HostIdentity() {
     return name.substr(name.find('[') + 1, 10);
   };
   const std::string identity =
-      absl::StrCat(boot, "/", inode_of("/proc/self/ns/ipc"), "/", inode_of("/proc/self/ns/pid"));
+      absl::StrCat(boot, "/", inode_of("/proc/self/ns/ipc"), "/", inode_of("/proc/self/ns/pid"),
+                   AllowsSharedMemory(std::getenv("UCX_TLS")) ? "" : "/-");
   std::array<char, 64> host{};
   std::copy_n(identity.begin(), std::min(identity.size(), host.size()), host.begin());
   return host;

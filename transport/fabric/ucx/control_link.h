@@ -64,8 +64,8 @@ class ControlLink {
   std::optional<Goodbye> goodbye_;
 };
 
-/// Equal on two sides exactly where shared memory between them works: boot id, IPC and PID
-/// namespaces.
+/// Equal on two sides that may meet in shared memory: boot id, IPC and PID namespaces, and whether
+/// UCX is allowed to.
 std::array<char, 64> HostIdentity();
 
 }  // namespace pinboard::transport

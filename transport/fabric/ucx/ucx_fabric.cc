@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "transport/fabric/ucx/tcp_socket.h"
 #include "transport/fabric/ucx/ucx_fabric_impl.h"
@@ -68,7 +69,7 @@ absl::StatusOr<PeerId> UcxFabric::Connect(const std::string& address, absl::Time
   std::optional<absl::Status> met;
   StartFlush(*peer, [&met](const absl::Status& status) { met = status; });
   while (!met.has_value()) {
-    if (absl::Now() >= deadline) {
+    if (SteadyNow() >= deadline) {
       MarkGone(*Find(id), absl::DeadlineExceededError("it does not answer in time"));
     }
     WaitUntil(deadline);
@@ -97,17 +98,17 @@ bool UcxFabric::Progress() {
 }
 
 void UcxFabric::WaitUntil(absl::Time deadline) {
-  const absl::Time spin_end = std::min(deadline, absl::Now() + options_.spin);
+  const absl::Time spin_end = std::min(deadline, SteadyNow() + options_.spin);
   do {
     if (Progress() || events_.TakeWoken()) return;
-  } while (absl::Now() < spin_end);
+  } while (SteadyNow() < spin_end);
   absl::Duration nap = kShortestNap;
   while (!worker_->Arm()) {
-    if (Progress() || events_.TakeWoken() || absl::Now() >= deadline) return;
+    if (Progress() || events_.TakeWoken() || SteadyNow() >= deadline) return;
     absl::SleepFor(nap);
     nap = std::min(nap * 2, kLongestNap);
   }
-  HandleEvents(NextTimer(deadline) - absl::Now());
+  HandleEvents(NextTimer(deadline) - SteadyNow());
   Progress();
   events_.TakeWoken();
 }

@@ -1,11 +1,13 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
+#include "transport/fabric/ucx/shared_memory.h"
 #include "transport/fabric/ucx/tcp_socket.h"
 #include "transport/fabric/ucx/ucx_fabric_impl.h"
 #include "transport/fabric/ucx/ucx_status.h"
@@ -41,7 +43,7 @@ void UcxFabric::Accept() {
   for (UniqueFd fd = AcceptTcp(listener_.get()); fd.valid(); fd = AcceptTcp(listener_.get())) {
     MakeRoomForGreeting();
     UcxPeer* peer = AddPeer(std::move(fd));
-    peer->greeting_deadline = absl::Now() + options_.handshake_timeout;
+    peer->greeting_deadline = SteadyNow() + options_.handshake_timeout;
     events_.Add(peer->link.fd(), peer->id.value(), EventSet::Interest::kRead);
   }
 }
@@ -112,9 +114,10 @@ absl::Status UcxFabric::Open(UcxPeer& peer, const Hello& hello) {
 }
 
 absl::Status UcxFabric::CreateEndpoint(UcxPeer& peer, const Hello& hello) {
-  // UCX offers shared memory only without its own peer error handling. Within one host the socket
-  // tells us of a death; between hosts UCX must also give up what it has under way.
-  peer.endpoint_can_fail = hello.host != HostIdentity();
+  // UCX offers shared memory only without its own peer error handling. There the socket tells us of
+  // a death; over a network UCX must also give up what it has under way, else it aborts.
+  peer.endpoint_can_fail =
+      hello.host != HostIdentity() || !AllowsSharedMemory(std::getenv("UCX_TLS"));
   peer.remote_id = hello.peer_id;
   peer.remote_nonce = hello.nonce;
   ucp_ep_params_t params{};
@@ -165,7 +168,7 @@ void UcxFabric::Close(PeerId id) {
 }
 
 bool UcxFabric::Reap() {
-  const absl::Time now = greeting_.empty() ? absl::InfinitePast() : absl::Now();
+  const absl::Time now = greeting_.empty() ? absl::InfinitePast() : SteadyNow();
   for (const PeerId id : std::vector<PeerId>(greeting_)) {
     UcxPeer* peer = Find(id);
     if (now >= peer->greeting_deadline) {

@@ -1,0 +1,60 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What the processes of a fault run know of each other: shared memory that outlives any of them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace pinboard::testing {
+
+inline constexpr int kMostClients = 64;
+inline constexpr int kPagesOfClient = 16;
+
+/// What one client has done so far; what it counted stays when it is killed. Its own thread writes.
+struct ClientCounts {
+  std::atomic<std::uint64_t> published;
+  std::atomic<std::uint64_t> hits;
+  std::atomic<std::uint64_t> misses;
+  std::atomic<std::uint64_t> unavailable;  // leases and fetches refused or late
+  std::atomic<std::uint64_t> corrupted;    // bytes that do not fit their checksum
+  std::atomic<std::uint64_t> wrong;        // bytes that fit it and are another page's
+  std::atomic<std::int64_t> latest_us;     // the longest that a call took beyond its deadline
+  std::atomic<bool> connected;             // once
+};
+
+struct Board {
+  std::atomic<bool> stop;           // the clients are to end
+  std::atomic<int> client_count;    // ever started
+  std::atomic<std::uint32_t> life;  // of the service: counted up as each is seen to have ended
+  ClientCounts clients[kMostClients];
+  /// The generation that its client published last, 0 for none: what others ask for.
+  std::atomic<std::uint32_t> latest[kMostClients][kPagesOfClient];
+  /// Life and generation in which its client has read its page back; 0 while the client may be
+  /// changing it. As long as the service lives, it is to be there.
+  std::atomic<std::uint64_t> confirmed[kMostClients][kPagesOfClient];
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+inline std::uint64_t Confirmation(std::uint32_t life, std::uint32_t generation) {
+  return std::uint64_t{life} << 32 | generation;
+}
+
+/// A mapping of the board in `path`, which is made, of zeros, where it is not there. Aborts where
+/// that cannot be.
+class SharedBoard {
+ public:
+  explicit SharedBoard(const std::string& path);
+  ~SharedBoard();
+  SharedBoard(const SharedBoard&) = delete;
+  SharedBoard& operator=(const SharedBoard&) = delete;
+  Board* operator->() const { return board_; }
+  Board& operator*() const { return *board_; }
+
+ private:
+  Board* board_;
+};
+
+}  // namespace pinboard::testing

@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/fault/fault_plan.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cache_service/fault_points.h"
+#include "tests/fault/scripted_client.h"
+#include "tests/support/seeded_random.h"
+
+namespace pinboard::testing {
+namespace {
+
+namespace fault = cache_service::fault;
+
+const char* NameOf(EventKind kind) {
+  switch (kind) {
+    case EventKind::kKillService:
+      return "kill service";
+    case EventKind::kStopService:
+      return "stop service";
+    case EventKind::kKillClient:
+      return "kill client";
+    case EventKind::kStopClient:
+      return "stop client";
+    case EventKind::kSetClock:
+      return "set clock";
+    case EventKind::kCorrupt:
+      return "corrupt a page";
+  }
+  return "";
+}
+
+std::string DrawAction(SeededRandom& random, int first, int last) {
+  const std::vector<std::string> actions = {"kill", "kill", "stop",
+                                            absl::StrCat("delay:", random.Int(1, 20))};
+  return absl::StrCat("=", random.Int(first, last), ":", random.Pick(actions));
+}
+
+std::string DrawServiceFault(SeededRandom& random) {
+  const std::string point =
+      fault::kServicePoints[random.Int(0, static_cast<int>(std::size(fault::kServicePoints)) - 1)];
+  if (point == fault::kTick) return point + DrawAction(random, 100, 400);
+  // The first to connect is the run itself, before there is anyone to continue a service.
+  const bool greeting = point == fault::kWelcomed || point == fault::kAnnounced;
+  return point + (greeting ? DrawAction(random, 2, 3) : DrawAction(random, 2, 60));
+}
+
+std::string DrawClientFault(SeededRandom& random) {
+  std::vector<std::string> points(std::begin(fault::kClientPoints), std::end(fault::kClientPoints));
+  points.push_back(kPageHalfWritten);
+  return random.Pick(points) + DrawAction(random, 1, 60);
+}
+
+}  // namespace
+
+bool FaultPlan::Has(EventKind kind) const {
+  return std::any_of(events.begin(), events.end(),
+                     [kind](const FaultEvent& event) { return event.kind == kind; });
+}
+
+std::string FaultPlan::Describe() const {
+  std::string text = absl::StrCat(clients, " clients, ", mapped ? "mapped" : "copied", ", arena ",
+                                  arena_bytes >> 10, " KiB, pause ", absl::FormatDuration(pause),
+                                  ", downtime ", absl::FormatDuration(downtime));
+  if (!service_fault.empty()) absl::StrAppend(&text, "; service: ", service_fault);
+  for (int i = 0; i < clients; ++i) {
+    if (!client_faults[i].empty()) absl::StrAppend(&text, "; client ", i, ": ", client_faults[i]);
+  }
+  for (const FaultEvent& event : events) {
+    absl::StrAppend(&text, "; ", absl::FormatDuration(event.at), ": ", NameOf(event.kind));
+    if (event.kind == EventKind::kKillClient || event.kind == EventKind::kStopClient) {
+      absl::StrAppend(&text, " ", event.client);
+    }
+    if (event.kind == EventKind::kSetClock)
+      absl::StrAppend(&text, " by ", event.clock_seconds, " s");
+  }
+  return text;
+}
+
+FaultPlan DrawPlan(std::uint32_t seed) {
+  SeededRandom random(seed);
+  FaultPlan plan;
+  plan.clients = random.Int(1, 4);
+  plan.client_seed = seed;
+  plan.mapped = !random.OneIn(4);
+  // The pages of all fit, or a few of them do.
+  plan.arena_bytes = random.OneIn(3) ? 24 * kFaultPageBytes : std::uint64_t{4} << 20;
+  plan.load = absl::Milliseconds(random.Int(60, 160));
+  plan.pause = absl::Milliseconds(random.Int(1, 150));
+  plan.downtime = absl::Milliseconds(random.Int(0, 60));
+  plan.client_faults.resize(plan.clients);
+  const std::vector<EventKind> kinds = {EventKind::kKillService, EventKind::kStopService,
+                                        EventKind::kKillClient,  EventKind::kStopClient,
+                                        EventKind::kSetClock,    EventKind::kCorrupt};
+  for (int faults = random.Int(1, 3); faults > 0; --faults) {
+    const int where = random.Int(1, 3);
+    if (where == 1) {
+      plan.service_fault = DrawServiceFault(random);
+    } else if (where == 2) {
+      plan.client_faults[random.Int(0, plan.clients - 1)] = DrawClientFault(random);
+    } else {
+      plan.events.push_back({.at = absl::Milliseconds(random.Int(
+                                 20, static_cast<int>(plan.load / absl::Milliseconds(1)))),
+                             .kind = random.Pick(kinds),
+                             .client = random.Int(0, plan.clients - 1),
+                             .clock_seconds = random.OneIn(2) ? 3600 : -3600});
+    }
+  }
+  std::sort(plan.events.begin(), plan.events.end(),
+            [](const FaultEvent& a, const FaultEvent& b) { return a.at < b.at; });
+  return plan;
+}
+
+}  // namespace pinboard::testing

@@ -1,0 +1,45 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What happens to a service and its clients in one run, all of it drawn from a seed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace pinboard::testing {
+
+enum class EventKind { kKillService, kStopService, kKillClient, kStopClient, kSetClock, kCorrupt };
+
+/// Something done from outside at a time after the start.
+struct FaultEvent {
+  absl::Duration at;
+  EventKind kind = EventKind::kKillService;
+  int client = 0;                  // kKillClient, kStopClient
+  std::int64_t clock_seconds = 0;  // kSetClock: from then on, beside the machine's
+};
+
+struct FaultPlan {
+  int clients = 1;
+  std::uint32_t client_seed = 0;
+  bool mapped = true;  // else pages travel by Put and Get
+  std::uint64_t arena_bytes = 0;
+  absl::Duration load;                     // how long the clients work before everything is healed
+  bool until_fault = false;                // and on, until a process has been killed or stopped
+  absl::Duration pause;                    // what is stopped goes on after it
+  absl::Duration downtime;                 // a service that was killed starts again after it
+  std::string service_fault;               // PINBOARD_FAULT of the first service; empty: none
+  std::vector<std::string> client_faults;  // of each client
+  std::vector<FaultEvent> events;          // in order of time
+
+  bool Has(EventKind kind) const;
+  /// One line.
+  std::string Describe() const;
+};
+
+/// Up to three faults: at fault points, and from outside.
+FaultPlan DrawPlan(std::uint32_t seed);
+
+}  // namespace pinboard::testing

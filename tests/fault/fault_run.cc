@@ -1,0 +1,399 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/fault/fault_run.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/clock.h"
+#include "tests/cache_service/child_process.h"
+#include "tests/fault/fault_service.h"
+#include "tests/fault/scripted_client.h"
+
+namespace pinboard::testing {
+namespace {
+
+using cache_service::FetchResult;
+using cache_service::PageRef;
+
+constexpr absl::Duration kCallPatience = absl::Milliseconds(50);
+
+/// Makes a file of eight zero bytes, or sets the number in it.
+void WriteNumber(const std::string& path, std::int64_t number) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (pwrite(fd, &number, sizeof(number), 0) != sizeof(number)) std::abort();
+  close(fd);
+}
+
+std::vector<std::string> EnvironmentOf(const FaultPlan& plan, const std::string& clock_path) {
+  std::vector<std::string> environment;
+  if (plan.mapped) {
+    unsetenv("UCX_TLS");
+  } else {
+    setenv("UCX_TLS", "tcp,self", 1);
+  }
+  if (plan.Has(EventKind::kSetClock)) {
+    environment.push_back("LD_PRELOAD=" + BuiltProgram("tests/fault/libfault_clock.so"));
+    environment.push_back("PINBOARD_TEST_CLOCK=" + clock_path);
+  }
+  return environment;
+}
+
+}  // namespace
+
+void FaultOutcome::Add(const FaultOutcome& other) {
+  violations.insert(violations.end(), other.violations.begin(), other.violations.end());
+  published += other.published;
+  hits += other.hits;
+  misses += other.misses;
+  unavailable += other.unavailable;
+  corrupted += other.corrupted;
+  kills += other.kills;
+  stops += other.stops;
+  pages_checked += other.pages_checked;
+  longest_recovery = std::max(longest_recovery, other.longest_recovery);
+  latest = std::max(latest, other.latest);
+}
+
+std::string FaultOutcome::ToString() const {
+  return absl::StrCat(published, " published, ", hits, " hits, ", misses, " misses, ", unavailable,
+                      " unavailable, ", corrupted, " checksum failures; ", kills, " kills, ", stops,
+                      " stops; ", pages_checked, " pages had to be there; longest recovery ",
+                      absl::FormatDuration(longest_recovery), ", latest return ",
+                      absl::FormatDuration(latest), " after its deadline; ", violations.size(),
+                      " violations");
+}
+
+FaultRun::FaultRun(const FaultPlan& plan, const std::string& directory, absl::Duration patience)
+    : plan_(plan),
+      patience_(patience),
+      board_path_(absl::StrCat(directory, "/fault_board_", getpid())),
+      clock_path_(absl::StrCat(directory, "/fault_clock_", getpid())),
+      environment_(EnvironmentOf(plan, clock_path_)),
+      board_((unlink(board_path_.c_str()), board_path_)) {
+  WriteNumber(clock_path_, 0);
+}
+
+FaultRun::~FaultRun() {
+  unlink(board_path_.c_str());
+  unlink(clock_path_.c_str());
+}
+
+void FaultRun::Violated(std::string what) { outcome_.violations.push_back(std::move(what)); }
+
+void FaultRun::StartService(const std::string& listen, const std::string& fault) {
+  service_ = StartFaultService(listen, plan_.arena_bytes, fault, environment_);
+  address_ = AddressOf(*service_);
+  if (address_.empty()) Violated("the service did not start");
+  service_continues_at_ = service_starts_at_ = absl::InfiniteFuture();
+}
+
+void FaultRun::StartClient(const std::string& fault) {
+  const int index = board_->client_count.fetch_add(1);
+  std::vector<std::string> environment = environment_;
+  if (!fault.empty()) environment.push_back("PINBOARD_FAULT=" + fault);
+  Client& client = clients_.emplace_back();
+  client.may_die = fault.find("kill") != std::string::npos;
+  client.process = std::make_unique<Process>(
+      std::vector<std::string>{BuiltProgram("tests/fault/fault_client"), address_, board_path_,
+                               std::to_string(index), std::to_string(plan_.client_seed)},
+      environment);
+}
+
+bool FaultRun::ConnectStore() {
+  auto store = ConnectFaultStore(address_);
+  if (store.ok()) store_ = *std::move(store);
+  return store.ok();
+}
+
+FaultOutcome FaultRun::Play() {
+  StartService("127.0.0.1:0", plan_.service_fault);
+  if (!WaitWatching([this] { return ConnectStore(); })) {
+    Violated("no connection to the service");
+    return outcome_;
+  }
+  for (const std::string& fault : plan_.client_faults) StartClient(fault);
+  Load();
+  do {
+    settled_life_ = board_->life.load();
+    Recover();
+    AwaitProgress();
+  } while (settled_life_ != board_->life.load());
+  EndClients();
+  CheckConfirmed();
+  CheckCensus();
+  EndService();
+  CountClients();
+  return outcome_;
+}
+
+void FaultRun::Load() {
+  const absl::Time start = SteadyNow();
+  auto next = plan_.events.begin();
+  const auto waits_for_fault = [&] {
+    return plan_.until_fault && outcome_.kills + outcome_.stops == 0 &&
+           SteadyNow() < start + patience_;
+  };
+  while (SteadyNow() < start + plan_.load || waits_for_fault()) {
+    for (; next != plan_.events.end() && SteadyNow() >= start + next->at; ++next) Fire(*next);
+    Watch();
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+}
+
+void FaultRun::Fire(const FaultEvent& event) {
+  Client& client = clients_[event.client];
+  switch (event.kind) {
+    case EventKind::kKillService:
+      return SignalService(SIGKILL);
+    case EventKind::kStopService:
+      return SignalService(SIGSTOP);
+    case EventKind::kKillClient:
+      client.may_die = true;
+      return client.process->Signal(SIGKILL);
+    case EventKind::kStopClient:
+      return client.process->Signal(SIGSTOP);
+    case EventKind::kSetClock:
+      AwaitConnected();
+      return WriteNumber(clock_path_, event.clock_seconds);
+    case EventKind::kCorrupt:
+      return Corrupt();
+  }
+}
+
+void FaultRun::SignalService(int signal) {
+  if (service_ != nullptr) service_->Signal(signal);  // else it is down already
+}
+
+void FaultRun::AwaitConnected() {
+  const bool all = WaitWatching([this] {
+    for (std::size_t i = 0; i < clients_.size(); ++i) {
+      if (!clients_[i].ended && !board_->clients[i].connected) return false;
+    }
+    return true;
+  });
+  if (!all) Violated("a client does not connect");
+}
+
+void FaultRun::Corrupt() {
+  if (!plan_.mapped) return;  // a pin is a copy
+  for (std::uint32_t page = 0; page < kPagesOfClient; ++page) {
+    const std::uint32_t generation = board_->latest[0][page].load();
+    if (generation == 0) continue;
+    for (const FetchResult& fetched : Fetch({{{.sequence = 0, .page = page}, generation}})) {
+      if (!fetched.pin.ok()) continue;
+      const_cast<std::byte&>(fetched.pin->bytes()[page * 97]) ^= std::byte{0x10};
+      corrupted_ = fetched.page;
+      return;
+    }
+  }
+}
+
+void FaultRun::Watch() {
+  WatchService();
+  for (Client& client : clients_) WatchClient(client);
+}
+
+void FaultRun::WatchService() {
+  const absl::Time now = SteadyNow();
+  if (service_ != nullptr && service_->Look() == Process::State::kEnded && !service_ending_) {
+    if (service_->outcome() != -SIGKILL) {
+      Violated(absl::StrCat("the service ended with ", service_->outcome()));
+    }
+    ++board_->life;
+    ++outcome_.kills;
+    service_.reset();
+    service_continues_at_ = absl::InfiniteFuture();
+    service_starts_at_ = now + plan_.downtime;
+  } else if (service_ != nullptr && service_->Look() == Process::State::kStopped &&
+             service_continues_at_ == absl::InfiniteFuture()) {
+    ++outcome_.stops;
+    service_continues_at_ = now + plan_.pause;
+  }
+  if (now >= service_continues_at_) {
+    service_->Signal(SIGCONT);
+    service_continues_at_ = absl::InfiniteFuture();
+    fault_end_ = SteadyNow();
+  }
+  if (now >= service_starts_at_) {
+    StartService(address_, "");
+    fault_end_ = SteadyNow();
+  }
+}
+
+void FaultRun::WatchClient(Client& client) {
+  const Process::State state = client.process->Look();
+  if (state == Process::State::kStopped && client.continue_at == absl::InfiniteFuture()) {
+    ++outcome_.stops;
+    client.was_stopped = true;
+    client.continue_at = SteadyNow() + plan_.pause;
+  }
+  if (state == Process::State::kEnded && !client.ended) {
+    client.ended = true;
+    client.continue_at = absl::InfiniteFuture();
+    if (client.process->outcome() == -SIGKILL) ++outcome_.kills;
+  }
+  if (SteadyNow() >= client.continue_at) {
+    client.process->Signal(SIGCONT);
+    client.continue_at = absl::InfiniteFuture();
+  }
+}
+
+bool FaultRun::WaitWatching(const std::function<bool()>& condition) {
+  fault_end_ = SteadyNow();
+  while (!condition()) {
+    Watch();
+    const bool healed = service_ != nullptr && service_continues_at_ == absl::InfiniteFuture();
+    if (healed && SteadyNow() > fault_end_ + patience_) return false;
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  return true;
+}
+
+std::vector<FetchResult> FaultRun::Fetch(const std::vector<PageRef>& pages) {
+  const absl::Time deadline = SteadyNow() + patience_;
+  store_->Fetch(pages, deadline);
+  std::vector<FetchResult> results;
+  while (results.size() < pages.size()) {
+    Watch();
+    store_->WaitFetched(SteadyNow() + absl::Milliseconds(2));
+    for (FetchResult& fetched : store_->TakeFetched()) results.push_back(std::move(fetched));
+  }
+  return results;
+}
+
+void FaultRun::Recover() {
+  const auto works = [this] {
+    const std::uint32_t number = next_probe_++;
+    const PageRef probe{{.sequence = kMostClients, .page = number % 1024}, number};
+    if (!PutPages(*store_, {probe}, SteadyNow() + kCallPatience).ok()) return false;
+    store_->Fetch({probe}, SteadyNow() + kCallPatience);
+    bool read = false;
+    while (store_->WaitFetched(SteadyNow() + 2 * kCallPatience)) {
+      for (FetchResult& fetched : store_->TakeFetched()) {
+        if (!fetched.pin.ok()) continue;
+        read = Judge(fetched) == Verdict::kIntact;
+        if (!read) Violated("the run's own page holds other bytes");
+      }
+    }
+    return read;
+  };
+  if (!WaitWatching(works)) return Violated("nothing can be published and read after the faults");
+  outcome_.longest_recovery = SteadyNow() - fault_end_;
+}
+
+void FaultRun::AwaitProgress() {
+  std::vector<std::uint64_t> hits;
+  for (std::size_t i = 0; i < clients_.size(); ++i) hits.push_back(board_->clients[i].hits.load());
+  const auto waits = [&](std::size_t i) {
+    return clients_[i].process->Look() != Process::State::kEnded &&
+           board_->clients[i].hits.load() == hits[i];
+  };
+  WaitWatching([&] {
+    for (std::size_t i = 0; i < clients_.size(); ++i) {
+      if (waits(i)) return false;
+    }
+    return true;
+  });
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    if (!waits(i)) continue;
+    const ClientCounts& counts = board_->clients[i];
+    Violated(absl::StrCat("client ", i, counts.connected ? "" : ", which never connected,",
+                          " reads no page any more: ", counts.published.load(), " published, ",
+                          counts.hits.load(), " hits, ", counts.misses.load(), " misses, ",
+                          counts.unavailable.load(), " unavailable"));
+  }
+}
+
+void FaultRun::EndClients() {
+  board_->stop.store(true);
+  WaitWatching([this] {
+    Watch();
+    return std::all_of(clients_.begin(), clients_.end(), [](const Client& client) {
+      return client.process->Look() == Process::State::kEnded;
+    });
+  });
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    Client& client = clients_[i];
+    if (client.process->Look() != Process::State::kEnded) {
+      Violated(absl::StrCat("client ", i, " hangs"));
+    } else if (client.process->outcome() != 0 &&
+               (client.process->outcome() != -SIGKILL || !client.may_die)) {
+      Violated(absl::StrCat("client ", i, " ended with ", client.process->outcome()));
+    }
+  }
+}
+
+void FaultRun::CheckConfirmed() {
+  const std::uint32_t life = board_->life.load();
+  if (life != settled_life_) return;  // the group's last client may have gone before this one came
+  std::vector<PageRef> pages;
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    // Where the service was restarted, a client that was killed may have been the last of its
+    // group.
+    if (life > 0 && clients_[i].process->outcome() != 0) continue;
+    for (std::uint32_t page = 0; page < kPagesOfClient; ++page) {
+      const std::uint64_t confirmed = board_->confirmed[i][page].load();
+      const auto generation = static_cast<std::uint32_t>(confirmed);
+      if (generation == 0 || confirmed != Confirmation(life, generation)) continue;
+      pages.push_back({{.sequence = i, .page = page}, generation});
+    }
+  }
+  std::vector<FetchResult> results = Fetch(pages);
+  if (board_->life.load() != life) return;  // it was killed meanwhile
+  outcome_.pages_checked += pages.size();
+  for (FetchResult& fetched : results) {
+    const std::string name =
+        absl::StrCat("page ", fetched.page.key.page, " of client ", fetched.page.key.sequence,
+                     ", generation ", fetched.page.generation, ": ");
+    const bool damaged = corrupted_ == fetched.page;
+    if (!fetched.pin.ok()) {
+      const bool evicted = fetched.pin.status().message() == "page evicted";
+      if (!evicted) Violated(absl::StrCat(name, fetched.pin.status().ToString()));
+    } else if (const Verdict verdict = Judge(fetched);
+               verdict != (damaged ? Verdict::kCorrupted : Verdict::kIntact)) {
+      Violated(name + (verdict == Verdict::kWrong ? "another page's bytes" : "damaged bytes"));
+    }
+  }
+}
+
+void FaultRun::CheckCensus() {
+  store_.reset();
+  std::string census = "no answer";
+  const bool empty = WaitWatching([&] { return IsEmptyService(address_, &census); });
+  if (!empty) Violated("after all have gone: " + census);
+}
+
+void FaultRun::EndService() {
+  service_ending_ = true;
+  service_->Signal(SIGTERM);
+  const bool ended = WaitWatching([this] { return service_->Look() == Process::State::kEnded; });
+  if (!ended || service_->outcome() != 0) Violated("the service does not end when told to");
+}
+
+void FaultRun::CountClients() {
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    const ClientCounts& counts = board_->clients[i];
+    outcome_.published += counts.published;
+    outcome_.hits += counts.hits;
+    outcome_.misses += counts.misses;
+    outcome_.unavailable += counts.unavailable;
+    outcome_.corrupted += counts.corrupted;
+    if (counts.wrong != 0) Violated(absl::StrCat("client ", i, " got another page's bytes"));
+    if (counts.corrupted != 0 && !corrupted_.has_value()) {
+      Violated(absl::StrCat("client ", i, " got damaged bytes"));
+    }
+    if (clients_[i].was_stopped) continue;
+    outcome_.latest = std::max(outcome_.latest, absl::Microseconds(counts.latest_us.load()));
+  }
+  if (outcome_.latest > patience_) Violated("a call did not return by its deadline");
+}
+
+}  // namespace pinboard::testing

@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A real pinboardd and real clients, a plan of faults, and what must hold then.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "cache_service/page_store.h"
+#include "tests/fault/board.h"
+#include "tests/fault/fault_plan.h"
+#include "tests/fault/process.h"
+
+namespace pinboard::testing {
+
+/// What came of a run, or of many.
+struct FaultOutcome {
+  std::vector<std::string> violations;
+  std::uint64_t published = 0, hits = 0, misses = 0, unavailable = 0, corrupted = 0;
+  std::uint64_t kills = 0, stops = 0;
+  std::uint64_t pages_checked = 0;  // that had to be there at the end
+  absl::Duration longest_recovery;
+  absl::Duration latest;  // a call beyond its deadline, of clients that were never stopped
+
+  void Add(const FaultOutcome& other);
+  /// One line, violations left out.
+  std::string ToString() const;
+};
+
+/// Plays the plan, then heals: what is stopped goes on, a service that is gone starts again. Then,
+/// within `patience` each: a page can be published and read; each client that lives gets its
+/// answers; the clients end when told to; nothing is leased, quarantined, pinned or kept once all
+/// are gone; the service ends. Never: another page's bytes, a page that is not there though its
+/// service lives and nobody dropped or evicted it, an end that is not the plan's. Needs a
+/// directory for its files; one run at a time in a process.
+class FaultRun {
+ public:
+  FaultRun(const FaultPlan& plan, const std::string& directory, absl::Duration patience);
+  ~FaultRun();
+
+  FaultOutcome Play();
+
+ private:
+  struct Client {
+    std::unique_ptr<Process> process;
+    bool may_die = false;  // the plan kills it
+    bool ended = false;
+    bool was_stopped = false;  // so that its own clock says nothing
+    absl::Time continue_at = absl::InfiniteFuture();
+  };
+
+  void StartService(const std::string& listen, const std::string& fault);
+  bool ConnectStore();
+  void StartClient(const std::string& fault);
+  void Load();
+  void Fire(const FaultEvent& event);
+  void SignalService(int signal);
+  void AwaitConnected();
+  void Corrupt();
+  void Watch();
+  void WatchService();
+  void WatchClient(Client& client);
+  void Recover();
+  void AwaitProgress();
+  void EndClients();
+  void CheckConfirmed();
+  void CheckCensus();
+  void EndService();
+  void CountClients();
+  bool WaitWatching(const std::function<bool()>& condition);
+  std::vector<cache_service::FetchResult> Fetch(const std::vector<cache_service::PageRef>& pages);
+  void Violated(std::string what);
+
+  const FaultPlan plan_;
+  const absl::Duration patience_;
+  const std::string board_path_;
+  const std::string clock_path_;
+  std::vector<std::string> environment_;
+  SharedBoard board_;
+  std::string address_;
+  std::unique_ptr<Process> service_;
+  absl::Time service_continues_at_ = absl::InfiniteFuture();
+  absl::Time service_starts_at_ = absl::InfiniteFuture();
+  bool service_ending_ = false;
+  std::vector<Client> clients_;
+  std::unique_ptr<cache_service::PageStore> store_;  // keeps the group while clients come and go
+  std::optional<cache_service::PageRef> corrupted_;
+  absl::Time fault_end_;
+  std::uint32_t settled_life_ = 0;  // in which all went on after the faults
+  std::uint32_t next_probe_ = 1;
+  FaultOutcome outcome_;
+};
+
+}  // namespace pinboard::testing

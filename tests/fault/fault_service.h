@@ -1,0 +1,31 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The pinboardd of fault tests: how it is started, connected to and counted.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cache_service/page_store.h"
+#include "tests/fault/process.h"
+
+namespace pinboard::testing {
+
+/// Evicts by information, in the background too; `fault` is its PINBOARD_FAULT, empty for none.
+std::unique_ptr<Process> StartFaultService(const std::string& listen, std::uint64_t arena_bytes,
+                                           const std::string& fault,
+                                           std::vector<std::string> environment);
+/// What it prints once ready; empty where it ends instead.
+std::string AddressOf(const Process& service);
+
+absl::StatusOr<std::unique_ptr<cache_service::PageStore>> ConnectFaultStore(
+    const std::string& address);
+
+/// Whether the service has nothing leased, quarantined, pinned or kept, and no client but the one
+/// that asks. `census` says what there is.
+bool IsEmptyService(const std::string& address, std::string* census);
+
+}  // namespace pinboard::testing

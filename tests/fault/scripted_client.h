@@ -1,0 +1,57 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A client that does what a rank does, at random, and checks every byte that comes back.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "cache_service/page_store.h"
+#include "tests/fault/board.h"
+#include "tests/support/seeded_random.h"
+
+namespace pinboard::testing {
+
+inline constexpr std::uint64_t kFaultGroup = 77;
+inline constexpr std::size_t kFaultPageBytes = 4096;
+/// Passed by a client that has written half of a page.
+inline constexpr char kPageHalfWritten[] = "client.page.half";
+
+/// Leases, fills and publishes a batch, or says why there was no lease. The tag is a checksum of
+/// the bytes, as a rank's is.
+absl::Status PutPages(cache_service::PageStore& store,
+                      const std::vector<cache_service::PageRef>& pages, absl::Time deadline);
+
+enum class Verdict { kIntact, kCorrupted, kWrong };
+/// Of a hit. Corrupted: the bytes do not fit the checksum, so that a rank would not use them.
+Verdict Judge(const cache_service::FetchResult& fetched);
+
+/// Client `index` owns the pages of sequence `index` and alone publishes them, each time in a
+/// later generation; it fetches anybody's. Its thread does nothing else.
+class ScriptedClient {
+ public:
+  ScriptedClient(cache_service::PageStore& store, Board& board, int index, std::uint32_t seed);
+
+  /// Until board.stop.
+  void Run();
+
+ private:
+  void Put();
+  void Get();
+  void Drop();
+  void Take(const cache_service::FetchResult& fetched, std::uint32_t life);
+  void NoteReturn(absl::Time deadline);
+  std::vector<std::uint32_t> SomePages();
+
+  cache_service::PageStore& store_;
+  Board& board_;
+  const int index_;
+  ClientCounts& counts_;
+  SeededRandom random_;
+  std::uint32_t next_generation_ = 1;
+};
+
+}  // namespace pinboard::testing

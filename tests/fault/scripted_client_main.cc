@@ -1,0 +1,48 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A scripted client as a process of its own, with the fault points of PINBOARD_FAULT.
+//   fault_client ADDRESS BOARD INDEX SEED
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/fault_point.h"
+#include "base/log.h"
+#include "cache_service/fault_points.h"
+#include "cache_service/remote_page_store.h"
+#include "tests/fault/scripted_client.h"
+#include "transport/fabric/ucx/ucx_fabric.h"
+
+int main(int argc, char** argv) {
+  using namespace pinboard;
+  if (argc != 5) return 2;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  std::vector<const char*> points(std::begin(cache_service::fault::kClientPoints),
+                                  std::end(cache_service::fault::kClientPoints));
+  points.push_back(testing::kPageHalfWritten);
+  if (const absl::Status armed = ArmFaultPoints(points); !armed.ok()) {
+    std::fprintf(stderr, "fault_client: %s\n", std::string(armed.message()).c_str());
+    return 2;
+  }
+  InitLog("fault client", LogLevel::kOff);
+  const testing::SharedBoard board(argv[2]);
+  const int index = std::atoi(argv[3]);
+  while (!board->stop.load()) {
+    auto store = cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); }, argv[1],
+                                                 {.group = testing::kFaultGroup,
+                                                  .name = absl::StrCat("fault client ", index),
+                                                  .connect_timeout = absl::Milliseconds(500)});
+    if (!store.ok()) {  // the service may be down
+      absl::SleepFor(absl::Milliseconds(5));
+      continue;
+    }
+    board->clients[index].connected.store(true);
+    testing::ScriptedClient(**store, *board, index, std::atoi(argv[4])).Run();
+  }
+  return 0;
+}
