@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "base/strong_id.h"
@@ -41,11 +42,28 @@ inline constexpr std::uint32_t kSlabAlignment = 256;
 ///
 /// Fragmentation: per size, at most the free slabs of its partly used chunks, which are filled from
 /// the lowest chunk up; within a chunk, less than one slab at its end; within a slab, less than
-/// kSlabAlignment. A segment's end that does not fill a chunk is not used. Thread-compatible.
+/// kSlabAlignment. A segment's end that does not fill a chunk is not used.
+///
+/// Segments come and go: one that is retired gives no more slabs, and once none of it is in use it
+/// can be removed. Thread-compatible.
 class Arena {
  public:
-  /// Requires chunk_bytes to be a multiple of kSlabAlignment, and kMaxArenaBytes or less in all.
+  /// Segments 0, 1, ... of these sizes. Requires chunk_bytes to be a multiple of kSlabAlignment.
   Arena(const std::vector<std::uint64_t>& segment_bytes, std::uint64_t chunk_bytes);
+
+  /// Requires `segment` to be new, and kMaxArenaBytes or less in all.
+  void AddSegment(std::uint32_t segment, std::uint64_t bytes);
+  void RetireSegment(std::uint32_t segment);
+  /// Requires it to be retired and without used chunks.
+  void RemoveSegment(std::uint32_t segment);
+
+  struct SegmentUse {
+    std::vector<ChunkIndex> chunks;
+    std::uint32_t used_chunks = 0;
+    bool retired = false;
+  };
+  /// By segment.
+  const absl::btree_map<std::uint32_t, SegmentUse>& segments() const { return segments_; }
 
   /// Nothing where neither a slab of this size nor a chunk is free. Requires 0 < bytes <=
   /// chunk_bytes().
@@ -69,15 +87,18 @@ class Arena {
     return SlabIndex(slab.chunk.value() * max_slabs_ + slab.slot);
   }
   std::uint32_t UsedSlabs(ChunkIndex chunk) const { return chunks_[chunk.value()].used; }
+  bool IsRetired(ChunkIndex chunk) const { return chunks_[chunk.value()].retired; }
   /// 0 for a chunk that is free.
   std::uint64_t SlabBytesOf(ChunkIndex chunk) const { return chunks_[chunk.value()].slab_bytes; }
 
   std::uint64_t chunk_bytes() const { return chunk_bytes_; }
+  /// Every ChunkIndex is below this. It does not fall, and the indices of removed segments are used
+  /// again.
   std::uint32_t chunks() const { return static_cast<std::uint32_t>(chunks_.size()); }
-  std::uint64_t capacity_bytes() const { return chunks_.size() * chunk_bytes_; }
+  std::uint64_t capacity_bytes() const { return (chunks_.size() - absent_.size()) * chunk_bytes_; }
   /// In allocated slabs, and in chunks that have any.
   std::uint64_t used_bytes() const { return used_bytes_; }
-  std::uint64_t assigned_bytes() const { return (chunks_.size() - free_.size()) * chunk_bytes_; }
+  std::uint64_t assigned_bytes() const { return used_chunks_ * chunk_bytes_; }
 
  private:
   struct Chunk {
@@ -85,6 +106,7 @@ class Arena {
     std::uint64_t offset = 0;
     std::uint64_t slab_bytes = 0;  // 0: free
     std::uint32_t used = 0;
+    bool retired = false;                   // in no class, and not in free_
     std::vector<std::uint32_t> free_slots;  // the next is last
   };
   struct SizeClass {
@@ -93,13 +115,18 @@ class Arena {
   };
 
   bool OpenChunk(std::uint64_t slab_bytes, SizeClass& size_class);
+  void CountUsedChunk(const Chunk& chunk, int change);
+  void CloseChunk(std::uint32_t index);
 
   std::uint64_t chunk_bytes_;
   std::uint32_t max_slabs_;  // in a chunk of the smallest slabs
   std::vector<Chunk> chunks_;
+  absl::btree_map<std::uint32_t, SegmentUse> segments_;
   absl::btree_set<std::uint32_t> free_;
+  absl::btree_set<std::uint32_t> absent_;                  // of no segment
   absl::flat_hash_map<std::uint64_t, SizeClass> classes_;  // by slab bytes
   std::uint64_t used_bytes_ = 0;
+  std::uint64_t used_chunks_ = 0;
 };
 
 }  // namespace pinboard::cache_service

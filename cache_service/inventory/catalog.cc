@@ -78,6 +78,13 @@ Catalog::InsertResult Catalog::Insert(GroupId group, const PageRef& page, SlabIn
   return result;
 }
 
+bool Catalog::NeedsExtent(GroupId group, const PageKey& key) const {
+  const auto in_groups = groups_.find(group);
+  if (in_groups == groups_.end()) return true;
+  const auto in_group = in_groups->second.find(key.sequence);
+  return in_group == in_groups->second.end() || !in_group->second.contains(ExtentNameOf(key));
+}
+
 std::optional<SlabIndex> Catalog::Remove(GroupId group, const PageRef& page, MissCause cause) {
   ExtentPage* found = FindPage(groups_, group, page.key);
   if (found == nullptr || found->gone == MissCause::kUnknown) return std::nullopt;

@@ -42,6 +42,9 @@ class Catalog {
   };
   InsertResult Insert(GroupId group, const PageRef& page, SlabIndex slab);
 
+  /// Whether Insert of the page would make an extent.
+  bool NeedsExtent(GroupId group, const PageKey& key) const;
+
   /// The page is gone for this cause; the slab it had, if it had one of this generation or earlier.
   std::optional<SlabIndex> Remove(GroupId group, const PageRef& page, MissCause cause);
 

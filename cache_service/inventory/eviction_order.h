@@ -32,6 +32,8 @@ struct EvictionRank {
 class EvictionOrder {
  public:
   explicit EvictionOrder(std::uint32_t chunks) : chunks_(chunks) {}
+  /// Requires `chunks` to be no fewer than before.
+  void Grow(std::uint32_t chunks) { chunks_.resize(chunks); }
 
   struct Entry {
     EvictionRank rank;

@@ -9,20 +9,12 @@
 #include "base/status_macros.h"
 
 namespace pinboard::cache_service {
-namespace {
-
-std::uint64_t Share(std::uint64_t bytes, double share) {
-  return static_cast<std::uint64_t>(static_cast<double>(bytes) * share);
-}
-
-}  // namespace
 
 Inventory::Inventory(Arena arena, EvictionPolicyPtr policy, const Watermarks& watermarks,
                      const Clock& clock)
     : arena_(std::move(arena)),
       policy_(std::move(policy)),
-      high_bytes_(Share(arena_.capacity_bytes(), watermarks.high)),
-      low_bytes_(Share(arena_.capacity_bytes(), watermarks.low)),
+      watermarks_(watermarks),
       clock_(clock),
       slabs_(arena_.chunks()),
       order_(arena_.chunks()),
@@ -64,8 +56,8 @@ absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::
   }
   if (!MakeRoom(count, bytes)) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        "no room for ", count, " pages of ", bytes, " bytes: of the arena's ",
-        arena_.capacity_bytes(), " bytes too many are leased or pinned; give it a larger arena"));
+        "no room for ", count, " pages of ", bytes, " bytes: of the ", arena_.capacity_bytes(),
+        " bytes that are there too many are leased or pinned; give it a larger arena or quota"));
   }
   std::vector<GrantedSlab> granted;
   granted.reserve(count);
@@ -79,11 +71,13 @@ absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::
     granted.push_back(Granted(index));
   }
   counts_.leased_slabs += count;
+  used_slabs_ += count;
   return granted;
 }
 
 void Inventory::Free(SlabIndex index) {
   SlabOf(index).state = SlabState::kFree;
+  --used_slabs_;
   arena_.Free(index);
   const ChunkIndex chunk = arena_.AddressOf(index).chunk;
   if (arena_.UsedSlabs(chunk) == 0) slabs_.Close(chunk);
@@ -111,6 +105,10 @@ absl::Status Inventory::Publish(ClientId client, SlabId slab_id, const PageHeade
         absl::StrCat("a page of ", header.bytes, " bytes does not fit its slab"));
   }
   const GroupId group = clients_.at(client).group;
+  if (catalog_.extents() >= limits_.extents && catalog_.NeedsExtent(group, header.key)) {
+    ++counts_.refused_publishes_total;
+    return Return(client, slab_id);
+  }
   const Catalog::InsertResult result =
       catalog_.Insert(group, {header.key, header.generation}, index);
   if (!result.inserted) {
@@ -151,6 +149,24 @@ InventoryCounts Inventory::counts() const {
   counts.published_pages = catalog_.pages();
   counts.extents = catalog_.extents();
   return counts;
+}
+
+InventoryCounts& InventoryCounts::operator+=(const InventoryCounts& other) {
+  capacity_bytes += other.capacity_bytes;
+  used_bytes += other.used_bytes;
+  assigned_bytes += other.assigned_bytes;
+  leased_slabs += other.leased_slabs;
+  quarantined_slabs += other.quarantined_slabs;
+  published_pages += other.published_pages;
+  extents += other.extents;
+  pins += other.pins;
+  pages_published_total += other.pages_published_total;
+  bytes_published_total += other.bytes_published_total;
+  stale_publishes_total += other.stale_publishes_total;
+  refused_publishes_total += other.refused_publishes_total;
+  lookups_total += other.lookups_total;
+  for (int i = 0; i < kEvictionCauses; ++i) evictions_total[i] += other.evictions_total[i];
+  return *this;
 }
 
 }  // namespace pinboard::cache_service

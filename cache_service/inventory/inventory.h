@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// What the service has and who holds it: the states of every slab, without any I/O.
+// What a tenant has in the service and who holds it: the states of every slab, without any I/O.
 #pragma once
 
 #include <array>
@@ -21,6 +21,7 @@
 #include "cache_service/inventory/eviction_order.h"
 #include "cache_service/inventory/eviction_policy.h"
 #include "cache_service/inventory/slab_table.h"
+#include "cache_service/inventory/tenant_limits.h"
 #include "cache_service/inventory/watermarks.h"
 #include "cache_service/protocol/messages.h"
 
@@ -32,8 +33,10 @@ enum class EvictionCause : std::uint8_t {
   kOtherSize,  // to make room for pages of another size
   kWatermark,  // in the background
   kExpired,    // its policy's time had come
+  kQuota,      // the tenant may have no more pages
+  kReclaimed,  // its segment goes to another tenant
 };
-inline constexpr int kEvictionCauses = 4;
+inline constexpr int kEvictionCauses = 6;
 
 /// A slab as a client is told of it.
 struct GrantedSlab {
@@ -54,12 +57,17 @@ struct InventoryCounts {
   std::uint64_t pages_published_total = 0;
   std::uint64_t bytes_published_total = 0;
   std::uint64_t stale_publishes_total = 0;
+  std::uint64_t refused_publishes_total = 0;  // the tenant may have no more extents
+  std::uint64_t lookups_total = 0;
   std::array<std::uint64_t, kEvictionCauses> evictions_total{};
+
+  InventoryCounts& operator+=(const InventoryCounts& other);
 };
 
 /// Slabs move: free -> leased -> published -> free; a published slab that is pinned, or a leased
 /// one whose client is lost, is not reused before the last pin ends, or the client is removed.
 /// Pages belong to their group and sequence: any client of the group may fetch and drop them.
+/// Memory comes in segments, which may be added and taken away at any time.
 ///
 /// A status other than Ok and ResourceExhausted means that the client broke the protocol, and that
 /// nothing was changed for it. Thread-compatible.
@@ -68,6 +76,24 @@ class Inventory {
   /// `clock` must outlive this.
   Inventory(Arena arena, EvictionPolicyPtr policy, const Watermarks& watermarks,
             const Clock& clock);
+
+  /// What the tenant may have from now on; `bytes` and `priority` are not looked at. Above the
+  /// pages, pages of the lowest value leave as new ones are leased.
+  void SetLimits(const TenantLimits& limits) { limits_ = limits; }
+
+  /// More room. Requires `segment` to be new.
+  void AddSegment(std::uint32_t segment, std::uint64_t bytes);
+  /// Picks the segment that is emptied most easily: nothing new goes there, and its pages leave in
+  /// the background. Does nothing where one is being vacated, or there is none.
+  void VacateSegment();
+  /// A segment in which nothing is, and of which the inventory knows no more from now on; of those
+  /// being vacated, or any.
+  std::optional<std::uint32_t> TakeVacated();
+  std::optional<std::uint32_t> TakeIdle();
+  /// Whether pages are about to leave for want of room.
+  bool IsAboveHighMark() const { return arena_.used_bytes() > HighBytes(); }
+  std::uint64_t FreeSlabs(std::uint64_t bytes) const { return arena_.FreeSlabs(bytes); }
+  std::uint64_t max_page_bytes() const { return arena_.chunk_bytes(); }
 
   /// Requires `client` to be new.
   void AddClient(ClientId client, GroupId group);
@@ -103,8 +129,9 @@ class Inventory {
   void Drop(ClientId client, const PageRef& page);
   void DropSequence(ClientId client, std::uint64_t sequence);
 
-  /// Lets up to `pages` pages leave that have expired or are above the watermarks. When to be
-  /// called again: at once (InfinitePast) where more are to leave, or as the first page expires.
+  /// Lets up to `pages` pages leave that are in a segment that is being vacated, have expired or
+  /// are above the watermarks. When to be called again: at once (InfinitePast) where more are to
+  /// leave, or as the first page expires.
   absl::Time EvictInBackground(int pages);
 
   InventoryCounts counts() const;
@@ -135,7 +162,11 @@ class Inventory {
 
   PinResult Pin(Client& holder, const Catalog::Lookup& found, std::int64_t now_ns);
   absl::Status Unpin(Client& holder, SlabId slab);
+  std::uint64_t HighBytes() const;
+  std::uint64_t PagesOver(std::uint64_t more) const;
   bool MakeRoom(std::uint64_t count, std::uint64_t bytes);
+  bool EvictFromVacated(int& pages);
+  std::uint32_t RemoveSegment(std::uint32_t segment);
   std::vector<ChunkIndex> ChunksToReclaim(std::uint64_t slab_bytes) const;
   /// A page's value now, or nothing, and it leaves the order: it is pinned.
   std::optional<std::int64_t> Judge(SlabAddress slab);
@@ -154,19 +185,22 @@ class Inventory {
 
   Arena arena_;
   const EvictionPolicyPtr policy_;
-  const std::uint64_t high_bytes_;
-  const std::uint64_t low_bytes_;
+  const Watermarks watermarks_;
+  TenantLimits limits_;
   const Clock& clock_;
   Catalog catalog_;
   SlabTable slabs_;
   EvictionOrder order_;  // pages without pins, and some with
   absl::flat_hash_map<std::uint64_t, std::uint64_t>
-      evictable_;  // pages without pins, by slab bytes
+      evictable_;  // pages without pins, by slab bytes; not those in retired chunks
+  std::uint64_t evictable_pages_ = 0;  // all pages without pins
+  std::uint64_t used_slabs_ = 0;
   std::vector<ChunkValue> chunk_values_;
   absl::flat_hash_map<ClientId, Client> clients_;
   absl::flat_hash_map<GroupId, std::uint32_t> group_clients_;
   std::uint32_t next_serial_ = 1;
-  bool above_watermarks_ = false;  // since the high mark was passed
+  std::optional<std::uint32_t> vacating_;  // a retired segment
+  bool above_watermarks_ = false;          // since the high mark was passed
   InventoryCounts counts_;
 };
 

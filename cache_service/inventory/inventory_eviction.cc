@@ -9,8 +9,24 @@
 #include "cache_service/inventory/inventory.h"
 
 namespace pinboard::cache_service {
+namespace {
+
+std::uint64_t Share(std::uint64_t bytes, double share) {
+  return static_cast<std::uint64_t>(static_cast<double>(bytes) * share);
+}
+
+}  // namespace
+
+std::uint64_t Inventory::HighBytes() const {
+  return Share(arena_.capacity_bytes(), watermarks_.high);
+}
+
+std::uint64_t Inventory::PagesOver(std::uint64_t more) const {
+  return std::max(used_slabs_ + more, limits_.pages) - limits_.pages;
+}
 
 bool Inventory::MakeRoom(std::uint64_t count, std::uint64_t bytes) {
+  if (PagesOver(count) > evictable_pages_) return false;
   const std::uint64_t slab_bytes = Arena::SlabBytes(bytes);
   const std::uint64_t available = arena_.FreeSlabs(bytes) + Evictable(slab_bytes);
   if (available < count) {
@@ -24,6 +40,10 @@ bool Inventory::MakeRoom(std::uint64_t count, std::uint64_t bytes) {
     const auto first = order_.First(slab_bytes, [this](SlabAddress slab) { return Judge(slab); });
     Evict(arena_.IndexOf(first->slab), EvictionCause::kSameSize);
   }
+  while (PagesOver(count) > 0) {
+    const auto first = order_.First([this](SlabAddress slab) { return Judge(slab); });
+    Evict(arena_.IndexOf(first->slab), EvictionCause::kQuota);
+  }
   return true;
 }
 
@@ -33,7 +53,7 @@ std::vector<ChunkIndex> Inventory::ChunksToReclaim(std::uint64_t slab_bytes) con
     const ChunkIndex chunk(i);
     const ChunkValue& value = chunk_values_[i];
     if (value.evictable == 0 || value.evictable != arena_.UsedSlabs(chunk)) continue;
-    if (arena_.SlabBytesOf(chunk) == slab_bytes) continue;
+    if (arena_.SlabBytesOf(chunk) == slab_bytes || arena_.IsRetired(chunk)) continue;
     candidates.emplace_back(static_cast<double>(value.information) / value.evictable, chunk);
   }
   std::sort(candidates.begin(), candidates.end());
@@ -44,6 +64,7 @@ std::vector<ChunkIndex> Inventory::ChunksToReclaim(std::uint64_t slab_bytes) con
 }
 
 absl::Time Inventory::EvictInBackground(int pages) {
+  if (!EvictFromVacated(pages)) return absl::InfinitePast();
   const absl::Time now = clock_.Now();
   const auto judge = [this](SlabAddress slab) { return Judge(slab); };
   while (const std::optional<EvictionOrder::Entry> first = order_.First(judge)) {
@@ -58,8 +79,9 @@ absl::Time Inventory::EvictInBackground(int pages) {
 }
 
 bool Inventory::IsAboveWatermarks() {
-  if (arena_.used_bytes() > high_bytes_) above_watermarks_ = true;
-  if (arena_.used_bytes() <= low_bytes_) above_watermarks_ = false;
+  const std::uint64_t low_bytes = Share(arena_.capacity_bytes(), watermarks_.low);
+  if (IsAboveHighMark()) above_watermarks_ = true;
+  if (arena_.used_bytes() <= low_bytes) above_watermarks_ = false;
   return above_watermarks_;
 }
 
@@ -96,15 +118,19 @@ void Inventory::MayLeave(SlabIndex index) {
     order_.Add({{policy_->Value(slab.candidate()), slab.serial}, address}, slab_bytes,
                arena_.SlabsPerChunk(slab_bytes));
   }
-  ++evictable_[slab_bytes];
+  if (!arena_.IsRetired(address.chunk)) ++evictable_[slab_bytes];
+  ++evictable_pages_;
   ChunkValue& value = chunk_values_[address.chunk.value()];
   ++value.evictable;
   value.information += slab.mean_information;
 }
 
 void Inventory::MayNotLeave(SlabAddress address) {
-  const auto evictable = evictable_.find(arena_.SlabBytesOf(address.chunk));
-  if (--evictable->second == 0) evictable_.erase(evictable);
+  if (!arena_.IsRetired(address.chunk)) {
+    const auto evictable = evictable_.find(arena_.SlabBytesOf(address.chunk));
+    if (--evictable->second == 0) evictable_.erase(evictable);
+  }
+  --evictable_pages_;
   ChunkValue& value = chunk_values_[address.chunk.value()];
   --value.evictable;
   value.information -= slabs_[address].mean_information;

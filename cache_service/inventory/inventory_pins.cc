@@ -50,6 +50,7 @@ void Inventory::Pin(ClientId client, absl::Span<const PageRef> pages,
 
 Inventory::PinResult Inventory::Pin(Client& holder, const Catalog::Lookup& found,
                                     std::int64_t now_ns) {
+  ++counts_.lookups_total;
   if (found.miss != MissCause::kNone) return {.miss = found.miss};
   const SlabAddress address = arena_.AddressOf(found.slab);
   Slab& slab = slabs_[address];

@@ -41,6 +41,8 @@ struct Slab {
 class SlabTable {
  public:
   explicit SlabTable(std::uint32_t chunks) : chunks_(chunks) {}
+  /// Requires `chunks` to be no fewer than before.
+  void Grow(std::uint32_t chunks) { chunks_.resize(chunks); }
 
   bool IsOpen(ChunkIndex chunk) const { return !chunks_[chunk.value()].empty(); }
   void Open(ChunkIndex chunk, std::uint64_t slabs) { chunks_[chunk.value()].resize(slabs); }

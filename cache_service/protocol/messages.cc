@@ -43,6 +43,14 @@ template <Is<Hello> T>
 void Fields(T& v, auto& io) {
   io(v.min_version, v.max_version, v.features, v.group, v.process, v.name);
 }
+template <Is<Challenge> T>
+void Fields(T& v, auto& io) {
+  io(v.version, v.features, v.incarnation, v.nonce);
+}
+template <Is<Proof> T>
+void Fields(T& v, auto& io) {
+  io(v.service_nonce, v.client_nonce, v.tenant, v.key_id, v.mac);
+}
 template <Is<Welcome> T>
 void Fields(T& v, auto& io) {
   io(v.version, v.features, v.incarnation, v.client, v.host, v.page_alignment, v.max_page_bytes);
@@ -52,6 +60,10 @@ void Fields(T& v, auto& io) {
   io(v.segment, v.bytes, v.remote_key);
 }
 template <Is<Segments> T>
+void Fields(T& v, auto& io) {
+  io(v.segments);
+}
+template <Is<Withdrawn> T>
 void Fields(T& v, auto& io) {
   io(v.segments);
 }
@@ -184,8 +196,11 @@ absl::StatusOr<Envelope<Message>> DecodeMessage(absl::Span<const std::byte> payl
   template std::vector<std::byte> EncodeMessage<Message>(std::uint64_t, const Message&); \
   template absl::StatusOr<Envelope<Message>> DecodeMessage<Message>(absl::Span<const std::byte>)
 PB_INSTANTIATE(Hello);
+PB_INSTANTIATE(Challenge);
+PB_INSTANTIATE(Proof);
 PB_INSTANTIATE(Welcome);
 PB_INSTANTIATE(Segments);
+PB_INSTANTIATE(Withdrawn);
 PB_INSTANTIATE(LeaseRequest);
 PB_INSTANTIATE(LeaseReply);
 PB_INSTANTIATE(Publish);

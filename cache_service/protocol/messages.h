@@ -3,6 +3,7 @@
 // What client and service say to each other. docs/wire_protocol.md shows it byte by byte.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -47,6 +48,9 @@ enum class MessageType : std::uint8_t {
   kGoodbye = 15,
   kError = 16,
   kFetchMisses = 17,
+  kChallenge = 18,
+  kProof = 19,
+  kWithdrawn = 20,
 };
 
 /// Why a page cannot be had; kNone where it can.
@@ -86,6 +90,30 @@ struct Hello {
   std::string name;
 };
 
+/// 32 random bytes, used once.
+using Nonce = std::array<std::uint8_t, 32>;
+/// HMAC-SHA-256.
+using Digest = std::array<std::uint8_t, 32>;
+
+/// Service to client, after Hello, where the service has keys: the client is to prove that it has
+/// one. Version, features and incarnation are those of the Welcome that would follow.
+struct Challenge {
+  static constexpr MessageType kType = MessageType::kChallenge;
+  std::uint16_t version = 0;
+  std::uint64_t features = 0;
+  std::uint64_t incarnation = 0;
+  Nonce nonce{};
+};
+/// Client to service, once, then Welcome follows. No secret is in it.
+struct Proof {
+  static constexpr MessageType kType = MessageType::kProof;
+  Nonce service_nonce{};  // of the Challenge that it answers
+  Nonce client_nonce{};
+  std::string tenant;
+  std::string key_id;
+  Digest mac{};  // access/challenge.h says of what
+};
+
 struct Welcome {
   static constexpr MessageType kType = MessageType::kWelcome;
   std::uint16_t version = 0;
@@ -106,6 +134,12 @@ struct SegmentEntry {
 struct Segments {
   static constexpr MessageType kType = MessageType::kSegments;
   std::vector<SegmentEntry> segments;
+};
+
+/// Service to client, with kFeatureWithdrawal: nothing is, or will be, in these segments.
+struct Withdrawn {
+  static constexpr MessageType kType = MessageType::kWithdrawn;
+  std::vector<std::uint32_t> segments;
 };
 
 struct LeaseRequest {

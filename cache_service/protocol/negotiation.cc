@@ -8,7 +8,7 @@
 
 namespace pinboard::cache_service {
 
-absl::StatusOr<Agreement> Agree(const Hello& hello) {
+absl::StatusOr<Agreement> Agree(const Hello& hello, std::uint64_t features) {
   if (hello.min_version > hello.max_version) {
     return absl::InvalidArgumentError("the client speaks from a later to an earlier version");
   }
@@ -18,7 +18,7 @@ absl::StatusOr<Agreement> Agree(const Hello& hello) {
                      hello.max_version, " and this service ", kMinProtocolVersion, " to ",
                      kMaxProtocolVersion, ": update the older one"));
   }
-  return Agreement{std::min(hello.max_version, kMaxProtocolVersion), hello.features & kFeatures};
+  return Agreement{std::min(hello.max_version, kMaxProtocolVersion), hello.features & features};
 }
 
 absl::Status CheckAgreed(const Hello& offered, const Welcome& answer) {

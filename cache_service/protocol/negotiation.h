@@ -14,7 +14,13 @@ namespace pinboard::cache_service {
 /// Optional behaviour, one bit each; both sides use what both announced.
 /// Pages that are not there come as FetchMisses, 5 bytes each, instead of within FetchReply, 189.
 inline constexpr std::uint64_t kFeatureShortMisses = 1;
-inline constexpr std::uint64_t kFeatures = kFeatureShortMisses;  // all that this build has
+/// The service may challenge the client before it greets it. A client offers it that has a key; a
+/// service agrees to it that has keys, and refuses clients without it.
+inline constexpr std::uint64_t kFeatureChallenge = 2;
+/// The service tells of segments that it takes back.
+inline constexpr std::uint64_t kFeatureWithdrawal = 4;
+/// All that this build has and that asks nothing of who uses it.
+inline constexpr std::uint64_t kFeatures = kFeatureShortMisses | kFeatureWithdrawal;
 
 struct Agreement {
   std::uint16_t version = 0;
@@ -23,7 +29,7 @@ struct Agreement {
 
 /// The service's half: the highest version and the features that both have. FailedPrecondition,
 /// with both ranges: they share no version.
-absl::StatusOr<Agreement> Agree(const Hello& hello);
+absl::StatusOr<Agreement> Agree(const Hello& hello, std::uint64_t features = kFeatures);
 
 /// The client's half: whether the answer is within what was offered. FailedPrecondition: it is not.
 absl::Status CheckAgreed(const Hello& offered, const Welcome& answer);

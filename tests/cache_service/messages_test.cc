@@ -27,6 +27,18 @@ Hello Example() {
   return {1, 2, 3, 4, {5, 6, 7}, "rank 0"};
 }
 template <>
+Challenge Example() {
+  return {1, 2, 3, {4, 5, 6}};
+}
+template <>
+Proof Example() {
+  return {{1, 2}, {3, 4}, "acme", "k1", {5, 6}};
+}
+template <>
+Withdrawn Example() {
+  return {{1, 2, 3}};
+}
+template <>
 Welcome Example() {
   return {1, 2, 3, 4, 5, 6, 7};
 }
@@ -98,9 +110,10 @@ class MessagesTest : public ::testing::Test {
   const std::vector<std::byte> bytes_ = EncodeMessage(0x0102030405060708, Example<Message>());
 };
 
-using AllMessages = ::testing::Types<Hello, Welcome, Segments, LeaseRequest, LeaseReply, Publish,
-                                     ReturnSlabs, Fetch, FetchReply, FetchMisses, Unpin, Drop,
-                                     DropSequence, StatsRequest, StatsReply, Goodbye, Error>;
+using AllMessages =
+    ::testing::Types<Hello, Challenge, Proof, Welcome, Segments, Withdrawn, LeaseRequest,
+                     LeaseReply, Publish, ReturnSlabs, Fetch, FetchReply, FetchMisses, Unpin, Drop,
+                     DropSequence, StatsRequest, StatsReply, Goodbye, Error>;
 TYPED_TEST_SUITE(MessagesTest, AllMessages);
 
 TYPED_TEST(MessagesTest, ComesOutAsItWentIn) {

@@ -1,0 +1,48 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cache_service/access/watched_file.h"
+
+#include <sys/stat.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+constexpr std::int64_t kMaxBytes = 1 << 20;
+
+std::int64_t Nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+}  // namespace
+
+WatchedFile::Stamp WatchedFile::Look() const {
+  struct stat found {};
+  if (stat(path_.c_str(), &found) != 0) return {};
+  return {Nanoseconds(found.st_mtim), Nanoseconds(found.st_ctim), found.st_size, found.st_ino,
+          found.st_mode};
+}
+
+bool WatchedFile::HasChanged() const { return !(Look() == seen_); }
+
+absl::StatusOr<std::string> WatchedFile::Read() {
+  seen_ = Look();
+  if (kind_ == kSecret && seen_.bytes >= 0 && (seen_.mode & S_IRWXO) != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path_, " is open to every user of this machine: chmod o= ", path_));
+  }
+  std::ifstream file(path_);
+  if (seen_.bytes < 0 || !S_ISREG(seen_.mode) || !file) {
+    return absl::InvalidArgumentError(absl::StrCat("cannot read the file ", path_));
+  }
+  if (seen_.bytes > kMaxBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(path_, " has more than ", kMaxBytes, " bytes"));
+  }
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+}  // namespace pinboard::cache_service
