@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/memory_registration.h"
+#include "cache_service/access/key_ring.h"
 #include "cache_service/page_store.h"
 #include "transport/fabric/fabric.h"
 
@@ -26,6 +28,8 @@ struct PageStoreOptions {
   /// In the service's log.
   std::string name = "client";
   absl::Duration connect_timeout = absl::Seconds(5);
+  /// What the client shows a service that has keys. Where set, a service without is not used.
+  std::optional<Credentials> credentials;
   /// Where set, leases and pins lie in memory that it has registered: with a device that is to
   /// reach them. Called once a segment of the service, on the thread that connects; it may take
   /// longer than connect_timeout. What it returns goes before the segment is unmapped. Then the
@@ -45,8 +49,10 @@ std::uint64_t NewGroupId();
 /// memory of leases and pins stays valid until they are dropped. The store reconnects in the
 /// background; nothing of the service's earlier life is served afterwards.
 ///
-/// Unavailable: nobody listens there; FailedPrecondition: the service is of another version, or its
-/// memory was to be registered and cannot be mapped; or the error of register_memory.
+/// Unavailable: nobody listens there; FailedPrecondition: the service is of another version, was to
+/// ask for a key and does not, or its memory was to be registered and cannot be mapped;
+/// Unauthenticated: it wants a key, or a newer one; PermissionDenied: it admits no such tenant with
+/// such a key; or the error of register_memory.
 absl::StatusOr<std::unique_ptr<PageStore>> ConnectPageStore(const FabricFactory& make_fabric,
                                                             const std::string& address,
                                                             const PageStoreOptions& options);

@@ -22,6 +22,7 @@ struct GroupOptions {
   Backend backend = Backend::kCpu;       // kCuda: the ranks' collectives go over NCCL
   std::string service = "auto";          // auto: a pinboardd of this run's own; none; HOST:PORT
   std::string service_arena = "512MiB";  // of --service auto
+  std::string service_key;               // a file, shown to the service; empty: none
 };
 
 /// One rank, while its body runs.

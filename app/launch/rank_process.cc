@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "cache_service/access/key_ring.h"
 #include "cache_service/remote_page_store.h"
 #include "transport/collective/host/host_communicator.h"
 #include "transport/collective/local/local_communicator.h"
@@ -53,6 +54,10 @@ absl::Status Run(const RankEnvironment& environment, const GroupOptions& options
     store_options.group = environment.service_group;
     store_options.name = absl::StrCat("rank ", environment.rank);
     store_options.register_memory = std::move(register_memory);
+    if (!options.service_key.empty()) {
+      PB_ASSIGN_OR_RETURN(store_options.credentials,
+                          cache_service::LoadCredentials(options.service_key));
+    }
     auto connected = cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); },
                                                      environment.service, store_options);
     if (!connected.ok()) {

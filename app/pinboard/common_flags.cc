@@ -30,6 +30,16 @@ Backend ToBackend(const CommonFlags& common) {
   return common.backend == "cuda" ? Backend::kCuda : Backend::kCpu;
 }
 
+absl::Status CheckServiceKey(const CommonFlags& common) {
+  const bool runs_already = common.service != "auto" && common.service != "none";
+  if (runs_already || common.service_key.empty())
+    return ReadServiceKey(common.service_key).status();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--service-key is for a service that runs already: give --service HOST:PORT, "
+                   "not ",
+                   common.service));
+}
+
 absl::Status CheckService(const std::string& service) {
   if (service == "auto" || service == "none") return absl::OkStatus();
   if (ParseSocketAddress(service).ok()) return absl::OkStatus();
@@ -81,6 +91,13 @@ void AddMethodFlags(FlagTable* flags, SequenceOptions* options) {
               &options->scope);
 }
 
+absl::StatusOr<std::optional<cache_service::Credentials>> ReadServiceKey(const std::string& file) {
+  if (file.empty()) return std::nullopt;
+  auto credentials = cache_service::LoadCredentials(file);
+  if (!credentials.ok()) return InFlag("--service-key", credentials.status());
+  return *std::move(credentials);
+}
+
 void AddRunFlags(FlagTable* flags, CommonFlags* common) {
   flags->Section("Run");
   flags->Text("service", "WHERE",
@@ -88,6 +105,9 @@ void AddRunFlags(FlagTable* flags, CommonFlags* common) {
               "(no band, no recall), HOST:PORT is a pinboardd.",
               &common->service);
   flags->Text("service-arena", "SIZE", "Memory of --service auto.", &common->service_arena);
+  flags->Text("service-key", "FILE",
+              "The tenant's key, for a pinboardd that has --keys: one line TENANT KEY-ID KEY.",
+              &common->service_key);
   flags->Int("block-size", "N", "Tokens in a block of the KV cache: 16, 32 or 64.", 16, 64,
              &common->block_size);
   flags->Text("tables", "NAME",
@@ -132,6 +152,7 @@ absl::Status CheckCommon(const CommonFlags& common) {
         absl::StrCat("--backend is '", common.backend, "': use cpu or cuda"));
   }
   PB_RETURN_IF_ERROR(CheckService(common.service));
+  PB_RETURN_IF_ERROR(CheckServiceKey(common));
   PB_RETURN_IF_ERROR(InFlag("--service-arena", ParseByteSize(common.service_arena).status()));
   if (!common.metrics.empty()) {
     PB_RETURN_IF_ERROR(
@@ -144,7 +165,8 @@ GroupOptions ToGroupOptions(const CommonFlags& common) {
   return {.tp = common.tp,
           .backend = ToBackend(common),
           .service = common.service,
-          .service_arena = common.service_arena};
+          .service_arena = common.service_arena,
+          .service_key = common.service_key};
 }
 
 SessionOptions ToSessionOptions(const CommonFlags& common) {

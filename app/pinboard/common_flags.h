@@ -3,12 +3,15 @@
 // Options that generate and eval share.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "app/flags/flags.h"
 #include "app/launch/rank_group.h"
 #include "app/session/rank_session.h"
+#include "cache_service/access/key_ring.h"
 #include "engine/model_config.h"
 #include "pinboard/shard.h"
 
@@ -21,6 +24,7 @@ struct CommonFlags {
   std::string backend = "cpu";
   std::string service = "auto";
   std::string service_arena = "512MiB";
+  std::string service_key;
   int block_size = 16;
   std::string tables = "shared";
   int sketch_dim = 0;
@@ -42,6 +46,9 @@ absl::Status ResolveModel(CommonFlags* common);
 inline std::string TokenizerDir(const CommonFlags& common) {
   return common.random_weights.empty() ? common.model : "";
 }
+
+/// Of --service-key; nothing where it is not given. LoadCredentials' error, which names the flag.
+absl::StatusOr<std::optional<cache_service::Credentials>> ReadServiceKey(const std::string& file);
 
 /// InvalidArgument, NotFound, Unimplemented: one line on the first thing that cannot work, the
 /// model's configuration included.

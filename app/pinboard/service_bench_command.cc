@@ -50,6 +50,7 @@ nor are busy GB/s: what one client moves while it gets or puts.
 
 struct ServiceBenchFlags {
   std::string service = "127.0.0.1:7700";
+  std::string service_key;
   std::string workload;
   std::string json;
   bool help = false;
@@ -58,6 +59,8 @@ struct ServiceBenchFlags {
 FlagTable MakeTable(ServiceBenchFlags* flags) {
   FlagTable table("pinboard bench service");
   table.Text("service", "HOST:PORT", "Where pinboardd listens.", &flags->service);
+  table.Text("service-key", "FILE", "The tenant's key, for a pinboardd that has --keys.",
+             &flags->service_key);
   table.Text("workload", "FILE", "What to do; left out: the defaults above.", &flags->workload);
   table.Text("json", "FILE", "Results as JSON; -: to standard output, instead of the table.",
              &flags->json);
@@ -70,11 +73,13 @@ absl::StatusOr<Workload> Validate(const ServiceBenchFlags& flags) {
   if (!address.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--service: ", address.status().message()));
   }
+  PB_RETURN_IF_ERROR(ReadServiceKey(flags.service_key).status());
   if (!flags.json.empty()) PB_RETURN_IF_ERROR(CheckWritable(flags.json));
   return flags.workload.empty() ? Workload() : ReadWorkload(flags.workload);
 }
 
 absl::Status Run(const ServiceBenchFlags& flags, const Workload& workload) {
+  PB_ASSIGN_OR_RETURN(auto credentials, ReadServiceKey(flags.service_key));
   std::vector<std::uint64_t> groups(workload.tenants.size());
   std::generate(groups.begin(), groups.end(), cache_service::NewGroupId);
   const auto connect = [&](int client) {
@@ -82,7 +87,8 @@ absl::Status Run(const ServiceBenchFlags& flags, const Workload& workload) {
     return cache_service::ConnectPageStore(
         [] { return transport::MakeUcxFabric(); }, flags.service,
         {.group = groups[tenant],
-         .name = absl::StrCat("pinboard bench ", workload.tenants[tenant], " client ", client)});
+         .name = absl::StrCat("pinboard bench ", workload.tenants[tenant], " client ", client),
+         .credentials = credentials});
   };
   const auto result = RunLoad(workload, connect);
   if (!result.ok()) {

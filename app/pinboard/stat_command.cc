@@ -38,7 +38,7 @@ constexpr char kUsage[] =
   pinboard stat --service 127.0.0.1:7700 --watch 1 --json - | jq .per_second.misses_total
 
 Connects as a client that asks for the counts and nothing else: it takes no page and no memory of
-the service. Totals are since the service started; with --watch they stand beside their growth per
+the service. With --service-key the counts are the tenant's. Totals are since the service started; with --watch they stand beside their growth per
 second since the sample before. What to look at: "quarantined slabs" that stay (a client lost its
 connection and lives on), misses because "evicted" (the arena is too small for the band), misses
 because "unknown" (the service was restarted, or pages are published late). The same counts go to
@@ -54,6 +54,7 @@ constexpr int kInterrupted = 130;
 
 struct StatFlags {
   std::string service = "127.0.0.1:7700";
+  std::string service_key;
   double watch = 0;
   std::string json;
   bool help = false;
@@ -62,6 +63,8 @@ struct StatFlags {
 FlagTable MakeTable(StatFlags* flags) {
   FlagTable table("pinboard stat");
   table.Text("service", "HOST:PORT", "Where pinboardd listens.", &flags->service);
+  table.Text("service-key", "FILE", "The tenant's key, for a pinboardd that has --keys.",
+             &flags->service_key);
   table.Real("watch", "SECONDS", "Again every so many seconds, until Ctrl-C; 0: once.",
              &flags->watch);
   table.Text("json", "-", "One JSON object a sample, one a line, instead of the table.",
@@ -75,6 +78,7 @@ absl::Status Validate(const StatFlags& flags) {
   if (!address.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--service: ", address.status().message()));
   }
+  PB_RETURN_IF_ERROR(ReadServiceKey(flags.service_key).status());
   const bool watchable = flags.watch >= kShortestWatch && flags.watch <= kLongestWatch;
   if (flags.watch != 0 && !watchable) {
     return absl::InvalidArgumentError(absl::StrCat("--watch is ", flags.watch, ": use ",
@@ -135,9 +139,11 @@ absl::StatusOr<bool> Show(const StatFlags& flags, cache_service::StatsClient& cl
 }
 
 absl::StatusOr<bool> Run(const StatFlags& flags) {
+  PB_ASSIGN_OR_RETURN(auto credentials, ReadServiceKey(flags.service_key));
   PB_ASSIGN_OR_RETURN(auto fabric, transport::MakeUcxFabric());
-  auto connected = cache_service::StatsClient::Connect(std::move(fabric), flags.service,
-                                                       "pinboard stat", SteadyNow() + kAnswer);
+  auto connected =
+      cache_service::StatsClient::Connect(std::move(fabric), flags.service, "pinboard stat",
+                                          std::move(credentials), SteadyNow() + kAnswer);
   if (!connected.ok()) {
     return absl::Status(connected.status().code(),
                         absl::StrCat("cache service: ", connected.status().message()));

@@ -71,6 +71,8 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
   server_options.arena_bytes = options.arena_bytes;
   server_options.eviction = options.eviction;
   server_options.watermarks = options.watermarks;
+  server_options.key_file = options.key_file;
+  server_options.tenant_file = options.tenant_file;
   PB_ASSIGN_OR_RETURN(const auto server,
                       cache_service::Server::Create(std::move(fabric), server_options, *metrics));
   if (membership != nullptr) {
@@ -82,7 +84,7 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
   const ShutdownWatcher watcher(shutdown_signals, parent, [&server] { server->Stop(); });
   server->Run();
   if (membership != nullptr) {
-    const absl::Status left = membership->Leave(absl::Now() + kLeaveTimeout);
+    const absl::Status left = membership->Leave(SteadyNow() + kLeaveTimeout);
     if (!left.ok()) LogWarning(std::string(left.message()));
   }
   LogInfo("ended");

@@ -54,10 +54,22 @@ absl::Status SetLogLevel(DaemonOptions& options, const std::string& value) {
   return absl::OkStatus();
 }
 
-absl::Status SetAddressFile(DaemonOptions& options, const std::string& value) {
+absl::Status SetFile(std::string& file, const std::string& value) {
   if (value.empty()) return absl::InvalidArgumentError("a file name is needed");
-  options.address_file = value;
+  file = value;
   return absl::OkStatus();
+}
+
+absl::Status SetKeyFile(DaemonOptions& options, const std::string& value) {
+  return SetFile(options.key_file, value);
+}
+
+absl::Status SetTenantFile(DaemonOptions& options, const std::string& value) {
+  return SetFile(options.tenant_file, value);
+}
+
+absl::Status SetAddressFile(DaemonOptions& options, const std::string& value) {
+  return SetFile(options.address_file, value);
 }
 
 const std::map<std::string, Setter>& ValueOptions() {
@@ -66,6 +78,8 @@ const std::map<std::string, Setter>& ValueOptions() {
       {"--arena", SetArena},
       {"--eviction", SetEviction},
       {"--watermarks", SetWatermarks},
+      {"--keys", SetKeyFile},
+      {"--tenants", SetTenantFile},
       {"--metrics", SetMetrics},
       {"--log-level", SetLogLevel},
       {"--address-file", SetAddressFile},
@@ -131,8 +145,8 @@ std::string DaemonHelp() {
 
 Options
   --listen HOST:PORT     Where engines connect. HOST is an IP address; beyond loopback only
-                         if you say so; there is no authentication yet. Port 0: any free one.
-                         [127.0.0.1:7700]
+                         if you say so: then give it --keys, and a network that nobody else reads.
+                         Port 0: any free one. [127.0.0.1:7700]
   --arena SIZE           Memory for pages, allocated at the start: 512MiB, 64GiB, ... Engines on
                          this machine map it, so it comes out of /dev/shm: on huge pages where the kernel
                          gives them to shared memory, spread over the machine's memory nodes. [1GiB]
@@ -145,6 +159,13 @@ Options
   --watermarks HIGH:LOW  Once more than HIGH percent of the arena is in use, pages leave in the
                          background until no more than LOW percent is. none: only where there is
                          no room. [98:95]
+  --keys FILE            Let in only who has a tenant's key. A line is TENANT KEY-ID KEY [EXPIRES], as
+                         acme 1 hex:9f86d0..., the key from openssl rand -hex 32. Engines show
+                         theirs with --service-key FILE. Read again when it changes.
+                         [everybody is let in, as one tenant]
+  --tenants FILE         What each tenant may have, a line each; read again when it changes:
+                         acme bytes=48GiB pages=3000000 extents=40000 priority=10
+                         [equal shares of the arena]
   --metrics HOST:PORT    Where Prometheus reads /metrics; docs/metrics.md lists what there is.
                          Port 0: any free one. none: no metrics. [127.0.0.1:9400]
   --log-level LEVEL      debug, info, warning, error or off; lines go to standard error. [info]

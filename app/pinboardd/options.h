@@ -21,6 +21,8 @@ struct DaemonOptions {
   cache_service::EvictionPolicyPtr eviction = cache_service::AgedInformation(absl::Minutes(10));
   cache_service::Watermarks watermarks;
   MembershipOptions membership;
+  std::string key_file;                    // empty: everybody is let in
+  std::string tenant_file;                 // empty: equal shares
   std::string metrics = "127.0.0.1:9400";  // empty: none
   LogLevel log_level = LogLevel::kInfo;
   std::string address_file;  // empty: none

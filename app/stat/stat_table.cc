@@ -47,6 +47,8 @@ constexpr Line kTotals[] = {
     {"  other size", "pinboard_service_evictions_total{cause=\"other_size\"}"},
     {"  watermark", "pinboard_service_evictions_total{cause=\"watermark\"}"},
     {"  expired", "pinboard_service_evictions_total{cause=\"expired\"}"},
+    {"  quota", "pinboard_service_evictions_total{cause=\"quota\"}"},
+    {"  reclaimed", "pinboard_service_evictions_total{cause=\"reclaimed\"}"},
     {"refused leases", "pinboard_service_refused_leases_total"},
     {"connections", "pinboard_service_connections_total"},
     {"  refused", "pinboard_service_refused_connections_total"},

@@ -13,8 +13,10 @@ namespace pinboard::cache_service {
 using transport::PeerId;
 
 ReplyRouter::ReplyRouter(transport::Fabric& fabric) {
+  Register<Challenge>(fabric);
   Register<Welcome>(fabric);
   Register<Segments>(fabric);
+  Register<Withdrawn>(fabric);
   Register<LeaseReply>(fabric);
   Register<FetchReply>(fabric);
   Register<FetchMisses>(fabric);

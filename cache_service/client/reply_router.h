@@ -14,8 +14,10 @@ namespace pinboard::cache_service {
 class ServiceReplies {
  public:
   virtual ~ServiceReplies() = default;
+  virtual absl::Status OnReply(const Envelope<Challenge>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<Welcome>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<Segments>& envelope) = 0;
+  virtual absl::Status OnReply(const Envelope<Withdrawn>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<LeaseReply>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<FetchReply>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<FetchMisses>& envelope) = 0;

@@ -7,24 +7,41 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "cache_service/access/challenge.h"
 #include "cache_service/protocol/negotiation.h"
 
 namespace pinboard::cache_service {
 
 ServiceConnection::ServiceConnection(transport::Fabric& fabric, transport::PeerId peer,
                                      std::string address, Hello hello,
-                                     MemoryRegistrar register_memory)
+                                     MemoryRegistrar register_memory,
+                                     std::optional<Credentials> credentials)
     : fabric_(fabric),
       peer_(peer),
       address_(std::move(address)),
       hello_(std::move(hello)),
-      register_memory_(std::move(register_memory)) {}
+      register_memory_(std::move(register_memory)),
+      credentials_(std::move(credentials)) {}
 
 void ServiceConnection::Greet() { Send(0, hello_); }
 
+absl::Status ServiceConnection::OnChallenge(const Challenge& challenge) {
+  if (!credentials_.has_value() || welcome_.has_value() || std::exchange(challenged_, true)) {
+    return absl::FailedPreconditionError("a challenge that was not offered, or a second one");
+  }
+  const absl::StatusOr<Proof> proof = Answer(*credentials_, hello_, challenge);
+  if (proof.ok()) {
+    Send(0, *proof);
+  } else {
+    greeted_ = proof.status();
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ServiceConnection::OnWelcome(const Welcome& welcome) {
   if (welcome_.has_value()) return absl::FailedPreconditionError("Welcome came twice");
-  const absl::Status agreed = CheckAgreed(hello_, welcome);
+  const bool asked = challenged_ || !credentials_.has_value();
+  const absl::Status agreed = asked ? CheckAgreed(hello_, welcome) : NotAskedForAKey(address_);
   if (agreed.ok()) {
     welcome_ = welcome;
   } else {
@@ -49,6 +66,10 @@ absl::Status ServiceConnection::OnSegments(const Segments& announced) {
   }
   if (!greeted_.has_value()) greeted_ = absl::OkStatus();
   return absl::OkStatus();
+}
+
+void ServiceConnection::OnWithdrawn(const Withdrawn& withdrawn) {
+  for (const std::uint32_t segment : withdrawn.segments) segments_.erase(segment);
 }
 
 absl::StatusOr<std::unique_ptr<MemoryRegistration>> ServiceConnection::RegisterMemory(

@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/memory_registration.h"
+#include "cache_service/access/key_ring.h"
 #include "cache_service/protocol/messages.h"
 #include "cache_service/protocol/send_message.h"
 #include "transport/fabric/fabric.h"
@@ -30,18 +31,23 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
  public:
   using Done = transport::Fabric::Done;
 
-  /// To a peer that is connected. `register_memory` may be empty.
+  /// To a peer that is connected. `register_memory` may be empty. With `credentials`, `hello`
+  /// offers kFeatureChallenge, and a service that does not ask for them is none to use.
   ServiceConnection(transport::Fabric& fabric, transport::PeerId peer, std::string address,
-                    Hello hello, MemoryRegistrar register_memory);
+                    Hello hello, MemoryRegistrar register_memory,
+                    std::optional<Credentials> credentials);
 
   void Greet();
   /// How the greeting ended; nothing while it is under way.
   const std::optional<absl::Status>& greeted() const { return greeted_; }
+  absl::Status OnChallenge(const Challenge& challenge);
   absl::Status OnWelcome(const Welcome& welcome);
   /// Maps and registers what is announced; the first one ends the greeting. A service that cannot
   /// be used for its memory has not broken the protocol: `unusable` says why.
   absl::Status OnSegments(const Segments& segments);
   const absl::Status& unusable() const { return unusable_; }
+  /// Unmaps: the service says that nobody holds any of it.
+  void OnWithdrawn(const Withdrawn& withdrawn);
   void OnError(const Error& error);
 
   transport::PeerId peer() const { return peer_; }
@@ -107,6 +113,8 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   const std::string address_;
   const Hello hello_;
   const MemoryRegistrar register_memory_;
+  const std::optional<Credentials> credentials_;
+  bool challenged_ = false;
   std::optional<Welcome> welcome_;
   std::optional<absl::Status> greeted_;
   absl::Status unusable_;

@@ -54,12 +54,12 @@ absl::Status ServiceLink::Connect(absl::Time deadline) {
 
 void ServiceLink::Greet(PeerId peer) {
   Hello hello;
-  hello.features = kFeatures;
+  hello.features = kFeatures | (options_.credentials.has_value() ? kFeatureChallenge : 0);
   hello.group = options_.group;
   hello.process = process_;
   hello.name = options_.name;
   greeting_ = std::make_shared<ServiceConnection>(fabric_, peer, address_, std::move(hello),
-                                                  options_.register_memory);
+                                                  options_.register_memory, options_.credentials);
   router_.Add(peer, *this);
   greeting_->Greet();
 }
@@ -78,6 +78,12 @@ void ServiceLink::EndGreeting(const absl::Status& outcome) {
   fabric_.Close(connection->peer());
 }
 
+absl::Status ServiceLink::OnReply(const Envelope<Challenge>& envelope) {
+  PB_RETURN_IF_ERROR(partner().OnChallenge(envelope.message));
+  ContinueGreeting();
+  return absl::OkStatus();
+}
+
 absl::Status ServiceLink::OnReply(const Envelope<Welcome>& envelope) {
   PB_RETURN_IF_ERROR(partner().OnWelcome(envelope.message));
   ContinueGreeting();
@@ -93,6 +99,12 @@ absl::Status ServiceLink::OnReply(const Envelope<Segments>& envelope) {
   } else {
     ContinueGreeting();
   }
+  return absl::OkStatus();
+}
+
+absl::Status ServiceLink::OnReply(const Envelope<Withdrawn>& envelope) {
+  PB_RETURN_IF_ERROR(CheckGreeted());
+  current_->OnWithdrawn(envelope.message);
   return absl::OkStatus();
 }
 

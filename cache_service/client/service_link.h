@@ -67,8 +67,10 @@ class ServiceLink final : private ServiceReplies {
   void Shutdown(absl::Time deadline);
 
  private:
+  absl::Status OnReply(const Envelope<Challenge>& envelope) override;
   absl::Status OnReply(const Envelope<Welcome>& envelope) override;
   absl::Status OnReply(const Envelope<Segments>& envelope) override;
+  absl::Status OnReply(const Envelope<Withdrawn>& envelope) override;
   absl::Status OnReply(const Envelope<LeaseReply>& envelope) override;
   absl::Status OnReply(const Envelope<FetchReply>& envelope) override;
   absl::Status OnReply(const Envelope<FetchMisses>& envelope) override;

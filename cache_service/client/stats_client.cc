@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/status_macros.h"
+#include "cache_service/access/challenge.h"
 #include "cache_service/client/connect.h"
 #include "cache_service/protocol/negotiation.h"
 #include "cache_service/protocol/process_identity.h"
@@ -17,8 +18,12 @@ namespace pinboard::cache_service {
 
 using transport::PeerId;
 
-StatsClient::StatsClient(std::unique_ptr<transport::Fabric> fabric, std::string address)
-    : address_(std::move(address)), fabric_(std::move(fabric)) {
+StatsClient::StatsClient(std::unique_ptr<transport::Fabric> fabric, std::string address,
+                         std::optional<Credentials> credentials)
+    : address_(std::move(address)),
+      credentials_(std::move(credentials)),
+      fabric_(std::move(fabric)) {
+  Register(&StatsClient::OnChallenge);
   Register(&StatsClient::OnWelcome);
   Register(&StatsClient::OnStatsReply);
   Register(&StatsClient::OnError);
@@ -45,19 +50,20 @@ void StatsClient::Register(absl::Status (StatsClient::*handler)(const Envelope<M
 
 absl::StatusOr<std::unique_ptr<StatsClient>> StatsClient::Connect(
     std::unique_ptr<transport::Fabric> fabric, const std::string& address, const std::string& name,
-    absl::Time deadline) {
-  auto client = std::unique_ptr<StatsClient>(new StatsClient(std::move(fabric), address));
+    std::optional<Credentials> credentials, absl::Time deadline) {
+  auto client = std::unique_ptr<StatsClient>(
+      new StatsClient(std::move(fabric), address, std::move(credentials)));
   PB_RETURN_IF_ERROR(client->Greet(name, deadline));
   return client;
 }
 
 absl::Status StatsClient::Greet(const std::string& name, absl::Time deadline) {
   PB_ASSIGN_OR_RETURN(peer_, ConnectToService(*fabric_, address_, deadline));
-  Hello hello;
-  hello.group = NewGroupId();
-  hello.process = CurrentProcess();
-  hello.name = name;
-  SendMessage(*fabric_, peer_, 0, hello);
+  hello_.features = credentials_.has_value() ? kFeatureChallenge : 0;
+  hello_.group = NewGroupId();
+  hello_.process = CurrentProcess();
+  hello_.name = name;
+  SendMessage(*fabric_, peer_, 0, hello_);
   while (!client_ && !ended_ && SteadyNow() < deadline) fabric_->WaitUntil(deadline);
   if (ended_) return *ended_;
   return client_ ? absl::OkStatus() : DoesNotAnswer(address_);
@@ -71,8 +77,23 @@ absl::StatusOr<std::vector<StatsEntry>> StatsClient::Ask(absl::Time deadline) {
   return ended_.value_or(DoesNotAnswer(address_));
 }
 
+absl::Status StatsClient::OnChallenge(const Envelope<Challenge>& envelope) {
+  if (!credentials_.has_value() || client_.has_value() || std::exchange(challenged_, true)) {
+    return absl::FailedPreconditionError("a challenge that was not offered, or a second one");
+  }
+  const absl::StatusOr<Proof> proof = Answer(*credentials_, hello_, envelope.message);
+  if (proof.ok()) {
+    SendMessage(*fabric_, peer_, 0, *proof);
+  } else {
+    EndWith(proof.status());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status StatsClient::OnWelcome(const Envelope<Welcome>& envelope) {
-  const absl::Status agreed = CheckAgreed(Hello{}, envelope.message);
+  const bool asked = challenged_ || !credentials_.has_value();
+  const absl::Status agreed =
+      asked ? CheckAgreed(hello_, envelope.message) : NotAskedForAKey(address_);
   if (agreed.ok()) {
     client_ = envelope.message.client;
   } else {

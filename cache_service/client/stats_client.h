@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "cache_service/access/key_ring.h"
 #include "cache_service/protocol/messages.h"
 #include "transport/fabric/fabric.h"
 
@@ -21,11 +22,12 @@ namespace pinboard::cache_service {
 /// the service counts it among its clients. Thread-compatible; calls block until their deadline.
 class StatsClient {
  public:
-  /// `name` is for the service's log. Unavailable: nobody listens at `address`; DeadlineExceeded:
-  /// who listens does not answer; FailedPrecondition: the service is of another version.
+  /// `name` is for the service's log; with credentials, it tells of their tenant. Unavailable:
+  /// nobody listens at `address`; DeadlineExceeded: who listens does not answer; and what
+  /// ConnectPageStore says of versions and keys.
   static absl::StatusOr<std::unique_ptr<StatsClient>> Connect(
       std::unique_ptr<transport::Fabric> fabric, const std::string& address,
-      const std::string& name, absl::Time deadline);
+      const std::string& name, std::optional<Credentials> credentials, absl::Time deadline);
   StatsClient(const StatsClient&) = delete;
   StatsClient& operator=(const StatsClient&) = delete;
 
@@ -37,17 +39,22 @@ class StatsClient {
   void Close(absl::Time deadline);
 
  private:
-  StatsClient(std::unique_ptr<transport::Fabric> fabric, std::string address);
+  StatsClient(std::unique_ptr<transport::Fabric> fabric, std::string address,
+              std::optional<Credentials> credentials);
 
   template <typename Message>
   void Register(absl::Status (StatsClient::*handler)(const Envelope<Message>&));
   absl::Status Greet(const std::string& name, absl::Time deadline);
+  absl::Status OnChallenge(const Envelope<Challenge>& envelope);
   absl::Status OnWelcome(const Envelope<Welcome>& envelope);
   absl::Status OnStatsReply(const Envelope<StatsReply>& envelope);
   absl::Status OnError(const Envelope<Error>& envelope);
   void EndWith(const absl::Status& status);
 
   const std::string address_;
+  const std::optional<Credentials> credentials_;
+  Hello hello_;
+  bool challenged_ = false;
   transport::PeerId peer_;
   std::optional<std::uint64_t> client_;  // once welcomed
   std::optional<absl::Status> ended_;    // why the connection is of no use any more

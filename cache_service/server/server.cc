@@ -13,6 +13,7 @@
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "cache_service/access/refusal.h"
 #include "cache_service/fault_points.h"
 #include "cache_service/protocol/negotiation.h"
 #include "cache_service/protocol/process_identity.h"
@@ -24,10 +25,11 @@ namespace {
 using transport::PeerId;
 
 constexpr std::uint64_t kMaxChunkBytes = std::uint64_t{2} << 20;
-constexpr std::size_t kMaxParkedFetches = 65536;
+constexpr std::size_t kMaxParkedFetches = 65536;  // of a tenant
 constexpr absl::Duration kDeathCheckInterval = absl::Milliseconds(50);
-// Between two looks at the fabric: some tens of microseconds.
-constexpr int kEvictionsPerTurn = 64;
+// Where tenants share an arena, one that needs little should not hold much.
+constexpr std::uint64_t kTenantSegments = 64;
+constexpr std::uint64_t kLeastTenantSegmentBytes = std::uint64_t{2} << 20;
 
 std::uint64_t NewIncarnation() {
   std::random_device device;
@@ -45,9 +47,19 @@ std::uint64_t ChunkBytes(std::uint64_t segment_bytes) {
 absl::StatusOr<std::unique_ptr<Server>> Server::Create(std::unique_ptr<transport::Fabric> fabric,
                                                        const ServerOptions& options,
                                                        MetricRegistry& metrics) {
-  const std::uint64_t segment_bytes = std::min(options.segment_bytes, options.arena_bytes);
-  const std::uint64_t chunk_bytes = segment_bytes == 0 ? 0 : ChunkBytes(segment_bytes);
-  if (chunk_bytes == 0) {
+  PB_ASSIGN_OR_RETURN(AccessControl access,
+                      AccessControl::Load(options.key_file, options.tenant_file));
+  TenantMemory memory{.arena_bytes = options.arena_bytes,
+                      .segment_bytes = std::min(options.segment_bytes, options.arena_bytes),
+                      .eviction = options.eviction,
+                      .watermarks = options.watermarks};
+  if (access.keys() != nullptr) {
+    memory.segment_bytes =
+        std::min(memory.segment_bytes,
+                 std::max(memory.arena_bytes / kTenantSegments, kLeastTenantSegmentBytes));
+  }
+  memory.chunk_bytes = memory.segment_bytes == 0 ? 0 : ChunkBytes(memory.segment_bytes);
+  if (memory.chunk_bytes == 0) {
     return absl::InvalidArgumentError(absl::StrCat("an arena of ", options.arena_bytes,
                                                    " bytes holds no page: give it at least 1 MiB"));
   }
@@ -56,31 +68,35 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Create(std::unique_ptr<transport
         absl::StrCat("an arena of ", FormatByteSize(options.arena_bytes), " is more than the ",
                      FormatByteSize(kMaxArenaBytes), " one service manages: run several"));
   }
-  std::vector<std::unique_ptr<transport::Segment>> segments;
-  std::vector<std::uint64_t> sizes;
-  for (std::uint64_t left = options.arena_bytes; left > 0; left -= sizes.back()) {
-    sizes.push_back(std::min(left, segment_bytes));
-    PB_ASSIGN_OR_RETURN(auto segment, fabric->Allocate(sizes.back()));
-    segments.push_back(std::move(segment));
+  const bool has_keys = access.keys() != nullptr;
+  auto server = std::unique_ptr<Server>(
+      new Server(std::move(fabric), options, memory, std::move(access), metrics));
+  server->tenants_.Apply(server->access_);
+  if (!has_keys) {
+    PB_RETURN_IF_ERROR(server->tenants_.GiveAll(server->tenants_.Find(kDefaultTenant)));
   }
-  auto server = std::unique_ptr<Server>(new Server(
-      std::move(fabric), options, Arena(sizes, chunk_bytes), std::move(segments), metrics));
+  server->metrics_.Update(server->Counts());
   server->RegisterAll();
   PB_ASSIGN_OR_RETURN(server->address_, server->fabric_->Listen(options.listen));
   return server;
 }
 
-Server::Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& options, Arena arena,
-               std::vector<std::unique_ptr<transport::Segment>> segments, MetricRegistry& metrics)
+Server::Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& options,
+               const TenantMemory& memory, AccessControl access, MetricRegistry& metrics)
     : options_(options),
       fabric_(std::move(fabric)),
-      segments_(std::move(segments)),
       incarnation_(NewIncarnation()),
-      max_page_bytes_(arena.chunk_bytes()),
-      inventory_(std::move(arena), options.eviction, options.watermarks, clock_),
-      metrics_(metrics) {
-  metrics_.Update(Counts());
-}
+      max_page_bytes_(memory.chunk_bytes),
+      access_(std::move(access)),
+      tenants_(*fabric_, memory, clock_,
+               {[this](const Tenant& tenant, std::uint32_t segment) {
+                  SendToClientsOf(tenant, Segments{{DescribeSegment(tenant, segment)}}, 0);
+                },
+                [this](const Tenant& tenant, std::uint32_t segment) {
+                  SendToClientsOf(tenant, Withdrawn{{segment}}, kFeatureWithdrawal);
+                }}),
+      metrics_(metrics),
+      tenant_metrics_(metrics) {}
 
 Server::~Server() {
   // The fabric closes its peers after the members below it are gone.
@@ -95,9 +111,9 @@ void Server::Register(absl::Status (Server::*handler)(Session&, const Envelope<M
     const absl::Time start = SteadyNow();
     const absl::StatusOr<Envelope<Message>> envelope = DecodeMessage<Message>(payload);
     absl::Status status = envelope.status();
-    if (status.ok() && Message::kType != MessageType::kHello && !session->second.greeted) {
-      status = absl::FailedPreconditionError("the first message must be Hello");
-    }
+    constexpr bool greets =
+        Message::kType == MessageType::kHello || Message::kType == MessageType::kProof;
+    if (status.ok() && !greets) status = session->second.greeting.CheckAdmitted();
     if (status.ok()) status = (this->*handler)(session->second, *envelope);
     if (!status.ok()) Refuse(peer, status);
     metrics_.ObserveRequest(Message::kType, SteadyNow() - start);
@@ -109,6 +125,7 @@ void Server::RegisterAll() {
   fabric_->OnAccepted([this](PeerId peer) { sessions_[peer].peer = peer; });
   fabric_->OnClosed([this](PeerId peer, absl::Status reason) { OnClosed(peer, reason); });
   Register(&Server::OnHello);
+  Register(&Server::OnProof);
   Register(&Server::OnLease);
   Register(&Server::OnPublish);
   Register(&Server::OnReturnSlabs);
@@ -122,54 +139,23 @@ void Server::RegisterAll() {
 
 void Server::Refuse(PeerId peer, const absl::Status& why) {
   ++counts_.refused_connections_total;
+  const std::optional<RefusalReason> reason = ReasonOf(why);
+  if (reason.has_value()) ++counts_.refused_total[static_cast<int>(*reason)];
   LogWarning("closing the connection of ",
              sessions_[peer].name.empty() ? "an unnamed client" : sessions_[peer].name, ": ",
-             std::string(why.message()));
+             std::string(why.message()),
+             reason.has_value() ? absl::StrCat(" [", RefusalReasonName(*reason), "]") : "");
   SendMessage(*fabric_, peer, 0,
               Error{static_cast<std::uint8_t>(why.code()), std::string(why.message())});
   fabric_->Close(peer);
 }
 
-absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) {
-  const Hello& hello = envelope.message;
-  if (session.greeted) return absl::FailedPreconditionError("Hello came twice");
-  PB_ASSIGN_OR_RETURN(const Agreement agreed, Agree(hello));
-  session.features = agreed.features;
-  session.client = ClientId(next_client_++);
-  session.group = GroupId(hello.group);
-  session.process = hello.process;
-  session.name = absl::StrCat(hello.name, " (process ", hello.process.pid, ")");
-  session.greeted = true;
-  inventory_.AddClient(session.client, session.group);
-  ++counts_.connections_total;
-  LogInfo(session.name, " connected");
-  Welcome welcome;
-  welcome.version = agreed.version;
-  welcome.features = agreed.features;
-  welcome.incarnation = incarnation_;
-  welcome.client = session.client.value();
-  welcome.host = CurrentProcess().host;
-  welcome.page_alignment = kSlabAlignment;
-  welcome.max_page_bytes = max_page_bytes_;
-  SendMessage(*fabric_, session.peer, envelope.request, welcome);
-  FaultPoint(fault::kWelcomed);
-  Segments announced;
-  for (std::uint32_t i = 0; i < segments_.size(); ++i) {
-    const absl::Span<const std::byte> key = segments_[i]->remote_key();
-    announced.segments.push_back(
-        {i, segments_[i]->memory().size(), std::vector<std::byte>(key.begin(), key.end())});
-  }
-  SendMessage(*fabric_, session.peer, 0, announced);
-  FaultPoint(fault::kAnnounced);
-  return absl::OkStatus();
-}
-
 absl::Status Server::OnLease(Session& session, const Envelope<LeaseRequest>& envelope) {
-  const auto granted =
-      envelope.message.count > kMaxListElements
-          ? absl::InvalidArgumentError(
-                absl::StrCat("a lease of more than ", kMaxListElements, " slabs"))
-          : inventory_.Lease(session.client, envelope.message.count, envelope.message.bytes);
+  const auto granted = envelope.message.count > kMaxListElements
+                           ? absl::InvalidArgumentError(
+                                 absl::StrCat("a lease of more than ", kMaxListElements, " slabs"))
+                           : tenants_.Lease(*session.tenant, session.client, envelope.message.count,
+                                            envelope.message.bytes);
   LeaseReply reply;
   reply.code = static_cast<std::uint8_t>(granted.status().code());
   reply.text = std::string(granted.status().message());
@@ -178,8 +164,6 @@ absl::Status Server::OnLease(Session& session, const Envelope<LeaseRequest>& env
     for (const GrantedSlab& slab : *granted) {
       reply.slabs.push_back({slab.slab.value(), slab.place.segment, slab.place.offset});
     }
-  } else {
-    ++counts_.refused_leases_total;
   }
   SendMessage(*fabric_, session.peer, envelope.request, reply);
   return absl::OkStatus();
@@ -188,19 +172,20 @@ absl::Status Server::OnLease(Session& session, const Envelope<LeaseRequest>& env
 absl::Status Server::OnPublish(Session& session, const Envelope<Publish>& envelope) {
   std::vector<ParkedFetch> waiting;
   for (const PublishedPage& page : envelope.message.pages) {
-    PB_RETURN_IF_ERROR(inventory_.Publish(session.client, SlabId(page.slab), page.header));
+    PB_RETURN_IF_ERROR(
+        session.tenant->inventory.Publish(session.client, SlabId(page.slab), page.header));
     FaultPoint(fault::kPagePublished);
-    for (ParkedFetch& fetch : parked_.Take(session.group, page.header.key)) {
+    for (ParkedFetch& fetch : session.tenant->parked.Take(session.group, page.header.key)) {
       waiting.push_back(std::move(fetch));
     }
   }
-  Unpark(waiting, SteadyNow());
+  Unpark(*session.tenant, waiting, SteadyNow());
   return absl::OkStatus();
 }
 
 absl::Status Server::OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>& envelope) {
   for (const std::uint64_t slab : envelope.message.slabs) {
-    PB_RETURN_IF_ERROR(inventory_.Return(session.client, SlabId(slab)));
+    PB_RETURN_IF_ERROR(session.tenant->inventory.Return(session.client, SlabId(slab)));
   }
   return absl::OkStatus();
 }
@@ -216,35 +201,29 @@ FetchedPage Server::Describe(const Inventory::PinResult& pinned, std::uint32_t i
   return fetched;
 }
 
-void Server::CountFetched(const FetchedPage& page) {
-  if (page.miss == MissCause::kNone) {
-    ++counts_.pages_fetched_total;
-    counts_.bytes_fetched_total += page.header.bytes;
-  } else {
-    ++counts_.misses_total[static_cast<int>(page.miss)];
-  }
-}
-
 absl::Status Server::OnFetch(Session& session, const Envelope<Fetch>& envelope) {
   const absl::Time expires = SteadyNow() + options_.publish_grace;
   const std::vector<PageRef>& asked = envelope.message.pages;
   std::vector<FetchedPage> pages;
   pages.reserve(asked.size());
-  inventory_.Pin(session.client, asked, [&](std::size_t i, const Inventory::PinResult& pinned) {
-    const auto index = static_cast<std::uint32_t>(i);
-    if (pinned.miss == MissCause::kUnknown && parked_.size() < kMaxParkedFetches) {
-      parked_.Add(session.group, {session.peer, envelope.request, index, asked[i], expires});
-      return;
-    }
-    CountFetched(pages.emplace_back(Describe(pinned, index)));
-  });
+  Tenant& tenant = *session.tenant;
+  tenant.inventory.Pin(
+      session.client, asked, [&](std::size_t i, const Inventory::PinResult& pinned) {
+        const auto index = static_cast<std::uint32_t>(i);
+        if (pinned.miss == MissCause::kUnknown && tenant.parked.size() < kMaxParkedFetches) {
+          tenant.parked.Add(session.group,
+                            {session.peer, envelope.request, index, asked[i], expires});
+          return;
+        }
+        tenant.CountFetched(pages.emplace_back(Describe(pinned, index)));
+      });
   Reply(session, envelope.request, std::move(pages));
   return absl::OkStatus();
 }
 
 void Server::Reply(const Session& session, std::uint64_t request, std::vector<FetchedPage> pages) {
   FetchMisses misses;
-  if ((session.features & kFeatureShortMisses) != 0) {
+  if ((session.greeting.agreed().features & kFeatureShortMisses) != 0) {
     std::erase_if(pages, [&misses](const FetchedPage& page) {
       if (page.miss != MissCause::kNone) misses.pages.push_back({page.index, page.miss});
       return page.miss != MissCause::kNone;
@@ -254,18 +233,18 @@ void Server::Reply(const Session& session, std::uint64_t request, std::vector<Fe
   if (!pages.empty()) SendMessage(*fabric_, session.peer, request, FetchReply{std::move(pages)});
 }
 
-void Server::Unpark(const std::vector<ParkedFetch>& fetches, absl::Time now) {
+void Server::Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now) {
   std::map<std::pair<PeerId, std::uint64_t>, std::vector<FetchedPage>> replies;
   for (const ParkedFetch& fetch : fetches) {
     const auto session = sessions_.find(fetch.peer);
-    if (session == sessions_.end() || !session->second.greeted) continue;
+    if (session == sessions_.end() || session->second.tenant == nullptr) continue;
     const FetchedPage fetched =
-        Describe(inventory_.Pin(session->second.client, fetch.page), fetch.index);
+        Describe(tenant.inventory.Pin(session->second.client, fetch.page), fetch.index);
     if (fetched.miss == MissCause::kUnknown && now < fetch.expires) {
-      parked_.Add(session->second.group, fetch);  // an older generation came
+      tenant.parked.Add(session->second.group, fetch);  // an older generation came
       continue;
     }
-    CountFetched(fetched);
+    tenant.CountFetched(fetched);
     replies[{fetch.peer, fetch.request}].push_back(fetched);
   }
   for (auto& [to, pages] : replies) Reply(sessions_.at(to.first), to.second, std::move(pages));
@@ -273,46 +252,56 @@ void Server::Unpark(const std::vector<ParkedFetch>& fetches, absl::Time now) {
 
 absl::Status Server::OnUnpin(Session& session, const Envelope<Unpin>& envelope) {
   const std::vector<std::uint64_t>& slabs = envelope.message.slabs;
-  return inventory_.Unpin(session.client, std::vector<SlabId>(slabs.begin(), slabs.end()));
+  return session.tenant->inventory.Unpin(session.client,
+                                         std::vector<SlabId>(slabs.begin(), slabs.end()));
 }
 
 absl::Status Server::OnDrop(Session& session, const Envelope<Drop>& envelope) {
-  for (const PageRef& page : envelope.message.pages) inventory_.Drop(session.client, page);
+  for (const PageRef& page : envelope.message.pages)
+    session.tenant->inventory.Drop(session.client, page);
   return absl::OkStatus();
 }
 
 absl::Status Server::OnDropSequence(Session& session, const Envelope<DropSequence>& envelope) {
-  inventory_.DropSequence(session.client, envelope.message.sequence);
+  session.tenant->inventory.DropSequence(session.client, envelope.message.sequence);
   return absl::OkStatus();
 }
 
 absl::Status Server::OnStats(Session& session, const Envelope<StatsRequest>& envelope) {
-  SendMessage(*fabric_, session.peer, envelope.request, StatsReply{DescribeCounts(Counts())});
+  // A tenant is told of itself.
+  const bool all = access_.keys() == nullptr;
+  SendMessage(*fabric_, session.peer, envelope.request,
+              StatsReply{all ? DescribeCounts(Counts(), CountScope::kService)
+                             : DescribeCounts(CountsOf(*session.tenant), CountScope::kTenant)});
   return absl::OkStatus();
 }
 
 absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelope) {
   const ClientId leaving(envelope.message.client);
+  const auto of_tenant = [&](const auto& holder) {
+    return holder.client == leaving && holder.tenant == session.tenant;
+  };
   const auto by_same_process = [&](const auto& holder) {
     return holder.group == session.group && holder.process == session.process;
   };
   for (auto& [peer, candidate] : sessions_) {
-    if (!candidate.greeted || candidate.client != leaving) continue;
+    if (!of_tenant(candidate)) continue;
     if (!by_same_process(candidate)) return absl::InvalidArgumentError("Goodbye of another client");
     FaultPoint(fault::kGoodbye);
-    candidate.greeted = false;
-    parked_.RemovePeer(peer);
-    inventory_.RemoveClient(leaving);
+    Tenant& tenant = *std::exchange(candidate.tenant, nullptr);
+    candidate.greeting.Leave();
+    tenant.parked.RemovePeer(peer);
+    tenant.inventory.RemoveClient(leaving);
     LogInfo(candidate.name, " left");
     return absl::OkStatus();
   }
   const auto lost = std::find_if(lost_.begin(), lost_.end(), [&](const LostClient& candidate) {
-    return candidate.client == leaving && by_same_process(candidate);
+    return of_tenant(candidate) && by_same_process(candidate);
   });
   if (lost == lost_.end())
     return absl::OkStatus();  // its process was out of sight: removed already
   lost_.erase(lost);
-  inventory_.RemoveClient(leaving);
+  session.tenant->inventory.RemoveClient(leaving);
   return absl::OkStatus();
 }
 
@@ -321,11 +310,11 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
   if (found == sessions_.end()) return;
   const Session session = std::move(found->second);
   sessions_.erase(found);
-  parked_.RemovePeer(peer);
-  if (!session.greeted) return;
+  if (session.tenant == nullptr) return;
+  session.tenant->parked.RemovePeer(peer);
   LogInfo("lost ", session.name, ": ", std::string(reason.message()));
-  inventory_.Quarantine(session.client);
-  lost_.push_back({session.client, session.group, session.process});
+  session.tenant->inventory.Quarantine(session.client);
+  lost_.push_back({session.tenant, session.client, session.group, session.process});
   next_death_check_ = absl::InfinitePast();
 }
 
@@ -336,30 +325,48 @@ void Server::RemoveDeadClients(absl::Time now) {
     return IsRunningHere(client.process);
   });
   for (auto client = dead; client != lost_.end(); ++client) {
-    inventory_.RemoveClient(client->client);
+    client->tenant->inventory.RemoveClient(client->client);
   }
   lost_.erase(dead, lost_.end());
 }
 
 ServiceCounts Server::Counts() const {
   ServiceCounts counts = counts_;
-  counts.inventory = inventory_.counts();
+  counts.arena_bytes = tenants_.free_bytes();
+  for (const auto& [name, tenant] : tenants_.all()) {
+    tenant->AddTo(counts);
+    counts.arena_bytes += tenant->inventory.counts().capacity_bytes;
+  }
   counts.clients = sessions_.size();
-  counts.parked_fetches = parked_.size();
+  return counts;
+}
+
+ServiceCounts Server::CountsOf(const Tenant& tenant) const {
+  ServiceCounts counts;
+  tenant.AddTo(counts);
+  counts.arena_bytes = tenants_.QuotaOf(tenant);
+  for (const auto& [peer, session] : sessions_) counts.clients += session.tenant == &tenant;
   return counts;
 }
 
 absl::Time Server::NextTick() const {
-  return std::min({parked_.next_expiry(), next_eviction_,
-                   lost_.empty() ? absl::InfiniteFuture() : next_death_check_});
+  absl::Time next = std::min(next_eviction_, next_access_check_);
+  if (!lost_.empty()) next = std::min(next, next_death_check_);
+  for (const auto& [name, tenant] : tenants_.all()) {
+    next = std::min(next, tenant->parked.next_expiry());
+  }
+  return next;
 }
 
 void Server::Tick() {
   FaultPoint(fault::kTick);
   const absl::Time now = SteadyNow();
-  Unpark(parked_.TakeExpired(now), now);
+  for (const auto& [name, tenant] : tenants_.all()) {
+    Unpark(*tenant, tenant->parked.TakeExpired(now), now);
+  }
   RemoveDeadClients(now);
-  next_eviction_ = inventory_.EvictInBackground(kEvictionsPerTurn);
+  LookAfterAccess(now);
+  next_eviction_ = tenants_.Tick(now);
   metrics_.Update(Counts());
 }
 

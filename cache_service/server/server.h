@@ -15,10 +15,13 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "cache_service/access/access_control.h"
+#include "cache_service/access/greeting.h"
 #include "cache_service/inventory/inventory.h"
 #include "cache_service/protocol/messages.h"
-#include "cache_service/server/parked_fetches.h"
 #include "cache_service/server/service_metrics.h"
+#include "cache_service/server/tenant_metrics.h"
+#include "cache_service/server/tenants.h"
 #include "transport/fabric/fabric.h"
 
 namespace pinboard::cache_service {
@@ -27,6 +30,10 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:7700";  // port 0: the system chooses
   std::uint64_t arena_bytes = std::uint64_t{1} << 30;
   std::uint64_t segment_bytes = std::uint64_t{1} << 30;  // the largest piece of the arena
+  /// The keys of tenants (access/key_ring.h). Empty: everybody is let in, as the default tenant,
+  /// which has the whole arena from the start.
+  std::string key_file;
+  std::string tenant_file;  // their limits (access/tenant_file.h); empty: equal shares
   EvictionPolicyPtr eviction = AgedInformation(absl::Minutes(10));
   Watermarks watermarks;
   /// How long a fetch waits for a page that was never seen: its publication may be on its way from
@@ -38,8 +45,9 @@ struct ServerOptions {
 /// Run; a client that breaks the protocol is told why and closed, and harms nobody else.
 class Server {
  public:
-  /// Allocates the arena and listens. `metrics` must outlive the server. InvalidArgument: arena
-  /// too small; ResourceExhausted: not enough memory; AlreadyExists: the port is in use.
+  /// Listens, and allocates the arena where there are no keys. `metrics` must outlive the server.
+  /// InvalidArgument: arena too small, or a file that cannot be used; ResourceExhausted: not enough
+  /// memory; AlreadyExists: the port is in use.
   static absl::StatusOr<std::unique_ptr<Server>> Create(std::unique_ptr<transport::Fabric> fabric,
                                                         const ServerOptions& options,
                                                         MetricRegistry& metrics);
@@ -58,28 +66,36 @@ class Server {
  private:
   struct Session {
     transport::PeerId peer;
+    Greeting greeting;
+    Tenant* tenant = nullptr;  // from admission to Goodbye; likewise the others
     ClientId client;
     GroupId group;
     ProcessIdentity process;
     std::string name;
-    std::uint64_t features = 0;
-    bool greeted = false;  // until Goodbye
   };
   /// A client whose connection is lost and whose process may still use what it holds.
   struct LostClient {
+    Tenant* tenant = nullptr;
     ClientId client;
     GroupId group;
     ProcessIdentity process;
   };
 
-  Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& options, Arena arena,
-         std::vector<std::unique_ptr<transport::Segment>> segments, MetricRegistry& metrics);
+  Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& options,
+         const TenantMemory& memory, AccessControl access, MetricRegistry& metrics);
 
   template <typename Message>
   void Register(absl::Status (Server::*handler)(Session&, const Envelope<Message>&));
   void RegisterAll();
 
+  // server_greeting.cc
   absl::Status OnHello(Session& session, const Envelope<Hello>& hello);
+  absl::Status OnProof(Session& session, const Envelope<Proof>& proof);
+  void Admit(Session& session, std::uint64_t request);
+  template <typename Message>
+  void SendToClientsOf(const Tenant& tenant, const Message& message, std::uint64_t feature);
+  void LookAfterAccess(absl::Time now);
+
   absl::Status OnLease(Session& session, const Envelope<LeaseRequest>& lease);
   absl::Status OnPublish(Session& session, const Envelope<Publish>& publish);
   absl::Status OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>& slabs);
@@ -93,30 +109,31 @@ class Server {
 
   void Refuse(transport::PeerId peer, const absl::Status& why);
   static FetchedPage Describe(const Inventory::PinResult& pinned, std::uint32_t index);
-  void CountFetched(const FetchedPage& page);
   void Reply(const Session& session, std::uint64_t request, std::vector<FetchedPage> pages);
-  void Unpark(const std::vector<ParkedFetch>& fetches, absl::Time now);
+  void Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now);
   void RemoveDeadClients(absl::Time now);
   void Tick();
   absl::Time NextTick() const;
   ServiceCounts Counts() const;
+  ServiceCounts CountsOf(const Tenant& tenant) const;
 
   const ServerOptions options_;
   const std::unique_ptr<transport::Fabric> fabric_;
-  const std::vector<std::unique_ptr<transport::Segment>> segments_;
   const std::uint64_t incarnation_;
   const std::uint64_t max_page_bytes_;
   std::string address_;
   const RealClock clock_;
-  Inventory inventory_;
-  ParkedFetches parked_;
+  AccessControl access_;
+  Tenants tenants_;
   absl::flat_hash_map<transport::PeerId, Session> sessions_;
   std::vector<LostClient> lost_;
   absl::Time next_death_check_ = absl::InfinitePast();
   absl::Time next_eviction_ = absl::InfinitePast();
+  absl::Time next_access_check_ = absl::InfinitePast();
   std::uint64_t next_client_ = 1;
-  ServiceCounts counts_;  // but inventory, clients and parked_fetches
+  ServiceCounts counts_;  // but what tenants count, and clients
   ServiceMetrics metrics_;
+  TenantMetrics tenant_metrics_;
   std::atomic<bool> stop_ = false;
 };
 

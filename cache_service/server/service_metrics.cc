@@ -16,6 +16,7 @@ struct Series {
   const char* label;  // null: none
   const char* label_value;
   std::uint64_t (*value)(const ServiceCounts&);
+  CountScope scope = CountScope::kTenant;  // kService: left out for a tenant
 };
 
 template <MissCause cause>
@@ -28,17 +29,24 @@ std::uint64_t Evictions(const ServiceCounts& counts) {
   return counts.inventory.evictions_total[static_cast<int>(cause)];
 }
 
+template <RefusalReason reason>
+std::uint64_t Refused(const ServiceCounts& counts) {
+  return counts.refused_total[static_cast<int>(reason)];
+}
+
 using C = const ServiceCounts&;
 constexpr const char* kMisses = "pinboard_service_misses_total";
 constexpr const char* kMissesHelp = "Pages asked for and not there, by cause.";
 constexpr const char* kEvictions = "pinboard_service_evictions_total";
 constexpr const char* kEvictionsHelp = "Pages that left and nobody had dropped, by cause.";
+constexpr const char* kRefused = "pinboard_service_refused_total";
+constexpr const char* kRefusedHelp = "Connections closed for reasons of access.";
 constexpr const char* kSlabs = "pinboard_service_slabs";
 constexpr const char* kSlabsHelp = "Slabs a client may write to; quarantined: its client is lost.";
 
 const Series kSeries[] = {
     {"pinboard_service_arena_bytes", "Memory for pages.", Kind::kGauge, nullptr, nullptr,
-     [](C c) { return c.inventory.capacity_bytes; }},
+     [](C c) { return c.arena_bytes; }},
     {"pinboard_service_arena_used_bytes", "Memory in slabs that are not free.", Kind::kGauge,
      nullptr, nullptr, [](C c) { return c.inventory.used_bytes; }},
     {"pinboard_service_arena_fragmented_bytes", "Free memory that only one page size can use.",
@@ -65,6 +73,9 @@ const Series kSeries[] = {
     {"pinboard_service_stale_publishes_total",
      "Pages refused: this generation or a later was there.", Kind::kCounter, nullptr, nullptr,
      [](C c) { return c.inventory.stale_publishes_total; }},
+    {"pinboard_service_refused_publishes_total",
+     "Pages refused: their tenant has all the extents it may have.", Kind::kCounter, nullptr,
+     nullptr, [](C c) { return c.inventory.refused_publishes_total; }},
     {"pinboard_service_pages_fetched_total", "Pages asked for and there.", Kind::kCounter, nullptr,
      nullptr, [](C c) { return c.pages_fetched_total; }},
     {"pinboard_service_fetched_bytes_total", "Bytes of pages asked for and there.", Kind::kCounter,
@@ -81,13 +92,33 @@ const Series kSeries[] = {
      Evictions<EvictionCause::kWatermark>},
     {kEvictions, kEvictionsHelp, Kind::kCounter, "cause", "expired",
      Evictions<EvictionCause::kExpired>},
+    {kEvictions, kEvictionsHelp, Kind::kCounter, "cause", "quota",
+     Evictions<EvictionCause::kQuota>},
+    {kEvictions, kEvictionsHelp, Kind::kCounter, "cause", "reclaimed",
+     Evictions<EvictionCause::kReclaimed>},
     {"pinboard_service_refused_leases_total", "Lease requests that found no room.", Kind::kCounter,
      nullptr, nullptr, [](C c) { return c.refused_leases_total; }},
     {"pinboard_service_connections_total", "Clients that connected.", Kind::kCounter, nullptr,
      nullptr, [](C c) { return c.connections_total; }},
     {"pinboard_service_refused_connections_total",
      "Connections closed for a malformed message or a broken rule.", Kind::kCounter, nullptr,
-     nullptr, [](C c) { return c.refused_connections_total; }},
+     nullptr, [](C c) { return c.refused_connections_total; }, CountScope::kService},
+    {kRefused, kRefusedHelp, Kind::kCounter, "reason", "unauthenticated",
+     Refused<RefusalReason::kUnauthenticated>, CountScope::kService},
+    {kRefused, kRefusedHelp, Kind::kCounter, "reason", "wrong_tenant",
+     Refused<RefusalReason::kWrongTenant>, CountScope::kService},
+    {kRefused, kRefusedHelp, Kind::kCounter, "reason", "wrong_key",
+     Refused<RefusalReason::kWrongKey>, CountScope::kService},
+    {kRefused, kRefusedHelp, Kind::kCounter, "reason", "replayed",
+     Refused<RefusalReason::kReplayed>, CountScope::kService},
+    {kRefused, kRefusedHelp, Kind::kCounter, "reason", "expired_key",
+     Refused<RefusalReason::kExpiredKey>, CountScope::kService},
+    {kRefused, kRefusedHelp, Kind::kCounter, "reason", "expired_nonce",
+     Refused<RefusalReason::kExpiredNonce>, CountScope::kService},
+    {kRefused, kRefusedHelp, Kind::kCounter, "reason", "withdrawn_key",
+     Refused<RefusalReason::kWithdrawnKey>, CountScope::kService},
+    {kRefused, kRefusedHelp, Kind::kCounter, "reason", "wrong_order",
+     Refused<RefusalReason::kWrongOrder>, CountScope::kService},
 };
 
 MetricLabels LabelsOf(const Series& series) {
@@ -99,9 +130,10 @@ const std::vector<double> kSecondsBounds = {1e-6, 4e-6, 16e-6, 64e-6, 256e-6, 1e
 
 }  // namespace
 
-std::vector<StatsEntry> DescribeCounts(const ServiceCounts& counts) {
+std::vector<StatsEntry> DescribeCounts(const ServiceCounts& counts, CountScope scope) {
   std::vector<StatsEntry> entries;
   for (const Series& series : kSeries) {
+    if (scope == CountScope::kTenant && series.scope == CountScope::kService) continue;
     std::string name = series.name;
     if (series.label != nullptr) {
       absl::StrAppend(&name, "{", series.label, "=\"", series.label_value, "\"}");

@@ -11,6 +11,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "base/metrics.h"
+#include "cache_service/access/refusal.h"
 #include "cache_service/inventory/inventory.h"
 #include "cache_service/protocol/messages.h"
 
@@ -18,19 +19,24 @@ namespace pinboard::cache_service {
 
 /// Totals since the start, and what is there now.
 struct ServiceCounts {
-  InventoryCounts inventory;
+  InventoryCounts inventory;      // its capacity_bytes: of the segments that tenants have
+  std::uint64_t arena_bytes = 0;  // what may be used
   std::uint64_t clients = 0;
   std::uint64_t parked_fetches = 0;
   std::uint64_t connections_total = 0;
   std::uint64_t refused_connections_total = 0;  // broke the protocol, malformed messages included
+  std::array<std::uint64_t, kRefusalReasons> refused_total{};  // those for reasons of access
   std::uint64_t refused_leases_total = 0;
   std::uint64_t pages_fetched_total = 0;
   std::uint64_t bytes_fetched_total = 0;
   std::array<std::uint64_t, kMissCauses> misses_total{};
 };
 
+/// kTenant: without what is counted of all tenants together.
+enum class CountScope : std::uint8_t { kService, kTenant };
+
 /// The counts by name, as in docs/metrics.md.
-std::vector<StatsEntry> DescribeCounts(const ServiceCounts& counts);
+std::vector<StatsEntry> DescribeCounts(const ServiceCounts& counts, CountScope scope);
 
 /// Handles of all pinboard_service_* metrics. Thread-compatible.
 class ServiceMetrics {

@@ -74,12 +74,14 @@ TEST(MetricsDeathTest, AMalformedOrReusedNameEndsTheProcessAndNamesTheMetric) {
   EXPECT_DEATH(registry->AddGauge("pinboard_pages_total", "Pages."), "pinboard_pages_total");
 }
 
-std::string Get(int port, const std::string& path) {
+constexpr std::uint32_t kOtherLoopback = INADDR_LOOPBACK + 1;  // 127.0.0.2
+
+std::string Get(int port, const std::string& path, std::uint32_t host = INADDR_LOOPBACK) {
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr.s_addr = htonl(host);
   std::string answer;
   if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
     const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
@@ -100,6 +102,19 @@ TEST(MetricServerTest, AnswersScrapesOnLoopback) {
   const std::string answer = Get((*server)->port(), "/metrics");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(answer, HasSubstr("pinboard_steps_total 1\n"));
+}
+
+TEST(MetricServerTest, NothingIsServedBeyondLoopbackUnlessTheAddressSaysSo) {
+  const auto registry = NewMetricRegistry();
+  for (const std::string address : {"0", "127.0.0.1:0", "localhost:0"}) {
+    const auto server = ServeMetrics(*registry, address);
+    ASSERT_EQ(server.status(), absl::OkStatus()) << address;
+    EXPECT_NE(Get((*server)->port(), "/metrics"), "") << address;
+    EXPECT_EQ(Get((*server)->port(), "/metrics", kOtherLoopback), "") << address;
+  }
+  const auto everywhere = ServeMetrics(*registry, "0.0.0.0:0");
+  ASSERT_EQ(everywhere.status(), absl::OkStatus());
+  EXPECT_NE(Get((*everywhere)->port(), "/metrics", kOtherLoopback), "");
 }
 
 TEST(MetricServerTest, APortInUseIsOneClearLine) {

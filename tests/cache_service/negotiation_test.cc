@@ -94,7 +94,7 @@ class OtherService {
         address_, {.group = 1, .name = "test"});
   }
   absl::Status ConnectForStats() {
-    return StatsClient::Connect(hub_.MakeFabric(), address_, "test", Soon()).status();
+    return StatsClient::Connect(hub_.MakeFabric(), address_, "test", std::nullopt, Soon()).status();
   }
   std::uint64_t offered() const { return offered_; }
 

@@ -20,6 +20,7 @@ TEST(PinboarddOptionsTest, DefaultsAreLoopback) {
   EXPECT_EQ(options->listen, "127.0.0.1:7700");
   EXPECT_EQ(options->metrics, "127.0.0.1:9400");
   EXPECT_EQ(options->arena_bytes, std::uint64_t{1} << 30);
+  EXPECT_EQ(options->key_file, "");
   EXPECT_FALSE(options->exit_with_parent);
   EXPECT_EQ(options->watermarks.high, 0.98);
   EXPECT_EQ(options->watermarks.low, 0.95);
@@ -28,11 +29,14 @@ TEST(PinboarddOptionsTest, DefaultsAreLoopback) {
 TEST(PinboarddOptionsTest, ValuesFollowOrAreJoinedByAnEqualsSign) {
   const auto options = ParseDaemonOptions(
       {"--listen=:0", "--arena", "64 MiB", "--metrics", "none", "--exit-with-parent",
-       "--log-level=debug", "--address-file", "a=b", "--eviction=lru", "--watermarks", "90:80.5"});
+       "--log-level=debug", "--address-file", "a=b", "--eviction=lru", "--watermarks", "90:80.5",
+       "--keys", "k", "--tenants=t"});
   ASSERT_EQ(options.status(), absl::OkStatus());
   EXPECT_EQ(options->listen, "127.0.0.1:0");
   EXPECT_EQ(options->arena_bytes, 64 << 20);
   EXPECT_EQ(options->metrics, "");
+  EXPECT_EQ(options->key_file, "k");
+  EXPECT_EQ(options->tenant_file, "t");
   EXPECT_TRUE(options->exit_with_parent);
   EXPECT_EQ(options->log_level, LogLevel::kDebug);
   EXPECT_EQ(options->address_file, "a=b");
@@ -47,6 +51,7 @@ TEST(PinboarddOptionsTest, MistakesAreNamed) {
   EXPECT_THAT(ErrorOf({"--arena", "lots"}), ::testing::StartsWith("--arena: "));
   EXPECT_THAT(ErrorOf({"--listen", "nowhere"}), ::testing::StartsWith("--listen: "));
   EXPECT_THAT(ErrorOf({"--log-level", "loud"}), ::testing::StartsWith("--log-level: "));
+  EXPECT_THAT(ErrorOf({"--keys="}), ::testing::StartsWith("--keys: "));
   EXPECT_THAT(ErrorOf({"--eviction", "mru"}), ::testing::StartsWith("--eviction: "));
   EXPECT_THAT(ErrorOf({"--watermarks", "80:90"}), ::testing::StartsWith("--watermarks: "));
   EXPECT_THAT(ErrorOf({"--help=yes"}), ::testing::HasSubstr("takes no value"));
@@ -138,8 +143,8 @@ TEST(PinboarddOptionsTest, HelpNamesEveryOption) {
     EXPECT_THAT(DaemonHelp(), ::testing::HasSubstr("  " + name + " "));
   }
   for (const char* option :
-       {"--listen", "--arena", "--eviction", "--watermarks", "--metrics", "--log-level",
-        "--address-file", "--exit-with-parent", "--help", "--version"}) {
+       {"--listen", "--arena", "--eviction", "--watermarks", "--metrics", "--log-level", "--keys",
+        "--tenants", "--address-file", "--exit-with-parent", "--help", "--version"}) {
     EXPECT_THAT(DaemonHelp(), ::testing::HasSubstr(option));
   }
 }

@@ -4,72 +4,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <optional>
-
 #include "cache_service/protocol/messages.h"
 #include "cache_service/protocol/negotiation.h"
-#include "cache_service/protocol/process_identity.h"
 #include "tests/cache_service/daemon.h"
+#include "tests/cache_service/raw_client.h"
 #include "tests/cache_service/test_pages.h"
 
 namespace pinboard::cache_service {
 namespace {
 
 constexpr int kPages = 16;
-
-/// A client without any of a client's care.
-class RawClient {
- public:
-  explicit RawClient(const std::string& address) : fabric_(*transport::MakeUcxFabric()) {
-    fabric_->OnClosed([this](transport::PeerId, absl::Status) { closed_ = true; });
-    peer_ = *fabric_->Connect(address, Soon());
-  }
-
-  template <typename Message>
-  void Send(const Message& message, std::uint64_t request = 1) {
-    fabric_->Send(peer_, static_cast<std::uint8_t>(Message::kType), EncodeMessage(request, message),
-                  nullptr);
-  }
-  /// The next message of this type.
-  template <typename Message>
-  Envelope<Message> Receive() {
-    std::optional<Envelope<Message>> received;
-    fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType),
-                       [&received](transport::PeerId, absl::Span<const std::byte> payload) {
-                         received = *DecodeMessage<Message>(payload);
-                       });
-    while (!received.has_value() && !closed_ && absl::Now() < give_up_) Wait();
-    EXPECT_TRUE(received.has_value());
-    fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType), nullptr);
-    return received.value_or(Envelope<Message>{});
-  }
-  template <typename Reply, typename Message>
-  Reply Ask(const Message& message) {
-    Send(message, 77);
-    const Envelope<Reply> reply = Receive<Reply>();
-    EXPECT_EQ(reply.request, 77);
-    return reply.message;
-  }
-  Welcome Greet(std::uint64_t group = 1) {
-    Hello hello;
-    hello.group = group;
-    hello.process = CurrentProcess();
-    hello.name = "raw";
-    return Ask<Welcome>(hello);
-  }
-  bool IsClosedByService() {
-    while (!closed_ && absl::Now() < give_up_) Wait();
-    return closed_;
-  }
-
- private:
-  void Wait() { fabric_->WaitUntil(give_up_); }
-
-  std::unique_ptr<transport::Fabric> fabric_;
-  transport::PeerId peer_;
-  bool closed_ = false;
-  const absl::Time give_up_ = Soon();
-};
 
 class ServerProtocolTest : public ::testing::Test {
  protected:

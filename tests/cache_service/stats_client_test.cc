@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 
 absl::StatusOr<std::unique_ptr<StatsClient>> Connect(const std::string& address,
                                                      absl::Time deadline = Soon()) {
-  return StatsClient::Connect(*transport::MakeUcxFabric(), address, "test", deadline);
+  return StatsClient::Connect(*transport::MakeUcxFabric(), address, "test", std::nullopt, deadline);
 }
 
 class StatsClientTest : public ::testing::Test {

@@ -1,0 +1,105 @@
+
+// Who comes in, and what the clients of a tenant are told of its memory: a part of Server.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/fault_point.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "cache_service/fault_points.h"
+#include "cache_service/protocol/negotiation.h"
+#include "cache_service/protocol/process_identity.h"
+#include "cache_service/protocol/send_message.h"
+#include "cache_service/server/server.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+constexpr absl::Duration kAccessCheckInterval = absl::Milliseconds(250);
+
+}  // namespace
+
+absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) {
+  const Hello& hello = envelope.message;
+  if (session.name.empty()) {
+    session.name = absl::StrCat(hello.name, " (process ", hello.process.pid, ")");
+  }
+  PB_ASSIGN_OR_RETURN(const std::optional<Challenge> challenge,
+                      session.greeting.OnHello(hello, access_.keys(), incarnation_, absl::Now()));
+  if (challenge.has_value()) {
+    SendMessage(*fabric_, session.peer, envelope.request, *challenge);
+  } else {
+    Admit(session, envelope.request);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::OnProof(Session& session, const Envelope<Proof>& envelope) {
+  PB_RETURN_IF_ERROR(session.greeting.OnProof(envelope.message, access_.keys(), absl::Now()));
+  Admit(session, envelope.request);
+  return absl::OkStatus();
+}
+
+void Server::Admit(Session& session, std::uint64_t request) {
+  const Greeting& greeting = session.greeting;
+  Tenant& tenant = tenants_.Find(greeting.tenant());
+  session.tenant = &tenant;
+  session.client = ClientId(next_client_++);
+  session.group = GroupId(greeting.hello().group);
+  session.process = greeting.hello().process;
+  tenant.inventory.AddClient(session.client, session.group);
+  ++tenant.connections_total;
+  LogInfo(session.name, " connected",
+          access_.keys() == nullptr ? "" : absl::StrCat(" as tenant ", tenant.name));
+  Welcome welcome;
+  welcome.version = greeting.agreed().version;
+  welcome.features = greeting.agreed().features;
+  welcome.incarnation = incarnation_;
+  welcome.client = session.client.value();
+  welcome.host = CurrentProcess().host;
+  welcome.page_alignment = kSlabAlignment;
+  welcome.max_page_bytes = max_page_bytes_;
+  SendMessage(*fabric_, session.peer, request, welcome);
+  FaultPoint(fault::kWelcomed);
+  Segments announced;
+  for (const auto& [segment, memory] : tenant.segments) {
+    announced.segments.push_back(DescribeSegment(tenant, segment));
+  }
+  SendMessage(*fabric_, session.peer, 0, announced);
+  FaultPoint(fault::kAnnounced);
+}
+
+template <typename Message>
+void Server::SendToClientsOf(const Tenant& tenant, const Message& message, std::uint64_t feature) {
+  for (const auto& [peer, session] : sessions_) {
+    if (session.tenant != &tenant) continue;
+    if ((session.greeting.agreed().features & feature) != feature) continue;
+    SendMessage(*fabric_, peer, 0, message);
+  }
+}
+
+template void Server::SendToClientsOf(const Tenant&, const Segments&, std::uint64_t);
+template void Server::SendToClientsOf(const Tenant&, const Withdrawn&, std::uint64_t);
+
+void Server::LookAfterAccess(absl::Time now) {
+  if (access_.keys() == nullptr) {
+    next_access_check_ = absl::InfiniteFuture();
+    return;
+  }
+  if (now < next_access_check_) return;
+  next_access_check_ = now + kAccessCheckInterval;
+  if (access_.Refresh()) tenants_.Apply(access_);
+  const absl::Time wall_now = absl::Now();  // keys expire by the calendar
+  std::vector<std::pair<transport::PeerId, absl::Status>> refused;
+  for (const auto& [peer, session] : sessions_) {
+    const absl::Status stands = session.greeting.CheckStands(access_.keys(), wall_now);
+    if (!stands.ok()) refused.emplace_back(peer, stands);
+  }
+  for (const auto& [peer, why] : refused) Refuse(peer, why);
+  for (const auto& [name, tenant] : tenants_.all()) {
+    tenant_metrics_.Update(name, CountsOf(*tenant));
+  }
+}
+
+}  // namespace pinboard::cache_service
