@@ -45,6 +45,7 @@ struct Term {
   double weight;
   double weighted;
 };
+static_assert(sizeof(Term) == 2 * sizeof(double));
 
 __device__ Term TermOf(float logit, float largest) {
   const double x = static_cast<double>(logit) - static_cast<double>(largest);
@@ -58,8 +59,9 @@ __device__ double SumTerms(const Term* terms, int k) {
   const auto lane = static_cast<int>(threadIdx.x);
   double sum = 0.0;
   if (lane < 2) {
+    const double* const of_lane = lane == 0 ? &terms->weight : &terms->weighted;
 #pragma unroll 16
-    for (int i = 0; i < k; ++i) sum += lane == 0 ? terms[i].weight : terms[i].weighted;
+    for (int i = 0; i < k; ++i) sum += of_lane[2 * i];
   }
   const double z = __shfl_sync(kAllLanes, sum, 0);
   const double weighted = __shfl_sync(kAllLanes, sum, 1);
@@ -76,19 +78,23 @@ __global__ __launch_bounds__(kMaxWarps * 32) void MergedEntropyKernel(MergedEntr
   float* const merged = reinterpret_cast<float*>(terms + k);  // [k]
   float* const parts = merged + k;                            // [parts, k]
   const std::int64_t token = blockIdx.x;
-  const int values = batch.parts * k;
 
   bool has_nan = false;
-  for (int i = static_cast<int>(threadIdx.x); i < values; i += threads) {
-    const std::int64_t row = std::int64_t{i / k} * batch.tokens + token;
-    parts[i] = batch.values[row * k + i % k];
-    has_nan |= parts[i] != parts[i];
+  for (int part = 0; part < batch.parts; ++part) {
+    const float* const from = batch.values + (std::int64_t{part} * batch.tokens + token) * k;
+    for (int i = static_cast<int>(threadIdx.x); i < k; i += threads) {
+      const float value = from[i];
+      parts[part * k + i] = value;
+      has_nan |= value != value;
+    }
   }
   const bool is_ordered = __syncthreads_or(has_nan) == 0;
   if (is_ordered) {
-    for (int i = static_cast<int>(threadIdx.x); i < values; i += threads) {
-      const int rank = RankOf(parts, batch.parts, k, i / k, i % k);
-      if (rank < k) merged[rank] = parts[i];
+    for (int part = 0; part < batch.parts; ++part) {
+      for (int i = static_cast<int>(threadIdx.x); i < k; i += threads) {
+        const int rank = RankOf(parts, batch.parts, k, part, i);
+        if (rank < k) merged[rank] = parts[part * k + i];
+      }
     }
   }
   __syncthreads();
