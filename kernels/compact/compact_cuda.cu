@@ -102,80 +102,102 @@ __global__ __launch_bounds__(kThreads) void MarkKernel(CompactBatch batch, Works
   }
 }
 
-/// What the threads of a block share while they serve a ticket.
+/// What the threads of a block share of a ticket.
 struct Ticket {
-  std::int64_t number;
+  std::int32_t problem;  // negative: none is left
+  Pass pass;
+  std::int32_t first_move;
   std::int64_t key_head_stride;
   std::int64_t value_head_stride;
   RowPlace from[kMaxTicketRows];
   RowPlace to[kMaxTicketRows];
 };
 
-class Mover {
+/// The words of a ticket's rows that a thread moves: the same ones of every ticket.
+class OwnWords {
  public:
-  __device__ Mover(const CompactBatch& batch, const RowWords& words, const Workspace& workspace,
-                   const Chunks& chunks, Ticket& ticket)
-      : batch_(batch), words_(words), workspace_(workspace), chunks_(chunks), ticket_(ticket) {}
-
-  __device__ std::int64_t Tickets() const {
-    return std::int64_t{batch_.count} * kPasses * chunks_.count;
-  }
-
-  /// The next ticket with something to move, or Tickets() or more. By one thread. Where the counter
-  /// stands at turns that move nothing, it is set past them for all blocks.
-  __device__ std::int64_t Draw() const {
-    while (true) {
-      const auto number = static_cast<std::int64_t>(atomicAdd(workspace_.next_ticket, 1ULL));
-      const std::int64_t served = FirstServed(number);
-      if (served == number) return number;
-      atomicMax(workspace_.next_ticket, static_cast<unsigned long long>(served));
+  __device__ OwnWords(const RowWords& words, int rows) {
+    const int key_words = words.key * words.heads;
+#pragma unroll
+    for (int i = 0; i < kWordsHeld; ++i) {
+      const int at = i * kThreads + static_cast<int>(threadIdx.x);
+      const int row = at / words.all();
+      const int word = at % words.all();
+      const bool is_value = word >= key_words;
+      const int in_plane = is_value ? word - key_words : word;
+      const int of_head = is_value ? words.value : words.key;
+      packed_[i] = row >= rows ? kNone
+                               : static_cast<std::uint32_t>(row) << 23U |
+                                     static_cast<std::uint32_t>(is_value) << 22U |
+                                     static_cast<std::uint32_t>(in_plane / of_head) << 11U |
+                                     static_cast<std::uint32_t>(in_plane % of_head);
     }
   }
 
-  /// Every thread of the block takes part.
-  __device__ void Serve(std::int64_t number) const {
-    const auto index = static_cast<int>(number / (kPasses * chunks_.count));
-    const auto pass = static_cast<Pass>(number / chunks_.count % kPasses);
-    const auto turn = static_cast<std::int32_t>(number % chunks_.count);
-    const std::int32_t first = chunks_.Turn(pass, turn) * chunks_.rows;
-    const CompactProblem& problem = batch_.problems[index];
-    Mark* const marks = workspace_.marks + std::int64_t{index} * batch_.longest;
-
-    const auto lane = static_cast<std::int32_t>(threadIdx.x);
-    const std::int32_t move = first + lane;
-    const bool is_mine = lane < chunks_.rows && move < problem.count &&
-                         PassOf(problem, batch_.block_size, move) == pass;
-    if (lane < chunks_.rows) Locate(problem, move, is_mine);
-    if (__syncthreads_or(is_mine) == 0) return;
-    uint4 held[kWordsHeld];
-    ForEachWord(ticket_.from, [&](int i, uint4* word) {
-      held[i] = __ldcg(word);  // past L1: another block may write the row later
-    });
-    __syncthreads();
-    if (is_mine) ClearMark(problem, marks, move);
-    __syncthreads();
-    if (is_mine) AwaitMark(marks + move);
-    __syncthreads();
-    ForEachWord(ticket_.to, [&](int i, uint4* word) { *word = held[i]; });
+  /// Calls visit(i, address) for these words of the rows at `places`.
+  template <typename Visit>
+  __device__ void ForEach(const Ticket& ticket, const RowPlace* places, Visit visit) const {
+#pragma unroll
+    for (int i = 0; i < kWordsHeld; ++i) {
+      if (packed_[i] == kNone) continue;
+      const RowPlace& place = places[packed_[i] >> 23U];
+      if (place.key == nullptr) continue;
+      const bool is_value = (packed_[i] >> 22U & 1U) != 0;
+      std::byte* const address =
+          (is_value ? place.value : place.key) +
+          (packed_[i] >> 11U & 0x7ffU) *
+              (is_value ? ticket.value_head_stride : ticket.key_head_stride) +
+          (packed_[i] & 0x7ffU) * kWordBytes;
+      visit(i, reinterpret_cast<uint4*>(address));
+    }
   }
 
  private:
-  /// The first ticket from `number` on whose turn moves something; Tickets() or more where none
-  /// does.
-  __device__ std::int64_t FirstServed(std::int64_t number) const {
-    while (number < Tickets()) {
+  static constexpr std::uint32_t kNone = 0xffffffffU;
+  static_assert(kMaxTicketRows <= 1 << 6 && kTicketWords <= 1 << 11);
+
+  std::uint32_t packed_[kWordsHeld];  // row, is_value, head, word of the head
+};
+
+/// What a block does with tickets.
+class Mover {
+ public:
+  __device__ Mover(const CompactBatch& batch, const Workspace& workspace, const Chunks& chunks)
+      : batch_(batch), workspace_(workspace), chunks_(chunks) {}
+
+  /// The next ticket with something to move. By one thread. Where the counter stands at turns that
+  /// move nothing, it is set past them for all blocks.
+  __device__ void Draw(Ticket& ticket) const {
+    while (true) {
+      const auto number = static_cast<std::int64_t>(atomicAdd(workspace_.next_ticket, 1ULL));
       const std::int64_t pass = number / chunks_.count;
-      const auto turn = static_cast<std::int32_t>(number % chunks_.count);
+      if (pass >= Passes()) {
+        ticket.problem = -1;
+        return;
+      }
+      const auto turn = static_cast<std::int32_t>(number - pass * chunks_.count);
       const Turns turns = workspace_.turns[pass];
-      if (turn < turns.end) return number + max(turns.First(chunks_.count) - turn, 0);
-      number = (pass + 1) * chunks_.count;
+      if (turns.First(chunks_.count) <= turn && turn < turns.end) {
+        ticket.problem = static_cast<std::int32_t>(pass) / kPasses;
+        ticket.pass = static_cast<Pass>(static_cast<std::int32_t>(pass) % kPasses);
+        ticket.first_move = chunks_.Turn(ticket.pass, turn) * chunks_.rows;
+        return;
+      }
+      atomicMax(workspace_.next_ticket,
+                static_cast<unsigned long long>(turn < turns.end ? Begin(pass) : Begin(pass + 1)));
     }
-    return number;
   }
 
-  __device__ void Locate(const CompactProblem& problem, std::int32_t move, bool is_mine) const {
-    RowPlace& from = ticket_.from[threadIdx.x];
-    RowPlace& to = ticket_.to[threadIdx.x];
+  /// By all threads: where the ticket's rows lie, and whether this thread's move is among them.
+  __device__ bool Locate(Ticket& ticket) const {
+    const auto lane = static_cast<std::int32_t>(threadIdx.x);
+    if (ticket.problem < 0 || lane >= chunks_.rows) return false;
+    const CompactProblem& problem = ProblemOf(ticket);
+    const std::int32_t move = ticket.first_move + lane;
+    const bool is_mine =
+        move < problem.count && PassOf(problem, batch_.block_size, move) == ticket.pass;
+    RowPlace& from = ticket.from[lane];
+    RowPlace& to = ticket.to[lane];
     from = to = {nullptr, nullptr};
     if (is_mine) {
       from =
@@ -183,58 +205,81 @@ class Mover {
       to = PlaceOf(problem.cache, DestinationTable(problem), batch_.block_size,
                    problem.first_row + move);
     }
-    if (threadIdx.x == 0) {
-      ticket_.key_head_stride = problem.cache.key.head_stride;
-      ticket_.value_head_stride = problem.cache.value.head_stride;
+    if (lane == 0) {
+      ticket.key_head_stride = problem.cache.key.head_stride;
+      ticket.value_head_stride = problem.cache.value.head_stride;
     }
-  }
-
-  /// Calls visit(i, address) for this thread's words of the rows at `places`.
-  template <typename Visit>
-  __device__ void ForEachWord(const RowPlace* places, Visit visit) const {
-#pragma unroll
-    for (int i = 0; i < kWordsHeld; ++i) {
-      const int at = i * kThreads + static_cast<int>(threadIdx.x);
-      const int row = at / words_.all();
-      if (row >= chunks_.rows || places[row].key == nullptr) continue;
-      visit(i, WordAddress(places[row], words_, ticket_.key_head_stride, ticket_.value_head_stride,
-                           at % words_.all()));
-    }
+    return is_mine;
   }
 
   /// After a barrier that follows the reads of all threads.
-  __device__ static void ClearMark(const CompactProblem& problem, Mark* marks, std::int32_t move) {
-    const std::int32_t source = problem.source_rows[move];
+  __device__ void ClearMark(const Ticket& ticket) const {
+    const CompactProblem& problem = ProblemOf(ticket);
+    const std::int32_t source = problem.source_rows[MoveOf(ticket)];
     const std::int32_t target = source - problem.first_row;
     if (source >= problem.head_rows && target >= 0 && target < problem.count) {
-      ::cuda::atomic_ref<Mark, ::cuda::thread_scope_device>(marks[target])
+      ::cuda::atomic_ref<Mark, ::cuda::thread_scope_device>(MarksOf(ticket)[target])
           .store(0, ::cuda::memory_order_release);
     }
   }
 
-  __device__ static void AwaitMark(Mark* mark) {
-    const ::cuda::atomic_ref<Mark, ::cuda::thread_scope_device> pending(*mark);
+  __device__ void AwaitMark(const Ticket& ticket) const {
+    const ::cuda::atomic_ref<Mark, ::cuda::thread_scope_device> pending(
+        MarksOf(ticket)[MoveOf(ticket)]);
     while (pending.load(::cuda::memory_order_acquire) != 0) __nanosleep(20);
   }
 
+ private:
+  __device__ std::int64_t Passes() const { return std::int64_t{batch_.count} * kPasses; }
+
+  /// The first ticket of a pass that moves something, from `pass` on, or the end of all tickets.
+  __device__ std::int64_t Begin(std::int64_t pass) const {
+    while (pass < Passes() && workspace_.turns[pass].end == 0) ++pass;
+    const std::int64_t first = pass * chunks_.count;
+    return pass < Passes() ? first + workspace_.turns[pass].First(chunks_.count) : first;
+  }
+
+  __device__ const CompactProblem& ProblemOf(const Ticket& ticket) const {
+    return batch_.problems[ticket.problem];
+  }
+  __device__ static std::int32_t MoveOf(const Ticket& ticket) {
+    return ticket.first_move + static_cast<std::int32_t>(threadIdx.x);
+  }
+  __device__ Mark* MarksOf(const Ticket& ticket) const {
+    return workspace_.marks + std::int64_t{ticket.problem} * batch_.longest;
+  }
+
   const CompactBatch& batch_;
-  const RowWords words_;
   const Workspace& workspace_;
   const Chunks chunks_;
-  Ticket& ticket_;
 };
 
+/// While a ticket's rows are on their way, the next one is drawn and its rows are located.
 __global__ __launch_bounds__(kThreads, kBlocksPerMultiprocessor) void CompactKernel(
     CompactBatch batch, RowWords words, Workspace workspace, Chunks chunks) {
-  __shared__ Ticket ticket;
-  const Mover mover(batch, words, workspace, chunks, ticket);
-  while (true) {
-    __syncthreads();  // the last ticket's words are written
-    if (threadIdx.x == 0) ticket.number = mover.Draw();
+  __shared__ Ticket tickets[2];
+  const Mover mover(batch, workspace, chunks);
+  const OwnWords own(words, chunks.rows);
+  if (threadIdx.x == 0) mover.Draw(tickets[0]);
+  __syncthreads();
+  bool is_mine = mover.Locate(tickets[0]);
+  __syncthreads();
+  for (int now = 0; tickets[now].problem >= 0; now ^= 1) {
+    const Ticket& ticket = tickets[now];
+    Ticket& next = tickets[now ^ 1];
+    uint4 held[kWordsHeld];
+    own.ForEach(ticket, ticket.from, [&](int i, uint4* word) {
+      held[i] = __ldcg(word);  // past L1: another block may write the row later
+    });
+    if (threadIdx.x == 0) mover.Draw(next);
     __syncthreads();
-    const std::int64_t number = ticket.number;
-    if (number >= mover.Tickets()) return;
-    mover.Serve(number);
+    if (is_mine) mover.ClearMark(ticket);
+    const bool next_is_mine = mover.Locate(next);
+    __syncthreads();
+    if (is_mine) mover.AwaitMark(ticket);
+    __syncthreads();
+    own.ForEach(ticket, ticket.to, [&](int i, uint4* word) { *word = held[i]; });
+    is_mine = next_is_mine;
   }
 }
 

@@ -53,8 +53,10 @@ std::size_t CompactWorkspaceBytes(int problems, std::int32_t longest);
 ///    left, the first first; then to the head's. The target of move i is the source of move j only
 ///    if source_j = target_i. If j moves right, source_j < target_j, so target_i < target_j and
 ///    i < j, and i moves right or comes from the head: j has the same or an earlier ticket. If j
-///    moves left, likewise. Reads wait for nothing, and an earlier ticket's block is running: every
-///    wait ends.
+///    moves left, likewise. A block draws its next ticket before it has written the one at hand, so
+///    reads wait for that one, which is earlier. Of all tickets that were not read yet, the
+///    earliest can thus go on: every wait ends. Tickets of a pass before its first move and behind
+///    its last are left out.
 /// InvalidArgument: impossible sizes. Unimplemented: a head's keys or values are not a multiple of
 /// 16 bytes, or a row has more than 32 KiB.
 absl::Status LaunchCompact(const CompactBatch& batch, void* workspace, cudaStream_t stream);
