@@ -219,10 +219,7 @@ class LargestKeys {
     for (int run = 2; run <= 32; run *= 2) MergeInWarp(held, run, run / 2);
     Key* shared = keys_ + kMaxDeviceTopK;
     for (int run = 64; run <= size; run *= 2) {
-      for (int apart = run / 2; apart >= 32; apart /= 2) {
-        ExchangeFar(held, run, apart, shared);
-        shared = shared == keys_ ? keys_ + kMaxDeviceTopK : keys_;
-      }
+      for (int apart = run / 2; apart >= 32; apart /= 2) ExchangeFar(held, run, apart, shared);
       MergeInWarp(held, run, 16);
     }
     __syncthreads();
@@ -243,9 +240,11 @@ class LargestKeys {
       Choose(held, other, run, step);
     }
   }
-  /// One step, of pairs 32 and more apart, by way of `shared`, which no thread reads any more.
+  /// One step, of pairs 32 and more apart. Exchanges take turns with two places in shared memory,
+  /// so that the barrier of each parts the reads of the one before from the writes of the one
+  /// after.
   template <int kHeld>
-  __device__ void ExchangeFar(Key (&held)[kHeld], int run, int apart, Key* shared) const {
+  __device__ void ExchangeFar(Key (&held)[kHeld], int run, int apart, Key*& shared) const {
     const auto thread = static_cast<int>(threadIdx.x);
     Key other[kHeld];
     if (apart >= kThreads) {
@@ -258,6 +257,7 @@ class LargestKeys {
       __syncthreads();
 #pragma unroll
       for (int i = 0; i < kHeld; ++i) other[i] = shared[i * kThreads + (thread ^ apart)];
+      shared = shared == keys_ ? keys_ + kMaxDeviceTopK : keys_;
     }
     Choose(held, other, run, apart);
   }
