@@ -209,66 +209,88 @@ class LargestKeys {
     const int count = this->count();
     int size = 32;
     while (size < count) size *= 2;
-    Key held[kHeld];
+    Held<kHeld> held;
 #pragma unroll
     for (int i = 0; i < kHeld; ++i) {
       const int at = i * kThreads + thread;
-      held[i] = at < count ? keys_[at] : 0;
+      held.keys[i] = at < count ? keys_[at] : 0;
     }
 #pragma unroll
-    for (int run = 2; run <= 32; run *= 2) MergeInWarp(held, run, run / 2);
+    for (int run = 2; run <= 32; run *= 2) {
+      held.TurnTo(run);
+      MergeInWarp(held, run / 2);
+    }
     Key* shared = keys_ + kMaxDeviceTopK;
     for (int run = 64; run <= size; run *= 2) {
-      for (int apart = run / 2; apart >= 32; apart /= 2) ExchangeFar(held, run, apart, shared);
-      MergeInWarp(held, run, 16);
+      held.TurnTo(run);
+      for (int apart = run / 2; apart >= 32; apart /= 2) ExchangeFar(held, apart, shared);
+      MergeInWarp(held, 16);
     }
+    held.TurnTo(2 * kMaxDeviceTopK);  // back to what they are
     __syncthreads();
 #pragma unroll
-    for (int i = 0; i < kHeld; ++i) keys_[i * kThreads + thread] = held[i];
+    for (int i = 0; i < kHeld; ++i) keys_[i * kThreads + thread] = held.keys[i];
     __syncthreads();
   }
 
-  /// The steps of a bitonic sort, in runs of alternating direction, from pairs `apart` apart on.
+  /// A thread's keys while they are sorted. Runs of a bitonic sort alternate in direction: keys of
+  /// ascending runs are complemented, so that all steps are those of descending ones.
   template <int kHeld>
-  __device__ void MergeInWarp(Key (&held)[kHeld], int run, int apart) const {
+  struct Held {
+    Key keys[kHeld];
+    Key complement[kHeld] = {};
+
+    __device__ void TurnTo(int run) {
+#pragma unroll
+      for (int i = 0; i < kHeld; ++i) {
+        const int at = i * kThreads + static_cast<int>(threadIdx.x);
+        const Key ascends = (at & run) != 0 ? ~Key{0} : Key{0};
+        keys[i] ^= complement[i] ^ ascends;
+        complement[i] = ascends;
+      }
+    }
+    /// One step, of pairs `apart` apart: the first of two takes the larger key.
+    __device__ void Choose(const Key (&other)[kHeld], int apart) {
+#pragma unroll
+      for (int i = 0; i < kHeld; ++i) {
+        const int at = apart < kThreads ? static_cast<int>(threadIdx.x) : i * kThreads;
+        const bool larger = (at & apart) == 0;
+        keys[i] = (keys[i] > other[i]) == larger ? keys[i] : other[i];
+      }
+    }
+  };
+
+  /// Steps from pairs `apart` apart on.
+  template <int kHeld>
+  __device__ static void MergeInWarp(Held<kHeld>& held, int apart) {
 #pragma unroll
     for (int step = 16; step > 0; step /= 2) {
       if (step > apart) continue;
       Key other[kHeld];
 #pragma unroll
-      for (int i = 0; i < kHeld; ++i) other[i] = __shfl_xor_sync(kAllLanes, held[i], step);
-      Choose(held, other, run, step);
+      for (int i = 0; i < kHeld; ++i) other[i] = __shfl_xor_sync(kAllLanes, held.keys[i], step);
+      held.Choose(other, step);
     }
   }
-  /// One step, of pairs 32 and more apart. Exchanges take turns with two places in shared memory,
-  /// so that the barrier of each parts the reads of the one before from the writes of the one
-  /// after.
+  /// A step of pairs 32 and more apart. Exchanges take turns with two places in shared memory, so
+  /// that the barrier of each parts the reads of the one before from the writes of the one after.
   template <int kHeld>
-  __device__ void ExchangeFar(Key (&held)[kHeld], int run, int apart, Key*& shared) const {
+  __device__ void ExchangeFar(Held<kHeld>& held, int apart, Key*& shared) const {
     const auto thread = static_cast<int>(threadIdx.x);
     Key other[kHeld];
     if (apart >= kThreads) {
       static_assert(kHeld <= 2);
 #pragma unroll
-      for (int i = 0; i < kHeld; ++i) other[i] = held[kHeld - 1 - i];
+      for (int i = 0; i < kHeld; ++i) other[i] = held.keys[kHeld - 1 - i];
     } else {
 #pragma unroll
-      for (int i = 0; i < kHeld; ++i) shared[i * kThreads + thread] = held[i];
+      for (int i = 0; i < kHeld; ++i) shared[i * kThreads + thread] = held.keys[i];
       __syncthreads();
 #pragma unroll
       for (int i = 0; i < kHeld; ++i) other[i] = shared[i * kThreads + (thread ^ apart)];
       shared = shared == keys_ ? keys_ + kMaxDeviceTopK : keys_;
     }
-    Choose(held, other, run, apart);
-  }
-  template <int kHeld>
-  __device__ static void Choose(Key (&held)[kHeld], const Key (&other)[kHeld], int run, int apart) {
-#pragma unroll
-    for (int i = 0; i < kHeld; ++i) {
-      const int at = i * kThreads + static_cast<int>(threadIdx.x);
-      const bool larger = ((at & apart) == 0) == ((at & run) == 0);
-      held[i] = (held[i] > other[i]) == larger ? held[i] : other[i];
-    }
+    held.Choose(other, apart);
   }
 
   Key* const keys_;
