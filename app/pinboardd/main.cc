@@ -15,6 +15,7 @@
 #include "app/pinboardd/options.h"
 #include "app/pinboardd/shutdown_signals.h"
 #include "base/byte_size.h"
+#include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/metrics.h"

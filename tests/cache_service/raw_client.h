@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "cache_service/access/challenge.h"
 #include "cache_service/access/key_ring.h"
 #include "cache_service/protocol/messages.h"
