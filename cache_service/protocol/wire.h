@@ -24,6 +24,10 @@ inline constexpr std::uint32_t kMaxListElements = 65536;
 /// Bytes of a text or a key in any message.
 inline constexpr std::uint32_t kMaxTextBytes = 4096;
 
+/// What an element of a list occupies with every list and text in it empty.
+template <typename Element>
+std::size_t MinimumElementBytes();
+
 /// Appends fields: integers little-endian, text and keys with a u32 length in front, lists with a
 /// u32 count. Lists of more than kMaxListElements are the caller's error. A structure is written by
 /// its `Fields`, so that writing and reading follow one description.
@@ -62,6 +66,8 @@ class ByteWriter {
   template <typename Element>
   void Write(const std::vector<Element>& list) {
     Write(static_cast<std::uint32_t>(list.size()));
+    if (list.size() > 1)
+      bytes_.reserve(bytes_.size() + list.size() * MinimumElementBytes<Element>());
     for (const Element& element : list) Write(element);
   }
   template <typename Element, std::size_t size>
@@ -76,6 +82,20 @@ class ByteWriter {
 
   std::vector<std::byte> bytes_;
 };
+
+template <typename Element>
+std::size_t MinimumElementBytes() {
+  if constexpr (std::is_integral_v<Element>) {
+    return sizeof(Element);
+  } else {
+    static const std::size_t bytes = [] {
+      ByteWriter writer;
+      writer(Element{});
+      return writer.size();
+    }();
+    return bytes;
+  }
+}
 
 /// Reads the same fields. After the first field that does not fit, everything reads as zero and
 /// ok() is false; no list or text is allocated before its bytes are known to be there.
@@ -115,7 +135,7 @@ class ByteReader {
   }
   template <typename Element>
   void Read(std::vector<Element>& list) {
-    list.resize(Count(kMaxListElements, MinimumBytes<Element>()));
+    list.resize(Count(kMaxListElements, MinimumElementBytes<Element>()));
     for (Element& element : list) Read(element);
   }
   template <typename Element, std::size_t size>
@@ -124,20 +144,6 @@ class ByteReader {
     Take(array.data(), sizeof(array));
   }
 
-  /// What an element occupies with every list and text in it empty.
-  template <typename Element>
-  static std::size_t MinimumBytes() {
-    if constexpr (std::is_integral_v<Element>) {
-      return sizeof(Element);
-    } else {
-      static const std::size_t bytes = [] {
-        ByteWriter writer;
-        writer(Element{});
-        return writer.size();
-      }();
-      return bytes;
-    }
-  }
   void Take(void* to, std::size_t bytes) {
     if (bytes > bytes_.size()) Fail();
     if (!ok_) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <random>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,7 +18,9 @@
 namespace pinboard::transport {
 namespace {
 
-// While UCX holds sends back it cannot be waited for: look again after this long.
+// While UCX holds sends back it cannot be waited for: look again at once, as the receiver is about
+// to take some, and where it does not, after this long.
+constexpr int kLooksAtOnce = 50;
 constexpr absl::Duration kShortestNap = absl::Microseconds(20);
 constexpr absl::Duration kLongestNap = absl::Microseconds(200);
 
@@ -103,8 +106,12 @@ void UcxFabric::WaitUntil(absl::Time deadline) {
     if (Progress() || events_.TakeWoken()) return;
   } while (SteadyNow() < spin_end);
   absl::Duration nap = kShortestNap;
-  while (!worker_->Arm()) {
+  for (int looks = 0; !worker_->Arm(); ++looks) {
     if (Progress() || events_.TakeWoken() || SteadyNow() >= deadline) return;
+    if (looks < kLooksAtOnce) {
+      std::this_thread::yield();
+      continue;
+    }
     absl::SleepFor(nap);
     nap = std::min(nap * 2, kLongestNap);
   }
