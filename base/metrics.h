@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/readiness.h"
 
 namespace pinboard {
 
@@ -84,7 +85,7 @@ class MetricRegistry {
 
 std::unique_ptr<MetricRegistry> NewMetricRegistry();
 
-/// Answers GET /metrics until destroyed. Thread-safe.
+/// Answers GET /metrics, /healthz and /readyz until destroyed. Thread-safe.
 class MetricServer {
  public:
   virtual ~MetricServer() = default;
@@ -97,9 +98,13 @@ class MetricServer {
 /// ("127.0.0.1:9464", "[::1]:9464", "0.0.0.0:9464") or "localhost", or a port alone, which means
 /// loopback. Nothing is served beyond loopback unless the address says so.
 ///
+/// /healthz is 200 while the process answers. /readyz is 200 while `readiness`, which must outlive
+/// the server, says kReady, and 503 otherwise; without one it is 200.
+///
 /// Errors: InvalidArgument for an address that cannot be read or is not this machine's,
 /// AlreadyExists for a port in use, PermissionDenied for a port this user may not open.
 absl::StatusOr<std::unique_ptr<MetricServer>> ServeMetrics(const MetricRegistry& registry,
-                                                           const std::string& address);
+                                                           const std::string& address,
+                                                           const Readiness* readiness = nullptr);
 
 }  // namespace pinboard

@@ -126,32 +126,79 @@ class PrometheusRegistry : public MetricRegistry {
 /// civetweb takes connections while it still starts, and crashes where it answers one with an error
 /// then, as it does before /metrics is there: requests wait for servers that are starting.
 ABSL_CONST_INIT absl::Mutex starting(absl::kConstInit);
+const mg_context* started ABSL_GUARDED_BY(starting) = nullptr;  // by the server that is starting
 
-int WaitForStart(mg_connection* /*connection*/) {
-  const absl::MutexLock none_starts(&starting);
-  return 0;  // civetweb goes on
+ABSL_CONST_INIT absl::Mutex running(absl::kConstInit);
+
+/// What each running server says at /readyz: its callbacks have nothing but its context.
+std::map<const mg_context*, const Readiness*>& Running() ABSL_EXCLUSIVE_LOCKS_REQUIRED(running) {
+  static auto& servers = *new std::map<const mg_context*, const Readiness*>;
+  return servers;
 }
 
-std::unique_ptr<prometheus::Exposer> StartExposer(const std::string& address,
-                                                  const PrometheusRegistry& registry) {
-  mg_callbacks callbacks = {};
-  callbacks.begin_request = WaitForStart;
-  const absl::MutexLock starts(&starting);
-  // CivetCallbacks adds nothing to its base but a constructor.
-  auto exposer = std::make_unique<prometheus::Exposer>(
-      address, /*num_threads=*/2, static_cast<const CivetCallbacks*>(&callbacks));
-  exposer->RegisterCollectable(registry.collectable());
-  return exposer;
+/// Its starter, which holds `starting`, is the caller.
+void RememberStarted(const mg_context* context) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  started = context;
+}
+
+int AnswerText(mg_connection* connection, int status, const std::string& text) {
+  mg_printf(connection,
+            "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
+            "Connection: close\r\n\r\n%s\n",
+            status, status == 200 ? "OK" : "Service Unavailable", text.size() + 1, text.c_str());
+  return status;
+}
+
+int AnswerReady(mg_connection* connection) {
+  const absl::MutexLock lock(&running);
+  const auto server = Running().find(mg_get_context(connection));
+  const Readiness* const readiness = server == Running().end() ? nullptr : server->second;
+  switch (readiness == nullptr ? Readiness::State::kReady : readiness->state()) {
+    case Readiness::State::kStarting:
+      return AnswerText(connection, 503, "starting");
+    case Readiness::State::kDraining:
+      return AnswerText(connection, 503, "draining");
+    case Readiness::State::kReady:
+      break;
+  }
+  return AnswerText(connection, 200, "ready");
+}
+
+/// 0: civetweb goes on.
+int BeginRequest(mg_connection* connection) {
+  { const absl::MutexLock none_starts(&starting); }
+  const std::string path = mg_get_request_info(connection)->local_uri;
+  if (path == "/healthz") return AnswerText(connection, 200, "healthy");
+  if (path == "/readyz") return AnswerReady(connection);
+  return 0;
 }
 
 class PrometheusServer : public MetricServer {
  public:
-  explicit PrometheusServer(std::unique_ptr<prometheus::Exposer> exposer)
-      : exposer_(std::move(exposer)) {}
+  PrometheusServer(const std::string& address, const PrometheusRegistry& registry,
+                   const Readiness* readiness) {
+    mg_callbacks callbacks = {};
+    callbacks.begin_request = BeginRequest;
+    callbacks.init_context = RememberStarted;
+    const absl::MutexLock starts(&starting);
+    // CivetCallbacks adds nothing to its base but a constructor.
+    exposer_ = std::make_unique<prometheus::Exposer>(
+        address, /*num_threads=*/2, static_cast<const CivetCallbacks*>(&callbacks));
+    exposer_->RegisterCollectable(registry.collectable());
+    context_ = started;
+    const absl::MutexLock lock(&running);
+    Running()[context_] = readiness;
+  }
+  ~PrometheusServer() override {
+    exposer_.reset();
+    const absl::MutexLock lock(&running);
+    Running().erase(context_);
+  }
   int port() const override { return exposer_->GetListeningPorts().front(); }
 
  private:
-  const std::unique_ptr<prometheus::Exposer> exposer_;
+  std::unique_ptr<prometheus::Exposer> exposer_;
+  const mg_context* context_ = nullptr;
 };
 
 }  // namespace
@@ -161,13 +208,14 @@ std::unique_ptr<MetricRegistry> NewMetricRegistry() {
 }
 
 absl::StatusOr<std::unique_ptr<MetricServer>> ServeMetrics(const MetricRegistry& registry,
-                                                           const std::string& address) {
+                                                           const std::string& address,
+                                                           const Readiness* readiness) {
   PB_ASSIGN_OR_RETURN(const SocketAddress where, ParseSocketAddress(address));
   // The exposer does not say why it cannot listen; this does.
   PB_RETURN_IF_ERROR(CheckCanListen(where));
   try {
     return std::make_unique<PrometheusServer>(
-        StartExposer(where.ToString(), static_cast<const PrometheusRegistry&>(registry)));
+        where.ToString(), static_cast<const PrometheusRegistry&>(registry), readiness);
   } catch (const std::exception& error) {
     return absl::UnavailableError(absl::StrCat("cannot serve metrics on ", where.ToString(), ": ",
                                                error.what(), "; choose another port"));

@@ -18,5 +18,6 @@ int EvalCommand(absl::Span<const std::string> arguments, char** argv);
 int GenerateCommand(absl::Span<const std::string> arguments, char** argv);
 int SizeCommand(absl::Span<const std::string> arguments);
 int StatCommand(absl::Span<const std::string> arguments);
+int TopCommand(absl::Span<const std::string> arguments);
 
 }  // namespace pinboard::app

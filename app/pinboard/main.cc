@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "app/pinboard/commands.h"
 #include "app/pinboard/common_flags.h"
+#include "base/heap.h"
 
 namespace pinboard::app {
 namespace {
@@ -18,6 +19,7 @@ constexpr char kHelp[] =
   pinboard eval ...       compare policies on a suite: answers, fidelity, memory
   pinboard size ...       how much memory a model's KV cache takes, and takes under a budget
   pinboard stat ...       what a running pinboardd holds and has done
+  pinboard top ...        the same of several, on a screen that follows
   pinboard bench ...      how many long contexts fit a cache, and how fast they decode; what load
                           a running pinboardd takes
   pinboard COMMAND --help
@@ -42,6 +44,7 @@ int Main(int argc, char** argv) {
   if (command == "bench") return BenchCommand(rest, argv);
   if (command == "size") return SizeCommand(rest);
   if (command == "stat") return StatCommand(rest);
+  if (command == "top") return TopCommand(rest);
   if (command == "--help" || command == "help") {
     std::fputs(kHelp, stdout);
     return 0;
@@ -52,10 +55,13 @@ int Main(int argc, char** argv) {
   }
   return UsageError(absl::InvalidArgumentError(absl::StrCat(
       command.empty() ? "a command is missing" : absl::StrCat("unknown command '", command, "'"),
-      ": generate, eval, size, stat or bench ('pinboard --help' shows how)")));
+      ": generate, eval, size, stat, top or bench ('pinboard --help' shows how)")));
 }
 
 }  // namespace
 }  // namespace pinboard::app
 
-int main(int argc, char** argv) { return pinboard::app::Main(argc, argv); }
+int main(int argc, char** argv) {
+  pinboard::KeepFreedMemory();
+  return pinboard::app::Main(argc, argv);
+}

@@ -17,6 +17,7 @@
 #include "base/byte_size.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/socket_address.h"
@@ -60,9 +61,10 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
   PB_RETURN_IF_ERROR(ArmFaultPoints(cache_service::fault::kServicePoints));
   PB_RETURN_IF_ERROR(CheckResources(options));
   const std::unique_ptr<MetricRegistry> metrics = NewMetricRegistry();
+  Readiness readiness;
   std::unique_ptr<MetricServer> metric_server;
   if (!options.metrics.empty()) {
-    PB_ASSIGN_OR_RETURN(metric_server, ServeMetrics(*metrics, options.metrics));
+    PB_ASSIGN_OR_RETURN(metric_server, ServeMetrics(*metrics, options.metrics, &readiness));
     LogInfo("metrics on port ", metric_server->port());
   }
   PB_ASSIGN_OR_RETURN(const auto membership, MakeMembership(options.membership, *metrics));
@@ -81,8 +83,12 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
                         DescribeSelf(options.membership, server->address(), server->incarnation()));
     PB_RETURN_IF_ERROR(membership->Join(self));
   }
+  readiness.Set(Readiness::State::kReady);
   PB_RETURN_IF_ERROR(AnnounceReady(options, server->address()));
-  const ShutdownWatcher watcher(shutdown_signals, parent, [&server] { server->Stop(); });
+  const ShutdownWatcher watcher(shutdown_signals, parent, [&] {
+    readiness.Set(Readiness::State::kDraining);
+    server->Stop();
+  });
   server->Run();
   if (membership != nullptr) {
     const absl::Status left = membership->Leave(SteadyNow() + kLeaveTimeout);
@@ -106,7 +112,7 @@ int Main(int argc, char** argv) {
   }
   const sigset_t shutdown_signals = BlockShutdownSignals();
   signal(SIGPIPE, SIG_IGN);
-  InitLog("pinboardd", options->log_level);
+  InitLog("pinboardd", options->log_level, options->log_format);
   const absl::Status served =
       Serve(*options, shutdown_signals, options->exit_with_parent ? parent : 0);
   if (served.ok()) return 0;
@@ -117,4 +123,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace pinboard::app
 
-int main(int argc, char** argv) { return pinboard::app::Main(argc, argv); }
+int main(int argc, char** argv) {
+  pinboard::KeepFreedMemory();
+  return pinboard::app::Main(argc, argv);
+}

@@ -54,6 +54,11 @@ absl::Status SetLogLevel(DaemonOptions& options, const std::string& value) {
   return absl::OkStatus();
 }
 
+absl::Status SetLogFormat(DaemonOptions& options, const std::string& value) {
+  PB_ASSIGN_OR_RETURN(options.log_format, ParseLogFormat(value));
+  return absl::OkStatus();
+}
+
 absl::Status SetFile(std::string& file, const std::string& value) {
   if (value.empty()) return absl::InvalidArgumentError("a file name is needed");
   file = value;
@@ -74,15 +79,11 @@ absl::Status SetAddressFile(DaemonOptions& options, const std::string& value) {
 
 const std::map<std::string, Setter>& ValueOptions() {
   static const auto& options = *new std::map<std::string, Setter>{
-      {"--listen", SetListen},
-      {"--arena", SetArena},
-      {"--eviction", SetEviction},
-      {"--watermarks", SetWatermarks},
-      {"--keys", SetKeyFile},
-      {"--tenants", SetTenantFile},
-      {"--metrics", SetMetrics},
-      {"--log-level", SetLogLevel},
-      {"--address-file", SetAddressFile},
+      {"--listen", SetListen},        {"--arena", SetArena},
+      {"--eviction", SetEviction},    {"--watermarks", SetWatermarks},
+      {"--keys", SetKeyFile},         {"--tenants", SetTenantFile},
+      {"--metrics", SetMetrics},      {"--log-level", SetLogLevel},
+      {"--log-format", SetLogFormat}, {"--address-file", SetAddressFile},
   };
   return options;
 }
@@ -166,9 +167,12 @@ Options
   --tenants FILE         What each tenant may have, a line each; read again when it changes:
                          acme bytes=48GiB pages=3000000 extents=40000 priority=10
                          [equal shares of the arena]
-  --metrics HOST:PORT    Where Prometheus reads /metrics; docs/metrics.md lists what there is.
+  --metrics HOST:PORT    Where Prometheus reads /metrics; docs/metrics.md lists what there is. Beside
+                         it: /healthz, and /readyz (503 until it listens, and once it is to end).
                          Port 0: any free one. none: no metrics. [127.0.0.1:9400]
-  --log-level LEVEL      debug, info, warning, error or off; lines go to standard error. [info]
+  --log-level LEVEL      debug (each message), info, warning, error or off; lines go to standard
+                         error. [info]
+  --log-format FORMAT    text, or json: an object a line. [text]
   --address-file FILE    Write the address listened on (HOST:PORT) into FILE once ready.
   --exit-with-parent     End when the process that started this one has ended.
   --help, --version

@@ -25,6 +25,7 @@ struct DaemonOptions {
   std::string tenant_file;                 // empty: equal shares
   std::string metrics = "127.0.0.1:9400";  // empty: none
   LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kText;
   std::string address_file;  // empty: none
   bool exit_with_parent = false;
   bool help = false;

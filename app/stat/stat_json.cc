@@ -14,13 +14,15 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Where "pinboard_service_slabs{state=\"leased\"}" belongs: under "slabs", "leased".
+/// Where "pinboard_service_slabs{state=\"leased\"}" belongs: under "slabs", "leased"; each further
+/// label is a level below.
 Json& Place(const std::string& name, Json* object) {
   const absl::string_view plain = absl::StripPrefix(name, "pinboard_service_");
   const std::pair<std::string, std::string> parts = absl::StrSplit(plain, absl::MaxSplits('{', 1));
-  Json& place = (*object)[parts.first];
-  const std::vector<std::string> label = absl::StrSplit(parts.second, '"');
-  return label.size() == 3 ? place[label[1]] : place;
+  Json* place = &(*object)[parts.first];
+  const std::vector<std::string> labels = absl::StrSplit(parts.second, '"');
+  for (std::size_t i = 1; i < labels.size(); i += 2) place = &(*place)[labels[i]];
+  return *place;
 }
 
 bool IsCounter(const std::string& name) {

@@ -34,6 +34,7 @@ constexpr Line kNow[] = {
 };
 
 constexpr Line kTotals[] = {
+    {"slabs leased", "pinboard_service_leases_total"},
     {"pages published", "pinboard_service_pages_published_total"},
     {"  bytes", "pinboard_service_published_bytes_total", Unit::kBytes},
     {"  refused as stale", "pinboard_service_stale_publishes_total"},
@@ -49,6 +50,7 @@ constexpr Line kTotals[] = {
     {"  expired", "pinboard_service_evictions_total{cause=\"expired\"}"},
     {"  quota", "pinboard_service_evictions_total{cause=\"quota\"}"},
     {"  reclaimed", "pinboard_service_evictions_total{cause=\"reclaimed\"}"},
+    {"pages dropped", "pinboard_service_pages_dropped_total"},
     {"refused leases", "pinboard_service_refused_leases_total"},
     {"connections", "pinboard_service_connections_total"},
     {"  refused", "pinboard_service_refused_connections_total"},

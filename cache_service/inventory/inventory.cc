@@ -72,6 +72,7 @@ absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::
   }
   counts_.leased_slabs += count;
   used_slabs_ += count;
+  counts_.leases_total += count;
   return granted;
 }
 
@@ -132,11 +133,14 @@ absl::Status Inventory::Publish(ClientId client, SlabId slab_id, const PageHeade
 void Inventory::Drop(ClientId client, const PageRef& page) {
   const std::optional<SlabIndex> slab =
       catalog_.Remove(clients_.at(client).group, page, MissCause::kDropped);
-  if (slab.has_value()) Retire(*slab);
+  if (!slab.has_value()) return;
+  ++counts_.pages_dropped_total;
+  Retire(*slab);
 }
 
 void Inventory::DropSequence(ClientId client, std::uint64_t sequence) {
   for (const SlabIndex index : catalog_.DropSequence(clients_.at(client).group, sequence)) {
+    ++counts_.pages_dropped_total;
     Retire(index);
   }
 }
@@ -160,6 +164,8 @@ InventoryCounts& InventoryCounts::operator+=(const InventoryCounts& other) {
   published_pages += other.published_pages;
   extents += other.extents;
   pins += other.pins;
+  leases_total += other.leases_total;
+  pages_dropped_total += other.pages_dropped_total;
   pages_published_total += other.pages_published_total;
   bytes_published_total += other.bytes_published_total;
   stale_publishes_total += other.stale_publishes_total;

@@ -54,6 +54,8 @@ struct InventoryCounts {
   std::uint64_t published_pages = 0;
   std::uint64_t extents = 0;  // with a page that is or was there
   std::uint64_t pins = 0;
+  std::uint64_t leases_total = 0;         // slabs
+  std::uint64_t pages_dropped_total = 0;  // that could be fetched until a client dropped them
   std::uint64_t pages_published_total = 0;
   std::uint64_t bytes_published_total = 0;
   std::uint64_t stale_publishes_total = 0;

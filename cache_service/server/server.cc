@@ -115,8 +115,9 @@ void Server::Register(absl::Status (Server::*handler)(Session&, const Envelope<M
         Message::kType == MessageType::kHello || Message::kType == MessageType::kProof;
     if (status.ok() && !greets) status = session->second.greeting.CheckAdmitted();
     if (status.ok()) status = (this->*handler)(session->second, *envelope);
-    if (!status.ok()) Refuse(peer, status);
-    metrics_.ObserveRequest(Message::kType, SteadyNow() - start);
+    const std::uint64_t request = envelope.ok() ? envelope->request : 0;
+    if (!status.ok()) Refuse(peer, request, status);
+    FinishRequest(peer, Message::kType, request, SteadyNow() - start);
   };
   fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType), receive);
 }
@@ -137,14 +138,30 @@ void Server::RegisterAll() {
   Register(&Server::OnGoodbye);
 }
 
-void Server::Refuse(PeerId peer, const absl::Status& why) {
+void Server::FinishRequest(PeerId peer, MessageType type, std::uint64_t request,
+                           absl::Duration time) {
+  metrics_.ObserveRequest(type, time);
+  if (!LogEnabled(LogLevel::kDebug)) return;
+  const auto session = sessions_.find(peer);
+  LogLine(LogLevel::kDebug, "worked on a message",
+          {{"operation", metrics_.OperationOf(type)},
+           {"client", session == sessions_.end() ? "" : ClientText(session->second)},
+           {"request", absl::StrCat(request)},
+           {"us", absl::StrCat(absl::ToInt64Microseconds(time))}});
+}
+
+void Server::Refuse(PeerId peer, std::uint64_t request, const absl::Status& why) {
   ++counts_.refused_connections_total;
   const std::optional<RefusalReason> reason = ReasonOf(why);
   if (reason.has_value()) ++counts_.refused_total[static_cast<int>(*reason)];
-  LogWarning("closing the connection of ",
-             sessions_[peer].name.empty() ? "an unnamed client" : sessions_[peer].name, ": ",
-             std::string(why.message()),
-             reason.has_value() ? absl::StrCat(" [", RefusalReasonName(*reason), "]") : "");
+  const Session& session = sessions_[peer];
+  LogLine(
+      LogLevel::kWarning,
+      absl::StrCat("closing the connection of ",
+                   session.name.empty() ? "an unnamed client" : session.name, ": ",
+                   std::string(why.message()),
+                   reason.has_value() ? absl::StrCat(" [", RefusalReasonName(*reason), "]") : ""),
+      {{"client", ClientText(session)}, {"request", absl::StrCat(request)}});
   SendMessage(*fabric_, peer, 0,
               Error{static_cast<std::uint8_t>(why.code()), std::string(why.message())});
   fabric_->Close(peer);
@@ -270,9 +287,12 @@ absl::Status Server::OnDropSequence(Session& session, const Envelope<DropSequenc
 absl::Status Server::OnStats(Session& session, const Envelope<StatsRequest>& envelope) {
   // A tenant is told of itself.
   const bool all = access_.keys() == nullptr;
-  SendMessage(*fabric_, session.peer, envelope.request,
-              StatsReply{all ? DescribeCounts(Counts(), CountScope::kService)
-                             : DescribeCounts(CountsOf(*session.tenant), CountScope::kTenant)});
+  StatsReply reply{all ? DescribeCounts(Counts(), CountScope::kService)
+                       : DescribeCounts(CountsOf(*session.tenant), CountScope::kTenant)};
+  if (all) {
+    for (StatsEntry& entry : metrics_.DescribeRequests()) reply.entries.push_back(std::move(entry));
+  }
+  SendMessage(*fabric_, session.peer, envelope.request, reply);
   return absl::OkStatus();
 }
 
@@ -292,7 +312,8 @@ absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelo
     candidate.greeting.Leave();
     tenant.parked.RemovePeer(peer);
     tenant.inventory.RemoveClient(leaving);
-    LogInfo(candidate.name, " left");
+    LogLine(LogLevel::kInfo, absl::StrCat(candidate.name, " left"),
+            {{"client", ClientText(candidate)}});
     return absl::OkStatus();
   }
   const auto lost = std::find_if(lost_.begin(), lost_.end(), [&](const LostClient& candidate) {
@@ -312,7 +333,8 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
   sessions_.erase(found);
   if (session.tenant == nullptr) return;
   session.tenant->parked.RemovePeer(peer);
-  LogInfo("lost ", session.name, ": ", std::string(reason.message()));
+  LogLine(LogLevel::kInfo, absl::StrCat("lost ", session.name, ": ", std::string(reason.message())),
+          {{"client", ClientText(session)}});
   session.tenant->inventory.Quarantine(session.client);
   lost_.push_back({session.tenant, session.client, session.group, session.process});
   next_death_check_ = absl::InfinitePast();

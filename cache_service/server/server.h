@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -107,7 +108,14 @@ class Server {
   absl::Status OnGoodbye(Session& session, const Envelope<Goodbye>& goodbye);
   void OnClosed(transport::PeerId peer, const absl::Status& reason);
 
-  void Refuse(transport::PeerId peer, const absl::Status& why);
+  void Refuse(transport::PeerId peer, std::uint64_t request, const absl::Status& why);
+  /// Counts and logs a message that was worked on.
+  void FinishRequest(transport::PeerId peer, MessageType type, std::uint64_t request,
+                     absl::Duration time);
+  /// How a client is called in the log.
+  static std::string ClientText(const Session& session) {
+    return absl::StrCat(session.client.value());
+  }
   static FetchedPage Describe(const Inventory::PinResult& pinned, std::uint32_t index);
   void Reply(const Session& session, std::uint64_t request, std::vector<FetchedPage> pages);
   void Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now);

@@ -50,8 +50,10 @@ void Server::Admit(Session& session, std::uint64_t request) {
   session.process = greeting.hello().process;
   tenant.inventory.AddClient(session.client, session.group);
   ++tenant.connections_total;
-  LogInfo(session.name, " connected",
-          access_.keys() == nullptr ? "" : absl::StrCat(" as tenant ", tenant.name));
+  LogLine(LogLevel::kInfo,
+          absl::StrCat(session.name, " connected",
+                       access_.keys() == nullptr ? "" : absl::StrCat(" as tenant ", tenant.name)),
+          {{"client", ClientText(session)}});
   Welcome welcome;
   welcome.version = greeting.agreed().version;
   welcome.features = greeting.agreed().features;
@@ -96,7 +98,7 @@ void Server::LookAfterAccess(absl::Time now) {
     const absl::Status stands = session.greeting.CheckStands(access_.keys(), wall_now);
     if (!stands.ok()) refused.emplace_back(peer, stands);
   }
-  for (const auto& [peer, why] : refused) Refuse(peer, why);
+  for (const auto& [peer, why] : refused) Refuse(peer, 0, why);
   for (const auto& [name, tenant] : tenants_.all()) {
     tenant_metrics_.Update(name, CountsOf(*tenant));
   }

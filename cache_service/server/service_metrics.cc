@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache_service/server/service_metrics.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace pinboard::cache_service {
@@ -66,6 +68,8 @@ const Series kSeries[] = {
      [](C c) { return c.clients; }},
     {"pinboard_service_parked_fetches", "Pages asked for that wait for their publication.",
      Kind::kGauge, nullptr, nullptr, [](C c) { return c.parked_fetches; }},
+    {"pinboard_service_leases_total", "Slabs leased.", Kind::kCounter, nullptr, nullptr,
+     [](C c) { return c.inventory.leases_total; }},
     {"pinboard_service_pages_published_total", "Pages made visible.", Kind::kCounter, nullptr,
      nullptr, [](C c) { return c.inventory.pages_published_total; }},
     {"pinboard_service_published_bytes_total", "Bytes of pages made visible.", Kind::kCounter,
@@ -96,6 +100,8 @@ const Series kSeries[] = {
      Evictions<EvictionCause::kQuota>},
     {kEvictions, kEvictionsHelp, Kind::kCounter, "cause", "reclaimed",
      Evictions<EvictionCause::kReclaimed>},
+    {"pinboard_service_pages_dropped_total", "Pages that a client dropped.", Kind::kCounter,
+     nullptr, nullptr, [](C c) { return c.inventory.pages_dropped_total; }},
     {"pinboard_service_refused_leases_total", "Lease requests that found no room.", Kind::kCounter,
      nullptr, nullptr, [](C c) { return c.refused_leases_total; }},
     {"pinboard_service_connections_total", "Clients that connected.", Kind::kCounter, nullptr,
@@ -126,7 +132,9 @@ MetricLabels LabelsOf(const Series& series) {
   return {{series.label, series.label_value}};
 }
 
-const std::vector<double> kSecondsBounds = {1e-6, 4e-6, 16e-6, 64e-6, 256e-6, 1e-3, 4e-3, 16e-3};
+constexpr char kRequestSeconds[] = "pinboard_service_request_seconds";
+
+double SecondsOf(std::uint32_t us) { return us * 1e-6; }
 
 }  // namespace
 
@@ -151,15 +159,18 @@ ServiceMetrics::ServiceMetrics(MetricRegistry& registry) {
     counters_.push_back(gauge ? nullptr
                               : &registry.AddCounter(series.name, series.help, LabelsOf(series)));
   }
+  std::vector<double> bounds(kRequestBoundsUs.size());
+  std::transform(kRequestBoundsUs.begin(), kRequestBoundsUs.end(), bounds.begin(), SecondsOf);
   const std::pair<MessageType, const char*> operations[] = {
       {MessageType::kLease, "lease"},       {MessageType::kPublish, "publish"},
       {MessageType::kFetch, "fetch"},       {MessageType::kUnpin, "unpin"},
       {MessageType::kDrop, "drop"},         {MessageType::kDropSequence, "drop_sequence"},
       {MessageType::kReturnSlabs, "return"}};
   for (const auto& [type, name] : operations) {
-    request_seconds_[type] = &registry.AddHistogram(
-        "pinboard_service_request_seconds", "Time the service worked on one message (a batch).",
-        kSecondsBounds, {{"operation", name}});
+    requests_[type] = {
+        name,
+        &registry.AddHistogram(kRequestSeconds, "Time the service worked on one message (a batch).",
+                               bounds, {{"operation", name}})};
   }
 }
 
@@ -174,9 +185,34 @@ void ServiceMetrics::Update(const ServiceCounts& counts) {
   }
 }
 
+const char* ServiceMetrics::OperationOf(MessageType type) const {
+  const auto found = requests_.find(type);
+  return found == requests_.end() ? "other" : found->second.operation;
+}
+
 void ServiceMetrics::ObserveRequest(MessageType type, absl::Duration time) {
-  const auto found = request_seconds_.find(type);
-  if (found != request_seconds_.end()) found->second->Observe(absl::ToDoubleSeconds(time));
+  const auto found = requests_.find(type);
+  if (found == requests_.end()) return;
+  found->second.seconds->Observe(absl::ToDoubleSeconds(time));
+  const auto bound = std::lower_bound(kRequestBoundsUs.begin(), kRequestBoundsUs.end(),
+                                      absl::ToDoubleMicroseconds(time));
+  ++found->second.times[bound - kRequestBoundsUs.begin()];
+}
+
+std::vector<StatsEntry> ServiceMetrics::DescribeRequests() const {
+  std::vector<StatsEntry> entries;
+  for (const auto& [type, requests] : requests_) {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < requests.times.size(); ++i) {
+      sum += requests.times[i];
+      const std::string bound =
+          i < kRequestBoundsUs.size() ? absl::StrCat(SecondsOf(kRequestBoundsUs[i])) : "+Inf";
+      entries.push_back({absl::StrCat(kRequestSeconds, "_bucket{operation=\"", requests.operation,
+                                      "\",le=\"", bound, "\"}"),
+                         sum});
+    }
+  }
+  return entries;
 }
 
 }  // namespace pinboard::cache_service

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_map.h"
 #include "absl/time/time.h"
 #include "base/metrics.h"
 #include "cache_service/access/refusal.h"
@@ -38,6 +38,12 @@ enum class CountScope : std::uint8_t { kService, kTenant };
 /// The counts by name, as in docs/metrics.md.
 std::vector<StatsEntry> DescribeCounts(const ServiceCounts& counts, CountScope scope);
 
+/// How many messages of a kind the service worked on for how long: at most the i-th bound (above
+/// the one before), and longer than all in the last.
+inline constexpr std::array<std::uint32_t, 17> kRequestBoundsUs = {
+    1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536};
+using RequestTimes = std::array<std::uint64_t, kRequestBoundsUs.size() + 1>;
+
 /// Handles of all pinboard_service_* metrics. Thread-compatible.
 class ServiceMetrics {
  public:
@@ -45,13 +51,22 @@ class ServiceMetrics {
   explicit ServiceMetrics(MetricRegistry& registry);
 
   void Update(const ServiceCounts& counts);
+  /// "fetch", as in the label of its histogram, or "other" for a message without one.
+  const char* OperationOf(MessageType type) const;
   /// How long the service worked on one message.
   void ObserveRequest(MessageType type, absl::Duration time);
+  /// The histogram for the Stats message: cumulative counts, named as Prometheus names them.
+  std::vector<StatsEntry> DescribeRequests() const;
 
  private:
   std::vector<Gauge*> gauges_;      // by series; null for a counter
   std::vector<Counter*> counters_;  // by series; null for a gauge
-  absl::flat_hash_map<MessageType, Histogram*> request_seconds_;
+  struct Requests {
+    const char* operation = nullptr;
+    Histogram* seconds = nullptr;
+    RequestTimes times{};
+  };
+  absl::btree_map<MessageType, Requests> requests_;
 };
 
 }  // namespace pinboard::cache_service

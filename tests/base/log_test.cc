@@ -14,9 +14,10 @@ using testing::MatchesRegex;
 
 class LogTest : public testing::Test {
  protected:
-  static std::string Written(LogLevel threshold, void (*log)()) {
+  static std::string Written(LogLevel threshold, void (*log)(),
+                             LogFormat format = LogFormat::kText) {
     testing::internal::CaptureStderr();
-    InitLog("pinboard rank 1", threshold);
+    InitLog("pinboard rank 1", threshold, format);
     log();
     return testing::internal::GetCapturedStderr();
   }
@@ -46,9 +47,33 @@ TEST_F(LogTest, AMessageStaysOneLineWhateverIsInIt) {
   EXPECT_THAT(line, testing::EndsWith("from a peer: a b {} [31m\n"));
 }
 
+TEST_F(LogTest, FieldsFollowTheMessage) {
+  const std::string line = Written(LogLevel::kInfo, [] {
+    LogLine(LogLevel::kInfo, "left", {{"client", "7"}, {"why", "a\nb"}});
+    LogLine(LogLevel::kDebug, "quiet", {{"client", "7"}});
+  });
+  EXPECT_THAT(line, testing::EndsWith(" left client=7 why=a b\n"));
+}
+
+TEST_F(LogTest, AsJsonALineIsAnObjectWhateverIsInIt) {
+  const std::string line = Written(
+      LogLevel::kWarning,
+      [] {
+        LogLine(LogLevel::kWarning, "a \"b\"\\\n{}\xff", {{"request", "12"}});
+      },
+      LogFormat::kJson);
+  EXPECT_THAT(line, MatchesRegex("\\{\"time\":\"[-0-9T:.]+Z\",\"level\":\"warning\","
+                                 "\"process\":\"pinboard rank 1\",\"pid\":[0-9]+,"
+                                 "\"message\":\"a \\\\\"b\\\\\"\\\\\\\\\\\\u000a\\{\\}\\\\u00ff\","
+                                 "\"request\":\"12\"\\}\n"));
+  InitLog("pinboard", LogLevel::kWarning);
+}
+
 TEST_F(LogTest, LevelsAreReadByName) {
   EXPECT_EQ(*ParseLogLevel("debug"), LogLevel::kDebug);
   EXPECT_EQ(*ParseLogLevel("off"), LogLevel::kOff);
+  EXPECT_EQ(*ParseLogFormat("json"), LogFormat::kJson);
+  EXPECT_EQ(ParseLogFormat("xml").status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ParseLogLevel("loud").status().code(), absl::StatusCode::kInvalidArgument);
 }
 

@@ -117,6 +117,28 @@ TEST(MetricServerTest, NothingIsServedBeyondLoopbackUnlessTheAddressSaysSo) {
   EXPECT_NE(Get((*everywhere)->port(), "/metrics", kOtherLoopback), "");
 }
 
+TEST(MetricServerTest, SaysWhetherTheProcessTakesWork) {
+  const auto registry = NewMetricRegistry();
+  Readiness readiness;
+  const auto server = ServeMetrics(*registry, "0", &readiness);
+  const auto other = ServeMetrics(*registry, "0");
+  ASSERT_TRUE(server.ok() && other.ok());
+  const int port = (*server)->port();
+  EXPECT_THAT(Get(port, "/healthz"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Get(port, "/readyz"), StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(Get(port, "/readyz"), HasSubstr("\r\n\r\nstarting\n"));
+  readiness.Set(Readiness::State::kReady);
+  EXPECT_THAT(Get(port, "/readyz"), StartsWith("HTTP/1.1 200"));
+  readiness.Set(Readiness::State::kDraining);
+  EXPECT_THAT(Get(port, "/readyz"), StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(Get(port, "/readyz"), HasSubstr("\r\n\r\ndraining\n"));
+  EXPECT_THAT(Get(port, "/healthz"), StartsWith("HTTP/1.1 200")) << "it lives while it drains";
+  EXPECT_THAT(Get((*other)->port(), "/readyz"), StartsWith("HTTP/1.1 200"))
+      << "each server has a readiness of its own";
+  EXPECT_THAT(Get(port, "/metrics"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Get(port, "/"), HasSubstr(" 404 Not Found\r\n"));
+}
+
 TEST(MetricServerTest, APortInUseIsOneClearLine) {
   const auto registry = NewMetricRegistry();
   const ListeningSocket taken;

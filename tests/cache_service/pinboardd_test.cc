@@ -8,8 +8,11 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <string>
+#include <utility>
 
 #include "tests/cache_service/child_process.h"
+#include "tests/support/free_port.h"
 #include "tests/support/listening_socket.h"
 
 namespace pinboard {
@@ -57,6 +60,55 @@ TEST(PinboarddTest, EndsWithTheProcessThatStartedItWhenAsked) {
   EXPECT_THAT(shell.ReadLine(), ::testing::StartsWith(kReady));
   shell.Signal(SIGKILL);
   EXPECT_EQ(shell.ReadLine(), "");  // the end of the output: the daemon closed it, too
+}
+
+TEST(PinboarddTest, LogsObjectsWithTheClientAndTheRequest) {
+  const auto log =
+      std::filesystem::temp_directory_path() / ("pinboardd_log." + std::to_string(getpid()));
+  const std::string command = "exec " + BuiltProgram("bin/pinboardd") +
+                              " --listen 127.0.0.1:0 --arena 1MiB --metrics none --log-level debug"
+                              " --log-format json 2>" +
+                              log.string();
+  ChildProcess daemon({"/bin/sh", "-c", command});
+  const std::string line = daemon.ReadLine();
+  ASSERT_THAT(line, ::testing::StartsWith(kReady));
+  ChildProcess stat({BuiltProgram("bin/pinboard"), "stat", "--service",
+                     line.substr(kReady.size() - std::string("127.0.0.1:").size())});
+  EXPECT_EQ(stat.Wait(), 0);
+  daemon.Signal(SIGTERM);
+  EXPECT_EQ(daemon.Wait(), 0);
+  std::ifstream file(log);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  std::filesystem::remove(log);
+  EXPECT_THAT(text, ::testing::ContainsRegex("connected\",\"client\":\"1\"}\n"));
+  EXPECT_THAT(text,
+              ::testing::ContainsRegex("\"level\":\"debug\".*\"operation\":\"other\","
+                                       "\"client\":\"1\",\"request\":\"1\",\"us\":\"[0-9]+\"}\n"));
+}
+
+/// The answer of /PATH, fetched by the shell: curl is not everywhere.
+std::string Fetch(const std::string& port, const std::string& path, const std::string& filter) {
+  ChildProcess shell({"/bin/bash", "-c",
+                      "exec 3<>/dev/tcp/127.0.0.1/" + port + " && printf 'GET " + path +
+                          " HTTP/1.0\\r\\n\\r\\n' >&3 && sed '1,/^\\r*$/d' <&3 | " + filter});
+  std::string text;
+  for (std::string line; !(line = shell.ReadLine()).empty();) text += line + "\n";
+  return text;
+}
+
+TEST(PinboarddTest, ItsMetricsAreInOrderAndItSaysThatItIsReady) {
+  const std::string address = FreeLoopbackAddress();
+  const std::string port = address.substr(address.rfind(':') + 1);
+  ChildProcess daemon(Command({"--listen", "127.0.0.1:0", "--arena", "1MiB", "--metrics", address,
+                               "--log-level", "error"}));
+  EXPECT_THAT(daemon.ReadLine(), ::testing::StartsWith(kReady));
+  EXPECT_EQ(Fetch(port, "/healthz", "cat"), "healthy\n");
+  EXPECT_EQ(Fetch(port, "/readyz", "cat"), "ready\n");
+  EXPECT_EQ(Fetch(port, "/metrics", "grep -c pinboard_service_pages_fetched_total.0"), "1\n");
+  if (std::system("command -v promtool >/dev/null") != 0) {
+    GTEST_SKIP() << "promtool, of Debian's package prometheus, is not installed";
+  }
+  EXPECT_EQ(Fetch(port, "/metrics", "promtool check metrics 2>&1; echo status $?"), "status 0\n");
 }
 
 TEST(PinboarddTest, AWrongOptionIsOneLineAndExitStatus2) {
