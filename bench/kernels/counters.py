@@ -29,7 +29,7 @@ COLUMNS = {  # of a row: (a metric's name begins so, what one of its units is in
     "issue_percent": ("smsp__issue_active.avg.per_cycle_active", {"": 100.0, "inst/cycle": 100.0}),
     "occupancy_percent": ("sm__warps_active.avg.pct_of_peak_sustained_active", {}),
 }
-NAME = re.compile(r"\w+Kernel\b|.+")
+NAME = re.compile(r"\w+Kernel\b")
 STALL = re.compile(r"smsp__average_warps_issue_stalled_(\w+?)_per_issue_active\.ratio")
 PIPE = re.compile(r"sm__(?:inst_executed_)?pipe_(\w+?)(?:_cycles_active)?"
                   r"\.avg\.pct_of_peak_sustained_active")
@@ -45,7 +45,8 @@ def kernels(printed):
     names, units, *rows = csv.reader(lines)
     for row in rows:
         values = dict(zip(names, row))
-        kernel = {"kernel": NAME.search(values["Kernel Name"])[0]}
+        name = NAME.search(values["Kernel Name"])
+        kernel = {"kernel": name[0] if name else values["Kernel Name"]}
         for column, (metric, factors) in COLUMNS.items():
             if metric in values:
                 factor = factors.get(units[names.index(metric)], 1.0)
