@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
-#include <tuple>
+#include <utility>
 
 namespace pinboard::scheduler {
 namespace {
@@ -23,15 +23,17 @@ NewPage MakePage(absl::Span<const BorderlineRow> rows) {
 
 std::vector<NewPage> Pack(absl::Span<const BorderlineRow> borderline, bool by_information) {
   std::vector<NewPage> pages;
+  pages.reserve(borderline.size() / kPageRows);
   std::vector<BorderlineRow> rows(borderline.begin(), borderline.end());
   const auto size = static_cast<std::ptrdiff_t>(rows.size());
   for (std::ptrdiff_t first = 0; first < size; first += kPackingStretch) {
     const std::ptrdiff_t end = std::min<std::ptrdiff_t>(size, first + kPackingStretch);
     if (by_information) {
-      std::stable_sort(rows.begin() + first, rows.begin() + end,
-                       [](const BorderlineRow& a, const BorderlineRow& b) {
-                         return a.information > b.information;
-                       });
+      std::sort(rows.begin() + first, rows.begin() + end,
+                [](const BorderlineRow& a, const BorderlineRow& b) {
+                  return a.information != b.information ? a.information > b.information
+                                                        : a.position < b.position;
+                });
     }
     for (std::ptrdiff_t at = first; at + kPageRows <= end; at += kPageRows) {
       pages.push_back(MakePage(absl::MakeConstSpan(rows).subspan(at, kPageRows)));
@@ -40,16 +42,16 @@ std::vector<NewPage> Pack(absl::Span<const BorderlineRow> borderline, bool by_in
   return pages;
 }
 
-/// A page that may leave, existing or new.
-struct Candidate {
-  std::int64_t mean_information;
-  bool is_new;
-  std::uint32_t number;  // of a new page: its index in packing order
-  friend bool operator<(const Candidate& a, const Candidate& b) {
-    return std::tie(a.mean_information, a.is_new, a.number) <
-           std::tie(b.mean_information, b.is_new, b.number);
-  }
-};
+/// A page that may leave, existing or new: mean information, then existing before new, then its
+/// number or index in packing order; in one integer, because a band has many.
+using Candidate = std::uint64_t;
+constexpr std::uint64_t kIsNew = std::uint64_t{1} << 31;
+
+/// A mean of int32 values is one, and pages are fewer than 2^31.
+Candidate MakeCandidate(std::int64_t mean_information, std::uint64_t is_new, std::uint32_t number) {
+  return static_cast<std::uint64_t>(mean_information + (std::int64_t{1} << 31)) << 32 | is_new |
+         number;
+}
 
 std::vector<Candidate> Candidates(absl::Span<const BandPage> existing,
                                   absl::Span<const NewPage> packed,
@@ -57,11 +59,12 @@ std::vector<Candidate> Candidates(absl::Span<const BandPage> existing,
   std::vector<Candidate> candidates;
   candidates.reserve(existing.size() + packed.size());
   for (const BandPage& page : existing) {
-    if (!page.pinned) candidates.push_back({page.mean_information, false, page.page});
+    if (!page.pinned) candidates.push_back(MakeCandidate(page.mean_information, 0, page.page));
   }
   for (std::size_t p = 0; p < packed.size(); ++p) {
     if (fills[p]) continue;
-    candidates.push_back({packed[p].mean_information, true, static_cast<std::uint32_t>(p)});
+    candidates.push_back(
+        MakeCandidate(packed[p].mean_information, kIsNew, static_cast<std::uint32_t>(p)));
   }
   return candidates;
 }
@@ -77,6 +80,7 @@ std::vector<Candidate> Worst(std::size_t count, std::vector<Candidate> candidate
 }
 
 std::vector<bool> MostInformative(absl::Span<const NewPage> pages, int count) {
+  if (std::cmp_greater_equal(count, pages.size())) return std::vector<bool>(pages.size(), true);
   std::vector<std::size_t> order(pages.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -108,11 +112,12 @@ BandPlan PlanBand(absl::Span<const BandPage> existing, absl::Span<const Borderli
 
   BandPlan plan;
   std::vector<bool> published(packed.size(), true);
-  for (const Candidate& page : leaving) {
-    if (page.is_new) {
-      published[page.number] = false;
+  for (const Candidate page : leaving) {
+    const auto number = static_cast<std::uint32_t>(page & (kIsNew - 1));
+    if ((page & kIsNew) != 0) {
+      published[number] = false;
     } else {
-      plan.drop.push_back(page.number);
+      plan.drop.push_back(number);
     }
   }
   std::sort(plan.drop.begin(), plan.drop.end());

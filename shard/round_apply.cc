@@ -116,12 +116,11 @@ class Applier {
     std::vector<std::int32_t> information(ring_rows + moved.size());
     std::copy_n(layer.positions.begin(), old_ring_rows_[l], positions.begin());
     std::copy_n(layer.information.begin(), old_ring_rows_[l], information.begin());
-    const std::size_t kept = plan.kept_rows.size();
+    std::copy(plan.new_information.begin(), plan.new_information.end(),
+              layer.information.begin() + plan.old_rows());
     for (std::size_t i = 0; i < moved.size(); ++i) {
       positions[ring_rows + i] = layer.positions[moved[i]];
-    }
-    for (std::size_t i = 0; i < kept; ++i) {
-      information[ring_rows + i] = plan.information[moved[i]];
+      information[ring_rows + i] = layer.information[moved[i]];
     }
     layer.positions = std::move(positions);
     layer.information = std::move(information);

@@ -11,16 +11,15 @@
 #include "base/fixed_point.h"
 #include "base/space_vector.h"
 #include "base/status_macros.h"
+#include "kernels/influence/influence_core.h"
 #include "shard/head_round.h"
 #include "shard/round_counts.h"
+#include "shard/round_scores.h"
 
 namespace pinboard {
 namespace {
 
 using kernels::RowClass;
-
-/// Below every score: Select keeps such a row last.
-constexpr std::int64_t kNeverKept = std::numeric_limits<std::int64_t>::min();
 
 /// A band score as the int32 that pages are ranked by; for rule kInformation this is E itself.
 std::int32_t BandValue(std::int64_t score) {
@@ -55,33 +54,24 @@ std::vector<scheduler::BandPage> ExistingPages(const scheduler::RecallPlan& reca
   return pages;
 }
 
-ScoreSummary Summary(absl::Span<const std::int64_t> scores) {
-  if (scores.empty()) return {};
-  const auto real = [](std::int64_t score) { return FromFixed(score, kScoreFractionBits); };
-  const auto [lowest, highest] = std::minmax_element(scores.begin(), scores.end());
-  double sum = 0.0;
-  for (const std::int64_t score : scores) sum += real(score);
-  return {static_cast<int>(scores.size()), real(*lowest), sum / static_cast<double>(scores.size()),
-          real(*highest)};
-}
-
 /// The plan of a layer before anything is decided: its rows, with the merged information.
 LayerPlan StartLayer(const LayerState& layer, const LayerSignals& signals) {
   LayerPlan plan;
   plan.rows = layer.rows();
   plan.totals = layer.totals;
   plan.totals.Add(signals.information);
-  plan.information = layer.information;
-  std::copy(signals.information.begin(), signals.information.end(),
-            plan.information.end() - static_cast<std::ptrdiff_t>(signals.information.size()));
+  plan.new_information.assign(signals.information.begin(), signals.information.end());
   return plan;
 }
 
-/// Of the rows at `positions`, which ascend: those that every round keeps.
-void MarkProtected(const SequenceState& state, absl::Span<const std::int32_t> positions,
-                   absl::Span<std::uint8_t> marks) {
+/// Of rows in the order of positions: those that every round keeps.
+void MarkProtected(const SequenceState& state, const LayerState& layer,
+                   absl::Span<const std::int32_t> order, absl::Span<std::uint8_t> marks) {
   const auto place = [&](std::int32_t position) {
-    return std::lower_bound(positions.begin(), positions.end(), position) - positions.begin();
+    const auto is_before = [&](std::int32_t row, std::int32_t wanted) {
+      return layer.positions[row] < wanted;
+    };
+    return std::lower_bound(order.begin(), order.end(), position, is_before) - order.begin();
   };
   const std::ptrdiff_t head = place(ProtectedHead(state));
   const std::ptrdiff_t recent = place(state.length - state.policy.method.window);
@@ -154,11 +144,10 @@ class Chooser {
     return absl::OkStatus();
   }
 
-  /// Such a layer has no ring: its physical rows are in the order of positions.
   static absl::Status ChooseByHead(const SequenceState& state, int l, const LayerSignals& signals,
                                    LayerPlan* plan) {
     std::vector<std::uint8_t> is_protected(plan->rows, 0);
-    MarkProtected(state, state.layers[l].positions, absl::MakeSpan(is_protected));
+    MarkProtected(state, state.layers[l], signals.order.rows, absl::MakeSpan(is_protected));
     PB_ASSIGN_OR_RETURN(plan->head_rows,
                         SelectHeadRows(signals.attention, is_protected, plan->counts.keep_rows));
     plan->kept_rows = plan->head_rows.front();
@@ -166,24 +155,33 @@ class Chooser {
     return absl::OkStatus();
   }
 
-  /// Positions, E and protection of all rows, in the order of positions.
+  /// E and protection of all rows, in the order of positions; positions where they are asked for.
   void LayRowsOut() {
-    positions_.resize(rows_);
     information_.resize(rows_);
     marks_.assign(rows_, 0);
     classes_.resize(rows_);
+    if (std::any_of(layers_.begin(), layers_.end(), NeedsPositions)) positions_.resize(rows_);
     for (const Layer& layer : layers_) {
       const auto& order = layer.signals->order.rows;
-      const auto positions = Of(layer, positions_);
       const auto information = Of(layer, information_);
-      const std::int32_t* const position_of = layer.before().positions.data();
-      const std::int32_t* const information_of = layer.plan->information.data();
+      // New rows have the highest positions.
+      const std::size_t old_rows = layer.plan->old_rows();
+      const std::int32_t* const known = layer.before().information.data();
+      for (std::size_t i = 0; i < old_rows; ++i) information[i] = known[order[i]];
+      std::copy(layer.plan->new_information.begin(), layer.plan->new_information.end(),
+                information.begin() + static_cast<std::ptrdiff_t>(old_rows));
+      MarkProtected(*layer.state, layer.before(), order, Of(layer, marks_));
+      if (!NeedsPositions(layer)) continue;
+      const auto positions = Of(layer, positions_);
       for (std::size_t i = 0; i < order.size(); ++i) {
-        positions[i] = position_of[order[i]];
-        information[i] = information_of[order[i]];
+        positions[i] = layer.before().positions[order[i]];
       }
-      MarkProtected(*layer.state, positions, Of(layer, marks_));
     }
+  }
+  static bool NeedsPositions(const Layer& layer) {
+    return layer.state->scope == scheduler::KeepScope::kGlobal ||
+           kernels::NeedsPositions(layer.state->policy.keep) ||
+           kernels::NeedsPositions(layer.state->policy.band);
   }
 
   absl::Status Score() {
@@ -194,7 +192,8 @@ class Chooser {
     for (const Layer& layer : layers_) {
       const scheduler::PolicySpec& policy = layer.state->policy;
       fused.push_back({{policy.keep, policy.alpha, policy.method.seed, layer.index,
-                        layer.signals->attention, Of(layer, information_), Of(layer, positions_),
+                        layer.signals->attention, Of(layer, information_),
+                        NeedsPositions(layer) ? Of(layer, positions_) : absl::Span<std::int32_t>(),
                         layer.plan->totals, layer.signals->redundancy},
                        policy.band});
       reads_scores |= layer.state->scope == scheduler::KeepScope::kGlobal;
@@ -217,35 +216,20 @@ class Chooser {
     return operations_.Finish();
   }
 
-  /// Scope global: a row scores the sum over the layers, so that all keep the same positions. What
-  /// only some layers have, in their rings, cannot be kept by all.
+  /// Of sequences whose layers keep the same rows.
   void UniteScores() {
     for (auto first = layers_.begin(); first != layers_.end();) {
       const SequenceState* const state = first->state;
       const auto end = std::find_if(first, layers_.end(),
                                     [&](const Layer& layer) { return layer.state != state; });
-      if (state->scope == scheduler::KeepScope::kGlobal) Unite({&*first, std::size_t(end - first)});
+      std::vector<LayerScores> scores;
+      if (state->scope == scheduler::KeepScope::kGlobal) {
+        for (; first != end; ++first) {
+          scores.push_back({Of(*first, positions_), Of(*first, scores_)});
+        }
+        UniteKeepScores(state->length, scores);
+      }
       first = end;
-    }
-  }
-  void Unite(absl::Span<const Layer> layers) {
-    const int length = layers.front().state->length;
-    std::vector<std::int64_t> sum(length, 0);
-    std::vector<std::size_t> holders(length, 0);
-    for (const Layer& layer : layers) {
-      const auto positions = Of(layer, positions_);
-      const auto scores = Of(layer, scores_);
-      for (std::size_t i = 0; i < scores.size(); ++i) {
-        sum[positions[i]] += scores[i];
-        ++holders[positions[i]];
-      }
-    }
-    for (const Layer& layer : layers) {
-      const auto positions = Of(layer, positions_);
-      const auto scores = Of(layer, scores_);
-      for (std::size_t i = 0; i < scores.size(); ++i) {
-        scores[i] = holders[positions[i]] == layers.size() ? sum[positions[i]] : kNeverKept;
-      }
     }
   }
 
@@ -264,7 +248,9 @@ class Chooser {
     }
     PB_RETURN_IF_ERROR(Select(counts));
     for (const Layer& layer : layers_) {
-      if (!scores_.empty()) Summarise(layer);
+      if (context_.options.export_plans) {
+        SummariseScores(Of(layer, scores_), Of(layer, classes_), Of(layer, marks_), layer.plan);
+      }
       TakeKept(layer);
     }
     return absl::OkStatus();
@@ -294,22 +280,6 @@ class Chooser {
         for (const std::int32_t place : places) marks[place] = 1;
       }
     }
-  }
-
-  void Summarise(const Layer& layer) {
-    const auto classes = Of(layer, classes_);
-    const auto marks = Of(layer, marks_);
-    const auto scores = Of(layer, scores_);
-    std::vector<std::int64_t> kept, other;
-    for (std::size_t i = 0; i < classes.size(); ++i) {
-      if (classes[i] != RowClass::kKept) {
-        other.push_back(scores[i]);
-      } else if (marks[i] == 0) {
-        kept.push_back(scores[i]);
-      }
-    }
-    layer.plan->kept_scores = Summary(kept);
-    layer.plan->other_scores = Summary(other);
   }
 
   absl::Status SelectBorderline() {
@@ -368,8 +338,8 @@ class Chooser {
          next = std::find(next + 1, classes.end(), RowClass::kBorderline)) {
       const std::size_t i = next - classes.begin();
       const std::size_t at = layer.first + i;
-      borderline.push_back(
-          {order[i], positions_[at], by_information ? information_[at] : BandValue(scores_[at])});
+      borderline.push_back({order[i], layer.before().positions[order[i]],
+                            by_information ? information_[at] : BandValue(scores_[at])});
     }
     plan.band = scheduler::PlanBand(layer.existing, borderline, plan.counts.band_pages,
                                     static_cast<int>(plan.ring_slots.size()));

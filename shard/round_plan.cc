@@ -40,16 +40,18 @@ class Hash {
   std::unique_ptr<XXH3_state_t, Free> state_{XXH3_createState()};
 };
 
-std::uint64_t HashPlan(const RoundInProgress& round) {
+std::uint64_t HashPlan(const ShardContext& context, const RoundInProgress& round) {
   Hash hash;
   hash.Add({static_cast<std::int64_t>(round.number)});
   for (const SequencePlan& sequence : round.sequences) {
     hash.Add({static_cast<std::int64_t>(sequence.sequence), sequence.length});
-    for (const LayerPlan& layer : sequence.layers) {
+    for (std::size_t l = 0; l < sequence.layers.size(); ++l) {
+      const LayerPlan& layer = sequence.layers[l];
       hash.Add({layer.rows, layer.counts.keep_rows, layer.counts.ring_pages});
       hash.Add(layer.kept_rows);
       for (const auto& rows : layer.head_rows) hash.Add(rows);
-      hash.Add(layer.information);
+      hash.Add(context.sequences.at(sequence.sequence).layers[l].information);
+      hash.Add(layer.new_information);
       for (const auto& page : layer.band.publish) {
         for (const auto& row : page.rows) hash.Add({row.row});
         hash.Add({page.mean_information});
@@ -127,7 +129,7 @@ absl::StatusOr<RoundInProgress> PlanRound(ShardContext& context, std::uint64_t n
       return round;
     }
   }
-  round.plan_hash = HashPlan(round);
+  round.plan_hash = HashPlan(context, round);
   return round;
 }
 

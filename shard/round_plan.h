@@ -24,7 +24,8 @@ struct LayerPlan {
   /// [total_kv_heads][keep] where KV heads keep rows apart (head_round.h); kept_rows are the
   /// first's.
   std::vector<std::vector<std::int32_t>> head_rows;
-  std::vector<std::int32_t> information;  // [rows], merged E of every physical row
+  /// Merged E of the last rows, which had none: fewer than `rows` where rounds went before.
+  std::vector<std::int32_t> new_information;
   kernels::InformationTotals totals;
   scheduler::BandPlan band;
   /// Ring slots that get the pages band.fill, ascending: those of which a row is kept, and those
@@ -34,6 +35,12 @@ struct LayerPlan {
   std::int64_t dropped = 0;
   ScoreSummary kept_scores;
   ScoreSummary other_scores;
+
+  int old_rows() const { return rows - static_cast<int>(new_information.size()); }
+  /// Merged E of a physical row of `layer`, whose plan this is.
+  std::int32_t InformationOf(const LayerState& layer, std::int32_t row) const {
+    return row < old_rows() ? layer.information[row] : new_information[row - old_rows()];
+  }
 };
 
 /// One sequence, as of the snapshot: `length` positions.

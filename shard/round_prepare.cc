@@ -54,8 +54,9 @@ class Preparer {
       layer->pages.push_back(Claim(l, static_cast<std::uint32_t>(i)));
     }
     if (!layer->pages.empty()) PB_RETURN_IF_ERROR(Seal(l, layer));
-    layer->moved = plan.kept_rows;
     const LayerState& now = state_.layers[l];
+    layer->moved.reserve(plan.kept_rows.size() + now.rows() - plan.rows);
+    layer->moved = plan.kept_rows;
     for (int row = plan.rows; row < now.rows(); ++row) layer->moved.push_back(row);
     return kernels::CheckCompact({model_.cache[l], model_.kv, model_.block_size,
                                   TableOf(tables_.source, l), layer->moved,
@@ -76,7 +77,7 @@ class Preparer {
     header.mean_information = static_cast<std::int32_t>(page.mean_information);
     for (int i = 0; i < kPageRows; ++i) {
       header.positions[i] = page.rows[i].position;
-      header.information[i] = plan.information[page.rows[i].row];
+      header.information[i] = plan.InformationOf(state_.layers[l], page.rows[i].row);
     }
     if (context_.OwnsPage(header.key.page) && !plan_.leases.empty()) {
       sealed.lease = std::move(plan_.leases.back());

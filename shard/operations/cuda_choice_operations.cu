@@ -48,7 +48,7 @@ absl::Status CheckTotal(const char* operation, std::int64_t rows,
 absl::Status CudaOperations::Fuse(absl::Span<const RowsToFuse> layers,
                                   absl::Span<std::int64_t> keep_score,
                                   absl::Span<std::int64_t> band_score) {
-  const auto rows_of = [](const RowsToFuse& layer) { return layer.args.positions.size(); };
+  const auto rows_of = [](const RowsToFuse& layer) { return layer.args.information.size(); };
   const std::vector<std::int64_t> first = FirstRows(layers, rows_of);
   PB_RETURN_IF_ERROR(CheckTotal("Fuse", first.back(), {keep_score.size(), band_score.size()}));
   std::vector<std::int32_t> layer_of;
@@ -91,7 +91,7 @@ absl::Status CudaOperations::FuseBy(ScoreRule (*rule_of)(const RowsToFuse&),
     for (std::size_t l = begin; l < end; ++l) {
       kernels::FuseArgs checked = layers[l].args;
       checked.rule = rule_of(layers[l]);
-      PB_RETURN_IF_ERROR(kernels::CheckFuse(checked, checked.positions.size()));
+      PB_RETURN_IF_ERROR(kernels::CheckFuse(checked, checked.information.size()));
     }
     kernels::FuseBatch batch = all;
     batch.rule = rule_of(layers[begin]);

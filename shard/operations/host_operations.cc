@@ -104,7 +104,7 @@ class HostOperations final : public Operations {
     std::size_t first = 0;
     for (const RowsToFuse& layer : layers) {
       kernels::FuseArgs args = layer.args;
-      const std::size_t rows = args.positions.size();
+      const std::size_t rows = args.information.size();
       PB_RETURN_IF_ERROR(kernels::Fuse(args, keep_score.subspan(first, rows)));
       args.rule = layer.band;
       PB_RETURN_IF_ERROR(kernels::Fuse(args, band_score.subspan(first, rows)));

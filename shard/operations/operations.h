@@ -42,7 +42,7 @@ struct RowsToScore {
 
 /// One layer of a sequence whose rows are scored by two rules.
 struct RowsToFuse {
-  kernels::FuseArgs args;  // signals and positions of all its rows; the rule for what is kept
+  kernels::FuseArgs args;  // with the rule for what is kept; all have `information`
   ScoreRule band = ScoreRule::kInformation;  // the rule for the band
 };
 
