@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// The device's operations that other policies and signals take, and a vocabulary in chunks: median
+// The device's operations that other policies and signals take: median
 // time of graph replays against the floor of bytes or float instructions.
 #include <cmath>
 #include <cstdint>
@@ -8,8 +8,6 @@
 #include <vector>
 
 #include "bench/device_report.cuh"
-#include "kernels/entropy/entropy_cuda.cuh"
-#include "kernels/entropy/merge_top_k_cuda.cuh"
 #include "kernels/evicted_attention/evicted_attention_cuda.cuh"
 #include "kernels/expected_attention/expected_attention_cuda.cuh"
 #include "kernels/key_redundancy/key_redundancy_cuda.cuh"
@@ -51,47 +49,6 @@ void BenchSketch(Report& report) {
   report.Add("projection sketch, 32,768 x 7,168 to 64",
              {.bytes = 2.0 * kTokens * kDim, .instructions = 1.0 * kTokens * kDim * kWidth},
              [&](cudaStream_t stream) { return LaunchProjectionSketch(batch, stream); });
-}
-
-void BenchChunks(Report& report) {
-  constexpr int kTokens = 4'096;
-  constexpr int kVocab = 128'256;
-  constexpr int kChunks = 8;
-  constexpr int kTopK = 256;
-  constexpr std::size_t kCandidates = std::size_t{kTokens} * kTopK;
-  const std::uint16_t* logits =
-      bench::Bf16OnDevice(bench::Normals(static_cast<std::size_t>(kTokens) * kVocab));
-  TopKLogitsBatch whole{logits, DType::kBF16, kTokens, kVocab, 0, kTopK};
-  whole.values = Allocate<float>(kCandidates);
-  whole.ids = Allocate<std::int32_t>(kCandidates);
-  whole.faults = Faults();
-  report.Add("top-256 logits, 4096 x 128,256 at once", {.bytes = 2.0 * kTokens * kVocab},
-             [&](cudaStream_t stream) { return LaunchTopKLogits(whole, stream); });
-  MergeTopKBatch merge{Allocate<float>(kCandidates),
-                       Allocate<std::int32_t>(kCandidates),
-                       kTokens,
-                       kTopK,
-                       whole.values,
-                       whole.ids};
-  report.Add(
-      "the same in 8 chunks, merged", {.bytes = 2.0 * kTokens * kVocab}, [&](cudaStream_t stream) {
-        for (int chunk = 0; chunk < kChunks; ++chunk) {
-          TopKLogitsBatch part = whole;
-          part.vocab_local = kVocab / kChunks;
-          part.vocab_begin = chunk * part.vocab_local;
-          part.logits = logits + static_cast<std::size_t>(chunk) * kTokens * part.vocab_local;
-          if (chunk > 0) {
-            part.values = const_cast<float*>(merge.more_values);
-            part.ids = const_cast<std::int32_t*>(merge.more_ids);
-          }
-          if (auto status = LaunchTopKLogits(part, stream); !status.ok()) return status;
-          if (chunk == 0) continue;
-          if (auto status = LaunchMergeTopK(merge, stream); !status.ok()) return status;
-        }
-        return absl::OkStatus();
-      });
-  report.Add("  one merge", {.bytes = 24.0 * kCandidates},
-             [&](cudaStream_t stream) { return LaunchMergeTopK(merge, stream); });
 }
 
 void BenchRedundancy(Report& report, const char* name, int rows, float along) {
@@ -170,7 +127,6 @@ void BenchEvicted(Report& report) {
 void Run() {
   Report report;
   BenchSketch(report);
-  BenchChunks(report);
   BenchRedundancy(report, "key redundancy, 8 x 128, 32,768 rows, all alike", 32'768, 2.0F);
   BenchRedundancy(report, "key redundancy, 8 x 128, 8,192 rows, none alike", 8'192, 0.0F);
   BenchExpected(report);

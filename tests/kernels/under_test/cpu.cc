@@ -27,11 +27,6 @@ absl::Status JoinedEntropy(absl::Span<const EntropyPart> parts, int ranks, int t
   return kernels::JoinedEntropy(parts, ranks, tokens, entropy);
 }
 
-absl::Status MergeTopK(absl::Span<const float> more_values, absl::Span<const std::int32_t> more_ids,
-                       int tokens, int k, absl::Span<float> values, absl::Span<std::int32_t> ids) {
-  return kernels::MergeTopK(more_values, more_ids, tokens, k, values, ids);
-}
-
 absl::StatusOr<EvictedAttentionResult> EvictedAttention(const EvictedAttentionArgs& args) {
   return kernels::EvictedAttention(args);
 }

@@ -1,7 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/entropy/entropy_cuda.cuh"
-#include "kernels/entropy/merge_top_k_cuda.cuh"
 
 #include "tests/kernels/bfloat16s.h"
 #include "tests/kernels/on_device.cuh"
@@ -44,22 +43,6 @@ absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens
   PB_RETURN_IF_ERROR(device.Finish(LaunchMergedEntropy(batch, nullptr)));
   if (device.Value(batch.faults) > 0) return absl::InvalidArgumentError("a token is refused");
   device.Read(batch.entropy, entropy);
-  return absl::OkStatus();
-}
-
-absl::Status MergeTopK(absl::Span<const float> more_values, absl::Span<const std::int32_t> more_ids,
-                       int tokens, int k, absl::Span<float> values, absl::Span<std::int32_t> ids) {
-  if (values.size() != static_cast<std::size_t>(tokens) * k || ids.size() != values.size() ||
-      more_values.size() != values.size() || more_ids.size() != values.size()) {
-    return absl::InvalidArgumentError("not a batch");
-  }
-  OnDevice device;
-  MergeTopKBatch batch{device.In(more_values), device.In(more_ids), tokens, k};
-  batch.values = device.In<float>(values);
-  batch.ids = device.In<std::int32_t>(ids);
-  PB_RETURN_IF_ERROR(device.Finish(LaunchMergeTopK(batch, nullptr)));
-  device.Read(batch.values, values);
-  device.Read(batch.ids, ids);
   return absl::OkStatus();
 }
 

@@ -13,7 +13,6 @@
 #include "absl/types/span.h"
 #include "kernels/compact/compact.h"
 #include "kernels/entropy/entropy.h"
-#include "kernels/entropy/merge_top_k.h"
 #include "kernels/evicted_attention/evicted_attention.h"
 #include "kernels/expected_attention/expected_attention.h"
 #include "kernels/full_entropy/full_entropy.h"
@@ -38,8 +37,6 @@ absl::Status EntropyParts(absl::Span<const float> logits, int tokens, int vocab_
                           absl::Span<EntropyPart> parts);
 absl::Status JoinedEntropy(absl::Span<const EntropyPart> parts, int ranks, int tokens,
                            absl::Span<float> entropy);
-absl::Status MergeTopK(absl::Span<const float> more_values, absl::Span<const std::int32_t> more_ids,
-                       int tokens, int k, absl::Span<float> values, absl::Span<std::int32_t> ids);
 
 absl::StatusOr<EvictedAttentionResult> EvictedAttention(const EvictedAttentionArgs& args);
 
