@@ -28,7 +28,8 @@ namespace {
 constexpr absl::Duration kFirstReconnect = absl::Milliseconds(50);
 constexpr absl::Duration kSlowestReconnect = absl::Seconds(2);
 constexpr absl::Duration kReconnectAttempt = absl::Milliseconds(250);
-constexpr absl::Duration kShutdown = absl::Milliseconds(200);
+// Without its goodbye the service keeps what this process held until the process ends.
+constexpr absl::Duration kShutdown = absl::Seconds(1);
 // Ends of pins go out together: with the next command, when there are this many, or after a while.
 constexpr std::size_t kPinsTogether = 256;
 constexpr absl::Duration kPinsAfter = absl::Milliseconds(2);

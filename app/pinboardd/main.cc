@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -98,6 +99,14 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
   return absl::OkStatus();
 }
 
+/// Each client takes about ten, and the usual limit is 1,024.
+void AllowDescriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int Main(int argc, char** argv) {
   const pid_t parent = getppid();
   const auto options = ParseDaemonOptions(std::vector<std::string>(argv + 1, argv + argc));
@@ -110,6 +119,7 @@ int Main(int argc, char** argv) {
     std::fputs(text.c_str(), stdout);
     return 0;
   }
+  AllowDescriptors();
   const sigset_t shutdown_signals = BlockShutdownSignals();
   signal(SIGPIPE, SIG_IGN);
   InitLog("pinboardd", options->log_level, options->log_format);

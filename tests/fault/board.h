@@ -30,6 +30,8 @@ struct Board {
   std::atomic<int> client_count;    // ever started
   std::atomic<std::uint32_t> life;  // of the service: counted up as each is seen to have ended
   ClientCounts clients[kMostClients];
+  /// The last that its client has used: who takes a killed client's place goes on from there.
+  std::atomic<std::uint32_t> generation[kMostClients];
   /// The generation that its client published last, 0 for none: what others ask for.
   std::atomic<std::uint32_t> latest[kMostClients][kPagesOfClient];
   /// Life and generation in which its client has read its page back; 0 while the client may be

@@ -57,6 +57,7 @@ void FaultOutcome::Add(const FaultOutcome& other) {
   corrupted += other.corrupted;
   kills += other.kills;
   stops += other.stops;
+  aborted_by_ucx += other.aborted_by_ucx;
   pages_checked += other.pages_checked;
   longest_recovery = std::max(longest_recovery, other.longest_recovery);
   latest = std::max(latest, other.latest);
@@ -65,7 +66,8 @@ void FaultOutcome::Add(const FaultOutcome& other) {
 std::string FaultOutcome::ToString() const {
   return absl::StrCat(published, " published, ", hits, " hits, ", misses, " misses, ", unavailable,
                       " unavailable, ", corrupted, " checksum failures; ", kills, " kills, ", stops,
-                      " stops; ", pages_checked, " pages had to be there; longest recovery ",
+                      " stops, ", aborted_by_ucx, " aborts by UCX; ", pages_checked,
+                      " pages had to be there; longest recovery ",
                       absl::FormatDuration(longest_recovery), ", latest return ",
                       absl::FormatDuration(latest), " after its deadline; ", violations.size(),
                       " violations");
@@ -161,7 +163,7 @@ void FaultRun::Fire(const FaultEvent& event) {
     case EventKind::kStopClient:
       return client.process->Signal(SIGSTOP);
     case EventKind::kSetClock:
-      AwaitConnected();
+      if (service_continues_at_ == absl::InfiniteFuture()) AwaitConnected();
       return WriteNumber(clock_path_, event.clock_seconds);
     case EventKind::kCorrupt:
       return Corrupt();
@@ -324,6 +326,8 @@ void FaultRun::EndClients() {
     Client& client = clients_[i];
     if (client.process->Look() != Process::State::kEnded) {
       Violated(absl::StrCat("client ", i, " hangs"));
+    } else if (client.process->outcome() == -SIGABRT && !plan_.mapped && board_->life > 0) {
+      ++outcome_.aborted_by_ucx;
     } else if (client.process->outcome() != 0 &&
                (client.process->outcome() != -SIGKILL || !client.may_die)) {
       Violated(absl::StrCat("client ", i, " ended with ", client.process->outcome()));
@@ -347,6 +351,13 @@ void FaultRun::CheckConfirmed() {
     }
   }
   std::vector<FetchResult> results = Fetch(pages);
+  if (std::any_of(results.begin(), results.end(), [](const FetchResult& fetched) {
+        return absl::IsUnavailable(fetched.pin.status());
+      })) {
+    absl::SleepFor(
+        absl::Milliseconds(100));  // its end may be known to the store before it is to us
+    Watch();
+  }
   if (board_->life.load() != life) return;  // it was killed meanwhile
   outcome_.pages_checked += pages.size();
   for (FetchResult& fetched : results) {

@@ -22,6 +22,8 @@ struct FaultOutcome {
   std::vector<std::string> violations;
   std::uint64_t published = 0, hits = 0, misses = 0, unavailable = 0, corrupted = 0;
   std::uint64_t kills = 0, stops = 0;
+  /// Clients that UCX 1.13 aborted as the service was killed, over sockets alone: known (ADR 24).
+  std::uint64_t aborted_by_ucx = 0;
   std::uint64_t pages_checked = 0;  // that had to be there at the end
   absl::Duration longest_recovery;
   absl::Duration latest;  // a call beyond its deadline, of clients that were never stopped

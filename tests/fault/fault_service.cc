@@ -37,7 +37,7 @@ absl::StatusOr<std::unique_ptr<cache_service::PageStore>> ConnectFaultStore(
 }
 
 bool IsEmptyService(const std::string& address, std::string* census) {
-  constexpr absl::Duration kPatience = absl::Milliseconds(100);
+  constexpr absl::Duration kPatience = absl::Milliseconds(500);
   auto fabric = transport::MakeUcxFabric();
   if (!fabric.ok()) return false;
   auto client = cache_service::StatsClient::Connect(*std::move(fabric), address, "fault census",

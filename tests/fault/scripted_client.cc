@@ -100,7 +100,7 @@ void ScriptedClient::NoteReturn(absl::Time deadline) {
 
 void ScriptedClient::Put() {
   std::vector<PageRef> refs;
-  const std::uint32_t generation = next_generation_++;
+  const std::uint32_t generation = ++board_.generation[index_];
   for (const std::uint32_t page : SomePages()) {
     board_.confirmed[index_][page].store(0);
     refs.push_back(NameOf(index_, page, generation));

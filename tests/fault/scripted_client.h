@@ -51,7 +51,6 @@ class ScriptedClient {
   const int index_;
   ClientCounts& counts_;
   SeededRandom random_;
-  std::uint32_t next_generation_ = 1;
 };
 
 }  // namespace pinboard::testing

@@ -27,19 +27,18 @@ constexpr absl::Duration kLongestNap = absl::Microseconds(200);
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Fabric>> MakeUcxFabric(const UcxFabricOptions& options) {
-  PB_ASSIGN_OR_RETURN(auto worker, UcxWorker::Create());
-  auto fabric = std::make_unique<UcxFabric>(options, std::move(worker));
-  PB_RETURN_IF_ERROR(fabric->Start());
-  return fabric;
+  PB_ASSIGN_OR_RETURN(auto context, UcxContext::Create());
+  return std::make_unique<UcxFabric>(options, std::move(context));
 }
 
-UcxFabric::UcxFabric(const UcxFabricOptions& options, std::unique_ptr<UcxWorker> worker)
-    : options_(options), worker_(std::move(worker)), nonces_(std::random_device{}()) {}
+UcxFabric::UcxFabric(const UcxFabricOptions& options, std::shared_ptr<const UcxContext> context)
+    : options_(options), context_(std::move(context)), nonces_(std::random_device{}()) {}
 
 UcxFabric::~UcxFabric() {
   peers_.clear();  // messages may lie in the worker's memory
-  // Then the worker: after it nothing reads the memory of operations under way.
-  worker_.reset();
+  // Then the workers: after them nothing reads the memory of operations under way.
+  networked_.reset();
+  receivers_.clear();
   operations_.AbandonAll(absl::CancelledError("the fabric was destroyed"));
   while (operations_.RunDue()) {
   }
@@ -93,7 +92,7 @@ void UcxFabric::OnClosed(PeerHandler handler) { on_closed_ = std::move(handler);
 
 bool UcxFabric::Progress() {
   bool any = HandleEvents(absl::ZeroDuration());
-  any |= DrainWorker();
+  any |= DrainWorkers();
   any |= DispatchMessages();
   any |= operations_.RunDue();
   any |= Reap();
@@ -106,7 +105,7 @@ void UcxFabric::WaitUntil(absl::Time deadline) {
     if (Progress() || events_.TakeWoken()) return;
   } while (SteadyNow() < spin_end);
   absl::Duration nap = kShortestNap;
-  for (int looks = 0; !worker_->Arm(); ++looks) {
+  for (int looks = 0; !ArmWorkers(); ++looks) {
     if (Progress() || events_.TakeWoken() || SteadyNow() >= deadline) return;
     if (looks < kLooksAtOnce) {
       std::this_thread::yield();

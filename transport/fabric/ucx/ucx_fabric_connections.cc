@@ -90,9 +90,10 @@ void UcxFabric::HandlePeerEvent(UcxPeer& peer) {
 
 void UcxFabric::Greet(UcxPeer& peer) {
   absl::Status outcome = ConnectOutcome(peer.link.fd(), peer.address);
+  if (outcome.ok()) outcome = GiveWorker(peer, &peer.worker);
   if (outcome.ok()) {
     outcome =
-        peer.link.SendHello({peer.id.value(), peer.nonce, HostIdentity(), worker_->address()});
+        peer.link.SendHello({peer.id.value(), peer.nonce, HostIdentity(), peer.worker->address()});
   }
   if (!outcome.ok()) return MarkGone(peer, std::move(outcome));
   peer.state = PeerState::kGreeting;
@@ -100,10 +101,17 @@ void UcxFabric::Greet(UcxPeer& peer) {
 }
 
 absl::Status UcxFabric::Open(UcxPeer& peer, const Hello& hello) {
+  // UCX offers shared memory only without its own peer error handling. There the socket tells us of
+  // a death; over a network UCX must also give up what it has under way, else it aborts.
+  peer.endpoint_can_fail =
+      hello.host != HostIdentity() || !AllowsSharedMemory(std::getenv("UCX_TLS"));
+  if (!peer.outgoing) {
+    PB_RETURN_IF_ERROR(GiveWorker(peer, peer.endpoint_can_fail ? &networked_ : &peer.worker));
+  }
   PB_RETURN_IF_ERROR(CreateEndpoint(peer, hello));
   if (!peer.outgoing) {
     PB_RETURN_IF_ERROR(
-        peer.link.SendHello({peer.id.value(), peer.nonce, HostIdentity(), worker_->address()}));
+        peer.link.SendHello({peer.id.value(), peer.nonce, HostIdentity(), peer.worker->address()}));
   }
   peer.state = PeerState::kOpen;
   peer.was_open = true;
@@ -114,10 +122,6 @@ absl::Status UcxFabric::Open(UcxPeer& peer, const Hello& hello) {
 }
 
 absl::Status UcxFabric::CreateEndpoint(UcxPeer& peer, const Hello& hello) {
-  // UCX offers shared memory only without its own peer error handling. There the socket tells us of
-  // a death; over a network UCX must also give up what it has under way, else it aborts.
-  peer.endpoint_can_fail =
-      hello.host != HostIdentity() || !AllowsSharedMemory(std::getenv("UCX_TLS"));
   peer.remote_id = hello.peer_id;
   peer.remote_nonce = hello.nonce;
   ucp_ep_params_t params{};
@@ -127,7 +131,7 @@ absl::Status UcxFabric::CreateEndpoint(UcxPeer& peer, const Hello& hello) {
   params.err_mode =
       peer.endpoint_can_fail ? UCP_ERR_HANDLING_MODE_PEER : UCP_ERR_HANDLING_MODE_NONE;
   params.err_handler = {&UcxFabric::EndpointFailed, this};
-  const ucs_status_t created = ucp_ep_create(worker_->get(), &params, &peer.endpoint);
+  const ucs_status_t created = ucp_ep_create(peer.worker->get(), &params, &peer.endpoint);
   return UcxStatus(created, "cannot reach the peer (UCX_TLS and UCX_NET_DEVICES of both sides)");
 }
 
@@ -204,6 +208,7 @@ void UcxFabric::Finish(PeerId id) {
   std::erase(leaving_, id);
   events_.Remove(peer.link.fd());
   CloseEndpoint(peer);
+  if (peer.worker != networked_) RemoveWorker(peer.worker);
   operations_.Abandon(id, peer.reason);
   operations_.RunDue();
   if (!peer.was_open) {

@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,36 +19,58 @@ constexpr int kMostRoundsOfProgress = 256;
 
 }  // namespace
 
-absl::Status UcxFabric::Start() {
+absl::Status UcxFabric::GiveWorker(UcxPeer& peer, std::shared_ptr<UcxWorker>* worker) {
+  if (*worker == nullptr) {
+    PB_ASSIGN_OR_RETURN(*worker, AddWorker());
+  }
+  peer.worker = *worker;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<UcxWorker>> UcxFabric::AddWorker() {
+  PB_ASSIGN_OR_RETURN(auto worker, UcxWorker::Create(context_));
+  auto receiver = std::make_unique<Receiver>(Receiver{this, worker});
   ucp_am_handler_param_t param{};
   param.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB |
                      UCP_AM_HANDLER_PARAM_FIELD_ARG;
   param.id = kActiveMessageId;
   param.cb = &UcxFabric::MessageArrived;
-  param.arg = this;
-  PB_RETURN_IF_ERROR(UcxStatus(ucp_worker_set_am_recv_handler(worker_->get(), &param),
+  param.arg = receiver.get();
+  PB_RETURN_IF_ERROR(UcxStatus(ucp_worker_set_am_recv_handler(worker->get(), &param),
                                "cannot receive active messages"));
-  events_.Add(worker_->event_fd(), kWorkerToken, EventSet::Interest::kRead);
-  return absl::OkStatus();
+  events_.Add(worker->event_fd(), kWorkerToken, EventSet::Interest::kRead);
+  receivers_.push_back(std::move(receiver));
+  return worker;
 }
 
-ucs_status_t UcxFabric::MessageArrived(void* fabric, const void* header_bytes,
+void UcxFabric::RemoveWorker(const std::shared_ptr<UcxWorker>& worker) {
+  if (worker == nullptr) return;
+  events_.Remove(worker->event_fd());
+  std::erase_if(receivers_, [&worker](const auto& r) { return r->worker == worker; });
+}
+
+bool UcxFabric::ArmWorkers() {
+  return std::all_of(receivers_.begin(), receivers_.end(),
+                     [](const auto& receiver) { return receiver->worker->Arm(); });
+}
+
+ucs_status_t UcxFabric::MessageArrived(void* receiver, const void* header_bytes,
                                        std::size_t header_size, void* data, std::size_t bytes,
                                        const ucp_am_recv_param_t* param) {
-  auto* self = static_cast<UcxFabric*>(fabric);
+  const auto& [self, worker] = *static_cast<Receiver*>(receiver);
   MessageHeader header;
   if (header_size != sizeof(header)) return UCS_OK;
   std::memcpy(&header, header_bytes, sizeof(header));
   UcxPeer* peer = self->Find(PeerId(header.to_peer));
-  if (peer == nullptr || peer->nonce != header.nonce || header.type >= kMessageTypes ||
-      (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0 ||
+  if (peer == nullptr || peer->worker != worker || peer->nonce != header.nonce ||
+      header.type >= kMessageTypes || (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0 ||
       !peer->inbox.Expects(header.sequence)) {
     ++self->dropped_messages_;
     return UCS_OK;
   }
   self->dirty_.push_back(peer->id);
   if (bytes > kCopiedBytes && (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_DATA) != 0) {
-    peer->inbox.Deliver(header.sequence, {header.type, Payload(self->worker_->get(), data, bytes)});
+    peer->inbox.Deliver(header.sequence, {header.type, Payload(worker->get(), data, bytes)});
     return UCS_INPROGRESS;
   }
   Buffer copy = self->pool_.Get(bytes);
@@ -102,7 +126,7 @@ void UcxFabric::EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcom
 }
 
 absl::StatusOr<std::unique_ptr<Segment>> UcxFabric::Allocate(std::size_t bytes) {
-  return UcxSegment::Allocate(*worker_, bytes);
+  return UcxSegment::Allocate(*context_, bytes);
 }
 
 absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxFabric::Map(
@@ -111,7 +135,7 @@ absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxFabric::Map(
   if (peer == nullptr) {
     return absl::UnavailableError(absl::StrCat("peer ", id.value(), " is not connected"));
   }
-  return UcxRemoteSegment::Map(id, peer->endpoint, remote_key);
+  return UcxRemoteSegment::Map(id, peer->worker, peer->endpoint, remote_key);
 }
 
 bool UcxFabric::CheckAccess(RemoteSegment& segment, std::size_t offset, std::size_t bytes,
@@ -161,11 +185,16 @@ void UcxFabric::Get(RemoteSegment& segment, std::size_t offset, absl::Span<std::
                                             remote.address() + offset, remote.key(), &param));
 }
 
-bool UcxFabric::DrainWorker() {
-  int rounds = 0;
-  while (rounds < kMostRoundsOfProgress && worker_->Progress() > 0) ++rounds;
-  drained_ = rounds < kMostRoundsOfProgress;
-  return rounds > 0;
+bool UcxFabric::DrainWorkers() {
+  bool any = false;
+  drained_ = true;
+  for (const auto& receiver : receivers_) {
+    int rounds = 0;
+    while (rounds < kMostRoundsOfProgress && receiver->worker->Progress() > 0) ++rounds;
+    drained_ = drained_ && rounds < kMostRoundsOfProgress;
+    any = any || rounds > 0;
+  }
+  return any;
 }
 
 bool UcxFabric::DispatchMessages() {

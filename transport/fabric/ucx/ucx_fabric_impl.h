@@ -27,10 +27,9 @@ namespace pinboard::transport {
 /// inboxes and the operation table, which Progress empties.
 class UcxFabric : public Fabric {
  public:
-  UcxFabric(const UcxFabricOptions& options, std::unique_ptr<UcxWorker> worker);
+  UcxFabric(const UcxFabricOptions& options, std::shared_ptr<const UcxContext> context);
   /// Peers see this side as dead. What is pending ends with Cancelled, here.
   ~UcxFabric() override;
-  absl::Status Start();
 
   absl::StatusOr<std::string> Listen(const std::string& address) override;
   absl::StatusOr<PeerId> Connect(const std::string& address, absl::Time deadline) override;
@@ -53,6 +52,11 @@ class UcxFabric : public Fabric {
 
  private:
   static constexpr int kMessageTypes = 64;
+  /// A worker, and who takes what it receives: the argument of its message handler.
+  struct Receiver {
+    UcxFabric* fabric;
+    std::shared_ptr<UcxWorker> worker;
+  };
   // Event tokens; peers' are their ids.
   static constexpr std::uint64_t kWorkerToken = std::uint64_t{1} << 32;
   static constexpr std::uint64_t kListenerToken = kWorkerToken + 1;
@@ -78,7 +82,12 @@ class UcxFabric : public Fabric {
   static void EndpointFailed(void* fabric, ucp_ep_h endpoint, ucs_status_t status);
 
   // Data: ucx_fabric_data.cc.
-  static ucs_status_t MessageArrived(void* fabric, const void* header, std::size_t header_bytes,
+  /// `worker`, which is made where it is null.
+  absl::Status GiveWorker(UcxPeer& peer, std::shared_ptr<UcxWorker>* worker);
+  absl::StatusOr<std::shared_ptr<UcxWorker>> AddWorker();
+  void RemoveWorker(const std::shared_ptr<UcxWorker>& worker);
+  bool ArmWorkers();
+  static ucs_status_t MessageArrived(void* receiver, const void* header, std::size_t header_bytes,
                                      void* data, std::size_t bytes,
                                      const ucp_am_recv_param_t* param);
   static void OperationEnded(void* request, ucs_status_t status, void* operation);
@@ -86,17 +95,19 @@ class UcxFabric : public Fabric {
   void EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcome);
   void StartFlush(UcxPeer& peer, Done done);
   bool CheckAccess(RemoteSegment& segment, std::size_t offset, std::size_t bytes, Done& done);
-  bool DrainWorker();
+  bool DrainWorkers();
   bool DispatchMessages();
   void DispatchFrom(PeerId id);
 
   const UcxFabricOptions options_;
-  std::unique_ptr<UcxWorker> worker_;
+  const std::shared_ptr<const UcxContext> context_;
   EventSet events_;
   BufferPool pool_;
   OperationTable operations_{&pool_};
   std::minstd_rand nonces_;
 
+  std::vector<std::unique_ptr<Receiver>> receivers_;
+  std::shared_ptr<UcxWorker> networked_;  // of those who came over a network; null before the first
   UniqueFd listener_;
   absl::flat_hash_map<PeerId, std::unique_ptr<UcxPeer>> peers_;
   std::uint32_t next_peer_ = 1;

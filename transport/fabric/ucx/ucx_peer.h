@@ -6,6 +6,7 @@
 #include <ucp/api/ucp.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "transport/fabric/fabric.h"
 #include "transport/fabric/ucx/control_link.h"
 #include "transport/fabric/ucx/inbox.h"
+#include "transport/fabric/ucx/ucx_worker.h"
 
 namespace pinboard::transport {
 
@@ -36,6 +38,9 @@ struct UcxPeer {
   absl::Time greeting_deadline;
   bool was_open = false;
 
+  /// Its own where the two meet in shared memory: there all who send share one queue, and one that
+  /// dies while it writes blocks it for good. Shared with what is mapped of the peer.
+  std::shared_ptr<UcxWorker> worker;
   ucp_ep_h endpoint = nullptr;
   bool endpoint_can_fail = false;  // created with UCX's own error handling
   std::uint32_t remote_id = 0;

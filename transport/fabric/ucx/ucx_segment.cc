@@ -3,6 +3,7 @@
 #include "transport/fabric/ucx/ucx_segment.h"
 
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -28,7 +29,7 @@ struct KeyHeader {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Segment>> UcxSegment::Allocate(const UcxWorker& worker,
+absl::StatusOr<std::unique_ptr<Segment>> UcxSegment::Allocate(const UcxContext& context,
                                                               std::size_t bytes) {
   if (bytes == 0) return absl::InvalidArgumentError("a segment needs at least one byte");
   if (bytes > SIZE_MAX - kPageBytes) {
@@ -41,10 +42,10 @@ absl::StatusOr<std::unique_ptr<Segment>> UcxSegment::Allocate(const UcxWorker& w
   params.length = bytes;
   params.flags = UCP_MEM_MAP_ALLOCATE | UCP_MEM_MAP_NONBLOCK;
   ucp_mem_h handle = nullptr;
-  const ucs_status_t mapped = ucp_mem_map(worker.context(), &params, &handle);
+  const ucs_status_t mapped = ucp_mem_map(context.get(), &params, &handle);
   PB_RETURN_IF_ERROR(
       UcxStatus(mapped, absl::StrCat("cannot allocate a segment of ", bytes >> 20, " MiB")));
-  std::unique_ptr<UcxSegment> segment(new UcxSegment(worker.context(), handle));
+  std::unique_ptr<UcxSegment> segment(new UcxSegment(context.get(), handle));
   PB_RETURN_IF_ERROR(segment->Describe());
   PlaceSharedMemory(segment->memory_);
   return segment;
@@ -74,7 +75,8 @@ absl::Status UcxSegment::Describe() {
 UcxSegment::~UcxSegment() { ucp_mem_unmap(context_, handle_); }
 
 absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxRemoteSegment::Map(
-    PeerId peer, ucp_ep_h endpoint, absl::Span<const std::byte> remote_key) {
+    PeerId peer, std::shared_ptr<UcxWorker> worker, ucp_ep_h endpoint,
+    absl::Span<const std::byte> remote_key) {
   KeyHeader header;
   if (remote_key.size() < sizeof(header)) {
     return absl::InvalidArgumentError("a remote key is too short");
@@ -89,7 +91,7 @@ absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxRemoteSegment::Map(
   PB_RETURN_IF_ERROR(
       UcxStatus(ucp_ep_rkey_unpack(endpoint, packed.data(), &key), "cannot map a segment"));
   std::unique_ptr<UcxRemoteSegment> segment(
-      new UcxRemoteSegment(peer, key, header.address, header.size_bytes));
+      new UcxRemoteSegment(peer, std::move(worker), key, header.address, header.size_bytes));
   void* local = nullptr;
   if (ucp_rkey_ptr(key, header.address, &local) == UCS_OK) {
     segment->direct_ = {static_cast<std::byte*>(local), segment->size_bytes_};

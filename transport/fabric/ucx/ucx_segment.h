@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,7 +20,7 @@ namespace pinboard::transport {
 /// Memory that UCX allocated, in shared memory where a transport can.
 class UcxSegment : public Segment {
  public:
-  static absl::StatusOr<std::unique_ptr<Segment>> Allocate(const UcxWorker& worker,
+  static absl::StatusOr<std::unique_ptr<Segment>> Allocate(const UcxContext& context,
                                                            std::size_t bytes);
   ~UcxSegment() override;
   absl::Span<std::byte> memory() override { return memory_; }
@@ -39,7 +40,9 @@ class UcxSegment : public Segment {
 class UcxRemoteSegment : public RemoteSegment {
  public:
   /// InvalidArgument: not a remote key of this transport, or damaged.
-  static absl::StatusOr<std::unique_ptr<RemoteSegment>> Map(PeerId peer, ucp_ep_h endpoint,
+  static absl::StatusOr<std::unique_ptr<RemoteSegment>> Map(PeerId peer,
+                                                            std::shared_ptr<UcxWorker> worker,
+                                                            ucp_ep_h endpoint,
                                                             absl::Span<const std::byte> remote_key);
   ~UcxRemoteSegment() override;
 
@@ -50,10 +53,17 @@ class UcxRemoteSegment : public RemoteSegment {
   std::uint64_t address() const { return address_; }
 
  private:
-  UcxRemoteSegment(PeerId peer, ucp_rkey_h key, std::uint64_t address, std::size_t size_bytes)
-      : peer_(peer), key_(key), address_(address), size_bytes_(size_bytes) {}
+  UcxRemoteSegment(PeerId peer, std::shared_ptr<UcxWorker> worker, ucp_rkey_h key,
+                   std::uint64_t address, std::size_t size_bytes)
+      : peer_(peer),
+        worker_(std::move(worker)),
+        key_(key),
+        address_(address),
+        size_bytes_(size_bytes) {}
 
   PeerId peer_;
+  // Shared with the peer, which may go first: the key lies in the worker's memory.
+  std::shared_ptr<UcxWorker> worker_;
   ucp_rkey_h key_;
   std::uint64_t address_;  // in the peer's address space
   std::size_t size_bytes_;

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/fabric/ucx/ucx_worker.h"
 
+#include <cstdlib>
+
 #include "base/status_macros.h"
 #include "transport/fabric/ucx/ucx_log.h"
 #include "transport/fabric/ucx/ucx_status.h"
@@ -19,28 +21,42 @@ absl::Status StartError(ucs_status_t status) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<UcxWorker>> UcxWorker::Create() {
+absl::StatusOr<std::shared_ptr<const UcxContext>> UcxContext::Create() {
   RouteUcxMessages();
-  std::unique_ptr<UcxWorker> worker(new UcxWorker);
-  PB_RETURN_IF_ERROR(worker->Start());
-  return worker;
-}
-
-absl::Status UcxWorker::Start() {
+  // A worker for each peer: let it begin with room for as much as its queue holds, not for eight
+  // times that.
+  for (const char* variable : {"UCX_POSIX_RX_BUFS_GROW", "UCX_SYSV_RX_BUFS_GROW"}) {
+    setenv(variable, "64", /*overwrite=*/0);
+  }
+  std::shared_ptr<UcxContext> context(new UcxContext);
   ucp_config_t* config = nullptr;
   PB_RETURN_IF_ERROR(StartError(ucp_config_read(nullptr, nullptr, &config)));
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_MT_WORKERS_SHARED;
   params.features = UCP_FEATURE_AM | UCP_FEATURE_RMA | UCP_FEATURE_WAKEUP;
   params.mt_workers_shared = 0;
-  const ucs_status_t started = ucp_init(&params, config, &context_);
+  const ucs_status_t started = ucp_init(&params, config, &context->context_);
   ucp_config_release(config);
   PB_RETURN_IF_ERROR(StartError(started));
+  return context;
+}
 
+UcxContext::~UcxContext() {
+  if (context_ != nullptr) ucp_cleanup(context_);
+}
+
+absl::StatusOr<std::shared_ptr<UcxWorker>> UcxWorker::Create(
+    std::shared_ptr<const UcxContext> context) {
+  std::shared_ptr<UcxWorker> worker(new UcxWorker(std::move(context)));
+  PB_RETURN_IF_ERROR(worker->Start());
+  return worker;
+}
+
+absl::Status UcxWorker::Start() {
   ucp_worker_params_t worker_params{};
   worker_params.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE;
   worker_params.thread_mode = UCS_THREAD_MODE_SINGLE;
-  PB_RETURN_IF_ERROR(StartError(ucp_worker_create(context_, &worker_params, &worker_)));
+  PB_RETURN_IF_ERROR(StartError(ucp_worker_create(context_->get(), &worker_params, &worker_)));
   PB_RETURN_IF_ERROR(StartError(ucp_worker_get_efd(worker_, &event_fd_)));
   return ReadAddress();
 }
@@ -57,7 +73,6 @@ absl::Status UcxWorker::ReadAddress() {
 
 UcxWorker::~UcxWorker() {
   if (worker_ != nullptr) ucp_worker_destroy(worker_);
-  if (context_ != nullptr) ucp_cleanup(context_);
 }
 
 }  // namespace pinboard::transport

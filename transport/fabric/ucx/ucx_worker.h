@@ -1,12 +1,13 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// Owners of UCX's context and worker.
+// Owners of UCX's context and workers.
 #pragma once
 
 #include <ucp/api/ucp.h>
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,17 +15,33 @@
 
 namespace pinboard::transport {
 
-/// One UCX context with one single-threaded worker. Endpoints, mappings and remote keys must be
-/// gone, or be given up, before it is destroyed. Thread-compatible.
-class UcxWorker {
+/// A UCX context: transports and registered memory. Shared by its workers, which end before it.
+class UcxContext {
  public:
   /// UCX's own log is off unless UCX_LOG_LEVEL says otherwise: what matters is in our statuses.
-  static absl::StatusOr<std::unique_ptr<UcxWorker>> Create();
+  static absl::StatusOr<std::shared_ptr<const UcxContext>> Create();
+  ~UcxContext();
+  UcxContext(const UcxContext&) = delete;
+  UcxContext& operator=(const UcxContext&) = delete;
+
+  ucp_context_h get() const { return context_; }
+
+ private:
+  UcxContext() = default;
+
+  ucp_context_h context_ = nullptr;
+};
+
+/// A single-threaded worker: what receives, and what endpoints send by. Endpoints and remote keys
+/// must be gone, or be given up, before it is destroyed. Thread-compatible.
+class UcxWorker {
+ public:
+  static absl::StatusOr<std::shared_ptr<UcxWorker>> Create(
+      std::shared_ptr<const UcxContext> context);
   ~UcxWorker();
   UcxWorker(const UcxWorker&) = delete;
   UcxWorker& operator=(const UcxWorker&) = delete;
 
-  ucp_context_h context() const { return context_; }
   ucp_worker_h get() const { return worker_; }
   /// Readable once something can progress after a successful Arm.
   int event_fd() const { return event_fd_; }
@@ -36,11 +53,11 @@ class UcxWorker {
   bool Arm() { return ucp_worker_arm(worker_) == UCS_OK; }
 
  private:
-  UcxWorker() = default;
+  explicit UcxWorker(std::shared_ptr<const UcxContext> context) : context_(std::move(context)) {}
   absl::Status Start();
   absl::Status ReadAddress();
 
-  ucp_context_h context_ = nullptr;
+  const std::shared_ptr<const UcxContext> context_;
   ucp_worker_h worker_ = nullptr;
   int event_fd_ = -1;
   std::vector<std::byte> address_;

@@ -1,0 +1,208 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A service under load and faults for long: does its memory, or the number of its descriptors,
+// grow?
+//   fault_soak SECONDS JSON-FILE SEED
+#include <dirent.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cache_service/client/stats_client.h"
+#include "tests/cache_service/child_process.h"
+#include "tests/fault/board.h"
+#include "tests/fault/fault_service.h"
+#include "tests/fault/process.h"
+#include "tests/fault/scripted_client.h"
+#include "tests/fault/trend.h"
+#include "tests/support/seeded_random.h"
+#include "transport/fabric/ucx/ucx_fabric.h"
+
+namespace pinboard::testing {
+namespace {
+
+constexpr int kClients = 3;
+constexpr std::uint64_t kArenaBytes = std::uint64_t{128} << 10;  // for two thirds of the pages
+constexpr absl::Duration kSampleEvery = absl::Seconds(2);
+constexpr absl::Duration kFaultEvery = absl::Milliseconds(400);
+constexpr absl::Duration kPause = absl::Milliseconds(100);
+
+using Sample = std::map<std::string, double>;
+
+/// Kilobytes by name, of /proc/PID/status.
+double StatusKib(pid_t pid, const std::string& name) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(name + ":")) return std::atof(line.c_str() + name.size() + 1);
+  }
+  return 0;
+}
+
+double Descriptors(pid_t pid) {
+  DIR* directory = opendir(("/proc/" + std::to_string(pid) + "/fd").c_str());
+  if (directory == nullptr) return 0;
+  int count = -2;  // . and ..
+  while (readdir(directory) != nullptr) ++count;
+  closedir(directory);
+  return count;
+}
+
+class Soak {
+ public:
+  Soak(double seconds, std::uint32_t seed)
+      : seconds_(seconds),
+        random_(seed),
+        board_path_("/tmp/fault_soak_board_" + std::to_string(getpid())),
+        board_((unlink(board_path_.c_str()), board_path_)),
+        service_(StartFaultService("127.0.0.1:0", kArenaBytes, "", {})),
+        address_(AddressOf(*service_)),
+        clients_(kClients) {
+    board_->client_count.store(kClients);
+    for (int i = 0; i < kClients; ++i) StartClient(i);
+  }
+  ~Soak() { unlink(board_path_.c_str()); }
+
+  void Run() {
+    const absl::Time start = SteadyNow();
+    const absl::Time end = start + absl::Seconds(seconds_);
+    absl::Time next_sample = start + kSampleEvery;
+    for (absl::Time now = start; now < end; now = SteadyNow()) {
+      absl::SleepFor(kFaultEvery);
+      Fault();
+      if (SteadyNow() < next_sample) continue;
+      next_sample += kSampleEvery;
+      samples_.push_back(TakeSample(absl::ToDoubleSeconds(SteadyNow() - start)));
+    }
+    board_->stop.store(true);
+  }
+
+  /// Prints the trends and writes everything to `path`; false where something grew or was wrong.
+  bool Report(const std::string& path) const;
+
+ private:
+  void StartClient(int index) {
+    clients_[index] = std::make_unique<Process>(
+        std::vector<std::string>{BuiltProgram("tests/fault/fault_client"), address_, board_path_,
+                                 std::to_string(index), std::to_string(random_.Int(1, 1 << 30))},
+        std::vector<std::string>{});
+  }
+
+  void Fault() {
+    const int index = random_.Int(0, kClients - 1);
+    const int draw = random_.Int(1, 4);
+    if (draw == 1) {
+      Pause(*service_);
+    } else if (draw == 2) {
+      Pause(*clients_[index]);
+    } else {
+      clients_[index]->Signal(SIGKILL);
+      StartClient(index);
+    }
+    ++faults_[draw == 1 ? "service stopped" : draw == 2 ? "client stopped" : "client killed"];
+  }
+
+  static void Pause(Process& process) {
+    process.Signal(SIGSTOP);
+    absl::SleepFor(kPause);
+    process.Signal(SIGCONT);
+  }
+
+  Sample TakeSample(double seconds) const {
+    const pid_t pid = service_->pid();
+    Sample sample = {{"seconds", seconds},
+                     {"rss_kib", StatusKib(pid, "VmRSS")},
+                     {"rss_anonymous_kib", StatusKib(pid, "RssAnon")},
+                     {"descriptors", Descriptors(pid)}};
+    auto fabric = transport::MakeUcxFabric();
+    if (!fabric.ok()) return sample;
+    auto client = cache_service::StatsClient::Connect(*std::move(fabric), address_, "soak",
+                                                      SteadyNow() + absl::Seconds(5));
+    if (!client.ok()) return sample;
+    const auto entries = (*client)->Ask(SteadyNow() + absl::Seconds(5));
+    (*client)->Close(SteadyNow() + absl::Seconds(1));
+    if (!entries.ok()) return sample;
+    for (const cache_service::StatsEntry& entry : *entries) {
+      sample[entry.name] = static_cast<double>(entry.value);
+    }
+    return sample;
+  }
+
+  const double seconds_;
+  SeededRandom random_;
+  const std::string board_path_;
+  const SharedBoard board_;
+  const std::unique_ptr<Process> service_;
+  const std::string address_;
+  std::vector<std::unique_ptr<Process>> clients_;
+  std::map<std::string, int> faults_;
+  std::vector<Sample> samples_;
+};
+
+bool Soak::Report(const std::string& path) const {
+  bool good = true;
+  nlohmann::ordered_json json{{"faults", faults_}, {"samples", samples_}};
+  // What comes up in the first quarter is not looked at: pools fill, the allocator warms up.
+  const auto first = samples_.begin() + static_cast<std::ptrdiff_t>(samples_.size() / 4);
+  for (const char* name :
+       {"rss_kib", "rss_anonymous_kib", "descriptors", "pinboard_service_slabs{state=\"leased\"}",
+        "pinboard_service_slabs{state=\"quarantined\"}", "pinboard_service_pins",
+        "pinboard_service_pages", "pinboard_service_extents",
+        "pinboard_service_arena_used_bytes"}) {
+    std::vector<double> seconds;
+    std::vector<double> values;
+    for (auto sample = first; sample != samples_.end(); ++sample) {
+      const auto value = sample->find(name);
+      if (value == sample->end()) continue;
+      seconds.push_back(sample->at("seconds"));
+      values.push_back(value->second);
+    }
+    if (seconds.size() < 3) return false;
+    const Trend trend = FitTrend(seconds, values);
+    std::printf("%-45s mean %10.1f  slope %+.4f +- %.4f per second  %s\n", name, trend.mean,
+                trend.slope, trend.slope_error, trend.flat() ? "flat" : "GROWS");
+    json["trends"][name] = {{"mean", trend.mean},
+                            {"slope_per_second", trend.slope},
+                            {"slope_error", trend.slope_error},
+                            {"flat", trend.flat()}};
+    good = good && trend.flat();
+  }
+  std::uint64_t hits = 0;
+  std::uint64_t wrong = 0;
+  for (int i = 0; i < kClients; ++i) {
+    hits += board_->clients[i].hits;
+    wrong += board_->clients[i].wrong + board_->clients[i].corrupted;
+  }
+  std::printf("%llu pages read and checked, %llu wrong;", static_cast<unsigned long long>(hits),
+              static_cast<unsigned long long>(wrong));
+  for (const auto& [fault, count] : faults_) std::printf(" %s %d times;", fault.c_str(), count);
+  std::printf(" %zu samples\n", samples_.size());
+  json["pages_read"] = hits;
+  json["wrong"] = wrong;
+  std::ofstream(path) << json.dump(1) << "\n";
+  return good && wrong == 0 && hits > 0;
+}
+
+}  // namespace
+}  // namespace pinboard::testing
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    std::fprintf(stderr, "usage: fault_soak SECONDS JSON-FILE SEED\n");
+    return 2;
+  }
+  pinboard::InitLog("soak", pinboard::LogLevel::kOff);
+  pinboard::testing::Soak soak(std::atof(argv[1]), std::atoi(argv[3]));
+  soak.Run();
+  return soak.Report(argv[2]) ? 0 : 1;
+}
