@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "base/steady_condition.h"
 #include "cache_service/membership/current_view.h"
 #include "cache_service/membership/etcd/member_record.h"
 #include "cache_service/membership/etcd/member_table.h"
@@ -71,10 +72,9 @@ class EtcdMembership final : public Membership {
   absl::Status Leave(absl::Time deadline) override {
     Want([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { leaving_ = self_.has_value(); });
     const absl::MutexLock lock(&mutex_);
-    const auto left = [](bool* leaving) { return !*leaving; };
-    if (mutex_.AwaitWithDeadline(absl::Condition(+left, &leaving_), deadline)) {
-      return absl::OkStatus();
+    while (leaving_ && left_.WaitUntil(mutex_, deadline)) {
     }
+    if (!leaving_) return absl::OkStatus();
     return absl::DeadlineExceededError(
         absl::StrCat("etcd could not be told that this member leaves: the others will know in ",
                      absl::FormatDuration(options_.time_to_live)));
@@ -201,6 +201,7 @@ class EtcdMembership final : public Membership {
     const absl::MutexLock lock(&mutex_);
     self_.reset();
     leaving_ = false;
+    left_.SignalAll();
     Show();
     return absl::OkStatus();
   }
@@ -248,6 +249,7 @@ class EtcdMembership final : public Membership {
   absl::Mutex mutex_;
   std::optional<Member> self_ ABSL_GUARDED_BY(mutex_);
   bool leaving_ ABSL_GUARDED_BY(mutex_) = false;
+  SteadyCondition left_;  // leaving_ has become false
   etcd::MemberTable table_ ABSL_GUARDED_BY(mutex_);
 
   // Of thread_.

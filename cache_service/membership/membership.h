@@ -38,7 +38,8 @@ class Membership {
   virtual void Announce(MemberState state) = 0;
 
   /// Takes this member out of what the others believe. Joined members that end without it are
-  /// forgotten by the others in their time. DeadlineExceeded or Unavailable: they were not told.
+  /// forgotten by the others in their time. `deadline` is SteadyNow's. DeadlineExceeded: they were
+  /// not told.
   virtual absl::Status Leave(absl::Time deadline) = 0;
 };
 

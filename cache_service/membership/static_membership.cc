@@ -13,9 +13,10 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "base/steady_condition.h"
 #include "cache_service/membership/current_view.h"
 #include "cache_service/membership/member_list.h"
 
@@ -99,14 +100,18 @@ class FileMembership final : public StaticMembership {
       : StaticMembership(std::move(members), metrics),
         thread_([this, path = std::move(path)] { Reread(path); }) {}
   ~FileMembership() override {
-    end_.Notify();
+    {
+      const absl::MutexLock lock(&end_mutex_);
+      ending_ = true;
+    }
+    ended_.SignalAll();
     thread_.join();
   }
 
  private:
   void Reread(const std::string& path) {
     absl::Status told;
-    while (!end_.WaitForNotificationWithTimeout(kReadInterval)) {
+    while (WaitToRead()) {
       auto members = ReadMembers(path);
       if (members.ok()) {
         List(*std::move(members));
@@ -117,7 +122,18 @@ class FileMembership final : public StaticMembership {
     }
   }
 
-  absl::Notification end_;
+  /// False at the end.
+  bool WaitToRead() {
+    const absl::Time next = SteadyNow() + kReadInterval;
+    const absl::MutexLock lock(&end_mutex_);
+    while (!ending_ && ended_.WaitUntil(end_mutex_, next)) {
+    }
+    return !ending_;
+  }
+
+  absl::Mutex end_mutex_;
+  bool ending_ ABSL_GUARDED_BY(end_mutex_) = false;
+  SteadyCondition ended_;
   std::thread thread_;
 };
 

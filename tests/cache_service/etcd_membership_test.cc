@@ -55,7 +55,7 @@ TEST_F(EtcdMembershipTest, MembersSeeEachOtherJoinDrainAndLeave) {
   a->Announce(MemberState::kDraining);
   ASSERT_TRUE(b.Sees(
       [](const MembershipView& view) { return view.Find("a")->state == MemberState::kDraining; }));
-  EXPECT_EQ(a->Leave(absl::Now() + kPatience), absl::OkStatus());
+  EXPECT_EQ(a->Leave(SteadyNow() + kPatience), absl::OkStatus());
   ASSERT_TRUE(b.SeesNames({"b"})) << "the lease of an hour was revoked";
   EXPECT_TRUE(a.SeesNames({"b"}));
 }
@@ -188,7 +188,7 @@ TEST_F(EtcdMembershipTest, AnEtcdThatIsStoppedHoldsNobodyUp) {
   ASSERT_TRUE(a.IsConnected(true));
   etcd_->process().Signal(SIGSTOP);
   ASSERT_TRUE(a.IsConnected(false)) << "a renewal has no answer";
-  const absl::Status left = a->Leave(absl::Now() + absl::Milliseconds(100));
+  const absl::Status left = a->Leave(SteadyNow() + absl::Milliseconds(100));
   EXPECT_TRUE(absl::IsDeadlineExceeded(left)) << left;
   EXPECT_TRUE(a.SeesNames({"a"}));
   etcd_->process().Signal(SIGCONT);

@@ -16,6 +16,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "base/clock.h"
 #include "cache_service/membership/etcd/http_client.h"
 #include "cache_service/membership/etcd_membership.h"
 #include "tests/cache_service/child_process.h"
