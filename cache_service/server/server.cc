@@ -354,11 +354,8 @@ void Server::RemoveDeadClients(absl::Time now) {
 
 ServiceCounts Server::Counts() const {
   ServiceCounts counts = counts_;
-  counts.arena_bytes = tenants_.free_bytes();
-  for (const auto& [name, tenant] : tenants_.all()) {
-    tenant->AddTo(counts);
-    counts.arena_bytes += tenant->inventory.counts().capacity_bytes;
-  }
+  for (const auto& [name, tenant] : tenants_.all()) tenant->AddTo(counts);
+  counts.arena_bytes = counts.inventory.capacity_bytes + tenants_.free_bytes();
   counts.clients = sessions_.size();
   return counts;
 }

@@ -13,6 +13,7 @@
 
 #include "tests/cache_service/child_process.h"
 #include "tests/support/free_port.h"
+#include "tests/cache_service/scratch_file.h"
 #include "tests/support/listening_socket.h"
 
 namespace pinboard {
@@ -140,6 +141,20 @@ TEST(PinboarddTest, AnArenaLargerThanMemoryIsOneLineAndExitStatus1) {
       Fail("--log-level error --metrics none --listen 127.0.0.1:0 --arena 900TiB");
   EXPECT_EQ(status, 1);
   EXPECT_THAT(line, ::testing::HasSubstr("--arena 900 TiB does not fit"));
+}
+
+TEST(PinboarddTest, AKeyFileThatCannotBeUsedIsOneLineWithoutTheKey) {
+  const std::string key(64, 'a');
+  ScratchFile file("acme 1 hex:" + key + " tomorrow");
+  const std::string command =
+      "--log-level error --metrics none --listen 127.0.0.1:0 --arena 1MiB --keys ";
+  const auto [status, line] = Fail(command + file.path());
+  EXPECT_EQ(status, 1);
+  EXPECT_THAT(line, ::testing::HasSubstr(file.path() + ": line 1: "));
+  EXPECT_THAT(line, ::testing::Not(::testing::HasSubstr(key)));
+  file.Replace("acme 1 hex:" + key, 0644);
+  EXPECT_THAT(Fail(command + file.path()).second, ::testing::HasSubstr("chmod o="));
+  EXPECT_THAT(Fail(command + file.path() + ".not").second, ::testing::HasSubstr("cannot read"));
 }
 
 TEST(PinboarddTest, AnArenaThatHoldsNoPageIsRefused) {
