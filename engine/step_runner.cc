@@ -153,8 +153,8 @@ absl::StatusOr<std::vector<StepOutput>> StepRunner::RunBatch(absl::Span<const St
   if (shard != nullptr) PB_RETURN_IF_ERROR(BeginShardStep(batch, inputs, shard));
   PB_RETURN_IF_ERROR(forward_->Run(batch, shard));
   stats_->graphs_launched = forward_->graphs_launched();
-  if (shard != nullptr) PB_RETURN_IF_ERROR(ToAbslStatus(shard->ExchangeScores()));
   PB_RETURN_IF_ERROR(logits_->Run(batch, inputs, shard, absl::MakeSpan(outputs)));
+  if (shard != nullptr) PB_RETURN_IF_ERROR(ToAbslStatus(shard->ExchangeScores()));
   if (shard != nullptr) PB_RETURN_IF_ERROR(EndShardStep(shard, absl::MakeSpan(outputs)));
   return outputs;
 }

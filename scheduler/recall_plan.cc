@@ -37,6 +37,7 @@ void RecallPlan::Add(std::uint32_t page, std::int64_t mean_information) {
   mean_information_.insert(mean_information_.begin() + (at - pages_.begin()), mean_information);
   smoothed_.insert(smoothed_.begin() + (at - pages_.begin()), 0);
   pages_.insert(at, page);
+  knows_wanted_ = false;
 }
 
 void RecallPlan::Remove(std::uint32_t page) {
@@ -45,10 +46,12 @@ void RecallPlan::Remove(std::uint32_t page) {
   mean_information_.erase(mean_information_.begin() + (at - pages_.begin()));
   smoothed_.erase(smoothed_.begin() + (at - pages_.begin()));
   pages_.erase(at);
+  knows_wanted_ = false;
 }
 
 void RecallPlan::GrowRing(int ring_pages) {
   ring_.resize(std::max(ring_.size(), static_cast<std::size_t>(ring_pages)), kEmptySlot);
+  knows_wanted_ = false;
 }
 
 void RecallPlan::Place(std::uint32_t page, int ring_slot) { ring_[ring_slot] = page; }
@@ -61,10 +64,13 @@ std::vector<std::uint32_t> RecallPlan::Update(absl::Span<const std::int32_t> sco
         smoothing == Smoothing::kHalf ? smoothed_[i] / 2 + scores[i] / 2 : std::int64_t{scores[i]};
   }
   std::vector<std::uint32_t> fetches;
-  for (const std::uint32_t page : WantedBestFirst()) {
+  wanted_ = WantedBestFirst();
+  for (const std::uint32_t page : wanted_) {
     if (static_cast<int>(fetches.size()) >= max_fetches) break;
     if (!IsResident(page) && !Contains(in_flight_, page)) fetches.push_back(page);
   }
+  std::sort(wanted_.begin(), wanted_.end());
+  knows_wanted_ = true;
   std::sort(fetches.begin(), fetches.end());
   for (const std::uint32_t page : fetches) InsertInto(in_flight_, page);
   return fetches;
@@ -81,17 +87,27 @@ std::vector<Replacement> RecallPlan::Resolve(absl::Span<const std::uint32_t> rea
   }
   if (arrived.empty()) return {};
   std::sort(arrived.begin(), arrived.end());
-  std::vector<std::uint32_t> wanted = WantedBestFirst();
-  std::sort(wanted.begin(), wanted.end());
-
+  const std::vector<std::uint32_t>& wanted = Wanted();
+  // As many as may be needed: no more pages are wanted than there are slots, and a page that needs
+  // a slot is wanted and not resident.
+  const std::vector<int> slots = SlotsToReplace(wanted);
   std::vector<Replacement> replacements;
   for (const std::uint32_t page : arrived) {
     if (!Contains(wanted, page)) continue;
-    const int slot = SlotToReplace(wanted);
+    const int slot = slots[replacements.size()];
     ring_[slot] = page;
     replacements.push_back({page, slot});
   }
   return replacements;
+}
+
+const std::vector<std::uint32_t>& RecallPlan::Wanted() {
+  if (!knows_wanted_) {
+    wanted_ = WantedBestFirst();
+    std::sort(wanted_.begin(), wanted_.end());
+    knows_wanted_ = true;
+  }
+  return wanted_;
 }
 
 std::vector<std::uint32_t> RecallPlan::WantedBestFirst() const {
@@ -119,20 +135,26 @@ std::int64_t RecallPlan::ScoreOf(std::uint32_t page) const {
   return smoothed_[at - pages_.begin()];
 }
 
-// There is always one: no more pages are wanted than there are slots, and the page that needs a
-// slot is wanted and not resident.
-int RecallPlan::SlotToReplace(absl::Span<const std::uint32_t> wanted_ascending) const {
-  int slot = -1;
-  std::int64_t lowest = 0;
+std::vector<int> RecallPlan::SlotsToReplace(absl::Span<const std::uint32_t> wanted) const {
+  struct Candidate {
+    std::int64_t score;
+    std::uint32_t page;
+    int slot;
+  };
+  std::vector<Candidate> candidates;
+  candidates.reserve(ring_.size());
   for (std::size_t i = 0; i < ring_.size(); ++i) {
-    if (Contains(wanted_ascending, ring_[i])) continue;
-    const std::int64_t score = ScoreOf(ring_[i]);
-    if (slot < 0 || score < lowest || (score == lowest && ring_[i] > ring_[slot])) {
-      slot = static_cast<int>(i);
-      lowest = score;
-    }
+    if (Contains(wanted, ring_[i])) continue;
+    candidates.push_back({ScoreOf(ring_[i]), ring_[i], static_cast<int>(i)});
   }
-  return slot;
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    if (a.score != b.score) return a.score < b.score;
+    return a.page != b.page ? a.page > b.page : a.slot < b.slot;
+  });
+  std::vector<int> slots(candidates.size());
+  std::transform(candidates.begin(), candidates.end(), slots.begin(),
+                 [](const Candidate& candidate) { return candidate.slot; });
+  return slots;
 }
 
 }  // namespace pinboard::scheduler

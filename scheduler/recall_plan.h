@@ -73,15 +73,20 @@ class RecallPlan {
 
  private:
   std::vector<std::uint32_t> WantedBestFirst() const;
+  /// Ascending; of the last Update where the band is as it was then.
+  const std::vector<std::uint32_t>& Wanted();
   bool IsResident(std::uint32_t page) const;
   /// Smoothed score, or below every score for a page that left the band.
   std::int64_t ScoreOf(std::uint32_t page) const;
-  int SlotToReplace(absl::Span<const std::uint32_t> wanted_ascending) const;
+  /// Slots whose page is not wanted, the first to be replaced first.
+  std::vector<int> SlotsToReplace(absl::Span<const std::uint32_t> wanted) const;
 
   std::vector<std::uint32_t> pages_;
   std::vector<std::int64_t> mean_information_, smoothed_;  // parallel to pages_
   std::vector<std::uint32_t> ring_;
   std::vector<std::uint32_t> in_flight_;
+  std::vector<std::uint32_t> wanted_;
+  bool knows_wanted_ = false;
 };
 
 }  // namespace pinboard::scheduler

@@ -3,6 +3,7 @@
 #include "shard/digest_table.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/status_macros.h"
 
@@ -35,20 +36,25 @@ void DigestTable::Add(std::uint32_t page, std::int32_t slot) {
   // From the end, where Free takes them.
   const auto found = std::find(free_.rbegin(), free_.rend(), slot);
   free_.erase(std::prev(found.base()));
-  slots_[page] = slot;
+  const auto at = std::lower_bound(pages_.begin(), pages_.end(), page) - pages_.begin();
+  pages_.insert(pages_.begin() + at, page);
+  slots_.insert(slots_.begin() + at, slot);
 }
 
 void DigestTable::Remove(std::uint32_t page) {
-  const auto found = slots_.find(page);
-  if (found == slots_.end()) return;
-  free_.push_back(found->second);
-  slots_.erase(found);
+  const auto at = std::lower_bound(pages_.begin(), pages_.end(), page) - pages_.begin();
+  if (at == std::ssize(pages_) || pages_[at] != page) return;
+  free_.push_back(slots_[at]);
+  pages_.erase(pages_.begin() + at);
+  slots_.erase(slots_.begin() + at);
 }
 
 std::vector<std::int32_t> DigestTable::Slots(absl::Span<const std::uint32_t> pages) const {
   std::vector<std::int32_t> slots;
   slots.reserve(pages.size());
-  for (const std::uint32_t page : pages) slots.push_back(slots_.at(page));
+  for (const std::uint32_t page : pages) {
+    slots.push_back(slots_[std::lower_bound(pages_.begin(), pages_.end(), page) - pages_.begin()]);
+  }
   return slots;
 }
 

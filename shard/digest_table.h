@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/memory_space.h"
@@ -46,12 +45,15 @@ class DigestTable {
   kernels::DigestView view() const { return {centres_.view(), counts_.view(), step_.view()}; }
   /// Indices into view() of `pages`, all of which are present.
   std::vector<std::int32_t> Slots(absl::Span<const std::uint32_t> pages) const;
+  /// Of all pages, by ascending number.
+  const std::vector<std::int32_t>& slots() const { return slots_; }
   std::size_t size() const { return slots_.size(); }
 
  private:
   int kv_heads_ = 0;
   int key_dim_ = 0;
-  absl::flat_hash_map<std::uint32_t, std::int32_t> slots_;
+  std::vector<std::uint32_t> pages_;  // ascending
+  std::vector<std::int32_t> slots_;   // parallel to pages_
   std::vector<std::int32_t> free_;
   std::int32_t slot_count_ = 0;
   SpaceVector<std::int8_t> centres_;

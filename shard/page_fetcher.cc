@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shard/page_fetcher.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -16,44 +17,47 @@ bool IsAsked(const cache_service::FetchResult& result) {
 
 }  // namespace
 
-absl::Status PageFetcher::BeginStep(int pages) {
-  room_ = pages;
-  return store_ == nullptr ? absl::OkStatus() : Poll();
-}
-
 void PageFetcher::Start(absl::Span<const Request> requests, absl::Time deadline) {
   room_ -= static_cast<int>(requests.size());
   std::vector<cache_service::PageRef> refs;
+  refs.reserve(requests.size());
   for (const Request& request : requests) {
-    tickets_[request.ticket] = {State::kPending, request.wanted_at, nullptr};
-    auto& waiting = waiting_[RefKey{request.ref.key, request.ref.generation}];
-    if (waiting.empty()) refs.push_back(request.ref);
-    waiting.push_back(request.ticket);
+    const FetchTicket& ticket = request.ticket;
+    Ring& ring = rings_[{ticket.sequence, ticket.layer}];
+    Entry* entry = Find(ring, ticket.page);
+    if (entry == nullptr) entry = &ring.emplace_back();
+    *entry = {ticket.page, State::kPending, request.wanted_at, {}};
+    auto& tickets = under_way_[RefKey{request.ref.key, request.ref.generation}].tickets;
+    if (tickets.empty()) refs.push_back(request.ref);
+    tickets.push_back(ticket);
   }
   if (!refs.empty()) store_->Fetch(refs, deadline);
 }
 
-void PageFetcher::Settle(const RefKey& ref, std::shared_ptr<const FetchedPage> page) {
-  const auto waiting = waiting_.find(ref);
-  if (waiting == waiting_.end()) return;
-  for (const FetchTicket& ticket : waiting->second) {
-    const auto entry = tickets_.find(ticket);
-    if (entry == tickets_.end()) continue;
-    entry->second.state = page ? State::kReady : State::kMissed;
-    entry->second.page = page;
-  }
-  waiting_.erase(waiting);
+PageFetcher::Entry* PageFetcher::Find(Ring& ring, std::uint32_t page) {
+  const auto found = std::find_if(ring.begin(), ring.end(),
+                                  [&](const Entry& entry) { return entry.page == page; });
+  return found == ring.end() ? nullptr : &*found;
 }
 
-void PageFetcher::SettleCopies(absl::Span<const PageIntake::Copy> copies) {
-  for (const PageIntake::Copy& copy : copies) {
-    const RefKey ref{copy.identity.key, copy.identity.generation};
-    const auto header = arrived_.extract(ref);
-    if (header.empty() || copy.bytes == nullptr) {
-      Settle(ref, nullptr);
-    } else {
-      Settle(ref, std::make_shared<const FetchedPage>(FetchedPage{header.mapped(), copy.bytes}));
-    }
+void PageFetcher::Settle(const RefKey& ref, std::shared_ptr<const std::byte> bytes) {
+  const auto fetch = under_way_.find(ref);
+  if (fetch == under_way_.end()) return;
+  fetch->second.arrived.bytes = std::move(bytes);
+  const FetchedPage& page = fetch->second.arrived;
+  for (const FetchTicket& ticket : fetch->second.tickets) {
+    const auto ring = rings_.find(RingKey{ticket.sequence, ticket.layer});
+    Entry* const entry = ring == rings_.end() ? nullptr : Find(ring->second, ticket.page);
+    if (entry == nullptr) continue;
+    entry->state = page.bytes == nullptr ? State::kMissed : State::kReady;
+    entry->fetched = page;
+  }
+  under_way_.erase(fetch);
+}
+
+void PageFetcher::SettleCopies(absl::Span<PageIntake::Copy> copies) {
+  for (PageIntake::Copy& copy : copies) {
+    Settle({copy.identity.key, copy.identity.generation}, std::move(copy.bytes));
   }
 }
 
@@ -61,45 +65,57 @@ absl::Status PageFetcher::Poll() {
   std::vector<PageIntake::Arrival> arrivals;
   for (auto& result : store_->TakeFetched()) {
     const RefKey ref{result.page.key, result.page.generation};
+    const auto fetch = under_way_.find(ref);
+    if (fetch == under_way_.end()) continue;
     if (!IsAsked(result)) {
       Settle(ref, nullptr);
       continue;
     }
-    arrived_[ref] = result.header;
+    fetch->second.arrived = {result.header.tag, result.header.bytes, nullptr};
     arrivals.push_back(
         {{result.page.key, result.page.generation}, result.header.tag, *std::move(result.pin)});
   }
   if (!arrivals.empty()) PB_RETURN_IF_ERROR(intake_->Start(std::move(arrivals)));
-  PB_ASSIGN_OR_RETURN(const auto copies, intake_->Poll());
-  SettleCopies(copies);
+  PB_ASSIGN_OR_RETURN(auto copies, intake_->Poll());
+  SettleCopies(absl::MakeSpan(copies));
   return absl::OkStatus();
 }
 
 absl::StatusOr<bool> PageFetcher::Wait(absl::Time deadline) {
   PB_RETURN_IF_ERROR(Poll());
-  if (waiting_.empty()) return false;
-  while (!waiting_.empty() && store_->WaitFetched(deadline)) PB_RETURN_IF_ERROR(Poll());
-  PB_ASSIGN_OR_RETURN(const auto copies, intake_->Wait());
-  SettleCopies(copies);
-  while (!waiting_.empty()) Settle(RefKey(waiting_.begin()->first), nullptr);
+  if (under_way_.empty()) return false;
+  while (!under_way_.empty() && store_->WaitFetched(deadline)) PB_RETURN_IF_ERROR(Poll());
+  PB_ASSIGN_OR_RETURN(auto copies, intake_->Wait());
+  SettleCopies(absl::MakeSpan(copies));
+  while (!under_way_.empty()) Settle(RefKey(under_way_.begin()->first), nullptr);
   return true;
 }
 
-PageFetcher::State PageFetcher::StateOf(const FetchTicket& ticket) const {
-  const auto found = tickets_.find(ticket);
-  return found == tickets_.end() ? State::kMissed : found->second.state;
+PageFetcher::States PageFetcher::StatesOf(std::uint64_t sequence, int layer,
+                                          absl::Span<const std::uint32_t> pages) const {
+  States states(pages.size(), State::kMissed);
+  if (pages.empty()) return states;
+  const auto ring = rings_.find(RingKey{sequence, layer});
+  if (ring == rings_.end()) return states;
+  for (const Entry& entry : ring->second) {
+    const auto at = std::find(pages.begin(), pages.end(), entry.page);
+    if (at != pages.end()) states[at - pages.begin()] = entry.state;
+  }
+  return states;
 }
 
 PageFetcher::Taken PageFetcher::Take(const FetchTicket& ticket) {
-  const auto found = tickets_.find(ticket);
-  if (found == tickets_.end()) return {};
-  Taken taken{std::move(found->second.page), found->second.wanted_at};
-  tickets_.erase(found);
+  const auto ring = rings_.find(RingKey{ticket.sequence, ticket.layer});
+  Entry* const entry = ring == rings_.end() ? nullptr : Find(ring->second, ticket.page);
+  if (entry == nullptr) return {};
+  Taken taken{std::move(entry->fetched), entry->wanted_at};
+  *entry = std::move(ring->second.back());
+  ring->second.pop_back();
   return taken;
 }
 
 void PageFetcher::Forget(std::uint64_t sequence) {
-  absl::erase_if(tickets_, [&](const auto& item) { return item.first.sequence == sequence; });
+  absl::erase_if(rings_, [&](const auto& item) { return item.first.first == sequence; });
 }
 
 }  // namespace pinboard

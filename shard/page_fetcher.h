@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -23,20 +24,15 @@ struct FetchTicket {
   std::uint64_t sequence = 0;
   int layer = 0;
   std::uint32_t page = 0;
-
-  friend bool operator==(const FetchTicket&, const FetchTicket&) = default;
-  template <typename H>
-  friend H AbslHashValue(H state, const FetchTicket& ticket) {
-    return H::combine(std::move(state), ticket.sequence, ticket.layer, ticket.page);
-  }
 };
 
 /// A verified copy of a page. The bytes are this rank's own, in the memory of its operations, so
 /// neither the service nor its death can change them between the agreement of the ranks and the
 /// scatter.
 struct FetchedPage {
-  cache_service::PageHeader header;
-  std::shared_ptr<const std::byte> bytes;  // [header.bytes]
+  std::uint64_t tag = 0;
+  std::uint32_t size = 0;                  // bytes
+  std::shared_ptr<const std::byte> bytes;  // [size]; null: no page
 };
 
 /// Tickets of several sequences may ask for the same page: it is fetched once. Thread-compatible.
@@ -48,8 +44,8 @@ class PageFetcher {
   PageFetcher(cache_service::PageStore* store, std::unique_ptr<PageIntake> intake)
       : store_(store), intake_(std::move(intake)) {}
 
-  /// Opens a step, in which at most `pages` are to be asked for; copies what has arrived beside it.
-  absl::Status BeginStep(int pages);
+  /// Opens a step, in which at most `pages` are to be asked for.
+  void BeginStep(int pages) { room_ = pages; }
   /// How many more.
   int room() const { return room_; }
 
@@ -68,13 +64,13 @@ class PageFetcher {
   /// waited.
   absl::StatusOr<bool> Wait(absl::Time deadline);
 
-  /// kMissed for a ticket that was never started.
-  State StateOf(const FetchTicket& ticket) const;
+  /// Of one ring's pages, in their order; kMissed for one that was never started.
+  using States = absl::InlinedVector<State, 32>;
+  States StatesOf(std::uint64_t sequence, int layer, absl::Span<const std::uint32_t> pages) const;
 
-  /// What became of a ticket, and its end. Null page unless it is ready; also for an unknown
-  /// ticket.
+  /// What became of a ticket, and its end. No page unless it is ready; also for an unknown ticket.
   struct Taken {
-    std::shared_ptr<const FetchedPage> page;  // shared by the tickets that asked for it
+    FetchedPage page;
     std::uint64_t wanted_at = 0;
   };
   Taken Take(const FetchTicket& ticket);
@@ -83,20 +79,30 @@ class PageFetcher {
 
  private:
   struct Entry {
+    std::uint32_t page = 0;
     State state = State::kPending;
     std::uint64_t wanted_at = 0;
-    std::shared_ptr<const FetchedPage> page;
+    FetchedPage fetched;
   };
+  using Ring = std::vector<Entry>;  // no more than the ring has slots, in no order
+  using RingKey = std::pair<std::uint64_t, int>;
   using RefKey = std::pair<PageKey, std::uint32_t>;
-  void Settle(const RefKey& ref, std::shared_ptr<const FetchedPage> page);
-  void SettleCopies(absl::Span<const PageIntake::Copy> copies);
+  /// A fetch under way.
+  struct Fetch {
+    absl::InlinedVector<FetchTicket, 1> tickets;
+    FetchedPage arrived;  // being copied: without its bytes
+  };
+
+  /// Null where it was never started, or has been taken.
+  static Entry* Find(Ring& ring, std::uint32_t page);
+  void Settle(const RefKey& ref, std::shared_ptr<const std::byte> bytes);
+  void SettleCopies(absl::Span<PageIntake::Copy> copies);
 
   cache_service::PageStore* store_;
   std::unique_ptr<PageIntake> intake_;
   int room_ = 0;
-  absl::flat_hash_map<FetchTicket, Entry> tickets_;
-  absl::flat_hash_map<RefKey, std::vector<FetchTicket>> waiting_;   // fetches under way
-  absl::flat_hash_map<RefKey, cache_service::PageHeader> arrived_;  // of those, being copied
+  absl::flat_hash_map<RingKey, Ring> rings_;
+  absl::flat_hash_map<RefKey, Fetch> under_way_;
 };
 
 }  // namespace pinboard

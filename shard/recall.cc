@@ -4,10 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
 #include <iterator>
 
-#include "absl/container/flat_hash_map.h"
 #include "base/fixed_point.h"
 #include "base/status_macros.h"
 
@@ -32,25 +30,46 @@ double Cosine(absl::Span<const std::vector<float>> shifts) {
 
 }  // namespace
 
-absl::Status Recall::MakeVisible(absl::Span<const Rings> sequences) {
-  absl::flat_hash_map<std::uint64_t, const Rings*> rings_of;
-  for (const Rings& rings : sequences) rings_of[rings.sequence] = &rings;
+absl::Status Recall::MakeVisible(absl::Span<const Rings> sequences, int first, int end) {
+  const Rings* rings = nullptr;  // of the page before: those of a sequence follow each other
+  const auto is_shown = [&](const AgreedPage& agreed) {
+    if (agreed.layer < first || agreed.layer >= end) return false;
+    if (rings != nullptr && rings->sequence == agreed.sequence) return true;
+    const auto found = std::find_if(sequences.begin(), sequences.end(), [&](const Rings& one) {
+      return one.sequence == agreed.sequence;
+    });
+    if (found == sequences.end()) return false;
+    rings = &*found;
+    return true;
+  };
+  std::vector<AgreedPage> later;
   std::vector<PageIn> pages;
-  for (const AgreedPage& agreed : agreed_) {
-    const auto found = rings_of.find(agreed.sequence);
-    if (found == rings_of.end()) continue;
-    const Rings& rings = *found->second;
+  pages.reserve(agreed_.size());
+  for (AgreedPage& agreed : agreed_) {
+    if (!is_shown(agreed)) {
+      later.push_back(std::move(agreed));
+      continue;
+    }
     PB_ASSIGN_OR_RETURN(pages.emplace_back(),
-                        ShowPage(*context_, *rings.state, *rings.tables, agreed));
+                        ShowPage(*context_, *rings->state, *rings->tables, agreed));
   }
-  PB_RETURN_IF_ERROR(context_->operations->ScatterPages(pages));
-  const auto shown = [&](const AgreedPage& agreed) { return rings_of.contains(agreed.sequence); };
-  agreed_.erase(std::remove_if(agreed_.begin(), agreed_.end(), shown), agreed_.end());
-  return absl::OkStatus();
+  agreed_ = std::move(later);
+  return context_->operations->ScatterPages(pages);
+}
+
+absl::Status Recall::MakeVisibleFor(absl::Span<const StepSlice> slices, int layer) {
+  if (layer > 1 || agreed_.empty()) return absl::OkStatus();
+  std::vector<Rings> rings;
+  for (const StepSlice& slice : slices) {
+    rings.push_back({slice.entry.sequence, slice.state, &slice.entry.block_tables});
+  }
+  return MakeVisible(rings, layer, layer == 0 ? 1 : context_->options.model.layers);
 }
 
 void Recall::BeginStep(absl::Span<const StepSlice> slices) {
-  gathered_.assign(slices.size(), {});
+  drifts_.assign(slices.size(), {});
+  scores_.clear();
+  report_.clear();
   for (const StepSlice& slice : slices) {
     SequenceState& state = *slice.state;
     ++state.recall_snapshot.steps_since;
@@ -74,47 +93,60 @@ absl::Status Recall::Observe(absl::Span<const StepSlice> slices, int layer,
     if (!Drifts(*slices[i].state)) continue;
     const std::size_t last = slices[i].first_token + slices[i].entry.tokens - 1;
     PB_RETURN_IF_ERROR(
-        TakeDrift(slices[i], layer, queries.subspan(last * width, width), &gathered_[i]));
+        TakeDrift(slices[i], layer, queries.subspan(last * width, width), &drifts_[i]));
   }
   return absl::OkStatus();
 }
 
 absl::Status Recall::TakeDrift(const StepSlice& slice, int layer, absl::Span<const float> query,
-                               Gathered* gathered) const {
+                               Drift* drift) const {
   const ShardModel& model = context_->options.model;
   SpaceVector<float>& chosen_by = slice.state->layers[layer].chosen_by;
   if (slice.state->chooses) PB_RETURN_IF_ERROR(chosen_by.Assign(query));
-  std::vector<float>& shift = gathered->shift.emplace_back(model.query_heads);
+  std::vector<float>& shift = drift->emplace_back(model.query_heads);
   return context_->operations->RepresentationShift(query, chosen_by.view(), model.query_heads,
                                                    model.kv.key_dim, absl::MakeSpan(shift));
 }
 
-absl::Status Recall::Score(absl::Span<const StepSlice> slices) {
-  std::vector<PagesToScore> layers;
-  std::deque<std::vector<std::int32_t>> slots;
-  for (std::size_t i = 0; i < slices.size(); ++i) {
-    const SequenceState& state = *slices[i].state;
-    if (!state.chooses) continue;
-    const int last = std::min(slices[i].entry.tokens, state.policy.window);
+void Recall::ForEachScored(
+    absl::Span<const StepSlice> slices,
+    absl::FunctionRef<void(const StepSlice&, LayerState&, int)> visit) const {
+  for (const StepSlice& slice : slices) {
+    if (!slice.state->chooses) continue;
     for (int l = 0; l < context_->options.model.layers; ++l) {
-      if (state.recalls_within_step(l)) continue;
-      layers.push_back(LivePages(*context_, state.layers[l], state.layers[l].queries.Last(last),
-                                 &slots.emplace_back(), &gathered_[i].scores.emplace_back()));
+      if (!slice.state->recalls_within_step(l)) visit(slice, slice.state->layers[l], l);
     }
   }
-  if (layers.empty()) return absl::OkStatus();
+}
+
+absl::Status Recall::Score(absl::Span<const StepSlice> slices) {
+  if (context_->store != nullptr) PB_RETURN_IF_ERROR(fetcher_->Poll());
+  std::vector<PagesToScore> layers;
+  std::size_t scores = 0;
+  ForEachScored(slices,
+                [&](const StepSlice&, LayerState& layer, int) { scores += layer.digests.size(); });
+  scores_.resize(scores);
+  auto out = absl::MakeSpan(scores_);
+  ForEachScored(slices, [&](const StepSlice& slice, LayerState& layer, int) {
+    const int last = std::min(slice.entry.tokens, slice.state->policy.window);
+    const std::size_t pages = layer.digests.size();
+    layers.push_back(LivePages(*context_, layer, layer.queries.Last(last), out.first(pages)));
+    out.remove_prefix(pages);
+  });
+  const bool drifts = std::any_of(slices.begin(), slices.end(),
+                                  [](const StepSlice& slice) { return Drifts(*slice.state); });
+  if (layers.empty() && !drifts) return absl::OkStatus();
   PB_RETURN_IF_ERROR(context_->operations->ScorePages(layers));
-  return context_->operations->Finish();
+  return context_->operations->Mark();
 }
 
 absl::Status Recall::Exchange(absl::Span<const StepSlice> slices) {
-  PB_RETURN_IF_ERROR(Score(slices));
-  scores_.clear();
-  for (const Gathered& gathered : gathered_) {
-    for (const auto& scores : gathered.scores) {
-      scores_.insert(scores_.end(), scores.begin(), scores.end());
-    }
-  }
+  PB_RETURN_IF_ERROR(context_->operations->AwaitMark());
+  PB_RETURN_IF_ERROR(Choose(slices));
+  return TakeReport(slices);
+}
+
+absl::Status Recall::Choose(absl::Span<const StepSlice> slices) {
   if (scores_.empty()) return absl::OkStatus();
   if (context_->tp() > 1) {
     PB_RETURN_IF_ERROR(AsLostRank(
@@ -122,23 +154,18 @@ absl::Status Recall::Exchange(absl::Span<const StepSlice> slices) {
   }
   auto merged = absl::MakeConstSpan(scores_);
   std::vector<PageFetcher::Request> requests;
-  for (const StepSlice& slice : slices) {
-    if (!slice.state->chooses) continue;
-    for (int l = 0; l < context_->options.model.layers; ++l) {
-      if (slice.state->recalls_within_step(l)) continue;
-      const std::size_t pages = slice.state->layers[l].recall.pages().size();
-      ChoosePages(slice.entry.sequence, *slice.state, l, merged.first(pages),
-                  fetcher_->room() - static_cast<int>(requests.size()), &requests);
-      merged.remove_prefix(pages);
-    }
-  }
+  ForEachScored(slices, [&](const StepSlice& slice, LayerState& layer, int l) {
+    const std::size_t pages = layer.digests.size();
+    ChoosePages(slice.entry.sequence, *slice.state, l, merged.first(pages),
+                fetcher_->room() - static_cast<int>(requests.size()), &requests);
+    merged.remove_prefix(pages);
+  });
   if (!requests.empty()) fetcher_->Start(requests, context_->FetchDeadline());
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::uint8_t>> Recall::Report(absl::Span<const StepSlice> slices) {
-  std::vector<std::uint8_t> report;
-  if (context_->store == nullptr) return report;
+absl::Status Recall::TakeReport(absl::Span<const StepSlice> slices) {
+  if (context_->store == nullptr) return absl::OkStatus();
   if (!context_->options.wait_for_pages) {
     PB_RETURN_IF_ERROR(fetcher_->Poll());
   } else {
@@ -149,24 +176,24 @@ absl::StatusOr<std::vector<std::uint8_t>> Recall::Report(absl::Span<const StepSl
   for (std::size_t i = 0; i < slices.size(); ++i) {
     const StepSlice& slice = slices[i];
     if (Drifts(*slice.state)) {
-      const std::int32_t cosine = ToFixed32(
-          Cosine(gathered_[i].shift) / (double{1} * model.total_query_heads * model.layers),
-          kAttentionFractionBits);
+      const std::int32_t cosine =
+          ToFixed32(Cosine(drifts_[i]) / (double{1} * model.total_query_heads * model.layers),
+                    kAttentionFractionBits);
       std::uint8_t bytes[sizeof(cosine)];
       std::memcpy(bytes, &cosine, sizeof(cosine));
-      report.insert(report.end(), std::begin(bytes), std::end(bytes));
+      report_.insert(report_.end(), std::begin(bytes), std::end(bytes));
     }
     if (slice.state->in_round) continue;
     for (std::size_t l = 0; l < slice.state->layers.size(); ++l) {
-      for (const std::uint32_t page : slice.state->layers[l].recall.in_flight()) {
-        const auto state = fetcher_->StateOf({slice.entry.sequence, static_cast<int>(l), page});
-        report.push_back(state == PageFetcher::State::kReady    ? kReadyHere
-                         : state == PageFetcher::State::kMissed ? kMissedHere
-                                                                : 0);
+      for (const auto state : fetcher_->StatesOf(slice.entry.sequence, static_cast<int>(l),
+                                                 slice.state->layers[l].recall.in_flight())) {
+        report_.push_back(state == PageFetcher::State::kReady    ? kReadyHere
+                          : state == PageFetcher::State::kMissed ? kMissedHere
+                                                                 : 0);
       }
     }
   }
-  return report;
+  return absl::OkStatus();
 }
 
 void Recall::Resolve(absl::Span<const StepSlice> slices, absl::Span<const std::uint8_t> reports,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -32,25 +33,32 @@ class Recall {
     SequenceState* state = nullptr;
     const BlockTables* tables = nullptr;
   };
-  /// Scatters the agreed replacements of these sequences into their rings.
-  absl::Status MakeVisible(absl::Span<const Rings> sequences);
+  /// Scatters the agreed replacements of these sequences' layers first ... end - 1 into their
+  /// rings.
+  absl::Status MakeVisible(absl::Span<const Rings> sequences, int first, int end);
+  /// The same before a layer's attention in a step: the first layer's at the first, all others' in
+  /// one launch at the second, so that a device works on the first layer meanwhile.
+  absl::Status MakeVisibleFor(absl::Span<const StepSlice> slices, int layer);
   /// Opens a step: which of its sequences choose pages in it.
   void BeginStep(absl::Span<const StepSlice> slices);
 
   /// Takes the drift of a layer's queries, where triggers ask for it.
   absl::Status Observe(absl::Span<const StepSlice> slices, int layer,
                        absl::Span<const float> queries);
-  /// [collective where there is anything to score] Scores the digests of all layers by the last of
-  /// the step's queries, as many as the window has, for what comes next resembles these; merges the
-  /// scores; starts the fetches they ask for.
+  /// When all of the step's queries have been seen: enqueues the scoring of the digests of all
+  /// layers by the last of these queries, as many as the window has, for what comes next resembles
+  /// these. What has arrived is copied beside the rest of the step.
+  absl::Status Score(absl::Span<const StepSlice> slices);
+  /// [collective where there was anything to score] Merges the scores, starts the fetches they ask
+  /// for and takes down how the fetches stand. Waits for the scores, and not for what was enqueued
+  /// after them; where the options say so, for the fetches.
   absl::Status Exchange(absl::Span<const StepSlice> slices);
 
-  /// One byte per fetch under way of these sequences: bit 0 ready here, bit 1 missed here; and
-  /// this rank's share of the cosines that triggers ask for. The same length on every rank; no
-  /// fetch of a sequence in a round, whose ring stands still. Where the options say so, waits for
-  /// the fetches first.
-  absl::StatusOr<std::vector<std::uint8_t>> Report(absl::Span<const StepSlice> slices);
-  /// reports [tp, bytes of Report]: decides for every rank alike. entropy_after [tokens of the
+  /// Of the last Exchange. One byte per fetch under way of the step's sequences: bit 0 ready here,
+  /// bit 1 missed here; and this rank's share of the cosines that triggers ask for. The same length
+  /// on every rank; no fetch of a sequence in a round, whose ring stands still.
+  const std::vector<std::uint8_t>& report() const { return report_; }
+  /// reports [tp, bytes of report()]: decides for every rank alike. entropy_after [tokens of the
   /// step].
   void Resolve(absl::Span<const StepSlice> slices, absl::Span<const std::uint8_t> reports,
                absl::Span<const float> entropy_after);
@@ -62,19 +70,21 @@ class Recall {
   void Forget(std::uint64_t sequence);
 
  private:
-  /// What this step gathers of one sequence.
-  struct Gathered {
-    std::vector<std::vector<std::int32_t>> scores;  // [layers one step behind][pages]
-    std::vector<std::vector<float>> shift;          // of triggers by drift: [layers][query_heads]
-  };
-  absl::Status Score(absl::Span<const StepSlice> slices);
+  /// Of one sequence, where its trigger is drift: [layers][query_heads].
+  using Drift = std::vector<std::vector<float>>;
+  /// The layers that this step scores one step behind, in the order of scores_.
+  void ForEachScored(absl::Span<const StepSlice> slices,
+                     absl::FunctionRef<void(const StepSlice&, LayerState&, int)> visit) const;
+  absl::Status Choose(absl::Span<const StepSlice> slices);
+  absl::Status TakeReport(absl::Span<const StepSlice> slices);
   absl::Status TakeDrift(const StepSlice& slice, int layer, absl::Span<const float> query,
-                         Gathered* gathered) const;
+                         Drift* drift) const;
 
   ShardContext* context_;
   PageFetcher* fetcher_;
   std::vector<std::int32_t> scores_;  // this step's, in slice, layer, page order
-  std::vector<Gathered> gathered_;    // [slices]
+  std::vector<Drift> drifts_;         // [slices]
+  std::vector<std::uint8_t> report_;
   std::vector<AgreedPage> agreed_;
 };
 

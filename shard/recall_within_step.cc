@@ -34,17 +34,17 @@ absl::Status RecallWithinStep::Score(absl::Span<const StepSlice> slices, int lay
   const ShardModel& model = context_->options.model;
   const std::size_t width = static_cast<std::size_t>(model.query_heads) * model.kv.key_dim;
   std::vector<PagesToScore> layers;
-  std::vector<std::vector<std::int32_t>> slots(slices.size());
   for (std::size_t i = 0; i < slices.size(); ++i) {
     const StepSlice& slice = slices[i];
     if (slice.state->recall_ahead != later_layer - layer || !RecallsNow(slice, later_layer)) {
       continue;
     }
-    scored_.push_back({&slice, later_layer, {}});
+    const LayerState& of_layer = slice.state->layers[later_layer];
+    scored_.push_back({&slice, later_layer, std::vector<std::int32_t>(of_layer.digests.size())});
     const auto own = queries.subspan(slice.first_token * width, slice.entry.tokens * width);
     const int last = std::min(slice.entry.tokens, slice.state->policy.window);
-    layers.push_back(LivePages(*context_, slice.state->layers[later_layer], own.last(last * width),
-                               &slots[i], &scored_.back().scores));
+    layers.push_back(LivePages(*context_, of_layer, own.last(last * width),
+                               absl::MakeSpan(scored_.back().scores)));
   }
   return context_->operations->ScorePages(layers);
 }
@@ -101,8 +101,8 @@ absl::Status RecallWithinStep::Recall(absl::Span<const StepSlice> slices, int la
 
 void RecallWithinStep::AppendHeld(const StepSlice& slice, int layer,
                                   std::vector<std::int32_t>* sum) const {
-  for (const std::uint32_t page : slice.state->layers[layer].recall.in_flight()) {
-    const auto state = fetcher_->StateOf({slice.entry.sequence, layer, page});
+  for (const auto state : fetcher_->StatesOf(slice.entry.sequence, layer,
+                                             slice.state->layers[layer].recall.in_flight())) {
     sum->push_back(state == PageFetcher::State::kReady ? 1 : 0);
   }
 }

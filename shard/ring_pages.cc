@@ -20,7 +20,7 @@ absl::StatusOr<PageIn> ShowPage(ShardContext& context, SequenceState& state,
                                             agreed.layer,
                                             " became visible after it left the band"));
   }
-  const FetchedPage& page = *agreed.fetched.page;
+  const FetchedPage& page = agreed.fetched.page;
   const int first_row = agreed.replacement.ring_slot * kPageRows;
   std::copy(info->second.positions.begin(), info->second.positions.end(),
             layer.positions.begin() + first_row);
@@ -28,14 +28,14 @@ absl::StatusOr<PageIn> ShowPage(ShardContext& context, SequenceState& state,
             layer.information.begin() + first_row);
   layer.log_sum_exps.DropFrom(0);  // the queries so far did not attend to it
   ++context.stats.pages_recalled;
-  context.stats.bytes_recalled += page.header.bytes;
+  context.stats.bytes_recalled += page.size;
   context.stats.recall_lag_steps += state.steps - agreed.fetched.wanted_at;
   return PageIn{
       {model.cache[agreed.layer], model.kv, model.block_size, TableOf(tables, agreed.layer)},
       first_row,
       {info->second.ref.key, info->second.ref.generation},
-      page.header.tag,
-      {page.bytes.get(), page.header.bytes},
+      page.tag,
+      {page.bytes.get(), page.size},
       page.bytes};
 }
 
@@ -73,16 +73,13 @@ void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer,
 }
 
 PagesToScore LivePages(const ShardContext& context, const LayerState& layer,
-                       absl::Span<const float> queries, std::vector<std::int32_t>* slots,
-                       std::vector<std::int32_t>* scores) {
+                       absl::Span<const float> queries, absl::Span<std::int32_t> scores) {
   const ShardModel& model = context.options.model;
   const std::size_t width = static_cast<std::size_t>(model.query_heads) * model.kv.key_dim;
-  *slots = layer.digests.Slots(layer.recall.pages());
-  scores->resize(slots->size());
-  return {
-      {layer.digests.view(), model.kv, *slots, queries, static_cast<int>(queries.size() / width),
-       model.query_heads, model.total_query_heads, model.attention_scale},
-      absl::MakeSpan(*scores)};
+  return {{layer.digests.view(), model.kv, layer.digests.slots(), queries,
+           static_cast<int>(queries.size() / width), model.query_heads, model.total_query_heads,
+           model.attention_scale},
+          scores};
 }
 
 }  // namespace pinboard

@@ -39,10 +39,9 @@ void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer,
                  absl::Span<const std::int32_t> merged, int room,
                  std::vector<PageFetcher::Request>* requests);
 
-/// A layer's live pages, to be scored by the queries [n, query_heads, key_dim]. `slots` and
-/// `scores` get their sizes here; the operation reads the ones and writes the others.
+/// A layer's live pages, to be scored by the queries [n, query_heads, key_dim]; scores [live
+/// pages].
 PagesToScore LivePages(const ShardContext& context, const LayerState& layer,
-                       absl::Span<const float> queries, std::vector<std::int32_t>* slots,
-                       std::vector<std::int32_t>* scores);
+                       absl::Span<const float> queries, absl::Span<std::int32_t> scores);
 
 }  // namespace pinboard

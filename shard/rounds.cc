@@ -47,7 +47,7 @@ absl::Status Rounds::Begin(std::span<const Shard::RoundEntry> entries) {
   for (const Shard::RoundEntry& entry : entries) {
     rings.push_back({entry.sequence, &context_->sequences.at(entry.sequence), &entry.block_tables});
   }
-  PB_RETURN_IF_ERROR(recall_->MakeVisible(rings));
+  PB_RETURN_IF_ERROR(recall_->MakeVisible(rings, 0, context_->options.model.layers));
   PB_ASSIGN_OR_RETURN(round_, PlanRound(*context_, ++round_number_, entries));
   for (const Shard::RoundEntry& entry : entries) {
     context_->sequences.at(entry.sequence).in_round = true;

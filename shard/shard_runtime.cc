@@ -98,17 +98,10 @@ std::vector<std::int32_t> ShardRuntime::RowPositions(std::uint64_t sequence, int
 
 Status ShardRuntime::BeginStep(std::span<const StepEntry> entries) {
   if (absl::Status begun = recorder_.Begin(entries); !begun.ok()) return ToPublicStatus(begun);
-  if (absl::Status polled = fetcher_.BeginStep(context_.options.max_fetch_pages_per_step);
-      !polled.ok()) {
-    return ToPublicStatus(polled);
-  }
+  fetcher_.BeginStep(context_.options.max_fetch_pages_per_step);
   recall_.BeginStep(recorder_.slices());
   recall_within_step_.BeginStep();
-  std::vector<Recall::Rings> rings;
-  for (const StepSlice& slice : recorder_.slices()) {
-    rings.push_back({slice.entry.sequence, slice.state, &slice.entry.block_tables});
-  }
-  return ToPublicStatus(recall_.MakeVisible(rings));
+  return {};
 }
 
 Status ShardRuntime::ObserveQueries(int layer, std::span<const float> queries) {
@@ -132,6 +125,9 @@ Status ShardRuntime::ForeseeQueries(int layer, int later_layer, std::span<const 
 }
 
 Status ShardRuntime::RecallLayer(int layer) {
+  if (absl::Status shown = recall_.MakeVisibleFor(recorder_.slices(), layer); !shown.ok()) {
+    return ToPublicStatus(shown);
+  }
   if (absl::Status shown = recall_within_step_.Recall(recorder_.slices(), layer); !shown.ok()) {
     return ToPublicStatus(shown);
   }
@@ -143,7 +139,11 @@ Status ShardRuntime::ObserveLogSumExps(int layer, std::span<const float> log_sum
 }
 
 Status ShardRuntime::ObserveHidden(int layer, std::span<const float> hidden) {
-  return ToPublicStatus(recorder_.Hidden(layer, AsSpan(hidden)));
+  if (absl::Status seen = recorder_.Hidden(layer, AsSpan(hidden)); !seen.ok()) {
+    return ToPublicStatus(seen);
+  }
+  if (layer + 1 < context_.options.model.layers) return {};
+  return ToPublicStatus(recall_.Score(recorder_.slices()));
 }
 
 Status ShardRuntime::ExchangeScores() {
@@ -162,8 +162,7 @@ absl::StatusOr<std::vector<StepEntryResult>> ShardRuntime::FinishStep() {
   PB_RETURN_IF_ERROR(exchange_.Begin(recorder_));
   PB_RETURN_IF_ERROR(context_.operations->Finish());
   quality_.Collect();
-  PB_ASSIGN_OR_RETURN(const auto report, recall_.Report(recorder_.slices()));
-  PB_ASSIGN_OR_RETURN(TokenExchangeResult merged, exchange_.Complete(recorder_, report));
+  PB_ASSIGN_OR_RETURN(TokenExchangeResult merged, exchange_.Complete(recorder_, recall_.report()));
   recall_.Resolve(recorder_.slices(), merged.reports, merged.entropy_after);
   std::vector<StepEntryResult> results;
   for (std::size_t i = 0; i < recorder_.slices().size(); ++i) {

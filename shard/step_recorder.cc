@@ -62,9 +62,9 @@ absl::Status StepRecorder::Begin(std::span<const StepEntry> entries) {
   ids_.Truncate(0);
   PB_RETURN_IF_ERROR(values_.Resize(tokens_ * top_k).status());
   PB_RETURN_IF_ERROR(ids_.Resize(tokens_ * top_k).status());
-  const auto layers = static_cast<std::size_t>(context_->options.model.layers);
-  hidden_.resize(layers, SpaceVector<float>(context_->operations->memory()));
-  shift_.resize(layers * tokens_);
+  shift_.resize(static_cast<std::size_t>(context_->options.model.layers) * tokens_);
+  hidden_.Truncate(0);
+  PB_RETURN_IF_ERROR(hidden_.Resize(shift_.size() * state_dim()).status());
   return absl::OkStatus();
 }
 
@@ -104,24 +104,18 @@ absl::Status StepRecorder::Hidden(int layer, absl::Span<const float> hidden) {
                                                    " hidden values for ", tokens_, " tokens of ",
                                                    model.hidden_dim));
   }
+  const std::size_t values = static_cast<std::size_t>(tokens_) * state_dim();
+  PB_ASSIGN_OR_RETURN(const absl::Span<float> states, hidden_.Resize(hidden_.size()));
+  const absl::Span<float> own = states.subspan(layer * values, values);
   if (context_->options.sketch_dim == 0) {
-    PB_RETURN_IF_ERROR(hidden_[layer].Assign(hidden));
+    PB_RETURN_IF_ERROR(context_->operations->CopyAll({{hidden, own.data()}}));
   } else {
-    PB_ASSIGN_OR_RETURN(const absl::Span<float> sketch,
-                        hidden_[layer].Resize(static_cast<std::size_t>(tokens_) * state_dim()));
     PB_RETURN_IF_ERROR(context_->operations->ProjectionSketch(hidden, tokens_, model.hidden_dim,
-                                                              state_dim(), sketch));
+                                                              state_dim(), own));
   }
-  return layer + 1 == model.layers ? Shift() : absl::OkStatus();
-}
-
-absl::Status StepRecorder::Shift() {
-  for (std::size_t layer = 0; layer < hidden_.size(); ++layer) {
-    PB_RETURN_IF_ERROR(context_->operations->RepresentationShift(
-        hidden_[layer].view(), hidden_.back().view(), tokens_, state_dim(),
-        absl::MakeSpan(shift_).subspan(layer * tokens_, tokens_)));
-  }
-  return absl::OkStatus();
+  if (layer + 1 < model.layers) return absl::OkStatus();
+  return context_->operations->RepresentationShift(states, own, tokens_, state_dim(),
+                                                   absl::MakeSpan(shift_));
 }
 
 absl::Status StepRecorder::Logits(int first_token, int tokens, absl::Span<const float> logits) {
@@ -166,7 +160,7 @@ void StepRecorder::Finish(absl::Span<const float> entropy_after) {
   for (const StepSlice& slice : slices_) {
     const auto own = entropy_after.subspan(slice.first_token, slice.entry.tokens);
     slice.state->entropy_after.insert(slice.state->entropy_after.end(), own.begin(), own.end());
-    for (std::size_t layer = 0; layer < hidden_.size(); ++layer) {
+    for (std::size_t layer = 0; layer < slice.state->layers.size(); ++layer) {
       auto& pending = slice.state->layers[layer].pending_shift;
       const auto first =
           shift_.begin() + static_cast<std::ptrdiff_t>(layer * tokens_) + slice.first_token;
@@ -177,9 +171,8 @@ void StepRecorder::Finish(absl::Span<const float> entropy_after) {
 }
 
 std::size_t StepRecorder::workspace_bytes() const {
-  std::size_t bytes = values_.capacity() * sizeof(float) + ids_.capacity() * sizeof(std::int32_t);
-  for (const auto& hidden : hidden_) bytes += hidden.capacity() * sizeof(float);
-  return bytes;
+  return (hidden_.capacity() + values_.capacity()) * sizeof(float) +
+         ids_.capacity() * sizeof(std::int32_t);
 }
 
 }  // namespace pinboard

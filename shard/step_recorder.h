@@ -27,6 +27,7 @@ class StepRecorder {
   /// `context` outlives this, and has its operations already.
   explicit StepRecorder(ShardContext* context)
       : context_(context),
+        hidden_(context->operations->memory()),
         values_(context->operations->memory()),
         ids_(context->operations->memory()) {}
 
@@ -56,17 +57,16 @@ class StepRecorder {
                         QueryWindow LayerState::*window);
   /// Values that stay of a hidden state until the last layer's is seen.
   int state_dim() const;
-  absl::Status Shift();
 
   ShardContext* context_;
   std::vector<StepSlice> slices_;
   int tokens_ = 0;
   int logits_seen_ = 0;
-  std::vector<SpaceVector<float>>
-      hidden_;                 // [layers][tokens, state_dim()], in the operations' memory
-  std::vector<float> shift_;   // [layers, tokens]
-  SpaceVector<float> values_;  // [tokens, top_k], as ids_: in the operations' memory
+  // In the operations' memory:
+  SpaceVector<float> hidden_;  // [layers, tokens, state_dim()]
+  SpaceVector<float> values_;  // [tokens, top_k], as ids_
   SpaceVector<std::int32_t> ids_;
+  std::vector<float> shift_;  // [layers, tokens]
 };
 
 }  // namespace pinboard

@@ -96,9 +96,11 @@ std::vector<TokenCandidate> TokenExchange::MergeCandidates(const Parts& parts,
       if (parts.last_ids[i] >= 0) merged.push_back({parts.last_ids[i], parts.last_values[i]});
     }
   }
-  std::sort(merged.begin(), merged.end(), [](const TokenCandidate& a, const TokenCandidate& b) {
+  const auto is_better = [](const TokenCandidate& a, const TokenCandidate& b) {
     return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-  });
+  };
+  // Those of one rank are in order already.
+  if (context_->tp() > 1) std::sort(merged.begin(), merged.end(), is_better);
   merged.resize(std::min(merged.size(), top_k));
   return merged;
 }

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -16,6 +18,7 @@
 #include "absl/types/span.h"
 #include "base/cuda/cuda_status.h"
 #include "base/cuda/pinned_buffer.h"
+#include "base/cuda/stream.h"
 #include "base/cuda/stream_memory.h"
 #include "base/status_macros.h"
 
@@ -87,20 +90,30 @@ class Staging {
     return scratch.get();
   }
 
+  /// Enqueues the copies of the results so far, for AwaitMark, which hands them out and waits for
+  /// no more. One mark at a time; Finish does what a mark was for.
+  absl::Status Mark() {
+    if (!mark_.has_value()) {
+      PB_ASSIGN_OR_RETURN(mark_, Event::Create());
+    }
+    PB_RETURN_IF_ERROR(CopyResults());
+    marked_ = pending_.size();
+    return mark_->Record(memory_->stream());
+  }
+  absl::Status AwaitMark() {
+    if (marked_ == 0) return absl::OkStatus();
+    PB_RETURN_IF_ERROR(mark_->Wait());
+    HandOut(std::exchange(marked_, 0));
+    return absl::OkStatus();
+  }
+
   /// Waits for the stream and hands out the results.
   absl::Status Finish() {
-    absl::Status done;
-    for (Chunk& chunk : results_) {
-      if (chunk.used == 0) continue;
-      done.Update(ToStatus(cudaMemcpyAsync(chunk.pinned.bytes().data(), chunk.device.get(),
-                                           chunk.used, cudaMemcpyDeviceToHost, memory_->stream()),
-                           "copy from the device"));
-    }
+    absl::Status done = CopyResults();
     done.Update(ToStatus(cudaStreamSynchronize(memory_->stream()), "wait for the device"));
-    for (const Pending& pending : pending_) {
-      if (done.ok() && pending.bytes > 0) std::memcpy(pending.to, pending.from, pending.bytes);
-    }
+    if (done.ok()) HandOut(pending_.size());
     pending_.clear();
+    marked_ = 0;
     scratch_.clear();
     for (std::vector<Chunk>* chunks : {&uploads_, &results_, &pinned_}) {
       for (Chunk& chunk : *chunks) chunk.used = chunk.flushed = 0;
@@ -117,7 +130,7 @@ class Staging {
     std::shared_ptr<std::byte> device;  // as large; none of pinned_'s
     std::size_t size = 0;
     std::size_t used = 0;
-    std::size_t flushed = 0;  // of `used`, on its way to the device
+    std::size_t flushed = 0;  // of `used`, on its way to the device, or of results from it
   };
   struct Place {
     std::byte* pinned = nullptr;
@@ -128,6 +141,29 @@ class Staging {
     const std::byte* from = nullptr;
     std::size_t bytes = 0;
   };
+
+  absl::Status CopyResults() {
+    absl::Status done;
+    for (Chunk& chunk : results_) {
+      if (chunk.flushed == chunk.used) continue;
+      done.Update(
+          ToStatus(cudaMemcpyAsync(chunk.pinned.bytes().data() + chunk.flushed,
+                                   chunk.device.get() + chunk.flushed, chunk.used - chunk.flushed,
+                                   cudaMemcpyDeviceToHost, memory_->stream()),
+                   "copy from the device"));
+      chunk.flushed = chunk.used;
+    }
+    return done;
+  }
+
+  /// The first `count` of those that are pending, which end.
+  void HandOut(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const Pending& pending = pending_[i];
+      if (pending.bytes > 0) std::memcpy(pending.to, pending.from, pending.bytes);
+    }
+    pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count));
+  }
 
   absl::StatusOr<Place> Take(std::vector<Chunk>* chunks, std::size_t bytes) {
     const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -158,6 +194,8 @@ class Staging {
   StreamMemory* memory_;
   std::vector<Chunk> uploads_, results_, pinned_;
   std::vector<Pending> pending_;
+  std::optional<Event> mark_;
+  std::size_t marked_ = 0;  // of pending_, before the mark
   std::vector<std::shared_ptr<std::byte>> scratch_;
 };
 

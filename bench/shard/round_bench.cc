@@ -117,5 +117,45 @@ BENCHMARK(DecodeStep)
     ->Iterations(kDecodeSteps)
     ->Unit(benchmark::kMicrosecond);
 
+/// A step of one token of many sequences of 2,048 tokens, 32 layers of the smallest rows, pages
+/// never waited for: what rings and pages cost the host whatever their bytes. Without ring pages:
+/// the step alone.
+void DecodeStepOfMany(benchmark::State& state) {
+  constexpr int kTokens = 2048;
+  const int count = static_cast<int>(state.range(0));
+  testing::ToyModel model = Model(kTokens * (count + 1));
+  model.layers = 32;
+  model.heads = 1;
+  model.kv_heads = 1;
+  model.key_dim = model.value_dim = 16;
+  model.hidden = 8;
+  ShardOptions options = Options();
+  options.wait_for_pages = false;
+  SequenceOptions policy = Policy(static_cast<int>(state.range(1)));
+  if (policy.band > 0) policy.band = 0.2;
+  testing::ToyGroup group(model, 1, options);
+  testing::ToyRank& rank = group.rank(0);
+  std::vector<std::uint64_t> sequences;
+  bool ok = true;
+  for (int i = 0; i < count; ++i) {
+    sequences.push_back(i + 1);
+    ok = ok && rank.Add(sequences.back(), policy).ok() &&
+         rank.Step({sequences.back()}, kTokens).ok() && rank.Compress({sequences.back()}).ok();
+  }
+  for (int i = 0; i < kDecodeSteps; ++i) ok = ok && rank.Step(sequences, 1).ok();
+  const std::uint64_t before = rank.shard().stats().pages_recalled;
+  for (auto _ : state) {
+    ok = ok && rank.Step(sequences, 1).ok();
+    if (!ok) state.SkipWithError("the shard refused");
+  }
+  state.counters["pages/step"] =
+      benchmark::Counter(static_cast<double>(rank.shard().stats().pages_recalled - before),
+                         benchmark::Counter::kAvgIterations);
+}
+BENCHMARK(DecodeStepOfMany)
+    ->ArgsProduct({{4, 34}, {0, 16}})
+    ->Iterations(kDecodeSteps)
+    ->Unit(benchmark::kMicrosecond);
+
 }  // namespace
 }  // namespace pinboard

@@ -38,22 +38,25 @@ absl::Status RepresentationShift(absl::Span<const float> hidden,
         absl::StrCat("RepresentationShift: ", tokens, " tokens of dimension ", dim));
   }
   const std::size_t values = static_cast<std::size_t>(tokens) * static_cast<std::size_t>(dim);
-  if (hidden.size() != values || final_hidden.size() != values ||
-      shift.size() != static_cast<std::size_t>(tokens)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "RepresentationShift: ", hidden.size(), " and ", final_hidden.size(), " values for ",
-        shift.size(), " results: the shape needs ", values, " and ", tokens));
+  const std::size_t whole_layers = tokens == 0 ? 0 : shift.size() / tokens * tokens;
+  if (shift.size() != whole_layers || hidden.size() != shift.size() * dim ||
+      final_hidden.size() != values) {
+    return absl::InvalidArgumentError(absl::StrCat("RepresentationShift: ", hidden.size(), " and ",
+                                                   final_hidden.size(), " values for ",
+                                                   shift.size(), " results: the shape needs ",
+                                                   values, " and ", tokens, ", or layers of them"));
   }
-  for (int t = 0; t < tokens; ++t) {
-    const float* h = hidden.data() + std::ptrdiff_t{t} * dim;
-    const float* f = final_hidden.data() + std::ptrdiff_t{t} * dim;
+  for (std::size_t i = 0; i < shift.size(); ++i) {
+    const std::size_t t = i % tokens;
+    const float* h = hidden.data() + i * dim;
+    const float* f = final_hidden.data() + t * dim;
     const double hidden_square = Dot(h, h, dim);
     const double final_square = Dot(f, f, dim);
     if (!std::isfinite(hidden_square) || !std::isfinite(final_square)) {
       return absl::InvalidArgumentError(
           absl::StrCat("RepresentationShift: a hidden state of token ", t, " is not finite"));
     }
-    shift[t] = ShiftOf(Dot(h, f, dim), hidden_square, final_square);
+    shift[i] = ShiftOf(Dot(h, f, dim), hidden_square, final_square);
   }
   return absl::OkStatus();
 }

@@ -12,7 +12,7 @@ namespace pinboard::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kTokensPerBlock = kThreads / 32;  // a warp each
+constexpr int kShiftsPerBlock = kThreads / 32;  // a warp each
 constexpr int kLoadsAtOnce = 4;                 // of each state
 
 /// Inner products of a pair of states. Products of two floats are exact in double, so that a fused
@@ -44,12 +44,13 @@ template <DType dtype>
 __global__ __launch_bounds__(kThreads) void RepresentationShiftKernel(
     RepresentationShiftBatch batch, bool aligned) {
   constexpr int kValues = kValuesAtOnce<dtype>;
-  const int token = static_cast<int>(blockIdx.x * kTokensPerBlock + threadIdx.x / 32);
-  if (token >= batch.tokens) return;
+  const int shift = static_cast<int>(blockIdx.x * kShiftsPerBlock + threadIdx.x / 32);
+  if (shift >= batch.layers * batch.tokens) return;
   const int lane = static_cast<int>(threadIdx.x % 32);
-  const std::int64_t row = std::int64_t{token} * batch.dim * static_cast<int>(DTypeBytes(dtype));
-  const void* hidden = static_cast<const std::byte*>(batch.hidden) + row;
-  const void* final = static_cast<const std::byte*>(batch.final_hidden) + row;
+  const std::int64_t row_bytes = std::int64_t{batch.dim} * static_cast<int>(DTypeBytes(dtype));
+  const void* hidden = static_cast<const std::byte*>(batch.hidden) + shift * row_bytes;
+  const void* final =
+      static_cast<const std::byte*>(batch.final_hidden) + shift % batch.tokens * row_bytes;
 
   Products products;
   for (int first = lane * kValues; first < batch.dim; first += 32 * kValues * kLoadsAtOnce) {
@@ -76,7 +77,7 @@ __global__ __launch_bounds__(kThreads) void RepresentationShiftKernel(
   constexpr double kLargest = std::numeric_limits<double>::max();
   const bool is_finite = products.hidden_square <= kLargest && products.final_square <= kLargest;
   if (!is_finite) atomicAdd(batch.faults, 1U);
-  batch.shift[token] = is_finite
+  batch.shift[shift] = is_finite
                            ? ShiftOf(products.dot, products.hidden_square, products.final_square)
                            : std::numeric_limits<float>::quiet_NaN();
 }
@@ -85,7 +86,7 @@ template <DType dtype>
 absl::Status Launch(const RepresentationShiftBatch& batch, cudaStream_t stream) {
   const bool aligned = RowsAreAligned<dtype>(batch.hidden, batch.dim) &&
                        RowsAreAligned<dtype>(batch.final_hidden, batch.dim);
-  const int blocks = (batch.tokens + kTokensPerBlock - 1) / kTokensPerBlock;
+  const int blocks = (batch.layers * batch.tokens + kShiftsPerBlock - 1) / kShiftsPerBlock;
   RepresentationShiftKernel<dtype><<<blocks, kThreads, 0, stream>>>(batch, aligned);
   return cuda::ToStatus(cudaGetLastError(), "representation shift");
 }
@@ -93,11 +94,12 @@ absl::Status Launch(const RepresentationShiftBatch& batch, cudaStream_t stream) 
 }  // namespace
 
 absl::Status LaunchRepresentationShift(const RepresentationShiftBatch& batch, cudaStream_t stream) {
-  if (batch.tokens < 0 || batch.dim <= 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("RepresentationShift: ", batch.tokens, " tokens of dimension ", batch.dim));
+  if (batch.layers < 0 || batch.tokens < 0 || batch.dim <= 0) {
+    return absl::InvalidArgumentError(absl::StrCat("RepresentationShift: ", batch.layers,
+                                                   " layers of ", batch.tokens,
+                                                   " tokens of dimension ", batch.dim));
   }
-  if (batch.tokens == 0) return absl::OkStatus();
+  if (batch.layers == 0 || batch.tokens == 0) return absl::OkStatus();
   switch (batch.dtype) {
     case DType::kBF16:
       return Launch<DType::kBF16>(batch, stream);

@@ -72,6 +72,8 @@ class CudaOperations final : public Operations {
   absl::Status ReadRows(const kernels::PageCopyArgs& from, absl::Span<const std::int32_t> rows,
                         absl::Span<std::byte> bytes) override;
 
+  absl::Status Mark() override { return staging_.Mark(); }
+  absl::Status AwaitMark() override { return staging_.AwaitMark(); }
   absl::Status Finish() override;
 
  private:

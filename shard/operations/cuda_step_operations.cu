@@ -109,7 +109,8 @@ absl::Status CudaOperations::RepresentationShift(absl::Span<const float> hidden,
                                              .tokens = tokens,
                                              .dim = dim,
                                              .shift = out,
-                                             .faults = fault(kShiftFault)},
+                                             .faults = fault(kShiftFault),
+                                             .layers = static_cast<int>(shift.size()) / tokens},
                                             stream());
 }
 

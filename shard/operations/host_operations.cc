@@ -154,6 +154,8 @@ class HostOperations final : public Operations {
     return absl::OkStatus();
   }
 
+  absl::Status Mark() override { return absl::OkStatus(); }
+  absl::Status AwaitMark() override { return absl::OkStatus(); }
   absl::Status Finish() override { return absl::OkStatus(); }
 
  private:

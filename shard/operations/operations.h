@@ -116,6 +116,7 @@ class Operations {
   virtual absl::Status Read(absl::Span<const std::byte> from, absl::Span<std::byte> to) = 0;
   /// What the host holds to memory().
   virtual absl::Status Write(absl::Span<const std::byte> from, absl::Span<std::byte> to) = 0;
+  /// Of one layer or of several.
   virtual absl::Status RepresentationShift(absl::Span<const float> hidden,
                                            absl::Span<const float> final_hidden, int tokens,
                                            int dim, absl::Span<float> shift) = 0;
@@ -154,6 +155,10 @@ class Operations {
                                 absl::Span<const std::int32_t> rows,
                                 absl::Span<std::byte> bytes) = 0;
 
+  /// Marks this place of the queue, one at a time; AwaitMark waits for what lies before it, and
+  /// hands its results out, while what lies behind it goes on. Errors are left for Finish.
+  virtual absl::Status Mark() = 0;
+  virtual absl::Status AwaitMark() = 0;
   /// Waits for all of it. The first error of any operation since the last Finish; what was to be
   /// written is unspecified then.
   virtual absl::Status Finish() = 0;

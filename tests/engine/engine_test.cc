@@ -140,8 +140,8 @@ TEST_F(EngineTest, AShardIsToldOfAStepInTheDocumentedOrder) {
   EXPECT_THAT(shard_.calls,
               ElementsAre("BeginStep", "ObserveQueries 0", "RecallLayer 0", "ObserveHidden 0",
                           "ObserveQueries 1", "RecallLayer 1", "ObserveHidden 1",
-                          "ObserveQueries 2", "RecallLayer 2", "ObserveHidden 2", "ExchangeScores",
-                          "ObserveLogits", "EndStep"));
+                          "ObserveQueries 2", "RecallLayer 2", "ObserveHidden 2", "ObserveLogits",
+                          "ExchangeScores", "EndStep"));
   EXPECT_EQ(shard_.entries.at(0).sequence, 8U);
   EXPECT_EQ(shard_.entries.at(0).tokens, 3);
   EXPECT_EQ(shard_.queries.at(2).size(), 4U * 8 * 8);

@@ -26,6 +26,28 @@ TEST(RepresentationShiftTest, EqualsTheWorkedExamples) {
   EXPECT_EQ(shift[4], 1.0F);
 }
 
+TEST(RepresentationShiftTest, OfSeveralLayersIsThatOfEach) {
+  SeededRandom random;
+  constexpr int kLayers = 5;
+  constexpr int kTokens = 3;
+  constexpr int kDim = 70;
+  const std::vector<float> hidden = random.Normals(kLayers * kTokens * kDim);
+  const std::vector<float> final = random.Normals(kTokens * kDim);
+  std::vector<float> all(kLayers * kTokens);
+  ASSERT_TRUE(
+      under_test::RepresentationShift(hidden, final, kTokens, kDim, absl::MakeSpan(all)).ok());
+  for (int layer = 0; layer < kLayers; ++layer) {
+    std::vector<float> of_layer(kTokens);
+    ASSERT_TRUE(under_test::RepresentationShift(
+                    absl::MakeConstSpan(hidden).subspan(layer * kTokens * kDim, kTokens * kDim),
+                    final, kTokens, kDim, absl::MakeSpan(of_layer))
+                    .ok());
+    for (int token = 0; token < kTokens; ++token) {
+      EXPECT_EQ(all[layer * kTokens + token], of_layer[token]) << "layer " << layer;
+    }
+  }
+}
+
 TEST(RepresentationShiftTest, EqualsTheFormulaForEveryDimensionAndStaysInRange) {
   SeededRandom random;
   std::vector<int> dims = {1024, 2051, 7168};

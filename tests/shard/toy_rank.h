@@ -192,7 +192,6 @@ class ToyRank {
       if (Status seen = shard_->ObserveHidden(l, hidden_); !seen.ok()) return seen;
       AwaitToyBackend();
     }
-    if (Status sent = shard_->ExchangeScores(); !sent.ok()) return sent;
     logits_.clear();
     for (std::size_t s = 0; s < sequences.size(); ++s) {
       for (int t = 0; t < tokens; ++t) {
@@ -203,6 +202,7 @@ class ToyRank {
     }
     const int all = static_cast<int>(sequences.size()) * tokens;
     if (Status seen = shard_->ObserveLogits(0, all, logits_); !seen.ok()) return seen;
+    if (Status sent = shard_->ExchangeScores(); !sent.ok()) return sent;
     auto ended = shard_->EndStep();
     if (ended.ok()) results_ = std::move(ended).value();
     return ended.status();

@@ -185,7 +185,7 @@ struct ShardStats {
 ///
 ///   BeginStep -> for each layer: ObserveQueries, ForeseeQueries of each of LayersToForesee,
 ///                RecallLayer, the layer's attention, ObserveLogSumExps, ObserveHidden
-///             -> ExchangeScores -> ObserveLogits (chunks) -> EndStep
+///             -> ObserveLogits (chunks) -> ExchangeScores -> EndStep
 ///   between steps: BeginRound ... steps ... CommitRound, AddSequence, ForkSequence, RemoveSequence
 ///
 /// Errors: Unavailable names a lost rank; every sequence is as it was, and the group cannot go on.
@@ -215,8 +215,8 @@ class Shard {
   /// whose KV heads keep rows of their own, in the model's first KV head.
   virtual std::vector<std::int32_t> RowPositions(std::uint64_t sequence, int layer) const = 0;
 
-  /// Makes agreed ring replacements visible and opens the step. Sequences are distinct; order is
-  /// the order of the tokens in every tensor of the step.
+  /// Opens the step. Sequences are distinct; order is the order of the tokens in every tensor of
+  /// the step. Block tables stay as they are until EndStep.
   virtual Status BeginStep(std::span<const StepEntry> entries) = 0;
   /// queries [tokens of the step, query_heads, key_dim], rotated; MLA: absorbed into the latent.
   virtual Status ObserveQueries(int layer, std::span<const float> queries) = 0;
@@ -236,7 +236,7 @@ class Shard {
   /// hidden [tokens of the step, hidden_dim]: the residual stream after `layer`; the last layer's
   /// is the final hidden state, before the final norm.
   virtual Status ObserveHidden(int layer, std::span<const float> hidden) = 0;
-  /// [collective, only where a sequence has pages to recall] page scores; starts fetching.
+  /// [collective, only where a sequence has pages to recall] After the logits: scores, fetches.
   virtual Status ExchangeScores() = 0;
   /// logits [tokens, vocab_local] of the step's tokens first_token ...; chunks in ascending order,
   /// all tokens of the step exactly once.

@@ -12,7 +12,9 @@ absl::Status RepresentationShift(absl::Span<const float> hidden,
                                  absl::Span<const float> final_hidden, int tokens, int dim,
                                  absl::Span<float> shift) {
   const std::size_t values = static_cast<std::size_t>(tokens) * dim;
-  if (hidden.size() != values || final_hidden.size() != values || shift.size() != tokens) {
+  const int layers = tokens == 0 ? 0 : static_cast<int>(shift.size()) / tokens;
+  if (hidden.size() != layers * values || final_hidden.size() != values ||
+      shift.size() != static_cast<std::size_t>(layers) * tokens) {
     return absl::InvalidArgumentError("not a batch");  // sizes have no place in one
   }
   OnDevice device;
@@ -25,6 +27,7 @@ absl::Status RepresentationShift(absl::Span<const float> hidden,
   }
   batch.shift = device.Out<float>(shift.size());
   batch.faults = device.In(std::vector<std::uint32_t>{0});
+  batch.layers = layers;
   PB_RETURN_IF_ERROR(device.Finish(LaunchRepresentationShift(batch, nullptr)));
   if (device.Value(batch.faults) > 0) return absl::InvalidArgumentError("a state is not finite");
   device.Read(batch.shift, shift);
