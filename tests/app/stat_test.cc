@@ -31,7 +31,7 @@ ServiceSample SampleAfter(std::uint64_t seconds) {
   counts.bytes_fetched_total = 8192 * seconds;
   counts.misses_total[static_cast<int>(cache_service::MissCause::kEvicted)] = 4 * seconds;
   return {"127.0.0.1:7700", absl::FromUnixSeconds(1'700'000'000 + seconds),
-          cache_service::DescribeCounts(counts)};
+          cache_service::DescribeCounts(counts, cache_service::CountScope::kService)};
 }
 
 TEST(ServiceSample, ARateIsTheGrowthOverTheTimeBetween) {

@@ -33,7 +33,7 @@ ServiceSample SampleAfter(std::uint64_t seconds) {
   counts.bytes_fetched_total = 2048 * seconds;
   counts.misses_total[static_cast<int>(MissCause::kEvicted)] = 10 * seconds;
   return {"127.0.0.1:7700", absl::FromUnixSeconds(1'700'000'000 + seconds),
-          cache_service::DescribeCounts(counts)};
+          cache_service::DescribeCounts(counts, cache_service::CountScope::kService)};
 }
 
 ServiceView Busy() { return {"127.0.0.1:7700", SampleAfter(2), SampleAfter(4), ""}; }

@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "tests/cache_service/child_process.h"
-#include "tests/support/free_port.h"
 #include "tests/cache_service/scratch_file.h"
+#include "tests/support/free_port.h"
 #include "tests/support/listening_socket.h"
 
 namespace pinboard {

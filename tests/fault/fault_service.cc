@@ -41,7 +41,7 @@ bool IsEmptyService(const std::string& address, std::string* census) {
   auto fabric = transport::MakeUcxFabric();
   if (!fabric.ok()) return false;
   auto client = cache_service::StatsClient::Connect(*std::move(fabric), address, "fault census",
-                                                    SteadyNow() + kPatience);
+                                                    std::nullopt, SteadyNow() + kPatience);
   if (!client.ok()) return false;
   const auto entries = (*client)->Ask(SteadyNow() + kPatience);
   (*client)->Close(SteadyNow() + kPatience);

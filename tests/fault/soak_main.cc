@@ -13,6 +13,7 @@
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -127,7 +128,7 @@ class Soak {
     auto fabric = transport::MakeUcxFabric();
     if (!fabric.ok()) return sample;
     auto client = cache_service::StatsClient::Connect(*std::move(fabric), address_, "soak",
-                                                      SteadyNow() + absl::Seconds(5));
+                                                      std::nullopt, SteadyNow() + absl::Seconds(5));
     if (!client.ok()) return sample;
     const auto entries = (*client)->Ask(SteadyNow() + absl::Seconds(5));
     (*client)->Close(SteadyNow() + absl::Seconds(1));
