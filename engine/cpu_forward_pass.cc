@@ -96,7 +96,9 @@ absl::StatusOr<absl::Span<const float>> CpuForwardPass::Foresee(int later, const
 
 absl::Status CpuForwardPass::Attend(int layer, const StepBatch& batch) {
   context_.resize(Values(batch.size(), plan().heads * config().value_dim()));
-  paged_attention_.Run(*cache_, layer, batch, queries_, absl::MakeSpan(context_));
+  log_sum_exps_.resize(Values(batch.size(), plan().heads));
+  paged_attention_.Run(*cache_, layer, batch, queries_, absl::MakeSpan(context_),
+                       absl::MakeSpan(log_sum_exps_));
   partial_.resize(hidden_.size());
   attention_->Combine(weights_.layers[layer], batch.size(), context_, absl::MakeSpan(partial_));
   return AddPartialSums();

@@ -45,6 +45,7 @@ class CpuForwardPass final : public ForwardPass {
   absl::Status Embed(const StepBatch& batch) override;
   absl::Status Project(int layer, const StepBatch& batch) override;
   absl::Span<const float> queries() const override { return queries_; }
+  absl::Span<const float> log_sum_exps() const override { return log_sum_exps_; }
   absl::StatusOr<absl::Span<const float>> Foresee(int later, const StepBatch& batch) override;
   absl::Status Attend(int layer, const StepBatch& batch) override;
   absl::Status RunMlp(int layer, const StepBatch& batch) override;
@@ -66,7 +67,7 @@ class CpuForwardPass final : public ForwardPass {
   RopeTable rope_;
   PagedAttention paged_attention_;
   // [tokens, ...] of the step
-  std::vector<float> hidden_, normed_, partial_, queries_, foreseen_, context_;
+  std::vector<float> hidden_, normed_, partial_, queries_, foreseen_, context_, log_sum_exps_;
   std::vector<float> logits_;  // [count, vocab_local]
 };
 

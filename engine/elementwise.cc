@@ -52,7 +52,7 @@ PB_ALWAYS_INLINE float Highest(const float* values, int count) {
   return highest;
 }
 
-PB_ALWAYS_INLINE float ExponentiateRowBody(float* logits, int count) {
+PB_ALWAYS_INLINE RowSum ExponentiateRowBody(float* logits, int count) {
   const float highest = Highest(logits, count);
   // Clamped in a loop of its own: inside the next one the compilers make it a branch.
 #pragma omp simd
@@ -63,7 +63,7 @@ PB_ALWAYS_INLINE float ExponentiateRowBody(float* logits, int count) {
     logits[i] = FastExp(logits[i]);
     sum += logits[i];
   }
-  return 1.0F / sum;
+  return {1.0F / sum, highest + std::log(sum)};
 }
 
 PB_ALWAYS_INLINE void SiluTimesBody(const float* up, std::size_t count, float* gate) {
@@ -83,11 +83,11 @@ PB_ALWAYS_INLINE void SiluTimesBody(const float* up, std::size_t count, float* g
 }
 
 struct Loops {
-  float (*exponentiate_row)(float*, int);
+  RowSum (*exponentiate_row)(float*, int);
   void (*silu_times)(const float*, std::size_t, float*);
 };
 
-float ExponentiateRowPortable(float* logits, int count) {
+RowSum ExponentiateRowPortable(float* logits, int count) {
   return ExponentiateRowBody(logits, count);
 }
 void SiluTimesPortable(const float* up, std::size_t count, float* gate) {
@@ -95,7 +95,7 @@ void SiluTimesPortable(const float* up, std::size_t count, float* gate) {
 }
 
 #if defined(__x86_64__)
-[[gnu::target("avx2")]] float ExponentiateRowAvx2(float* logits, int count) {
+[[gnu::target("avx2")]] RowSum ExponentiateRowAvx2(float* logits, int count) {
   return ExponentiateRowBody(logits, count);
 }
 [[gnu::target("avx2")]] void SiluTimesAvx2(const float* up, std::size_t count, float* gate) {
@@ -124,7 +124,7 @@ void RmsNorm(const float* in, const float* weight, double eps, int dim, float* o
   for (int i = 0; i < dim; ++i) out[i] = in[i] * scale * weight[i];
 }
 
-float ExponentiateRow(float* logits, int count) {
+RowSum ExponentiateRow(float* logits, int count) {
   return TheLoops().exponentiate_row(logits, count);
 }
 

@@ -10,8 +10,12 @@ namespace pinboard::engine {
 /// out[i] = in[i] / sqrt(mean(in^2) + eps) * weight[i]; `out` may be `in`.
 void RmsNorm(const float* in, const float* weight, double eps, int dim, float* out);
 
-/// Replaces logits[0, count) by exp(logit - max) and returns 1 / their sum. count >= 1.
-float ExponentiateRow(float* logits, int count);
+struct RowSum {
+  float inverse = 0.0F;      // 1 / the sum of exp(logit - max)
+  float log_sum_exp = 0.0F;  // ln of the sum of exp(logit)
+};
+/// Replaces logits[0, count) by exp(logit - max). count >= 1.
+RowSum ExponentiateRow(float* logits, int count);
 
 /// gate[i] = silu(gate[i]) * up[i]
 void SiluTimes(const float* up, std::size_t count, float* gate);

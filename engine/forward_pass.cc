@@ -20,7 +20,9 @@ absl::Status ForwardPass::Run(const StepBatch& batch, Shard* shard) {
       PB_RETURN_IF_ERROR(RunMlp(layer, batch));
       return layer + 1 < layers ? Project(layer + 1, batch) : absl::OkStatus();
     }));
-    if (shard != nullptr) PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveHidden(layer, hidden())));
+    if (shard == nullptr) continue;
+    PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveLogSumExps(layer, log_sum_exps())));
+    PB_RETURN_IF_ERROR(ToAbslStatus(shard->ObserveHidden(layer, hidden())));
   }
   return AwaitRanks();
 }

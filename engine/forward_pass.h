@@ -95,6 +95,8 @@ class ForwardPass {
   // Between stretches.
   /// [tokens, heads, key_dim] of the last Project.
   virtual absl::Span<const float> queries() const = 0;
+  /// [tokens, heads] of the last Attend: ln of each query's sum of exponentials.
+  virtual absl::Span<const float> log_sum_exps() const = 0;
   /// The queries of a later layer as the hidden states of now would give them, likewise.
   virtual absl::StatusOr<absl::Span<const float>> Foresee(int later, const StepBatch& batch) = 0;
   /// [collective] Closes the layers: what they launched over the ranks has ended on all of them.

@@ -21,7 +21,8 @@ void Reserve(std::vector<float>* buffer, std::size_t size) {
 }  // namespace
 
 void PagedAttention::Run(const HostKvCache& cache, int layer, const StepBatch& batch,
-                         absl::Span<const float> queries, absl::Span<float> context) {
+                         absl::Span<const float> queries, absl::Span<float> context,
+                         absl::Span<float> log_sum_exps) {
   const KvShape& shape = cache.shape();
   Group group;
   group.heads = query_heads_ / shape.kv_heads;
@@ -46,14 +47,14 @@ void PagedAttention::Run(const HostKvCache& cache, int layer, const StepBatch& b
       }
       for (int first = 0; first < entry.tokens; first += tile_tokens) {
         RunTile(group, entry, first, std::min(tile_tokens, entry.tokens - first), queries.data(),
-                context.data());
+                context.data(), log_sum_exps.data());
       }
     }
   }
 }
 
 void PagedAttention::RunTile(const Group& group, const BatchEntry& entry, int first, int tokens,
-                             const float* queries, float* context) {
+                             const float* queries, float* context, float* log_sum_exps) {
   const int tile_rows = tokens * group.heads;
   const int seen = group.resident_rows + first + tokens;  // rows the tile's last token sees
   Reserve(&tile_queries_, static_cast<std::size_t>(tile_rows) * group.key_dim);
@@ -75,7 +76,9 @@ void PagedAttention::RunTile(const Group& group, const BatchEntry& entry, int fi
   for (int row = 0; row < tile_rows; ++row) {
     float* logits = logits_.data() + static_cast<std::size_t>(row) * seen;
     const int visible = seen - tokens + row / group.heads + 1;
-    row_scales_[row] = ExponentiateRow(logits, visible);
+    const RowSum sum = ExponentiateRow(logits, visible);
+    row_scales_[row] = sum.inverse;
+    log_sum_exps[head_offset(row / group.heads, 1) + row % group.heads] = sum.log_sum_exp;
     std::fill(logits + visible, logits + seen, 0.0F);
   }
   Multiply(tile_rows, group.value_dim, seen, {logits_.data(), seen},

@@ -21,8 +21,11 @@ class PagedAttention {
 
   /// context [tokens, query_heads, value_dim] = softmax(scale * queries keys^T) values, where
   /// queries are [tokens, query_heads, key_dim] and the step's own rows are in the cache already.
+  /// log_sum_exps [tokens, query_heads]: ln of the sum of exp(scale * q.k) over the rows that a
+  /// query sees.
   void Run(const HostKvCache& cache, int layer, const StepBatch& batch,
-           absl::Span<const float> queries, absl::Span<float> context);
+           absl::Span<const float> queries, absl::Span<float> context,
+           absl::Span<float> log_sum_exps);
 
  private:
   /// One sequence and one KV head: what its query heads have in common.
@@ -37,7 +40,7 @@ class PagedAttention {
     int value_stride = 0;
   };
   void RunTile(const Group& group, const BatchEntry& entry, int first, int tokens,
-               const float* queries, float* context);
+               const float* queries, float* context, float* log_sum_exps);
 
   int query_heads_;
   float scale_;

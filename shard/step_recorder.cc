@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shard/step_recorder.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
 #include "base/status_macros.h"
@@ -42,6 +44,7 @@ int StepRecorder::state_dim() const {
 absl::Status StepRecorder::Begin(std::span<const StepEntry> entries) {
   for (const StepEntry& entry : entries) PB_RETURN_IF_ERROR(CheckEntry(*context_, entry));
   slices_.clear();
+  to_copy_.clear();
   tokens_ = 0;
   logits_seen_ = 0;
   for (const StepEntry& entry : entries) {
@@ -70,7 +73,13 @@ absl::Status StepRecorder::Begin(std::span<const StepEntry> entries) {
 
 absl::Status StepRecorder::Queries(int layer, absl::Span<const float> queries) {
   const ShardModel& model = context_->options.model;
-  return Remember(layer, queries, model.query_heads * model.kv.key_dim, &LayerState::queries);
+  PB_RETURN_IF_ERROR(
+      Remember(layer, queries, model.query_heads * model.kv.key_dim, &LayerState::queries));
+  return Copy();
+}
+
+absl::Status StepRecorder::Copy() {
+  return context_->operations->CopyAll(std::exchange(to_copy_, {}));
 }
 
 absl::Status StepRecorder::LogSumExps(int layer, absl::Span<const float> log_sum_exps) {
@@ -85,16 +94,15 @@ absl::Status StepRecorder::Remember(int layer, absl::Span<const float> values, i
                                                    " values of queries for ", tokens_,
                                                    " tokens of ", width));
   }
-  std::vector<FloatCopy> copies;
   for (const StepSlice& slice : slices_) {
     PB_ASSIGN_OR_RETURN(
         const absl::Span<float> to,
         (slice.state->layers[layer].*window).Extend(slice.entry.tokens, slice.first_position));
     const std::size_t end =
         static_cast<std::size_t>(slice.first_token + slice.entry.tokens) * width;
-    copies.push_back({values.subspan(end - to.size(), to.size()), to.data()});
+    to_copy_.push_back({values.subspan(end - to.size(), to.size()), to.data()});
   }
-  return context_->operations->CopyAll(copies);
+  return absl::OkStatus();
 }
 
 absl::Status StepRecorder::Hidden(int layer, absl::Span<const float> hidden) {
@@ -108,12 +116,13 @@ absl::Status StepRecorder::Hidden(int layer, absl::Span<const float> hidden) {
   PB_ASSIGN_OR_RETURN(const absl::Span<float> states, hidden_.Resize(hidden_.size()));
   const absl::Span<float> own = states.subspan(layer * values, values);
   if (context_->options.sketch_dim == 0) {
-    PB_RETURN_IF_ERROR(context_->operations->CopyAll({{hidden, own.data()}}));
+    to_copy_.push_back({hidden, own.data()});
   } else {
     PB_RETURN_IF_ERROR(context_->operations->ProjectionSketch(hidden, tokens_, model.hidden_dim,
                                                               state_dim(), own));
   }
   if (layer + 1 < model.layers) return absl::OkStatus();
+  PB_RETURN_IF_ERROR(Copy());
   return context_->operations->RepresentationShift(states, own, tokens_, state_dim(),
                                                    absl::MakeSpan(shift_));
 }

@@ -52,9 +52,11 @@ class StepRecorder {
   std::size_t workspace_bytes() const;
 
  private:
-  /// values [tokens, width] go to the windows of the step's sequences.
+  /// values [tokens, width] are to go to the windows of the step's sequences.
   absl::Status Remember(int layer, absl::Span<const float> values, int width,
                         QueryWindow LayerState::*window);
+  /// What is to be copied by now, in one launch.
+  absl::Status Copy();
   /// Values that stay of a hidden state until the last layer's is seen.
   int state_dim() const;
 
@@ -62,6 +64,7 @@ class StepRecorder {
   std::vector<StepSlice> slices_;
   int tokens_ = 0;
   int logits_seen_ = 0;
+  std::vector<FloatCopy> to_copy_;  // what a layer leaves, with the next one's queries
   // In the operations' memory:
   SpaceVector<float> hidden_;  // [layers, tokens, state_dim()]
   SpaceVector<float> values_;  // [tokens, top_k], as ids_

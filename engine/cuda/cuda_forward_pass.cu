@@ -86,6 +86,9 @@ class CudaForwardPass final : public ForwardPass {
   absl::Span<const float> queries() const override {
     return {queries_.data(), Values(tokens_, plan().heads * config().key_dim())};
   }
+  absl::Span<const float> log_sum_exps() const override {
+    return {log_sum_exps_.data(), Values(tokens_, plan().heads)};
+  }
   absl::StatusOr<absl::Span<const float>> Foresee(int later, const StepBatch& batch) override;
   absl::Status Attend(int layer, const StepBatch& batch) override;
   absl::Status RunMlp(int layer, const StepBatch& batch) override;
@@ -119,7 +122,7 @@ class CudaForwardPass final : public ForwardPass {
   std::unique_ptr<DeviceAttentionBlock> attention_;
   int tokens_ = 0;  // of the step
   // [tokens, ...] of the step
-  Scratch<float> hidden_, partial_, queries_, foreseen_;
+  Scratch<float> hidden_, partial_, queries_, foreseen_, log_sum_exps_;
   Scratch<std::uint16_t> normed_, context_;
   Scratch<float2> turns_;
   Scratch<std::byte> attention_workspace_;
@@ -198,6 +201,8 @@ absl::Status CudaForwardPass::Attend(int layer, const StepBatch&) {
   const TileList &small = parts_.batch.small_tiles(), &large = parts_.batch.large_tiles();
   PB_ASSIGN_OR_RETURN(std::uint16_t* const context,
                       context_.Reserve(Values(tokens_, plan().heads * config().value_dim())));
+  PB_ASSIGN_OR_RETURN(float* const log_sum_exps,
+                      log_sum_exps_.Reserve(Values(tokens_, plan().heads)));
   PB_ASSIGN_OR_RETURN(std::byte* const workspace,
                       attention_workspace_.Reserve(PagedAttentionWorkspaceBytes(
                           attention_shape_, small, large, parts_.multiprocessors)));
@@ -205,7 +210,8 @@ absl::Status CudaForwardPass::Attend(int layer, const StepBatch&) {
                                           {.cache = parts_.cache->layer(layer),
                                            .batch = parts_.batch.layer(layer),
                                            .queries = queries_.data(),
-                                           .context = context},
+                                           .context = context,
+                                           .log_sum_exp = log_sum_exps},
                                           small, large, parts_.multiprocessors, workspace,
                                           cuda_stream()));
   PB_ASSIGN_OR_RETURN(float* const sums, PartialSums());

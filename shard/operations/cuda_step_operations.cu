@@ -31,7 +31,7 @@ struct CopyBatch {
 };
 
 constexpr int kCopyThreads = 256;
-constexpr std::int64_t kCopyValues = 4096;  // of a block
+constexpr std::int64_t kCopyValues = 1024;  // of a block
 
 __global__ __launch_bounds__(kCopyThreads) void CopyKernel(
     const __grid_constant__ CopyBatch batch) {

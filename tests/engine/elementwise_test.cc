@@ -24,13 +24,14 @@ TEST(ElementwiseTest, ExponentiatedRowsAreASoftmaxAtEveryLength) {
   for (int count = 1; count < 70; ++count) {
     const std::vector<float> logits = Random(count, 30, count);
     std::vector<float> row = logits;
-    const float inverse = ExponentiateRow(row.data(), count);
+    const auto [inverse, log_sum_exp] = ExponentiateRow(row.data(), count);
     const float highest = *std::max_element(logits.begin(), logits.end());
     const auto exponential = [&](float logit) {
       return std::exp(static_cast<double>(logit - highest));  // the gap is taken in float
     };
     double sum = 0;
     for (const float logit : logits) sum += exponential(logit);
+    EXPECT_NEAR(log_sum_exp, highest + std::log(sum), 1e-5 * (1 + std::abs(highest)));
     for (int i = 0; i < count; ++i) {
       const double expected = exponential(logits[i]) / sum;
       EXPECT_NEAR(row[i] * inverse, expected, 1e-6 * expected + 1e-30);
@@ -40,7 +41,7 @@ TEST(ElementwiseTest, ExponentiatedRowsAreASoftmaxAtEveryLength) {
 
 TEST(ElementwiseTest, LogitsFarBelowTheMaximumVanish) {
   std::vector<float> row = {0, -1000, -88, 1e30F};
-  const float inverse = ExponentiateRow(row.data(), 4);
+  const float inverse = ExponentiateRow(row.data(), 4).inverse;
   EXPECT_EQ(row[3] * inverse, 1.0F);
   EXPECT_LT(row[0], 1e-37F);
 }

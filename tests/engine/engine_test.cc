@@ -41,7 +41,8 @@ class EngineTest : public ::testing::Test {
   }
 
   /// q . k of what the shard is told and what lies in the cache is the attention logit: of the last
-  /// of five tokens and the third one's key, in every head.
+  /// of five tokens and the third one's key, in every head; and of all five keys the sum of
+  /// exponentials that it is told.
   void ExpectObservedQueriesMeetTheCache(int key_dim, int heads_per_kv_head) {
     constexpr int kHeads = 8;
     ASSERT_TRUE(engine_->Attach(&shard_).ok());
@@ -52,11 +53,16 @@ class EngineTest : public ::testing::Test {
     const ShardModel shard_model = engine_->MakeShardModel();
     const KvPlane plane = shard_model.cache[0].key;
     for (int head = 0; head < kHeads; ++head) {
-      const auto* key = reinterpret_cast<const float*>(
-          plane.base + 2 * plane.token_stride + head / heads_per_kv_head * plane.head_stride);
       const float* query = shard_.queries[0].data() + (4 * kHeads + head) * key_dim;
-      const double product = std::inner_product(query, query + key_dim, key, 0.0);
-      EXPECT_NEAR(product * shard_model.attention_scale, plain[head], 1e-4);
+      const auto logit = [&](int row) {
+        const auto* key = reinterpret_cast<const float*>(
+            plane.base + row * plane.token_stride + head / heads_per_kv_head * plane.head_stride);
+        return std::inner_product(query, query + key_dim, key, 0.0) * shard_model.attention_scale;
+      };
+      EXPECT_NEAR(logit(2), plain[head], 1e-4);
+      double sum = 0;
+      for (int row = 0; row < 5; ++row) sum += std::exp(logit(row));
+      EXPECT_NEAR(shard_.log_sum_exps[0][4 * kHeads + head], std::log(sum), 1e-4);
     }
   }
 
@@ -137,14 +143,16 @@ TEST_F(EngineTest, AShardIsToldOfAStepInTheDocumentedOrder) {
   shard_.calls.clear();
   const auto outputs = Step({{8, {1, 2, 3}}, {7, {4}}}, LogitsWanted::kAll);
   ASSERT_TRUE(outputs.ok()) << outputs.status();
-  EXPECT_THAT(shard_.calls,
-              ElementsAre("BeginStep", "ObserveQueries 0", "RecallLayer 0", "ObserveHidden 0",
-                          "ObserveQueries 1", "RecallLayer 1", "ObserveHidden 1",
-                          "ObserveQueries 2", "RecallLayer 2", "ObserveHidden 2", "ObserveLogits",
-                          "ExchangeScores", "EndStep"));
+  EXPECT_THAT(
+      shard_.calls,
+      ElementsAre("BeginStep", "ObserveQueries 0", "RecallLayer 0", "ObserveLogSumExps 0",
+                  "ObserveHidden 0", "ObserveQueries 1", "RecallLayer 1", "ObserveLogSumExps 1",
+                  "ObserveHidden 1", "ObserveQueries 2", "RecallLayer 2", "ObserveLogSumExps 2",
+                  "ObserveHidden 2", "ObserveLogits", "ExchangeScores", "EndStep"));
   EXPECT_EQ(shard_.entries.at(0).sequence, 8U);
   EXPECT_EQ(shard_.entries.at(0).tokens, 3);
   EXPECT_EQ(shard_.queries.at(2).size(), 4U * 8 * 8);
+  EXPECT_EQ(shard_.log_sum_exps.at(2).size(), 4U * 8);
   EXPECT_EQ(shard_.hidden.at(2).size(), 4U * 64);
   EXPECT_THAT(shard_.logits_tokens, ElementsAre(std::pair(0, 4)));
   ASSERT_EQ(shard_.logits.size(), 4U * 96);

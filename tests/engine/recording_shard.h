@@ -12,7 +12,7 @@
 
 namespace pinboard::engine::testing {
 
-class RecordingShard final : public Shard {
+class RecordingShard : public Shard {
  public:
   struct Sequence {
     int rows = 0;
@@ -51,6 +51,7 @@ class RecordingShard final : public Shard {
     entries.assign(step.begin(), step.end());
     queries.clear();
     hidden.clear();
+    log_sum_exps.clear();
     foreseen.clear();
     logits.clear();
     return refuse;
@@ -73,8 +74,9 @@ class RecordingShard final : public Shard {
     calls.push_back("RecallLayer " + std::to_string(layer));
     return {};
   }
-  Status ObserveLogSumExps(int layer, std::span<const float>) override {
+  Status ObserveLogSumExps(int layer, std::span<const float> values) override {
     calls.push_back("ObserveLogSumExps " + std::to_string(layer));
+    log_sum_exps.emplace_back(values.begin(), values.end());
     return {};
   }
   Status ObserveHidden(int layer, std::span<const float> values) override {
@@ -147,8 +149,8 @@ class RecordingShard final : public Shard {
   std::vector<std::string> calls;
   std::map<std::uint64_t, Sequence> sequences;
   std::vector<StepEntry> entries;
-  std::vector<std::vector<float>> queries, hidden;  // [layers]
-  std::vector<std::vector<float>> foreseen;         // as asked for
+  std::vector<std::vector<float>> queries, log_sum_exps, hidden;  // [layers]
+  std::vector<std::vector<float>> foreseen;                       // as asked for
   std::vector<float> logits;
   std::vector<std::pair<int, int>> logits_tokens;
   std::map<std::uint64_t, std::vector<std::int32_t>> round_tables, destinations;

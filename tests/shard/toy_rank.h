@@ -164,13 +164,10 @@ class ToyRank {
     if (Status begun = shard_->BeginStep(entries); !begun.ok()) return begun;
     for (int l = 0; l < model_.layers; ++l) {
       queries_.clear();
-      hidden_.clear();
       for (std::size_t s = 0; s < sequences.size(); ++s) {
         for (int t = 0; t < tokens; ++t) {
           WriteRow(sequences[s], l, rows[l][s] + t, lengths[s] + t);
           AppendQueries(l, lengths[s] + t, t < looking ? look_for : -1, &queries_);
-          for (int d = 0; d < model_.hidden; ++d)
-            hidden_.push_back(ToyValue(3, l, lengths[s] + t, 0, d));
         }
       }
       if (Status seen = shard_->ObserveQueries(l, queries_); !seen.ok()) return seen;
@@ -185,6 +182,14 @@ class ToyRank {
         if (Status seen = shard_->ForeseeQueries(l, later, queries_); !seen.ok()) return seen;
       }
       if (Status shown = shard_->RecallLayer(l); !shown.ok()) return shown;
+      AwaitToyBackend();  // from here on the layer before may be overwritten
+      hidden_.clear();
+      for (std::size_t s = 0; s < sequences.size(); ++s) {
+        for (int t = 0; t < tokens; ++t) {
+          for (int d = 0; d < model_.hidden; ++d)
+            hidden_.push_back(ToyValue(3, l, lengths[s] + t, 0, d));
+        }
+      }
       if (log_sum_exp.has_value()) {
         log_sum_exps_.assign(sequences.size() * tokens * shape_.query_heads, *log_sum_exp);
         if (Status seen = shard_->ObserveLogSumExps(l, log_sum_exps_); !seen.ok()) return seen;

@@ -231,10 +231,10 @@ class Shard {
   /// log_sum_exps [tokens of the step, query_heads], after the layer's attention, which leaves
   /// them: ln of the sum of exp(attention_scale * q.k) over the rows that a query attended to.
   /// Optional: a round reads each key once instead of twice where its whole window has them, and no
-  /// page became visible since that the window did not attend to.
+  /// page became visible since that the window did not attend to. Valid as long as hidden is.
   virtual Status ObserveLogSumExps(int layer, std::span<const float> log_sum_exps) = 0;
   /// hidden [tokens of the step, hidden_dim]: the residual stream after `layer`; the last layer's
-  /// is the final hidden state, before the final norm.
+  /// is the final hidden state, before the final norm. Valid until the next layer's RecallLayer.
   virtual Status ObserveHidden(int layer, std::span<const float> hidden) = 0;
   /// [collective, only where a sequence has pages to recall] After the logits: scores, fetches.
   virtual Status ExchangeScores() = 0;
