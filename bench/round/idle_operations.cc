@@ -94,6 +94,8 @@ class IdleOperations final : public Operations {
                         absl::Span<std::byte>) override {
     return absl::OkStatus();
   }
+  absl::Status Mark() override { return absl::OkStatus(); }
+  absl::Status AwaitMark() override { return absl::OkStatus(); }
   absl::Status Finish() override { return absl::OkStatus(); }
 
  private:
