@@ -46,7 +46,8 @@ absl::StatusOr<std::optional<Challenge>> Greeting::OnHello(const Hello& hello, c
   return challenge_;
 }
 
-absl::Status Greeting::OnProof(const Proof& proof, const KeyRing* keys, absl::Time now) {
+absl::Status Greeting::OnProof(const Proof& proof, const KeyRing* keys, absl::Time now,
+                               absl::Time wall) {
   const State before = std::exchange(state_, State::kRefused);
   if (before != State::kChallenged) {
     const bool again = shown_.has_value() && proof.service_nonce == challenge_.nonce;
@@ -55,7 +56,7 @@ absl::Status Greeting::OnProof(const Proof& proof, const KeyRing* keys, absl::Ti
                            "a proof without a challenge");
   }
   if (keys == nullptr) return NotAdmitted(RefusalReason::kWrongTenant);
-  PB_RETURN_IF_ERROR(CheckProof(proof, *keys, now));
+  PB_RETURN_IF_ERROR(CheckProof(proof, *keys, now, wall));
   tenant_ = proof.tenant;
   state_ = State::kAdmitted;
   return absl::OkStatus();
@@ -68,7 +69,8 @@ absl::Status Greeting::CheckInTime(absl::Time now) const {
                               absl::ToInt64Seconds(kChallengeLife), " s: connect again"));
 }
 
-absl::Status Greeting::CheckProof(const Proof& proof, const KeyRing& keys, absl::Time now) {
+absl::Status Greeting::CheckProof(const Proof& proof, const KeyRing& keys, absl::Time now,
+                                  absl::Time wall) {
   static const AccessKey nobodys = AccessKey::Random();
   if (proof.service_nonce != challenge_.nonce) return NotAdmitted(RefusalReason::kReplayed);
   PB_RETURN_IF_ERROR(CheckInTime(now));
@@ -79,7 +81,7 @@ absl::Status Greeting::CheckProof(const Proof& proof, const KeyRing& keys, absl:
     return NotAdmitted(keys.HasTenant(proof.tenant) ? RefusalReason::kWrongKey
                                                     : RefusalReason::kWrongTenant);
   }
-  if (now >= entry->expires) {
+  if (wall >= entry->expires) {
     return Refusal(RefusalReason::kExpiredKey, Code::kUnauthenticated,
                    "this key has expired: use the tenant's newer one");
   }

@@ -38,8 +38,8 @@ class Greeting {
   /// Admits, or returns the challenge to be sent. `keys` null: everybody is the default tenant.
   absl::StatusOr<std::optional<Challenge>> OnHello(const Hello& hello, const KeyRing* keys,
                                                    std::uint64_t incarnation, absl::Time now);
-  /// Admits. `keys` may be others than OnHello's.
-  absl::Status OnProof(const Proof& proof, const KeyRing* keys, absl::Time now);
+  /// Admits. `keys` may be others than OnHello's; they expire by the wall clock.
+  absl::Status OnProof(const Proof& proof, const KeyRing* keys, absl::Time now, absl::Time wall);
   /// The client says that it goes; it stays connected for a while.
   void Leave() { state_ = State::kLeft; }
 
@@ -59,7 +59,7 @@ class Greeting {
   enum class State : std::uint8_t { kSilent, kChallenged, kAdmitted, kLeft, kRefused };
 
   absl::Status CheckInTime(absl::Time now) const;
-  absl::Status CheckProof(const Proof& proof, const KeyRing& keys, absl::Time now);
+  absl::Status CheckProof(const Proof& proof, const KeyRing& keys, absl::Time now, absl::Time wall);
 
   State state_ = State::kSilent;
   Hello hello_;

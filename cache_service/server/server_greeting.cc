@@ -26,7 +26,7 @@ absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) 
     session.name = absl::StrCat(hello.name, " (process ", hello.process.pid, ")");
   }
   PB_ASSIGN_OR_RETURN(const std::optional<Challenge> challenge,
-                      session.greeting.OnHello(hello, access_.keys(), incarnation_, absl::Now()));
+                      session.greeting.OnHello(hello, access_.keys(), incarnation_, clock_.Now()));
   if (challenge.has_value()) {
     SendMessage(*fabric_, session.peer, envelope.request, *challenge);
   } else {
@@ -36,7 +36,8 @@ absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) 
 }
 
 absl::Status Server::OnProof(Session& session, const Envelope<Proof>& envelope) {
-  PB_RETURN_IF_ERROR(session.greeting.OnProof(envelope.message, access_.keys(), absl::Now()));
+  PB_RETURN_IF_ERROR(
+      session.greeting.OnProof(envelope.message, access_.keys(), clock_.Now(), absl::Now()));
   Admit(session, envelope.request);
   return absl::OkStatus();
 }
@@ -92,10 +93,9 @@ void Server::LookAfterAccess(absl::Time now) {
   if (now < next_access_check_) return;
   next_access_check_ = now + kAccessCheckInterval;
   if (access_.Refresh()) tenants_.Apply(access_);
-  const absl::Time wall_now = absl::Now();  // keys expire by the calendar
   std::vector<std::pair<transport::PeerId, absl::Status>> refused;
   for (const auto& [peer, session] : sessions_) {
-    const absl::Status stands = session.greeting.CheckStands(access_.keys(), wall_now);
+    const absl::Status stands = session.greeting.CheckStands(access_.keys(), now);
     if (!stands.ok()) refused.emplace_back(peer, stands);
   }
   for (const auto& [peer, why] : refused) Refuse(peer, 0, why);

@@ -68,7 +68,7 @@ TEST(GreetingTest, AdmitsWhoHasTheKey) {
   EXPECT_EQ(challenge.incarnation, kIncarnation);
   EXPECT_EQ(challenge.features, kFeatures | kFeatureChallenge);
   const Proof proof = *Answer(Show("acme", "k1", kKey), Offer(), challenge);
-  EXPECT_EQ(greeting.OnProof(proof, &Ring(), kNow), absl::OkStatus());
+  EXPECT_EQ(greeting.OnProof(proof, &Ring(), kNow, kNow), absl::OkStatus());
   EXPECT_TRUE(greeting.admitted());
   EXPECT_EQ(greeting.CheckAdmitted(), absl::OkStatus());
   EXPECT_EQ(greeting.tenant(), "acme");
@@ -115,7 +115,7 @@ absl::Status Prove(Greeting& greeting, const Credentials& shown,
   Hello hello = Offer();
   Challenge challenge = Challenged(greeting);
   if (bend) bend(hello, challenge);
-  return greeting.OnProof(Forge(shown, hello, challenge), &Ring(), kNow + later);
+  return greeting.OnProof(Forge(shown, hello, challenge), &Ring(), kNow + later, kNow);
 }
 
 const Attempt kAttempts[] = {
@@ -148,27 +148,28 @@ const Attempt kAttempts[] = {
        Greeting other;
        const Proof proof = Forge(Show("acme", "k1", kKey), Offer(), Challenged(other));
        Challenged(greeting);
-       return greeting.OnProof(proof, &Ring(), kNow);
+       return greeting.OnProof(proof, &Ring(), kNow, kNow);
      }},
     {"that proof with this nonce written in", RefusalReason::kWrongKey,
      [](Greeting& greeting) {
        Greeting other;
        Proof proof = Forge(Show("acme", "k1", kKey), Offer(), Challenged(other));
        proof.service_nonce = Challenged(greeting).nonce;
-       return greeting.OnProof(proof, &Ring(), kNow);
+       return greeting.OnProof(proof, &Ring(), kNow, kNow);
      }},
     {"the same proof twice", RefusalReason::kReplayed,
      [](Greeting& greeting) {
        const Proof proof = Forge(Show("acme", "k1", kKey), Offer(), Challenged(greeting));
-       EXPECT_EQ(greeting.OnProof(proof, &Ring(), kNow), absl::OkStatus());
-       return greeting.OnProof(proof, &Ring(), kNow);
+       EXPECT_EQ(greeting.OnProof(proof, &Ring(), kNow, kNow), absl::OkStatus());
+       return greeting.OnProof(proof, &Ring(), kNow, kNow);
      }},
     {"a second try at one nonce", RefusalReason::kWrongOrder,
      [](Greeting& greeting) {
        const Challenge challenge = Challenged(greeting);
        const Proof wrong = Forge(Show("acme", "k1", kOtherKey), Offer(), challenge);
-       EXPECT_FALSE(greeting.OnProof(wrong, &Ring(), kNow).ok());
-       return greeting.OnProof(Forge(Show("acme", "k1", kKey), Offer(), challenge), &Ring(), kNow);
+       EXPECT_FALSE(greeting.OnProof(wrong, &Ring(), kNow, kNow).ok());
+       return greeting.OnProof(Forge(Show("acme", "k1", kKey), Offer(), challenge), &Ring(), kNow,
+                               kNow);
      }},
     {"another group", RefusalReason::kWrongKey,
      [](Greeting& greeting) {
@@ -199,11 +200,11 @@ const Attempt kAttempts[] = {
        return greeting.OnHello(Offer(), &Ring(), kIncarnation, kNow).status();
      }},
     {"a proof before Hello", RefusalReason::kWrongOrder,
-     [](Greeting& greeting) { return greeting.OnProof({}, &Ring(), kNow); }},
+     [](Greeting& greeting) { return greeting.OnProof({}, &Ring(), kNow, kNow); }},
     {"a proof that was not asked for", RefusalReason::kWrongOrder,
      [](Greeting& greeting) {
        EXPECT_EQ(greeting.OnHello(Offer(), nullptr, kIncarnation, kNow).status(), absl::OkStatus());
-       return greeting.OnProof({.client_nonce = {1}}, nullptr, kNow);
+       return greeting.OnProof({.client_nonce = {1}}, nullptr, kNow, kNow);
      }},
     {"something else before Hello", RefusalReason::kWrongOrder,
      [](Greeting& greeting) { return greeting.CheckAdmitted(); }},
@@ -244,7 +245,7 @@ TEST(GreetingTest, WhatIsRefusedStaysRefused) {
     Greeting greeting;
     attempt.make(greeting).IgnoreError();
     EXPECT_FALSE(greeting.admitted()) << attempt.what;
-    EXPECT_FALSE(greeting.OnProof({}, &Ring(), kNow).ok()) << attempt.what;
+    EXPECT_FALSE(greeting.OnProof({}, &Ring(), kNow, kNow).ok()) << attempt.what;
   }
 }
 
