@@ -38,11 +38,11 @@ constexpr char kUsage[] =
   pinboard stat --service 127.0.0.1:7700 --watch 1 --json - | jq .per_second.misses_total
 
 Connects as a client that asks for the counts and nothing else: it takes no page and no memory of
-the service. With --service-key the counts are the tenant's. Totals are since the service started; with --watch they stand beside their growth per
-second since the sample before. What to look at: "quarantined slabs" that stay (a client lost its
-connection and lives on), misses because "evicted" (the arena is too small for the band), misses
-because "unknown" (the service was restarted, or pages are published late). The same counts go to
-Prometheus: docs/metrics.md says what each is.
+the service. With --service-key the counts are the tenant's. Totals are since the service started;
+with --watch they stand beside their growth per second since the sample before. What to look at:
+"quarantined slabs" that stay (a client lost its connection and lives on), misses because "evicted"
+(the arena is too small for the band), misses because "unknown" (the service was restarted, or pages
+are published late). The same counts go to Prometheus: docs/metrics.md says what each is.
 
 )";
 

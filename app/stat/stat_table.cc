@@ -38,6 +38,7 @@ constexpr Line kTotals[] = {
     {"pages published", "pinboard_service_pages_published_total"},
     {"  bytes", "pinboard_service_published_bytes_total", Unit::kBytes},
     {"  refused as stale", "pinboard_service_stale_publishes_total"},
+    {"  refused an extent", "pinboard_service_refused_publishes_total"},
     {"hits", "pinboard_service_pages_fetched_total"},
     {"  bytes", "pinboard_service_fetched_bytes_total", Unit::kBytes},
     {"misses: unknown", "pinboard_service_misses_total{cause=\"unknown\"}"},
@@ -54,6 +55,15 @@ constexpr Line kTotals[] = {
     {"refused leases", "pinboard_service_refused_leases_total"},
     {"connections", "pinboard_service_connections_total"},
     {"  refused", "pinboard_service_refused_connections_total"},
+    {"access refused: unauthenticated",
+     "pinboard_service_refused_total{reason=\"unauthenticated\"}"},
+    {"  wrong tenant", "pinboard_service_refused_total{reason=\"wrong_tenant\"}"},
+    {"  wrong key", "pinboard_service_refused_total{reason=\"wrong_key\"}"},
+    {"  replayed", "pinboard_service_refused_total{reason=\"replayed\"}"},
+    {"  expired key", "pinboard_service_refused_total{reason=\"expired_key\"}"},
+    {"  expired nonce", "pinboard_service_refused_total{reason=\"expired_nonce\"}"},
+    {"  withdrawn key", "pinboard_service_refused_total{reason=\"withdrawn_key\"}"},
+    {"  wrong order", "pinboard_service_refused_total{reason=\"wrong_order\"}"},
 };
 
 std::string Text(std::optional<std::uint64_t> value, Unit unit) {

@@ -22,7 +22,7 @@ using ::testing::Optional;
 /// 6 of 16 MiB used; after `seconds` of 10 hits, 4 evicted pages missed and 8 KiB fetched a second.
 ServiceSample SampleAfter(std::uint64_t seconds) {
   cache_service::ServiceCounts counts;
-  counts.inventory.capacity_bytes = 16 << 20;
+  counts.arena_bytes = 16 << 20;
   counts.inventory.used_bytes = 6 << 20;
   counts.inventory.assigned_bytes = 8 << 20;
   counts.inventory.published_pages = 1500;

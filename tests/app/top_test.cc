@@ -24,7 +24,7 @@ using ::testing::Not;
 /// A service that is asked for 30 pages it has and 10 it evicted a second.
 ServiceSample SampleAfter(std::uint64_t seconds) {
   cache_service::ServiceCounts counts;
-  counts.inventory.capacity_bytes = 64 << 20;
+  counts.arena_bytes = 64 << 20;
   counts.inventory.used_bytes = 16 << 20;
   counts.inventory.published_pages = 1024;
   counts.inventory.leases_total = 7 * seconds;
