@@ -31,9 +31,10 @@ struct PageStoreOptions {
   /// What the client shows a service that has keys. Where set, a service without is not used.
   std::optional<Credentials> credentials;
   /// Where set, leases and pins lie in memory that it has registered: with a device that is to
-  /// reach them. Called once a segment of the service, on the thread that connects; it may take
-  /// longer than connect_timeout. What it returns goes before the segment is unmapped. Then the
-  /// service's memory must be mapped, and a connection where it is not, or where this fails, ends.
+  /// reach them. Called once a segment of the service, on the thread that connects, or where a
+  /// service with tenants gives it more, on the store's own; it may take longer than
+  /// connect_timeout. What it returns goes before the segment is unmapped. Then the service's
+  /// memory must be mapped, and a connection where it is not, or where this fails, ends.
   MemoryRegistrar register_memory;
 };
 

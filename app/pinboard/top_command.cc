@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "app/pinboard/commands.h"
 #include "app/pinboard/common_flags.h"
@@ -93,7 +94,7 @@ class Top {
     TerminalEvent event = WaitForFirstLook(terminal);
     for (int shown = 1; !event.ends(); ++shown) {
       const absl::Time now = SteadyNow();
-      terminal.Draw(TopScreen(now, Views(), terminal.columns(), terminal.rows()));
+      terminal.Draw(TopScreen(absl::Now(), Views(), terminal.columns(), terminal.rows()));
       if (shown == flags_.count) return 0;
       event = terminal.WaitUntil(now + interval_);
     }

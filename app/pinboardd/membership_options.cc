@@ -195,9 +195,10 @@ absl::Status FinishMembershipOptions(MembershipOptions& options) {
 }
 
 const char* MembershipHelp() {
-  return R"(Other members of a cluster; without these it serves alone
+  return R"(Other members of a cluster, which it knows of and does not move pages to yet
   --members LIST         HOST:PORT[=WEIGHT],...: all members, this one included, the same list
-                         everywhere. A member of twice the weight gets twice the pages. [1 each]
+                         everywhere. A member of twice the weight is to get twice the pages.
+                         [1 each]
   --members-file FILE    The same, a member a line, # for comments; read again each second (put a
                          new one in its place with mv).
   --etcd ENDPOINTS       http[s]://HOST:PORT,...: members find each other through etcd 3.4 or

@@ -59,9 +59,9 @@ absl::Status AccessControl::ReadLimits() {
 
 bool AccessControl::Refresh() {
   bool changed = false;
-  const auto refresh = [&](std::optional<WatchedFile>& file,
+  const auto refresh = [&](std::optional<WatchedFile>& file, bool due,
                            absl::Status (AccessControl::*read)()) {
-    if (!file.has_value() || !file->HasChanged()) return;
+    if (!file.has_value() || !(due || file->HasChanged())) return;
     if (const absl::Status status = (this->*read)(); !status.ok()) {
       LogError("what was read before stays: ", std::string(status.message()));
       return;
@@ -69,8 +69,9 @@ bool AccessControl::Refresh() {
     LogInfo("read ", file->path(), " again");
     changed = true;
   };
-  refresh(key_file_, &AccessControl::ReadKeys);
-  refresh(tenant_file_, &AccessControl::ReadLimits);
+  refresh(key_file_, false, &AccessControl::ReadKeys);
+  // Limits that named a tenant before its key came were refused then.
+  refresh(tenant_file_, changed, &AccessControl::ReadLimits);
   return changed;
 }
 

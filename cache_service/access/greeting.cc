@@ -41,7 +41,7 @@ absl::StatusOr<std::optional<Challenge>> Greeting::OnHello(const Hello& hello, c
                    "this service admits only clients with a tenant's key: give --service-key FILE");
   }
   challenge_ = {agreed_.version, agreed_.features, incarnation, RandomNonce()};
-  challenged_ = now;
+  since_ = now;
   state_ = State::kChallenged;
   return challenge_;
 }
@@ -63,7 +63,12 @@ absl::Status Greeting::OnProof(const Proof& proof, const KeyRing* keys, absl::Ti
 }
 
 absl::Status Greeting::CheckInTime(absl::Time now) const {
-  if (now < challenged_ + kChallengeLife) return absl::OkStatus();
+  if (now < since_ + kChallengeLife) return absl::OkStatus();
+  if (state_ == State::kSilent) {
+    return Refusal(RefusalReason::kUnauthenticated, Code::kDeadlineExceeded,
+                   absl::StrCat("no Hello came within ", absl::ToInt64Seconds(kChallengeLife),
+                                " s: connect again"));
+  }
   return Refusal(RefusalReason::kExpiredNonce, Code::kDeadlineExceeded,
                  absl::StrCat("the challenge was not answered within ",
                               absl::ToInt64Seconds(kChallengeLife), " s: connect again"));
@@ -97,7 +102,7 @@ absl::Status Greeting::CheckAdmitted() const {
 }
 
 absl::Status Greeting::CheckStands(const KeyRing* keys, absl::Time now) const {
-  if (state_ == State::kChallenged) return CheckInTime(now);
+  if (state_ == State::kSilent || state_ == State::kChallenged) return CheckInTime(now);
   if (!shown_.has_value()) return absl::OkStatus();
   const KeyRing::Entry* entry =
       keys == nullptr ? nullptr : keys->Find(shown_->tenant, shown_->key_id);

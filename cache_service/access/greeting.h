@@ -40,6 +40,13 @@ class Greeting {
                                                    std::uint64_t incarnation, absl::Time now);
   /// Admits. `keys` may be others than OnHello's; they expire by the wall clock.
   absl::Status OnProof(const Proof& proof, const KeyRing* keys, absl::Time now, absl::Time wall);
+  /// A connection is there from `now` on: it has as long to say Hello as to answer a challenge.
+  void Begin(absl::Time now) { since_ = now; }
+  /// The connection is being closed: nothing more is said of it.
+  void Refuse() {
+    state_ = State::kRefused;
+    shown_.reset();
+  }
   /// The client says that it goes; it stays connected for a while.
   void Leave() { state_ = State::kLeft; }
 
@@ -51,8 +58,8 @@ class Greeting {
   const Hello& hello() const { return hello_; }
   const Agreement& agreed() const { return agreed_; }
   const std::string& tenant() const { return tenant_; }
-  /// Refused after all: the key by which it came in is no longer in the ring, or a challenge was
-  /// not answered in time. An expired key only admits nobody new.
+  /// Refused after all: the key by which it came in is no longer in the ring, or neither Hello nor
+  /// the answer to a challenge came in time. An expired key only admits nobody new.
   absl::Status CheckStands(const KeyRing* keys, absl::Time now) const;
 
  private:
@@ -65,7 +72,7 @@ class Greeting {
   Hello hello_;
   Agreement agreed_;
   Challenge challenge_;
-  absl::Time challenged_;
+  absl::Time since_ = absl::InfiniteFuture();  // it is silent, or challenged
   std::string tenant_;
   std::optional<Credentials> shown_;  // absent where the service had no keys
 };

@@ -95,7 +95,6 @@ class Inventory {
   /// Whether pages are about to leave for want of room.
   bool IsAboveHighMark() const { return arena_.used_bytes() > HighBytes(); }
   std::uint64_t FreeSlabs(std::uint64_t bytes) const { return arena_.FreeSlabs(bytes); }
-  std::uint64_t max_page_bytes() const { return arena_.chunk_bytes(); }
 
   /// Requires `client` to be new.
   void AddClient(ClientId client, GroupId group);

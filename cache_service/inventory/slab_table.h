@@ -51,7 +51,6 @@ class SlabTable {
   /// Requires its chunk to be open.
   Slab& operator[](SlabAddress slab) { return chunks_[slab.chunk.value()][slab.slot]; }
   const Slab& operator[](SlabAddress slab) const { return chunks_[slab.chunk.value()][slab.slot]; }
-  const std::vector<Slab>& SlabsOf(ChunkIndex chunk) const { return chunks_[chunk.value()]; }
 
  private:
   std::vector<std::vector<Slab>> chunks_;

@@ -123,7 +123,11 @@ void Server::Register(absl::Status (Server::*handler)(Session&, const Envelope<M
 }
 
 void Server::RegisterAll() {
-  fabric_->OnAccepted([this](PeerId peer) { sessions_[peer].peer = peer; });
+  fabric_->OnAccepted([this](PeerId peer) {
+    Session& session = sessions_[peer];
+    session.peer = peer;
+    session.greeting.Begin(clock_.Now());
+  });
   fabric_->OnClosed([this](PeerId peer, absl::Status reason) { OnClosed(peer, reason); });
   Register(&Server::OnHello);
   Register(&Server::OnProof);
@@ -154,7 +158,8 @@ void Server::Refuse(PeerId peer, std::uint64_t request, const absl::Status& why)
   ++counts_.refused_connections_total;
   const std::optional<RefusalReason> reason = ReasonOf(why);
   if (reason.has_value()) ++counts_.refused_total[static_cast<int>(*reason)];
-  const Session& session = sessions_[peer];
+  Session& session = sessions_[peer];
+  session.greeting.Refuse();
   LogLine(
       LogLevel::kWarning,
       absl::StrCat("closing the connection of ",
@@ -168,11 +173,12 @@ void Server::Refuse(PeerId peer, std::uint64_t request, const absl::Status& why)
 }
 
 absl::Status Server::OnLease(Session& session, const Envelope<LeaseRequest>& envelope) {
-  const auto granted = envelope.message.count > kMaxListElements
-                           ? absl::InvalidArgumentError(
-                                 absl::StrCat("a lease of more than ", kMaxListElements, " slabs"))
-                           : tenants_.Lease(*session.tenant, session.client, envelope.message.count,
-                                            envelope.message.bytes);
+  const bool too_many = envelope.message.count > kMaxListElements;
+  if (too_many) ++session.tenant->refused_leases_total;
+  const auto granted = too_many ? absl::InvalidArgumentError(absl::StrCat(
+                                      "a lease of more than ", kMaxListElements, " slabs"))
+                                : tenants_.Lease(*session.tenant, session.client,
+                                                 envelope.message.count, envelope.message.bytes);
   LeaseReply reply;
   reply.code = static_cast<std::uint8_t>(granted.status().code());
   reply.text = std::string(granted.status().message());

@@ -3,6 +3,7 @@
 #include "cache_service/server/tenants.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/byte_size.h"
@@ -67,7 +68,9 @@ void Tenants::Apply(const AccessControl& access) {
     pool_.SetQuota(name, {bytes, limits.priority});
   }
   for (const auto& [name, tenant] : tenants_) {
-    if (!std::binary_search(named.begin(), named.end(), name)) pool_.SetQuota(name, {});
+    if (!std::binary_search(named.begin(), named.end(), name)) {
+      pool_.SetQuota(name, {0, std::numeric_limits<int>::min()});
+    }
   }
 }
 

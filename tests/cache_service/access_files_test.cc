@@ -192,6 +192,18 @@ TEST(AccessControlTest, AFileThatChangesIsReadAgainAndABadOneChangesNothing) {
   EXPECT_EQ(access->LimitsOf("zeta").pages, 2);
 }
 
+TEST(AccessControlTest, LimitsThatCameBeforeTheirTenantsKeyAreReadWithIt) {
+  ScratchFile keys("acme k1 " + kHexKey);
+  ScratchFile limits("acme pages=1");
+  auto access = AccessControl::Load(keys.path(), limits.path());
+  ASSERT_EQ(access.status(), absl::OkStatus());
+  limits.Replace("zeta pages=2");
+  EXPECT_FALSE(access->Refresh());
+  keys.Replace("acme k1 " + kHexKey + "\nzeta k1 " + kOtherKey);
+  EXPECT_TRUE(access->Refresh());
+  EXPECT_EQ(access->LimitsOf("zeta").pages, 2);
+}
+
 TEST(AccessControlTest, WhatCannotBeReadAtTheStartIsAnError) {
   ScratchFile keys("acme k1 " + kHexKey);
   ScratchFile limits("nobody pages=1");

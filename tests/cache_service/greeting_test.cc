@@ -143,6 +143,12 @@ const Attempt kAttempts[] = {
        EXPECT_EQ(greeting.CheckStands(&Ring(), kNow), absl::OkStatus());
        return greeting.CheckStands(&Ring(), kNow + kChallengeLife);
      }},
+    {"no Hello at all", RefusalReason::kUnauthenticated,
+     [](Greeting& greeting) {
+       greeting.Begin(kNow);
+       EXPECT_EQ(greeting.CheckStands(&Ring(), kNow), absl::OkStatus());
+       return greeting.CheckStands(&Ring(), kNow + kChallengeLife);
+     }},
     {"the proof of another connection", RefusalReason::kReplayed,
      [](Greeting& greeting) {
        Greeting other;
@@ -246,6 +252,19 @@ TEST(GreetingTest, WhatIsRefusedStaysRefused) {
     attempt.make(greeting).IgnoreError();
     EXPECT_FALSE(greeting.admitted()) << attempt.what;
     EXPECT_FALSE(greeting.OnProof({}, &Ring(), kNow, kNow).ok()) << attempt.what;
+  }
+}
+
+TEST(GreetingTest, WhatIsBeingClosedIsRefusedNoSecondTime) {
+  const KeyRing changed = *KeyRing::Parse("acme k1 " + kOtherKey);
+  Greeting silent, challenged, admitted;
+  silent.Begin(kNow);
+  Challenged(challenged);
+  EXPECT_EQ(Prove(admitted, Show("acme", "k1", kKey)), absl::OkStatus());
+  for (Greeting* greeting : {&silent, &challenged, &admitted}) {
+    EXPECT_FALSE(greeting->CheckStands(&changed, kNow + kChallengeLife).ok());
+    greeting->Refuse();
+    EXPECT_EQ(greeting->CheckStands(&changed, kNow + kChallengeLife), absl::OkStatus());
   }
 }
 

@@ -72,7 +72,9 @@ absl::StatusOr<PeerId> UcxFabric::Connect(const std::string& address, absl::Time
   StartFlush(*peer, [&met](const absl::Status& status) { met = status; });
   while (!met.has_value()) {
     if (SteadyNow() >= deadline) {
-      MarkGone(*Find(id), absl::DeadlineExceededError("it does not answer in time"));
+      UcxPeer& late = *Find(id);
+      late.reason = absl::DeadlineExceededError(absl::StrCat(address, " does not answer in time"));
+      MarkGone(late, late.reason);
     }
     WaitUntil(deadline);
   }

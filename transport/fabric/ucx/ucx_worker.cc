@@ -25,9 +25,12 @@ absl::StatusOr<std::shared_ptr<const UcxContext>> UcxContext::Create() {
   RouteUcxMessages();
   // A worker for each peer: let it begin with room for as much as its queue holds, not for eight
   // times that.
-  for (const char* variable : {"UCX_POSIX_RX_BUFS_GROW", "UCX_SYSV_RX_BUFS_GROW"}) {
-    setenv(variable, "64", /*overwrite=*/0);
-  }
+  static const bool once [[maybe_unused]] = [] {
+    for (const char* variable : {"UCX_POSIX_RX_BUFS_GROW", "UCX_SYSV_RX_BUFS_GROW"}) {
+      setenv(variable, "64", /*overwrite=*/0);
+    }
+    return true;
+  }();
   std::shared_ptr<UcxContext> context(new UcxContext);
   ucp_config_t* config = nullptr;
   PB_RETURN_IF_ERROR(StartError(ucp_config_read(nullptr, nullptr, &config)));
