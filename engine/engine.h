@@ -69,7 +69,8 @@ struct EngineStats {
   /// Blocks that rounds set free less those they took for rows that are shared: what a sequence
   /// lets go while others hold it saves nothing.
   std::int64_t blocks_saved = 0;
-  std::int64_t graphs_launched = 0;  // EngineOptions::step_graphs: parts of steps, one a layer
+  std::int64_t graphs_launched =
+      0;  // EngineOptions::step_graphs: parts of steps, one a layer and one more
 };
 
 /// One rank. All ranks make the same calls with the same arguments in the same order; the calls

@@ -32,29 +32,27 @@ double Cosine(absl::Span<const std::vector<float>> shifts) {
 
 absl::Status Recall::MakeVisible(absl::Span<const Rings> sequences, int first, int end) {
   const Rings* rings = nullptr;  // of the page before: those of a sequence follow each other
-  const auto is_shown = [&](const AgreedPage& agreed) {
-    if (agreed.layer < first || agreed.layer >= end) return false;
-    if (rings != nullptr && rings->sequence == agreed.sequence) return true;
+  const auto rings_of = [&](const AgreedPage& agreed) -> const Rings* {
+    if (agreed.layer < first || agreed.layer >= end) return nullptr;
+    if (rings != nullptr && rings->sequence == agreed.sequence) return rings;
     const auto found = std::find_if(sequences.begin(), sequences.end(), [&](const Rings& one) {
       return one.sequence == agreed.sequence;
     });
-    if (found == sequences.end()) return false;
-    rings = &*found;
-    return true;
+    return found == sequences.end() ? nullptr : rings = &*found;
   };
-  std::vector<AgreedPage> later;
+  const auto shown =
+      std::stable_partition(agreed_.begin(), agreed_.end(),
+                            [&](const AgreedPage& agreed) { return rings_of(agreed) == nullptr; });
   std::vector<PageIn> pages;
-  pages.reserve(agreed_.size());
-  for (AgreedPage& agreed : agreed_) {
-    if (!is_shown(agreed)) {
-      later.push_back(std::move(agreed));
-      continue;
-    }
+  pages.reserve(agreed_.end() - shown);
+  for (auto agreed = shown; agreed != agreed_.end(); ++agreed) {
+    const Rings& its = *rings_of(*agreed);
     PB_ASSIGN_OR_RETURN(pages.emplace_back(),
-                        ShowPage(*context_, *rings->state, *rings->tables, agreed));
+                        ShowPage(*context_, *its.state, *its.tables, *agreed));
   }
-  agreed_ = std::move(later);
-  return context_->operations->ScatterPages(pages);
+  PB_RETURN_IF_ERROR(context_->operations->ScatterPages(pages));
+  agreed_.erase(shown, agreed_.end());
+  return absl::OkStatus();
 }
 
 absl::Status Recall::MakeVisibleFor(absl::Span<const StepSlice> slices, int layer) {

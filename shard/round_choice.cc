@@ -234,9 +234,10 @@ class Chooser {
   }
 
   absl::Status Select(absl::Span<const RowsToSelect> counts) {
-    PB_RETURN_IF_ERROR(operations_.Select(counts, keep_score_.view(), band_score_.view(), marks_,
-                                          absl::MakeSpan(classes_)));
-    return operations_.Finish();
+    absl::Status chosen = operations_.Select(counts, keep_score_.view(), band_score_.view(), marks_,
+                                             absl::MakeSpan(classes_));
+    chosen.Update(operations_.Finish());  // in any case: results go to classes_
+    return chosen;
   }
 
   /// Leaves marks on the rows that are kept or in a page.

@@ -29,9 +29,10 @@ class Preparer {
     for (std::size_t l = 0; l < layers.size(); ++l) {
       PB_RETURN_IF_ERROR(Layer(static_cast<int>(l), &layers[l]));
     }
-    PB_RETURN_IF_ERROR(context_.operations->GatherPages(out_));
-    PB_RETURN_IF_ERROR(context_.operations->BuildDigests(digests_));
-    PB_RETURN_IF_ERROR(context_.operations->Finish());
+    absl::Status made = context_.operations->GatherPages(out_);
+    if (made.ok()) made = context_.operations->BuildDigests(digests_);
+    made.Update(context_.operations->Finish());  // in any case: tags go to `layers`
+    if (!made.ok()) return made;
     return layers;
   }
 

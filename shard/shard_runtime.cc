@@ -97,6 +97,8 @@ std::vector<std::int32_t> ShardRuntime::RowPositions(std::uint64_t sequence, int
 }
 
 Status ShardRuntime::BeginStep(std::span<const StepEntry> entries) {
+  // Results of a step that failed half-way go to memory that this one uses.
+  if (std::exchange(results_due_, true)) context_.operations->Finish().IgnoreError();
   if (absl::Status begun = recorder_.Begin(entries); !begun.ok()) return ToPublicStatus(begun);
   fetcher_.BeginStep(context_.options.max_fetch_pages_per_step);
   recall_.BeginStep(recorder_.slices());
@@ -161,6 +163,7 @@ Result<std::vector<StepEntryResult>> ShardRuntime::EndStep() {
 absl::StatusOr<std::vector<StepEntryResult>> ShardRuntime::FinishStep() {
   PB_RETURN_IF_ERROR(exchange_.Begin(recorder_));
   PB_RETURN_IF_ERROR(context_.operations->Finish());
+  results_due_ = false;
   quality_.Collect();
   PB_ASSIGN_OR_RETURN(TokenExchangeResult merged, exchange_.Complete(recorder_, recall_.report()));
   recall_.Resolve(recorder_.slices(), merged.reports, merged.entropy_after);

@@ -56,6 +56,7 @@ class ShardRuntime final : public Shard {
 
   ShardContext context_;
   StepRecorder recorder_;
+  bool results_due_ = false;  // of a step
   TokenExchange exchange_;
   PageFetcher fetcher_;
   Recall recall_;

@@ -43,8 +43,8 @@ void RankRounds::Step(int first, int end, int tokens) {
     }
     Require(shard_->ObserveHidden(l, of_step(tensors_.hidden)));
   }
-  Require(shard_->ExchangeScores());
   Require(shard_->ObserveLogits(0, all, of_step(tensors_.logits)));
+  Require(shard_->ExchangeScores());
   Require(shard_->EndStep().status());
 }
 

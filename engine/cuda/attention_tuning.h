@@ -18,7 +18,7 @@ struct AttentionSplit {
   int split_rows = 0;
 };
 
-/// To a multiple of 64 that is at most an eighth more: a context that grows by a row at a time is
+/// To the next multiple of 64, or by at most an eighth: a context that grows by a row at a time is
 /// divided alike for a while.
 constexpr int RoundUpRows(int rows) {
   const int step = std::max(64, static_cast<int>(std::bit_floor(static_cast<unsigned>(rows)) / 8));

@@ -116,6 +116,7 @@ class CudaForwardPass final : public ForwardPass {
   Parts parts_;
   RankSums sums_;
   StepGraphs graphs_;
+  bool ended_ = true;  // the step before, with all its sums
   bool uses_graphs_;
   PagedAttentionShape attention_shape_;
   int block_size_;
@@ -131,6 +132,7 @@ class CudaForwardPass final : public ForwardPass {
 
 absl::Status CudaForwardPass::Begin(const StepBatch& batch) {
   tokens_ = batch.size();
+  if (!std::exchange(ended_, false)) graphs_.Forget();
   PB_RETURN_IF_ERROR(parts_.batch.Upload(batch, cuda_stream()));
   sums_.BeginStep();
   graphs_.Begin(ShapeForGraphs(batch), sums_.formation());
@@ -244,6 +246,7 @@ absl::Status CudaForwardPass::AddPartialSums() {
 absl::Status CudaForwardPass::AwaitRanks() {
   absl::Status ended = sums_.Await();
   if (!ended.ok()) graphs_.Forget();
+  ended_ = ended.ok();
   return ended;
 }
 

@@ -102,6 +102,7 @@ absl::Status CudaOperations::Write(absl::Span<const std::byte> from, absl::Span<
 absl::Status CudaOperations::RepresentationShift(absl::Span<const float> hidden,
                                                  absl::Span<const float> final_hidden, int tokens,
                                                  int dim, absl::Span<float> shift) {
+  if (tokens == 0) return absl::OkStatus();
   PB_ASSIGN_OR_RETURN(float* const out, staging_.Result(shift));
   return kernels::LaunchRepresentationShift({.hidden = hidden.data(),
                                              .final_hidden = final_hidden.data(),
