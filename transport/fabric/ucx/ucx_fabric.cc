@@ -63,7 +63,13 @@ absl::StatusOr<PeerId> UcxFabric::Connect(const std::string& address, absl::Time
   events_.Add(peer->link.fd(), id.value(), EventSet::Interest::kWrite);
   while (true) {
     peer = Find(id);
-    if (peer == nullptr) return std::exchange(connect_failure_, absl::OkStatus());
+    if (peer == nullptr) {
+      absl::Status failure = std::exchange(connect_failure_, absl::OkStatus());
+      // It opened, and closed before it was looked at: no failure to connect, and no connection.
+      failure.Update(
+          absl::UnavailableError(absl::StrCat(address, " closed the connection at once")));
+      return failure;
+    }
     if (peer->was_open) break;
     WaitUntil(deadline);
   }
