@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <memory>
 #include <span>
 #include <utility>
@@ -28,12 +27,6 @@ constexpr int kBlockSize = 64;
 constexpr int kChunk = 1024;
 constexpr int kTokens = 128;
 constexpr int kRounds = 15;
-
-double ThreadMs() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec);
-}
 
 void Run(int sequences) {
   transport::LocalGroup group(1);

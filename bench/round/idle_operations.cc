@@ -6,13 +6,14 @@
 #include <random>
 
 namespace pinboard::bench {
-namespace {
 
 double ThreadMs() {
   timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec);
 }
+
+namespace {
 
 class IdleOperations final : public Operations {
  public:

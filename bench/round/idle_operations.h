@@ -9,6 +9,9 @@
 
 namespace pinboard::bench {
 
+/// Of this thread's processor time.
+double ThreadMs();
+
 /// Signals are drawn, not computed; what moves or reads rows does nothing. `*inside_ms` grows by
 /// the time that the calls take.
 std::unique_ptr<Operations> MakeIdleOperations(double* inside_ms);

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
@@ -21,6 +22,7 @@
 #include "cache_service/membership/etcd_membership.h"
 #include "tests/cache_service/child_process.h"
 #include "tests/support/free_port.h"
+#include "tests/support/temporary_folder.h"
 
 namespace pinboard::cache_service {
 
@@ -29,22 +31,6 @@ inline constexpr absl::Duration kPatience = absl::Seconds(30);
 
 inline constexpr char kEtcd[] = "/usr/bin/etcd";
 inline bool HaveEtcd() { return access(kEtcd, X_OK) == 0; }
-
-/// A folder of its own, removed with what is in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string path = (std::filesystem::temp_directory_path() / "pinboard.XXXXXX").string();
-    path_ = mkdtemp(path.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 /// One etcd on loopback ports and with data of its own; it dies with the test.
 class EtcdServer {
@@ -161,8 +147,8 @@ class WatchedMembership {
   }
   /// The value of a metric without labels.
   double Metric(const std::string& name) const {
-    const std::string text = "\n" + metrics_->ExpositionText();
-    const std::size_t at = text.find("\n" + name + " ");
+    const std::string text = absl::StrCat("\n", metrics_->ExpositionText());
+    const std::size_t at = text.find(absl::StrCat("\n", name, " "));
     return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
   }
   /// Waits until a counter is at least this; false after kPatience.

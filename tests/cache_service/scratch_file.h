@@ -3,38 +3,31 @@
 // A file of a test, in a directory of its own.
 #pragma once
 
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "tests/support/temporary_folder.h"
+
 namespace pinboard {
 
 class ScratchFile {
  public:
-  explicit ScratchFile(const std::string& text) {
-    std::string directory = (std::filesystem::temp_directory_path() / "pinboard.XXXXXX").string();
-    if (mkdtemp(directory.data()) == nullptr) std::abort();
-    directory_ = directory;
-    Replace(text);
-  }
-  ScratchFile(const ScratchFile&) = delete;
-  ScratchFile& operator=(const ScratchFile&) = delete;
-  ~ScratchFile() { std::filesystem::remove_all(directory_); }
+  explicit ScratchFile(const std::string& text) { Replace(text); }
 
-  std::string path() const { return (directory_ / "file").string(); }
+  std::string path() const { return folder_.path() + "/file"; }
   /// Another file takes its place at once, as an operator's tools do it.
   void Replace(const std::string& text, int mode = 0600) {
-    const std::filesystem::path next = directory_ / "next";
+    const std::string next = folder_.path() + "/next";
     std::ofstream(next) << text;
     chmod(next.c_str(), mode);
     std::filesystem::rename(next, path());
   }
 
  private:
-  std::filesystem::path directory_;
+  TemporaryFolder folder_;
 };
 
 }  // namespace pinboard
