@@ -10,6 +10,7 @@
 #include "kernels/entropy/entropy_cuda.cuh"
 #include "kernels/entropy/largest_keys.cuh"
 #include "kernels/row_values.cuh"
+#include "kernels/tensor_dtype.cuh"
 
 namespace pinboard::kernels {
 namespace {
@@ -224,18 +225,12 @@ absl::Status LaunchTopKLogits(const TopKLogitsBatch& batch, cudaStream_t stream)
         absl::StrCat("TopKLogits: k is ", batch.k, ": the device takes at most ", kMaxDeviceTopK));
   }
   if (batch.tokens == 0) return absl::OkStatus();
-  switch (batch.dtype) {
-    case DType::kBF16:
-      return batch.vocab_local <= ShortKey::kColumns ? Launch<DType::kBF16, ShortKey>(batch, stream)
-                                                     : Launch<DType::kBF16, LongKey>(batch, stream);
-    case DType::kF32:
-      return Launch<DType::kF32, LongKey>(batch, stream);
-    case DType::kF16:
-    case DType::kF8E4M3:
-    case DType::kF8DsMla:
-      break;
-  }
-  return absl::UnimplementedError("TopKLogits: logits are bf16 or f32");
+  return LaunchForTensor(batch.dtype, "TopKLogits: logits", [&]<DType dtype>() {
+    if constexpr (dtype == DType::kBF16) {
+      if (batch.vocab_local <= ShortKey::kColumns) return Launch<dtype, ShortKey>(batch, stream);
+    }
+    return Launch<dtype, LongKey>(batch, stream);
+  });
 }
 
 }  // namespace pinboard::kernels

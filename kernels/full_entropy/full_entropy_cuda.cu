@@ -8,6 +8,7 @@
 #include "kernels/full_entropy/full_entropy_core.h"
 #include "kernels/full_entropy/full_entropy_cuda.cuh"
 #include "kernels/row_values.cuh"
+#include "kernels/tensor_dtype.cuh"
 
 namespace pinboard::kernels {
 namespace {
@@ -125,17 +126,8 @@ absl::Status LaunchEntropyParts(const EntropyPartsBatch& batch, cudaStream_t str
         absl::StrCat("EntropyParts: ", batch.vocab_local, " logits of ", batch.tokens, " tokens"));
   }
   if (batch.tokens == 0) return absl::OkStatus();
-  switch (batch.dtype) {
-    case DType::kBF16:
-      return Launch<DType::kBF16>(batch, stream);
-    case DType::kF32:
-      return Launch<DType::kF32>(batch, stream);
-    case DType::kF16:
-    case DType::kF8E4M3:
-    case DType::kF8DsMla:
-      break;
-  }
-  return absl::UnimplementedError("EntropyParts: logits are bf16 or f32");
+  return LaunchForTensor(batch.dtype, "EntropyParts: logits",
+                         [&]<DType dtype>() { return Launch<dtype>(batch, stream); });
 }
 
 absl::Status LaunchJoinedEntropy(const JoinedEntropyBatch& batch, cudaStream_t stream) {

@@ -5,6 +5,7 @@
 #include "kernels/projection_sketch/projection_sketch_core.h"
 #include "kernels/projection_sketch/projection_sketch_cuda.cuh"
 #include "kernels/row_values.cuh"
+#include "kernels/tensor_dtype.cuh"
 
 namespace pinboard::kernels {
 namespace {
@@ -108,17 +109,8 @@ absl::Status LaunchProjectionSketch(const ProjectionSketchBatch& batch, cudaStre
                                                    " tokens of ", batch.dim, " to ", batch.width));
   }
   if (batch.tokens == 0) return absl::OkStatus();
-  switch (batch.dtype) {
-    case DType::kBF16:
-      return Launch<DType::kBF16>(batch, stream);
-    case DType::kF32:
-      return Launch<DType::kF32>(batch, stream);
-    case DType::kF16:
-    case DType::kF8E4M3:
-    case DType::kF8DsMla:
-      break;
-  }
-  return absl::UnimplementedError("ProjectionSketch: states are bf16 or f32");
+  return LaunchForTensor(batch.dtype, "ProjectionSketch: states",
+                         [&]<DType dtype>() { return Launch<dtype>(batch, stream); });
 }
 
 }  // namespace pinboard::kernels

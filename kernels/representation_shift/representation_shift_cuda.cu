@@ -7,6 +7,7 @@
 #include "kernels/representation_shift/representation_shift_core.h"
 #include "kernels/representation_shift/representation_shift_cuda.cuh"
 #include "kernels/row_values.cuh"
+#include "kernels/tensor_dtype.cuh"
 
 namespace pinboard::kernels {
 namespace {
@@ -100,17 +101,8 @@ absl::Status LaunchRepresentationShift(const RepresentationShiftBatch& batch, cu
                                                    " tokens of dimension ", batch.dim));
   }
   if (batch.layers == 0 || batch.tokens == 0) return absl::OkStatus();
-  switch (batch.dtype) {
-    case DType::kBF16:
-      return Launch<DType::kBF16>(batch, stream);
-    case DType::kF32:
-      return Launch<DType::kF32>(batch, stream);
-    case DType::kF16:
-    case DType::kF8E4M3:
-    case DType::kF8DsMla:
-      break;
-  }
-  return absl::UnimplementedError("RepresentationShift: states are bf16 or f32");
+  return LaunchForTensor(batch.dtype, "RepresentationShift: states",
+                         [&]<DType dtype>() { return Launch<dtype>(batch, stream); });
 }
 
 }  // namespace pinboard::kernels

@@ -176,7 +176,7 @@ TEST(ScorePagesTest, EqualsTheFormulaOnRandomDigestsQueriesAndLivePages) {
       const int slots = random.Int(1, 150);
       Digests digests(shape, slots);
       for (int page = 0; page < slots; ++page) {
-        Build(under_test::BuildDigest, digests, page, random.Normals(kPageRows * digests.width));
+        Build(kernels::BuildDigest, digests, page, random.Normals(kPageRows * digests.width));
       }
       std::vector<std::int32_t> live;
       for (int page = slots - 1; page >= 0; --page) {
@@ -201,7 +201,7 @@ TEST(ScorePagesTest, TakesTheMaximumOverTheTokens) {
   const KvShape shape = Shapes().front();
   Digests digests(shape, 20);
   for (int page = 0; page < 20; ++page) {
-    Build(under_test::BuildDigest, digests, page, random.Normals(kPageRows * digests.width));
+    Build(kernels::BuildDigest, digests, page, random.Normals(kPageRows * digests.width));
   }
   std::vector<std::int32_t> live(20);
   for (int page = 0; page < 20; ++page) live[page] = page;
