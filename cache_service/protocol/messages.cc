@@ -20,121 +20,121 @@ concept Is = std::is_same_v<std::remove_const_t<T>, U>;
 
 // One description per structure, read and written by it; the order is the wire's.
 template <Is<PageKey> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.sequence, v.page, v.layer, v.shard);
 }
 template <Is<PageRef> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.key, v.generation);
 }
 template <Is<PageHeader> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.key, v.generation, v.bytes, v.tag, v.mean_information, v.information, v.positions);
 }
 template <Is<SlabLocation> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.slab, v.segment, v.offset);
 }
 template <Is<ProcessIdentity> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.host, v.pid, v.start_ticks);
 }
 template <Is<Hello> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.min_version, v.max_version, v.features, v.group, v.process, v.name);
 }
 template <Is<Challenge> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.version, v.features, v.incarnation, v.nonce);
 }
 template <Is<Proof> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.service_nonce, v.client_nonce, v.tenant, v.key_id, v.mac);
 }
 template <Is<Welcome> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.version, v.features, v.incarnation, v.client, v.host, v.page_alignment, v.max_page_bytes);
 }
 template <Is<SegmentEntry> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.segment, v.bytes, v.remote_key);
 }
 template <Is<Segments> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.segments);
 }
 template <Is<Withdrawn> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.segments);
 }
 template <Is<LeaseRequest> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.count, v.bytes);
 }
 template <Is<LeaseReply> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.code, v.text, v.slabs);
 }
 template <Is<PublishedPage> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.slab, v.header);
 }
 template <Is<Publish> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.pages);
 }
 template <Is<ReturnSlabs> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.slabs);
 }
 template <Is<Fetch> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.pages);
 }
 template <Is<FetchedPage> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.index, v.miss, v.location, v.header);
 }
 template <Is<FetchReply> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.pages);
 }
 template <Is<MissedPage> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.index, v.miss);
 }
 template <Is<FetchMisses> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.pages);
 }
 template <Is<Unpin> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.slabs);
 }
 template <Is<Drop> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.pages);
 }
 template <Is<DropSequence> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.sequence);
 }
 template <Is<StatsRequest> T>
-void Fields(T&, auto&) {}
+constexpr void Fields(T&, auto&) {}
 template <Is<StatsEntry> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.name, v.value);
 }
 template <Is<StatsReply> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.entries);
 }
 template <Is<Goodbye> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.client);
 }
 template <Is<Error> T>
-void Fields(T& v, auto& io) {
+constexpr void Fields(T& v, auto& io) {
   io(v.code, v.text);
 }
 

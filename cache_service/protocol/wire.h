@@ -24,13 +24,121 @@ inline constexpr std::uint32_t kMaxListElements = 65536;
 /// Bytes of a text or a key in any message.
 inline constexpr std::uint32_t kMaxTextBytes = 4096;
 
-/// What an element of a list occupies with every list and text in it empty.
+/// What a structure occupies: so many bytes, or at least so many where it holds texts, keys or
+/// lists.
+struct EncodedSize {
+  std::size_t bytes = 0;
+  bool fixed = true;
+};
+
+/// Adds up fields by their types.
+class SizeCounter {
+ public:
+  template <typename... Values>
+  constexpr void operator()(const Values&... values) {
+    (Count(values), ...);
+  }
+  constexpr EncodedSize size() const { return size_; }
+
+ private:
+  template <typename Value>
+  constexpr void Count(const Value& value) {
+    if constexpr (std::is_enum_v<Value> || std::is_integral_v<Value>) {
+      size_.bytes += sizeof(Value);
+    } else {
+      Fields(value, *this);
+    }
+  }
+  template <typename Element, std::size_t size>
+  constexpr void Count(const std::array<Element, size>& /*array*/) {
+    size_.bytes += sizeof(Element) * size;
+  }
+  template <typename Element>
+  constexpr void Count(const std::vector<Element>& /*list*/) {
+    size_ = {size_.bytes + sizeof(std::uint32_t), false};
+  }
+  constexpr void Count(const std::string& /*text*/) {
+    size_ = {size_.bytes + sizeof(std::uint32_t), false};
+  }
+
+  EncodedSize size_;
+};
+
 template <typename Element>
-std::size_t MinimumElementBytes();
+constexpr EncodedSize EncodedSizeOf() {
+  SizeCounter counter;
+  counter(Element{});
+  return counter.size();
+}
+
+/// Copies fields that hold no text, key or list to memory with room for them.
+class FixedWriter {
+ public:
+  explicit FixedWriter(std::byte* to) : to_(to) {}
+
+  template <typename... Values>
+  void operator()(const Values&... values) {
+    (Write(values), ...);
+  }
+
+ private:
+  template <typename Value>
+  void Write(const Value& value) {
+    if constexpr (std::is_enum_v<Value> || std::is_integral_v<Value>) {
+      Copy(&value, sizeof(value));
+    } else {
+      Fields(value, *this);
+    }
+  }
+  template <typename Element, std::size_t size>
+  void Write(const std::array<Element, size>& array) {
+    static_assert(std::is_integral_v<Element>);
+    Copy(array.data(), sizeof(array));
+  }
+  void Copy(const void* from, std::size_t bytes) {
+    std::memcpy(to_, from, bytes);
+    to_ += bytes;
+  }
+
+  std::byte* to_;
+};
+
+/// The other way, from memory that holds all of them.
+class FixedReader {
+ public:
+  explicit FixedReader(const std::byte* from) : from_(from) {}
+
+  template <typename... Values>
+  void operator()(Values&... values) {
+    (Read(values), ...);
+  }
+
+ private:
+  template <typename Value>
+  void Read(Value& value) {
+    if constexpr (std::is_enum_v<Value> || std::is_integral_v<Value>) {
+      Copy(&value, sizeof(value));
+    } else {
+      Fields(value, *this);
+    }
+  }
+  template <typename Element, std::size_t size>
+  void Read(std::array<Element, size>& array) {
+    static_assert(std::is_integral_v<Element>);
+    Copy(array.data(), sizeof(array));
+  }
+  void Copy(void* to, std::size_t bytes) {
+    std::memcpy(to, from_, bytes);
+    from_ += bytes;
+  }
+
+  const std::byte* from_;
+};
 
 /// Appends fields: integers little-endian, text and keys with a u32 length in front, lists with a
 /// u32 count. Lists of more than kMaxListElements are the caller's error. A structure is written by
-/// its `Fields`, so that writing and reading follow one description.
+/// its `Fields`, so that writing and reading follow one description. Room for a list of structures
+/// of fixed size is made, and on the other side checked, once.
 class ByteWriter {
  public:
   template <typename... Values>
@@ -66,9 +174,15 @@ class ByteWriter {
   template <typename Element>
   void Write(const std::vector<Element>& list) {
     Write(static_cast<std::uint32_t>(list.size()));
-    if (list.size() > 1)
-      bytes_.reserve(bytes_.size() + list.size() * MinimumElementBytes<Element>());
-    for (const Element& element : list) Write(element);
+    constexpr EncodedSize element_size = EncodedSizeOf<Element>();
+    if constexpr (element_size.fixed) {
+      const std::size_t begin = bytes_.size();
+      bytes_.resize(begin + list.size() * element_size.bytes);
+      FixedWriter writer(bytes_.data() + begin);
+      for (const Element& element : list) writer(element);
+    } else {
+      for (const Element& element : list) Write(element);
+    }
   }
   template <typename Element, std::size_t size>
   void Write(const std::array<Element, size>& array) {
@@ -82,20 +196,6 @@ class ByteWriter {
 
   std::vector<std::byte> bytes_;
 };
-
-template <typename Element>
-std::size_t MinimumElementBytes() {
-  if constexpr (std::is_integral_v<Element>) {
-    return sizeof(Element);
-  } else {
-    static const std::size_t bytes = [] {
-      ByteWriter writer;
-      writer(Element{});
-      return writer.size();
-    }();
-    return bytes;
-  }
-}
 
 /// Reads the same fields. After the first field that does not fit, everything reads as zero and
 /// ok() is false; no list or text is allocated before its bytes are known to be there.
@@ -135,8 +235,15 @@ class ByteReader {
   }
   template <typename Element>
   void Read(std::vector<Element>& list) {
-    list.resize(Count(kMaxListElements, MinimumElementBytes<Element>()));
-    for (Element& element : list) Read(element);
+    constexpr EncodedSize element_size = EncodedSizeOf<Element>();
+    list.resize(Count(kMaxListElements, element_size.bytes));
+    if constexpr (element_size.fixed) {
+      FixedReader reader(bytes_.data());
+      for (Element& element : list) reader(element);
+      bytes_.remove_prefix(list.size() * element_size.bytes);
+    } else {
+      for (Element& element : list) Read(element);
+    }
   }
   template <typename Element, std::size_t size>
   void Read(std::array<Element, size>& array) {
