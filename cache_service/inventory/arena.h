@@ -4,12 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
-#include "absl/container/flat_hash_map.h"
 #include "base/strong_id.h"
 
 namespace pinboard::cache_service {
@@ -123,8 +123,8 @@ class Arena {
   std::vector<Chunk> chunks_;
   absl::btree_map<std::uint32_t, SegmentUse> segments_;
   absl::btree_set<std::uint32_t> free_;
-  absl::btree_set<std::uint32_t> absent_;                  // of no segment
-  absl::flat_hash_map<std::uint64_t, SizeClass> classes_;  // by slab bytes
+  absl::btree_set<std::uint32_t> absent_;       // of no segment
+  std::map<std::uint64_t, SizeClass> classes_;  // by slab bytes; a few
   std::uint64_t used_bytes_ = 0;
   std::uint64_t used_chunks_ = 0;
 };

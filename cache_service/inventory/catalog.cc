@@ -6,6 +6,20 @@
 #include <utility>
 
 namespace pinboard::cache_service {
+namespace {
+
+/// Where the pages end that lie in the same extent as the one at `begin`, one after the other.
+std::size_t EndOfExtent(absl::Span<const PageRef> pages, std::size_t begin) {
+  const PageKey& first = pages[begin].key;
+  std::size_t end = begin + 1;
+  while (end < pages.size() && pages[end].key.sequence == first.sequence &&
+         ExtentNameOf(pages[end].key) == ExtentNameOf(first)) {
+    ++end;
+  }
+  return end;
+}
+
+}  // namespace
 
 template <typename Groups>
 auto Catalog::FindPage(Groups& groups, GroupId group, const PageKey& key)
@@ -36,23 +50,28 @@ void Catalog::Locate(GroupId group, absl::Span<const PageRef> pages,
   std::fill(places.begin(), places.end(), nullptr);
   const auto in_groups = groups_.find(group);
   if (in_groups == groups_.end()) return;
+  const PageKey* last = nullptr;
   const Sequence* sequence = nullptr;
-  const auto turn_to = [&](const PageKey& key, const PageKey* before) {
-    if (before != nullptr && before->sequence == key.sequence) return;
+  const auto sequence_of = [&](const PageKey& key) {
+    if (last != nullptr && last->sequence == key.sequence) return sequence;
+    last = &key;
     const auto found = in_groups->second.find(key.sequence);
-    sequence = found == in_groups->second.end() ? nullptr : &found->second;
+    return sequence = found == in_groups->second.end() ? nullptr : &found->second;
   };
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    turn_to(pages[i].key, i == 0 ? nullptr : &pages[i - 1].key);
-    if (sequence != nullptr) sequence->prefetch(ExtentNameOf(pages[i].key));
+  for (std::size_t begin = 0; begin < pages.size(); begin = EndOfExtent(pages, begin)) {
+    const PageKey& key = pages[begin].key;
+    if (sequence_of(key) != nullptr) sequence->prefetch(ExtentNameOf(key));
   }
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    turn_to(pages[i].key, i == 0 ? nullptr : &pages[i - 1].key);
-    if (sequence == nullptr) continue;
-    const auto extent = sequence->find(ExtentNameOf(pages[i].key));
+  for (std::size_t begin = 0, end = 0; begin < pages.size(); begin = end) {
+    end = EndOfExtent(pages, begin);
+    const PageKey& key = pages[begin].key;
+    if (sequence_of(key) == nullptr) continue;
+    const auto extent = sequence->find(ExtentNameOf(key));
     if (extent == sequence->end()) continue;
-    places[i] = extent->second.Find(pages[i].key);
-    __builtin_prefetch(places[i]);
+    for (std::size_t i = begin; i < end; ++i) {
+      places[i] = extent->second.Find(pages[i].key);
+      __builtin_prefetch(places[i]);
+    }
   }
 }
 

@@ -64,11 +64,15 @@ absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::
   Client& holder = clients_.at(client);
   for (std::uint64_t i = 0; i < count; ++i) {
     const SlabIndex index = *arena_.Allocate(bytes);
-    const ChunkIndex chunk = arena_.AddressOf(index).chunk;
-    if (!slabs_.IsOpen(chunk)) slabs_.Open(chunk, arena_.SlabsPerChunk(bytes));
-    SlabOf(index) = {.state = SlabState::kLeased, .serial = next_serial_++, .group = holder.group};
+    const SlabAddress address = arena_.AddressOf(index);
+    if (!slabs_.IsOpen(address.chunk)) {
+      slabs_.Open(address.chunk, arena_.SlabsPerChunk(bytes));
+      chunk_values_[address.chunk.value()].evictable_of_size = &evictable_[Arena::SlabBytes(bytes)];
+    }
+    Slab& slab = slabs_[address];
+    slab.BeLeased(next_serial_++, holder.group);
     holder.leases.insert(index);
-    granted.push_back(Granted(index));
+    granted.push_back({IdOf(index, slab), arena_.Place(address)});
   }
   counts_.leased_slabs += count;
   used_slabs_ += count;
@@ -84,46 +88,67 @@ void Inventory::Free(SlabIndex index) {
   if (arena_.UsedSlabs(chunk) == 0) slabs_.Close(chunk);
 }
 
-absl::Status Inventory::CheckLease(ClientId client, SlabId slab) const {
+absl::Status Inventory::CheckLease(const Client& holder, SlabId slab) const {
   const SlabIndex index = IndexOf(slab);
-  if (clients_.at(client).leases.contains(index) && IdOf(index) == slab) return absl::OkStatus();
+  if (holder.leases.contains(index) && IdOf(index) == slab) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("slab ", slab.value(), " is not leased to you"));
 }
 
-absl::Status Inventory::Return(ClientId client, SlabId slab) {
-  PB_RETURN_IF_ERROR(CheckLease(client, slab));
-  clients_.at(client).leases.erase(IndexOf(slab));
+void Inventory::EndLease(Client& holder, SlabIndex index) {
+  holder.leases.erase(index);
   --counts_.leased_slabs;
+}
+
+absl::Status Inventory::Return(ClientId client, SlabId slab) {
+  Client& holder = clients_.at(client);
+  PB_RETURN_IF_ERROR(CheckLease(holder, slab));
+  EndLease(holder, IndexOf(slab));
   Free(IndexOf(slab));
   return absl::OkStatus();
 }
 
-absl::Status Inventory::Publish(ClientId client, SlabId slab_id, const PageHeader& header) {
-  PB_RETURN_IF_ERROR(CheckLease(client, slab_id));
+absl::Status Inventory::Publish(ClientId client, SlabId slab, const PageHeader& header) {
+  return Publish(clients_.at(client), slab, header, absl::ToUnixNanos(clock_.Now()));
+}
+
+absl::Status Inventory::Publish(ClientId client, absl::Span<const PublishedPage> pages,
+                                absl::FunctionRef<void(const PageHeader&)> published) {
+  Client& holder = clients_.at(client);
+  const std::int64_t now_ns = absl::ToUnixNanos(clock_.Now());
+  for (const PublishedPage& page : pages) {
+    PB_RETURN_IF_ERROR(Publish(holder, SlabId(page.slab), page.header, now_ns));
+    published(page.header);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Inventory::Publish(Client& holder, SlabId slab_id, const PageHeader& header,
+                                std::int64_t now_ns) {
+  PB_RETURN_IF_ERROR(CheckLease(holder, slab_id));
   const SlabIndex index = IndexOf(slab_id);
   if (header.bytes == 0 || header.bytes > arena_.Place(index).bytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("a page of ", header.bytes, " bytes does not fit its slab"));
   }
-  const GroupId group = clients_.at(client).group;
-  if (catalog_.extents() >= limits_.extents && catalog_.NeedsExtent(group, header.key)) {
+  EndLease(holder, index);
+  if (catalog_.extents() >= limits_.extents && catalog_.NeedsExtent(holder.group, header.key)) {
     ++counts_.refused_publishes_total;
-    return Return(client, slab_id);
+    Free(index);
+    return absl::OkStatus();
   }
   const Catalog::InsertResult result =
-      catalog_.Insert(group, {header.key, header.generation}, index);
+      catalog_.Insert(holder.group, {header.key, header.generation}, index);
   if (!result.inserted) {
     ++counts_.stale_publishes_total;
-    return Return(client, slab_id);
+    Free(index);
+    return absl::OkStatus();
   }
   if (result.replaced.has_value()) Retire(*result.replaced);
-  clients_.at(client).leases.erase(index);
-  --counts_.leased_slabs;
   Slab& slab = SlabOf(index);
   slab.state = SlabState::kPublished;
   slab.header = header;
   slab.mean_information = header.mean_information;
-  slab.published_ns = slab.last_used_ns = absl::ToUnixNanos(clock_.Now());
+  slab.published_ns = slab.last_used_ns = now_ns;
   MayLeave(index);
   ++counts_.pages_published_total;
   counts_.bytes_published_total += header.bytes;

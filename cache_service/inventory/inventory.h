@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -78,6 +79,7 @@ class Inventory {
   /// `clock` must outlive this.
   Inventory(Arena arena, EvictionPolicyPtr policy, const Watermarks& watermarks,
             const Clock& clock);
+  Inventory(Inventory&&) = default;  // and no copy: chunk_values_ points into evictable_
 
   /// What the tenant may have from now on; `bytes` and `priority` are not looked at. Above the
   /// pages, pages of the lowest value leave as new ones are leased.
@@ -112,6 +114,9 @@ class Inventory {
   absl::Status Return(ClientId client, SlabId slab);
   /// Ends the lease. A stale page (its generation, or a later one, was there) is counted and freed.
   absl::Status Publish(ClientId client, SlabId slab, const PageHeader& header);
+  /// The same, one after the other, until the first error; `published` after each.
+  absl::Status Publish(ClientId client, absl::Span<const PublishedPage> pages,
+                       absl::FunctionRef<void(const PageHeader&)> published);
 
   struct PinResult {
     MissCause miss = MissCause::kUnknown;
@@ -147,6 +152,7 @@ class Inventory {
   struct ChunkValue {
     std::uint32_t evictable = 0;
     std::int64_t information = 0;
+    std::uint64_t* evictable_of_size = nullptr;  // where its slabs' size is counted; while open
   };
 
   static SlabIndex IndexOf(SlabId slab) {
@@ -156,11 +162,12 @@ class Inventory {
   static SlabId IdOf(SlabIndex index, const Slab& slab) {
     return SlabId(std::uint64_t{slab.serial} << 32 | index.value());
   }
-  GrantedSlab Granted(SlabIndex index) const { return {IdOf(index), arena_.Place(index)}; }
-  absl::Status CheckLease(ClientId client, SlabId slab) const;
+  absl::Status CheckLease(const Client& holder, SlabId slab) const;
+  void EndLease(Client& holder, SlabIndex index);
   Slab& SlabOf(SlabIndex index) { return slabs_[arena_.AddressOf(index)]; }
   const Slab& SlabOf(SlabIndex index) const { return slabs_[arena_.AddressOf(index)]; }
 
+  absl::Status Publish(Client& holder, SlabId slab, const PageHeader& header, std::int64_t now_ns);
   PinResult Pin(Client& holder, const Catalog::Lookup& found, std::int64_t now_ns);
   absl::Status Unpin(Client& holder, SlabId slab);
   std::uint64_t HighBytes() const;
@@ -192,8 +199,8 @@ class Inventory {
   Catalog catalog_;
   SlabTable slabs_;
   EvictionOrder order_;  // pages without pins, and some with
-  absl::flat_hash_map<std::uint64_t, std::uint64_t>
-      evictable_;  // pages without pins, by slab bytes; not those in retired chunks
+  // Pages without pins, by slab bytes; not those in retired chunks. Chunks point into it.
+  std::map<std::uint64_t, std::uint64_t> evictable_;
   std::uint64_t evictable_pages_ = 0;  // all pages without pins
   std::uint64_t used_slabs_ = 0;
   std::vector<ChunkValue> chunk_values_;

@@ -111,27 +111,24 @@ void Inventory::EvictChunk(ChunkIndex chunk) {
 
 void Inventory::MayLeave(SlabIndex index) {
   const SlabAddress address = arena_.AddressOf(index);
-  const std::uint64_t slab_bytes = arena_.SlabBytesOf(address.chunk);
   Slab& slab = slabs_[address];
   if (!slab.in_order) {
     slab.in_order = true;
+    const std::uint64_t slab_bytes = arena_.SlabBytesOf(address.chunk);
     order_.Add({{policy_->Value(slab.candidate()), slab.serial}, address}, slab_bytes,
                arena_.SlabsPerChunk(slab_bytes));
   }
-  if (!arena_.IsRetired(address.chunk)) ++evictable_[slab_bytes];
-  ++evictable_pages_;
   ChunkValue& value = chunk_values_[address.chunk.value()];
+  if (!arena_.IsRetired(address.chunk)) ++*value.evictable_of_size;
+  ++evictable_pages_;
   ++value.evictable;
   value.information += slab.mean_information;
 }
 
 void Inventory::MayNotLeave(SlabAddress address) {
-  if (!arena_.IsRetired(address.chunk)) {
-    const auto evictable = evictable_.find(arena_.SlabBytesOf(address.chunk));
-    if (--evictable->second == 0) evictable_.erase(evictable);
-  }
-  --evictable_pages_;
   ChunkValue& value = chunk_values_[address.chunk.value()];
+  if (!arena_.IsRetired(address.chunk)) --*value.evictable_of_size;
+  --evictable_pages_;
   --value.evictable;
   value.information -= slabs_[address].mean_information;
 }

@@ -70,7 +70,8 @@ absl::Status Inventory::Unpin(ClientId client, absl::Span<const SlabId> slabs) {
   for (std::size_t begin = 0; begin < slabs.size(); begin += kTogether) {
     const auto part = slabs.subspan(begin, kTogether);
     for (const SlabId slab : part) {
-      if (holder.pins.contains(IndexOf(slab))) __builtin_prefetch(&SlabOf(IndexOf(slab)));
+      const SlabAddress address = arena_.AddressOf(IndexOf(slab));
+      if (slabs_.Has(address)) __builtin_prefetch(&slabs_[address]);
     }
     for (const SlabId slab : part) PB_RETURN_IF_ERROR(Unpin(holder, slab));
   }

@@ -33,10 +33,8 @@ void Inventory::VacateSegment() {
   }
   if (!easiest.has_value()) return;
   for (const ChunkIndex chunk : arena_.segments().at(*easiest).chunks) {
-    const auto evictable = evictable_.find(arena_.SlabBytesOf(chunk));
-    if (evictable == evictable_.end()) continue;
-    evictable->second -= chunk_values_[chunk.value()].evictable;
-    if (evictable->second == 0) evictable_.erase(evictable);
+    const ChunkValue& value = chunk_values_[chunk.value()];
+    if (value.evictable > 0) *value.evictable_of_size -= value.evictable;
   }
   arena_.RetireSegment(*easiest);
   vacating_ = easiest;

@@ -32,6 +32,15 @@ struct Slab {
   GroupId group;
   PageHeader header;
 
+  /// All but what a publication sets.
+  void BeLeased(std::uint32_t lease_serial, GroupId lease_group) {
+    state = SlabState::kLeased;
+    in_order = false;
+    serial = lease_serial;
+    pins = 0;
+    group = lease_group;
+  }
+
   EvictionCandidate candidate() const {
     return {mean_information, absl::FromUnixNanos(published_ns), absl::FromUnixNanos(last_used_ns)};
   }
@@ -48,6 +57,10 @@ class SlabTable {
   void Open(ChunkIndex chunk, std::uint64_t slabs) { chunks_[chunk.value()].resize(slabs); }
   void Close(ChunkIndex chunk) { chunks_[chunk.value()] = {}; }
 
+  /// Whether there is such a slab, of any state.
+  bool Has(SlabAddress slab) const {
+    return slab.chunk.value() < chunks_.size() && slab.slot < chunks_[slab.chunk.value()].size();
+  }
   /// Requires its chunk to be open.
   Slab& operator[](SlabAddress slab) { return chunks_[slab.chunk.value()][slab.slot]; }
   const Slab& operator[](SlabAddress slab) const { return chunks_[slab.chunk.value()][slab.slot]; }

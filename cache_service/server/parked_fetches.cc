@@ -14,6 +14,7 @@ void ParkedFetches::Add(GroupId group, const ParkedFetch& fetch) {
 }
 
 std::vector<ParkedFetch> ParkedFetches::Take(GroupId group, const PageKey& key) {
+  if (by_page_.empty()) return {};  // as nearly always
   const auto found = by_page_.find({group, key});
   if (found == by_page_.end()) return {};
   std::vector<ParkedFetch> taken = std::move(found->second);

@@ -194,16 +194,16 @@ absl::Status Server::OnLease(Session& session, const Envelope<LeaseRequest>& env
 
 absl::Status Server::OnPublish(Session& session, const Envelope<Publish>& envelope) {
   std::vector<ParkedFetch> waiting;
-  for (const PublishedPage& page : envelope.message.pages) {
-    PB_RETURN_IF_ERROR(
-        session.tenant->inventory.Publish(session.client, SlabId(page.slab), page.header));
-    FaultPoint(fault::kPagePublished);
-    for (ParkedFetch& fetch : session.tenant->parked.Take(session.group, page.header.key)) {
-      waiting.push_back(std::move(fetch));
-    }
-  }
-  Unpark(*session.tenant, waiting, SteadyNow());
-  return absl::OkStatus();
+  Tenant& tenant = *session.tenant;
+  const absl::Status status = tenant.inventory.Publish(
+      session.client, envelope.message.pages, [&](const PageHeader& header) {
+        FaultPoint(fault::kPagePublished);
+        for (ParkedFetch& fetch : tenant.parked.Take(session.group, header.key)) {
+          waiting.push_back(std::move(fetch));
+        }
+      });
+  Unpark(tenant, waiting, SteadyNow());  // others', also where a later page broke the protocol
+  return status;
 }
 
 absl::Status Server::OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>& envelope) {

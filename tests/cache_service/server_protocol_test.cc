@@ -98,6 +98,25 @@ TEST_F(ServerProtocolTest, ClosesAClientThatTouchesASlabOfAnother) {
   EXPECT_EQ(owner.Ask<FetchReply>(Fetch{{TestPage(1)}}).pages.at(0).miss, MissCause::kNone);
 }
 
+// A fetch that waited was forgotten where a later page of the same message broke the protocol.
+TEST_F(ServerProtocolTest, AFetchThatWaitsIsAnsweredThoughThePublisherIsClosed) {
+  RawClient publisher(daemon_.address());
+  publisher.Greet();
+  const LeaseReply lease = publisher.Ask<LeaseReply>(LeaseRequest{1, kTestPageBytes});
+  ASSERT_EQ(lease.slabs.size(), 1);
+  RawClient reader(daemon_.address());
+  reader.Greet();
+  reader.Send(Fetch{{TestPage(1)}}, 5);
+  reader.Ask<StatsReply>(StatsRequest{});  // the fetch has arrived
+  publisher.Send(Publish{{{lease.slabs[0].slab, TestHeader(TestPage(1))},
+                          {lease.slabs[0].slab + 1, TestHeader(TestPage(2))}}});
+  const Envelope<FetchReply> reply = reader.Receive<FetchReply>();
+  EXPECT_EQ(reply.request, 5);
+  ASSERT_EQ(reply.message.pages.size(), 1);
+  EXPECT_EQ(reply.message.pages[0].miss, MissCause::kNone);
+  EXPECT_TRUE(publisher.IsClosedByService());
+}
+
 TEST_F(ServerProtocolTest, ALostConnectionOfALivingProcessQuarantinesItsSlabs) {
   RawClient observer(daemon_.address());
   observer.Greet();

@@ -13,18 +13,20 @@ namespace {
 /// is the same for all.
 class AgedInformationPolicy final : public EvictionPolicy {
  public:
-  explicit AgedInformationPolicy(absl::Duration half_life) : half_life_(half_life) {}
+  explicit AgedInformationPolicy(absl::Duration half_life)
+      : half_life_ns_(absl::ToDoubleNanoseconds(half_life)) {}
 
   std::int64_t Value(const EvictionCandidate& page) const override {
     const double information = std::max(page.mean_information, 1);
-    const double half_lives = absl::FDivDuration(page.last_used - absl::UnixEpoch(), half_life_);
+    const double half_lives =
+        static_cast<double>(absl::ToUnixNanos(page.last_used)) / half_life_ns_;
     return std::llround((std::log2(information) + half_lives) * kUnit);
   }
 
  private:
   // With half-lives of a second, times until the year 2500 fit into 34 bits.
   static constexpr double kUnit = 1 << 24;
-  const absl::Duration half_life_;
+  const double half_life_ns_;
 };
 
 }  // namespace
