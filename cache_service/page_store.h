@@ -106,7 +106,7 @@ struct PageRef {
 struct FetchResult {
   PageRef page;
   PageHeader header;  // as published; valid where pin is ok
-  absl::StatusOr<PagePin> pin = absl::UnknownError("not fetched");
+  absl::StatusOr<PagePin> pin = absl::Status(absl::StatusCode::kUnknown, "");
 };
 
 /// Counters since creation, monotone.

@@ -107,8 +107,7 @@ absl::Status PageReads::Take(std::uint64_t request, const PageRef& page,
     StartGet(request, fetched, absl::MakeSpan(copy.get(), fetched.header.bytes), copy);
     return absl::OkStatus();
   }
-  const HoldId hold(next_hold_++);
-  pins_[hold] = {connection_, fetched.location.slab};
+  const HoldId hold = pins_.Add({connection_.get(), fetched.location.slab});
   connection_->Hold();
   Answer(request, fetched.index, fetched.header, FetchedMemory{hold, direct, {}});
   return absl::OkStatus();
@@ -149,10 +148,9 @@ void PageReads::Answer(std::uint64_t request, std::uint32_t index, const PageHea
 void PageReads::Unpin(absl::Span<const HoldId> pins) {
   std::vector<std::uint64_t> slabs;
   for (const HoldId hold : pins) {
-    const auto node = pins_.extract(hold);
-    const HeldPin& pin = node.mapped();
+    const HeldPin pin = pins_.Take(hold);
     pin.connection->Release();
-    if (pin.connection == connection_) slabs.push_back(pin.slab);
+    if (pin.connection == connection_.get()) slabs.push_back(pin.slab);
   }
   if (connection_ != nullptr) connection_->SendInBatches(&cache_service::Unpin::slabs, slabs);
   if (!slabs.empty()) FaultPoint(fault::kUnpinSent);

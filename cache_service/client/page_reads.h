@@ -6,17 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "cache_service/client/page_writes.h"
+#include "cache_service/client/hold_table.h"
 #include "cache_service/client/service_connection.h"
 #include "cache_service/page_store.h"
 #include "cache_service/protocol/messages.h"
@@ -77,7 +77,7 @@ class PageReads {
     absl::Time deadline;
   };
   struct HeldPin {
-    ServiceConnectionPtr connection;
+    ServiceConnection* connection = nullptr;  // there while it is held
     std::uint64_t slab = 0;
   };
 
@@ -91,10 +91,9 @@ class PageReads {
   const std::string address_;
   const Fetched fetched_;
   const Place place_;
-  ServiceConnectionPtr connection_;  // null where there is none
-  absl::flat_hash_map<std::uint64_t, PendingFetch> pending_;
-  absl::flat_hash_map<HoldId, HeldPin> pins_;
-  std::uint64_t next_hold_ = 1;
+  ServiceConnectionPtr connection_;                // null where there is none
+  std::map<std::uint64_t, PendingFetch> pending_;  // by request; a few, so found at once
+  HoldTable<HeldPin> pins_;
   std::uint64_t next_request_ = 1;
 };
 

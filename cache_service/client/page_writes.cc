@@ -56,48 +56,51 @@ absl::Status PageWrites::OnLeaseReply(const Envelope<LeaseReply>& envelope) {
 }
 
 LeasedMemory PageWrites::HoldLease(const SlabLocation& location, std::uint64_t bytes) {
-  const HoldId hold(next_hold_++);
-  HeldLease& lease = leases_[hold];
-  lease = {connection_, location, nullptr};
+  HeldLease lease{connection_.get(), location, nullptr};
+  absl::Span<std::byte> memory;
+  if (memory_ == PageMemory::kLinks) {
+    memory = connection_->Direct(location, bytes);
+    if (memory.empty()) {
+      lease.staging = std::shared_ptr<std::byte[]>(new std::byte[bytes]);
+      memory = absl::MakeSpan(lease.staging.get(), bytes);
+    }
+  }
   connection_->Hold();
-  if (memory_ == PageMemory::kCallers) return {hold, {}};
-  const absl::Span<std::byte> direct = connection_->Direct(location, bytes);
-  if (!direct.empty()) return {hold, direct};
-  lease.staging = std::shared_ptr<std::byte[]>(new std::byte[bytes]);
-  return {hold, absl::MakeSpan(lease.staging.get(), bytes)};
+  return {leases_.Add(std::move(lease)), memory};
 }
 
 void PageWrites::Return(absl::Span<const HoldId> leases) {
   std::vector<std::uint64_t> slabs;
   for (const HoldId hold : leases) {
-    const auto node = leases_.extract(hold);
-    const HeldLease& lease = node.mapped();
+    const HeldLease lease = leases_.Take(hold);
     lease.connection->Release();
-    if (lease.connection == connection_) slabs.push_back(lease.location.slab);
+    if (lease.connection == connection_.get()) slabs.push_back(lease.location.slab);
   }
   if (connection_ != nullptr) connection_->SendInBatches(&ReturnSlabs::slabs, slabs);
 }
 
-void PageWrites::InOrder(std::function<void()> step) {
+void PageWrites::InOrder(absl::AnyInvocable<void()> step) {
   steps_.push_back(std::move(step));
   while (publication_.puts_in_flight == 0 && !steps_.empty()) {
-    const std::function<void()> next = std::move(steps_.front());
+    absl::AnyInvocable<void()> next = std::move(steps_.front());
     steps_.pop_front();
     next();
   }
 }
 
-void PageWrites::Publish(const std::vector<PageToPublish>& pages, Published published) {
-  InOrder([this, pages, published = std::move(published)] { PublishNow(pages, published); });
+void PageWrites::Publish(std::vector<PageToPublish> pages, Published published) {
+  InOrder([this, pages = std::move(pages), published = std::move(published)]() mutable {
+    PublishNow(pages, std::move(published));
+  });
 }
 
 void PageWrites::PublishNow(const std::vector<PageToPublish>& pages, Published published) {
   publication_ = {.published = std::move(published)};
   if (connection_ == nullptr) publication_.status = NotConnected(address_);
+  publication_.pages.reserve(pages.size());
   for (const PageToPublish& page : pages) {
-    const auto node = leases_.extract(page.hold);
-    const HeldLease& lease = node.mapped();
-    if (lease.connection == connection_) {
+    const HeldLease lease = leases_.Take(page.hold);
+    if (lease.connection == connection_.get()) {
       publication_.pages.push_back({lease.location.slab, page.header});
       if (!page.from.empty()) {
         StartPut(lease, page.from);
@@ -112,14 +115,15 @@ void PageWrites::PublishNow(const std::vector<PageToPublish>& pages, Published p
 
 void PageWrites::StartPut(const HeldLease& lease, absl::Span<const std::byte> from) {
   ++publication_.puts_in_flight;
-  lease.connection->Put(lease.location, from,
-                        [this, connection = lease.connection, staging = lease.staging](
-                            const absl::Status& status) { OnPutDone(connection, status); });
+  lease.connection->Put(
+      lease.location, from,
+      [this, connection = lease.connection->shared_from_this(),
+       staging = lease.staging](const absl::Status& status) { OnPutDone(*connection, status); });
 }
 
-void PageWrites::OnPutDone(const ServiceConnectionPtr& connection, const absl::Status& status) {
+void PageWrites::OnPutDone(const ServiceConnection& connection, const absl::Status& status) {
   publication_.status.Update(status);
-  if (connection != connection_) publication_.status.Update(NotConnected(address_));
+  if (&connection != connection_.get()) publication_.status.Update(NotConnected(address_));
   if (--publication_.puts_in_flight > 0) return;
   EndPublication();
   InOrder([] {});

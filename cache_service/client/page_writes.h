@@ -12,17 +12,16 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "cache_service/client/hold_table.h"
 #include "cache_service/client/service_connection.h"
 #include "cache_service/page_store.h"
 #include "cache_service/protocol/messages.h"
 
 namespace pinboard::cache_service {
-
-/// Names a lease, or a pin, within one link, across its connections.
-using HoldId = StrongId<struct HoldIdTag, std::uint64_t>;
 
 /// A slab to write to: mapped memory, else a staging buffer; empty where the pages to be published
 /// lie in memory of the caller's.
@@ -66,15 +65,15 @@ class PageWrites {
 
   /// End the leases. Those of an earlier connection are only let go.
   void Return(absl::Span<const HoldId> leases);
-  void Publish(const std::vector<PageToPublish>& pages, Published published);
+  void Publish(std::vector<PageToPublish> pages, Published published);
 
   /// Runs once what was published before has been sent: at once, or when its Puts are done.
-  void InOrder(std::function<void()> step);
+  void InOrder(absl::AnyInvocable<void()> step);
   std::size_t waiting() const { return steps_.size(); }
 
  private:
   struct HeldLease {
-    ServiceConnectionPtr connection;
+    ServiceConnection* connection = nullptr;  // there while it is held
     SlabLocation location;
     // Shared with the Put that reads it; null where mapped, or the caller's.
     std::shared_ptr<std::byte[]> staging;
@@ -94,18 +93,17 @@ class PageWrites {
   LeasedMemory HoldLease(const SlabLocation& location, std::uint64_t bytes);
   void PublishNow(const std::vector<PageToPublish>& pages, Published published);
   void StartPut(const HeldLease& lease, absl::Span<const std::byte> from);
-  void OnPutDone(const ServiceConnectionPtr& connection, const absl::Status& status);
+  void OnPutDone(const ServiceConnection& connection, const absl::Status& status);
   void EndPublication();
 
   const PageMemory memory_;
   const std::string address_;
   const Leased leased_;
   ServiceConnectionPtr connection_;  // null where there is none
-  absl::flat_hash_map<HoldId, HeldLease> leases_;
+  HoldTable<HeldLease> leases_;
   absl::flat_hash_map<std::uint64_t, PendingLease> pending_;  // by request
-  std::uint64_t next_hold_ = 1;
   Publication publication_;
-  std::deque<std::function<void()>> steps_;  // what must follow it
+  std::deque<absl::AnyInvocable<void()>> steps_;  // what must follow it
 };
 
 /// Unavailable: what a link answers while it has no connection.

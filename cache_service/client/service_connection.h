@@ -7,12 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -122,7 +122,7 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   bool abandoned_ = false;
   int holds_ = 0;  // leases, pins, one-sided operations
   std::size_t sends_in_flight_ = 0;
-  absl::flat_hash_map<std::uint32_t, MappedSegment> segments_;
+  std::map<std::uint32_t, MappedSegment> segments_;  // by number; a few, so found at once
 };
 
 using ServiceConnectionPtr = std::shared_ptr<ServiceConnection>;

@@ -181,9 +181,8 @@ void ServiceLink::Lease(std::uint64_t request, std::uint32_t count, std::uint64_
   writes_.Lease(request, count, bytes);
 }
 
-void ServiceLink::Publish(const std::vector<PageToPublish>& pages,
-                          PageWrites::Published published) {
-  writes_.Publish(pages, std::move(published));
+void ServiceLink::Publish(std::vector<PageToPublish> pages, PageWrites::Published published) {
+  writes_.Publish(std::move(pages), std::move(published));
 }
 
 void ServiceLink::Fetch(const std::vector<PageRef>& pages, absl::Time deadline) {

@@ -54,7 +54,7 @@ class ServiceLink final : private ServiceReplies {
   void DropSequence(std::uint64_t sequence);
 
   /// Ends the leases. Holds of an earlier connection are only let go.
-  void Publish(const std::vector<PageToPublish>& pages, PageWrites::Published published = nullptr);
+  void Publish(std::vector<PageToPublish> pages, PageWrites::Published published = nullptr);
   void Return(absl::Span<const HoldId> leases) { writes_.Return(leases); }
   void Unpin(absl::Span<const HoldId> pins) { reads_.Unpin(pins); }
 
