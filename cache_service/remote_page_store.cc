@@ -33,6 +33,8 @@ constexpr absl::Duration kShutdown = absl::Seconds(1);
 // Ends of pins go out together: with the next command, when there are this many, or after a while.
 constexpr std::size_t kPinsTogether = 256;
 constexpr absl::Duration kPinsAfter = absl::Milliseconds(2);
+// The store's thread keeps away from the fabric while callers who wait use it more often than this.
+constexpr absl::Duration kKeepAway = absl::Microseconds(500);
 
 class RemotePageStore final : public PageStore {
  public:
@@ -41,7 +43,8 @@ class RemotePageStore final : public PageStore {
       : address_(address),
         fabric_(std::move(fabric)),
         router_(*fabric_),
-        link_(*fabric_, router_, address, options, LinkHandlers()) {
+        link_(*fabric_, router_, address, options, LinkHandlers()),
+        callers_drive_(!(options.register_memory && options.credentials.has_value())) {
     fabric_->OnClosed(
         [this](transport::PeerId peer, absl::Status reason) { router_.Closed(peer, reason); });
   }
@@ -50,6 +53,7 @@ class RemotePageStore final : public PageStore {
     {
       absl::MutexLock lock(&mutex_);
       stop_ = true;
+      parked_.SignalAll();
     }
     fabric_->Wake();
     if (thread_.joinable()) thread_.join();
@@ -75,7 +79,11 @@ class RemotePageStore final : public PageStore {
 
  private:
   using Command = absl::AnyInvocable<void()>;
-  /// What the rank's thread leaves for the store's.
+  /// Who has the fabric and all that is marked with it, one at a time: the store's thread, or the
+  /// rank's while it waits anyway, which spares it two hand-overs between threads.
+  enum class Driver : std::uint8_t { kNobody, kStoresThread, kCaller };
+  enum class Urgency : std::uint8_t { kSoon, kNow };
+  /// What the rank's thread leaves for who drives next.
   struct Inbox {
     std::vector<Command> commands;
     std::vector<HoldId> returned_leases;
@@ -86,10 +94,10 @@ class RemotePageStore final : public PageStore {
     std::optional<absl::StatusOr<std::vector<LeasedMemory>>> outcome;
   };
 
-  /// `leave` says whether the thread must be woken for it.
+  /// `leave` says whether the driver must be woken for it, and what is to be done if there is none.
   template <typename Leave>
-  void LeaveForThread(Leave leave);
-  void Enqueue(Command command);
+  void LeaveForDriver(Urgency urgency, Leave leave);
+  void Enqueue(Urgency urgency, Command command);
   void GiveBackLease(HoldId hold);
   void GiveBackPin(HoldId hold);
   PageLease MakeLease(const LeasedMemory& leased);
@@ -103,15 +111,44 @@ class RemotePageStore final : public PageStore {
   void Deliver(std::vector<FetchResult> results);
   void OnClosed(const absl::Status& reason);
 
+  /// Whether a caller may drive now.
+  bool Vacant() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return driver_ == Driver::kNobody && callers_drive_ && status_.ok();
+  }
+  /// Runs `work` as the driver.
+  template <typename Work>
+  void Drive(Work work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// Until `done`, or the deadline.
+  template <typename Done>
+  void WaitFor(Done done, absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // The store's thread.
+  /// Waits for its time to drive; what for.
+  enum class Ride : std::uint8_t { kUntilSomethingHappens, kForWhatIsUrgent, kNone };
+  Ride TakeSeat();
+  void LeaveSeat();
   void Run();
-  bool TakeWork();
   /// False: it is not time yet.
   bool Reconnect(absl::Time now);
+
+  // The driver.
+  void TakeWork();
+  /// Does what was left for it, and what is due.
+  void Settle();
+  /// The same; then, unless that has answered something, sleeps until something happens.
+  void Turn(absl::Time deadline);
+  void Sleep(absl::Time deadline);
+  void DeliverArrived();
 
   const std::string address_;
   mutable absl::Mutex mutex_;
   Inbox inbox_ ABSL_GUARDED_BY(mutex_);
-  bool woken_ ABSL_GUARDED_BY(mutex_) = false;  // since the thread last looked into the inbox
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;   // since the driver last looked into the inbox
+  bool urgent_ ABSL_GUARDED_BY(mutex_) = false;  // something in the inbox
+  Driver driver_ ABSL_GUARDED_BY(mutex_) = Driver::kNobody;
+  std::uint64_t callers_turns_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t turns_seen_ ABSL_GUARDED_BY(mutex_) = 0;  // of these, by the store's thread
+  int waiting_callers_ ABSL_GUARDED_BY(mutex_) = 0;       // while another drives
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t next_lease_ ABSL_GUARDED_BY(mutex_) = 1;
@@ -119,14 +156,19 @@ class RemotePageStore final : public PageStore {
   std::vector<FetchResult> results_ ABSL_GUARDED_BY(mutex_);
   std::size_t pending_fetches_ ABSL_GUARDED_BY(mutex_) = 0;
   PageStoreStats stats_ ABSL_GUARDED_BY(mutex_);
-  SteadyCondition answered_;  // an outcome in lease_waits_, or results_
-  bool waiting_for_results_ ABSL_GUARDED_BY(mutex_) = false;
+  SteadyCondition answered_;  // an outcome in lease_waits_, results_, or nobody drives
+  SteadyCondition parked_;    // the store's thread, while it leaves the fabric to callers
 
-  // The store's thread only, once it runs.
+  // The driver's, once the thread runs.
   const std::unique_ptr<transport::Fabric> fabric_;
   ReplyRouter router_;
   ServiceLink link_;
   std::vector<FetchResult> arrived_;  // to be delivered together
+  bool answered_now_ = false;         // since it last began to Settle
+
+  // Memory that comes later is registered by the store's thread: it may take longer than a caller
+  // would wait.
+  const bool callers_drive_;
   absl::Time next_reconnect_ = absl::InfinitePast();
   absl::Duration reconnect_delay_ = kFirstReconnect;
 
@@ -134,34 +176,62 @@ class RemotePageStore final : public PageStore {
 };
 
 template <typename Leave>
-void RemotePageStore::LeaveForThread(Leave leave) {
+void RemotePageStore::LeaveForDriver(Urgency urgency, Leave leave) {
   bool wake = false;
   {
     absl::MutexLock lock(&mutex_);
-    wake = leave() && !std::exchange(woken_, true);
+    if (!leave()) return;
+    if (driver_ != Driver::kNobody) {
+      wake = !std::exchange(woken_, true);
+    } else if (urgency == Urgency::kNow && !std::exchange(urgent_, true)) {
+      parked_.SignalAll();
+    }
   }
   if (wake) fabric_->Wake();
 }
 
-void RemotePageStore::Enqueue(Command command) {
-  LeaveForThread([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+void RemotePageStore::Enqueue(Urgency urgency, Command command) {
+  LeaveForDriver(urgency, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     inbox_.commands.push_back(std::move(command));
     return true;
   });
 }
 
 void RemotePageStore::GiveBackLease(HoldId hold) {
-  LeaveForThread([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  LeaveForDriver(Urgency::kSoon, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     inbox_.returned_leases.push_back(hold);
     return true;
   });
 }
 
 void RemotePageStore::GiveBackPin(HoldId hold) {
-  LeaveForThread([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  LeaveForDriver(Urgency::kSoon, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     inbox_.ended_pins.push_back(hold);
     return inbox_.ended_pins.size() == kPinsTogether;
   });
+}
+
+template <typename Work>
+void RemotePageStore::Drive(Work work) {
+  driver_ = Driver::kCaller;
+  mutex_.Unlock();
+  work();
+  mutex_.Lock();
+  driver_ = Driver::kNobody;
+}
+
+template <typename Done>
+void RemotePageStore::WaitFor(Done done, absl::Time deadline) {
+  while (!done() && SteadyNow() < deadline) {
+    if (Vacant()) {
+      Drive([this, deadline] { Turn(deadline); });
+      ++callers_turns_;
+    } else {
+      ++waiting_callers_;
+      answered_.WaitUntil(mutex_, deadline);
+      --waiting_callers_;
+    }
+  }
 }
 
 PageLease RemotePageStore::MakeLease(const LeasedMemory& leased) {
@@ -195,10 +265,9 @@ absl::StatusOr<std::vector<PageLease>> RemotePageStore::Lease(int count, std::si
     request = next_lease_++;
     lease_waits_[request] = &wait;
   }
-  Enqueue([this, request, count, bytes] { link_.Lease(request, count, bytes); });
+  Enqueue(Urgency::kSoon, [this, request, count, bytes] { link_.Lease(request, count, bytes); });
   absl::MutexLock lock(&mutex_);
-  while (!wait.outcome.has_value() && answered_.WaitUntil(mutex_, deadline)) {
-  }
+  WaitFor([&wait] { return wait.outcome.has_value(); }, deadline);
   lease_waits_.erase(request);
   if (!wait.outcome.has_value()) {
     return absl::DeadlineExceededError(
@@ -214,6 +283,7 @@ absl::StatusOr<std::vector<PageLease>> RemotePageStore::Lease(int count, std::si
 void RemotePageStore::Publish(std::vector<PageLease> leases, absl::Span<const PageHeader> headers) {
   if (!status().ok()) return;
   std::vector<PageToPublish> pages;
+  pages.reserve(leases.size());
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < std::min(leases.size(), headers.size()); ++i) {
     const PageHeader& header = headers[i];
@@ -227,7 +297,8 @@ void RemotePageStore::Publish(std::vector<PageLease> leases, absl::Span<const Pa
     stats_.pages_published += pages.size();
     stats_.bytes_published += bytes;
   }
-  Enqueue([this, pages = std::move(pages)] { link_.Publish(pages); });
+  Enqueue(Urgency::kNow,
+          [this, pages = std::move(pages)]() mutable { link_.Publish(std::move(pages)); });
 }
 
 void RemotePageStore::Fetch(absl::Span<const PageRef> pages, absl::Time deadline) {
@@ -243,9 +314,13 @@ void RemotePageStore::Fetch(absl::Span<const PageRef> pages, absl::Time deadline
     Deliver(std::move(missed));
     return;
   }
-  Enqueue([this, asked = std::vector<PageRef>(pages.begin(), pages.end()), deadline] {
-    link_.Fetch(asked, deadline);
-  });
+  Enqueue(Urgency::kSoon,
+          [this, asked = std::vector<PageRef>(pages.begin(), pages.end()), deadline] {
+            arrived_.reserve(arrived_.size() + asked.size());
+            link_.Fetch(asked, deadline);
+          });
+  absl::MutexLock lock(&mutex_);
+  if (Vacant()) Drive([this] { Settle(); });
 }
 
 std::vector<FetchResult> RemotePageStore::TakeFetched() {
@@ -255,20 +330,20 @@ std::vector<FetchResult> RemotePageStore::TakeFetched() {
 
 bool RemotePageStore::WaitFetched(absl::Time deadline) {
   absl::MutexLock lock(&mutex_);
-  waiting_for_results_ = true;
-  while (results_.empty() && pending_fetches_ > 0 && answered_.WaitUntil(mutex_, deadline)) {
-  }
-  waiting_for_results_ = false;
+  WaitFor([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(
+              mutex_) { return !results_.empty() || pending_fetches_ == 0; },
+          deadline);
   return !results_.empty();
 }
 
 void RemotePageStore::Drop(absl::Span<const PageRef> pages) {
-  Enqueue(
-      [this, dropped = std::vector<PageRef>(pages.begin(), pages.end())] { link_.Drop(dropped); });
+  Enqueue(Urgency::kNow, [this, dropped = std::vector<PageRef>(pages.begin(), pages.end())] {
+    link_.Drop(dropped);
+  });
 }
 
 void RemotePageStore::DropSequence(std::uint64_t sequence) {
-  Enqueue([this, sequence] { link_.DropSequence(sequence); });
+  Enqueue(Urgency::kNow, [this, sequence] { link_.DropSequence(sequence); });
 }
 
 PageStoreStats RemotePageStore::stats() const {
@@ -290,12 +365,13 @@ ServiceLink::Handlers RemotePageStore::LinkHandlers() {
 
 void RemotePageStore::OnLeased(std::uint64_t request,
                                absl::StatusOr<std::vector<LeasedMemory>> leased) {
+  answered_now_ = true;
   {
     absl::MutexLock lock(&mutex_);
     const auto wait = lease_waits_.find(request);
     if (wait != lease_waits_.end()) {
       wait->second->outcome = std::move(leased);
-      answered_.SignalAll();
+      if (waiting_callers_ > 0) answered_.SignalAll();
       return;
     }
   }
@@ -315,6 +391,12 @@ void RemotePageStore::OnFetched(const PageRef& page, const PageHeader& header,
   }
 }
 
+void RemotePageStore::DeliverArrived() {
+  if (arrived_.empty()) return;
+  answered_now_ = true;
+  Deliver(std::exchange(arrived_, {}));
+}
+
 void RemotePageStore::Deliver(std::vector<FetchResult> results) {
   absl::MutexLock lock(&mutex_);
   for (const FetchResult& result : results) {
@@ -331,7 +413,7 @@ void RemotePageStore::Deliver(std::vector<FetchResult> results) {
   } else {
     std::move(results.begin(), results.end(), std::back_inserter(results_));
   }
-  if (waiting_for_results_) answered_.SignalAll();
+  if (waiting_callers_ > 0) answered_.SignalAll();
 }
 
 void RemotePageStore::OnClosed(const absl::Status& reason) {
@@ -342,32 +424,75 @@ void RemotePageStore::OnClosed(const absl::Status& reason) {
   if (!stop_) LogWarning(std::string(reason.message()), "; pages are missed until it is back");
 }
 
-void RemotePageStore::Run() {
-  while (TakeWork()) {
-    const absl::Time now = SteadyNow();
-    link_.Tick(now);
-    if (!arrived_.empty()) Deliver(std::exchange(arrived_, {}));
-    if (!link_.connected() && Reconnect(now)) continue;  // it took the wake-ups meant for TakeWork
-    fabric_->WaitUntil(std::min({link_.next_deadline(),
-                                 link_.holds_pins() ? now + kPinsAfter : absl::InfiniteFuture(),
-                                 link_.connected() ? absl::InfiniteFuture() : next_reconnect_}));
-    if (!arrived_.empty()) Deliver(std::exchange(arrived_, {}));
+RemotePageStore::Ride RemotePageStore::TakeSeat() {
+  absl::MutexLock lock(&mutex_);
+  while (!stop_) {
+    const bool others_drive =
+        callers_drive_ && status_.ok() && (callers_turns_ != turns_seen_ || waiting_callers_ > 0);
+    turns_seen_ = callers_turns_;
+    if (driver_ == Driver::kNobody && (!others_drive || urgent_)) {
+      driver_ = Driver::kStoresThread;
+      return others_drive ? Ride::kForWhatIsUrgent : Ride::kUntilSomethingHappens;
+    }
+    parked_.WaitUntil(mutex_, SteadyNow() + kKeepAway);
   }
+  return Ride::kNone;
+}
+
+void RemotePageStore::LeaveSeat() {
+  absl::MutexLock lock(&mutex_);
+  driver_ = Driver::kNobody;
+  if (waiting_callers_ > 0) answered_.SignalAll();
+}
+
+void RemotePageStore::Run() {
+  for (Ride ride = TakeSeat(); ride != Ride::kNone; ride = TakeSeat()) {
+    Settle();
+    // A Reconnect took the wake-ups that were meant for TakeWork.
+    const bool tried = !link_.connected() && Reconnect(SteadyNow());
+    if (ride == Ride::kForWhatIsUrgent) {
+      fabric_->Progress();
+      DeliverArrived();
+    } else if (!tried && !answered_now_) {
+      Sleep(link_.connected() ? absl::InfiniteFuture() : next_reconnect_);
+    }
+    LeaveSeat();
+  }
+  TakeWork();
   link_.Shutdown(SteadyNow() + kShutdown);
 }
 
-bool RemotePageStore::TakeWork() {
+void RemotePageStore::Settle() {
+  answered_now_ = false;
+  TakeWork();
+  link_.Tick(SteadyNow());
+  DeliverArrived();
+}
+
+void RemotePageStore::Turn(absl::Time deadline) {
+  Settle();
+  if (!answered_now_) Sleep(deadline);
+}
+
+void RemotePageStore::Sleep(absl::Time deadline) {
+  const absl::Time end_of_pins =
+      link_.holds_pins() ? SteadyNow() + kPinsAfter : absl::InfiniteFuture();
+  fabric_->WaitUntil(std::min({deadline, end_of_pins, link_.next_deadline()}));
+  link_.Tick(SteadyNow());
+  DeliverArrived();
+}
+
+void RemotePageStore::TakeWork() {
   Inbox inbox;
   {
     absl::MutexLock lock(&mutex_);
-    if (stop_) return false;
     inbox = std::exchange(inbox_, {});
     woken_ = false;
+    urgent_ = false;
   }
   link_.Return(inbox.returned_leases);
   link_.Unpin(inbox.ended_pins);
   for (Command& command : inbox.commands) command();
-  return true;
 }
 
 bool RemotePageStore::Reconnect(absl::Time now) {

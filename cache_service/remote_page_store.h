@@ -41,8 +41,8 @@ struct PageStoreOptions {
 /// A random group.
 std::uint64_t NewGroupId();
 
-/// Connects to the service at "host:port". The store works on a thread of its own, which owns the
-/// fabric; calls hand it their work and only Lease waits. Leases and pins point straight into the
+/// Connects to the service at "host:port". The store works on a thread of its own, and on that of a
+/// call that waits; only Lease and WaitFetched wait. Leases and pins point straight into the
 /// service's memory where the transport can map it, else at copies (said once in the log where
 /// mapping was to be expected).
 ///

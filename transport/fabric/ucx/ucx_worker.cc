@@ -58,7 +58,7 @@ absl::StatusOr<std::shared_ptr<UcxWorker>> UcxWorker::Create(
 absl::Status UcxWorker::Start() {
   ucp_worker_params_t worker_params{};
   worker_params.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE;
-  worker_params.thread_mode = UCS_THREAD_MODE_SINGLE;
+  worker_params.thread_mode = UCS_THREAD_MODE_SERIALIZED;
   PB_RETURN_IF_ERROR(StartError(ucp_worker_create(context_->get(), &worker_params, &worker_)));
   PB_RETURN_IF_ERROR(StartError(ucp_worker_get_efd(worker_, &event_fd_)));
   return ReadAddress();
