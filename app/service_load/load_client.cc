@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "app/service_load/page_values.h"
@@ -22,6 +23,14 @@ constexpr absl::Duration kOperationTimeout = absl::Seconds(10);
 void AddLatency(absl::Duration latency, OperationCounts* counts) {
   counts->latency_us.push_back(absl::ToDoubleMicroseconds(latency));
   counts->busy_seconds += absl::ToDoubleSeconds(latency);
+}
+
+void Append(std::vector<FetchResult> more, std::vector<FetchResult>* results) {
+  if (results->empty()) {
+    *results = std::move(more);
+  } else {
+    std::move(more.begin(), more.end(), std::back_inserter(*results));
+  }
 }
 
 }  // namespace
@@ -129,9 +138,8 @@ absl::Status LoadClient::Get() {
   const absl::Time start = SteadyNow();
   store_->Fetch(refs, start + kOperationTimeout);
   std::vector<FetchResult> results;
-  results.reserve(refs.size());
   while (store_->WaitFetched(start + kOperationTimeout)) {
-    for (FetchResult& fetched : store_->TakeFetched()) results.push_back(std::move(fetched));
+    Append(store_->TakeFetched(), &results);
   }
   if (workload_.copy) CopyOut(results);
   AddLatency(SteadyNow() - start, &result_.get);
