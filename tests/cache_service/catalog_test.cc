@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <random>
 #include <set>
 #include <tuple>
 #include <vector>
@@ -48,6 +49,36 @@ TEST(ExtentTest, ItsNameTellsBlocksAndShardsApart) {
       for (const std::uint16_t shard : {0, 1, 0xffff}) {
         EXPECT_TRUE(names.insert(ExtentNameOf(Key(page, layer, shard))).second);
       }
+    }
+  }
+}
+
+TEST(CatalogTest, ManyPagesAreLocatedWhereEachIsFound) {
+  Catalog catalog;
+  std::mt19937 random(TestSeed());
+  const auto any_page = [&random] {
+    return PageRef{Key(random() % 40, random() % 40, random() % 2, random() % 3), 1};
+  };
+  for (std::uint32_t slab = 0; slab < 3000; ++slab) {
+    catalog.Insert(kGroup, any_page(), SlabIndex(slab));
+  }
+  for (int round = 0; round < 100; ++round) {
+    std::vector<PageRef> pages;
+    while (pages.size() < 48) {
+      // Neighbours in a row, as a recall asks for them, through the ends of extents.
+      const PageRef first = any_page();
+      for (std::uint16_t i = 0; i < random() % 30; ++i) {
+        pages.push_back(first);
+        pages.back().key.layer += i;
+      }
+    }
+    std::vector<const ExtentPage*> places(pages.size());
+    catalog.Locate(kGroup, pages, absl::MakeSpan(places));
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+      const Catalog::Lookup located = Catalog::Read(places[i], pages[i].generation);
+      const Catalog::Lookup found = catalog.Find(kGroup, pages[i]);
+      ASSERT_EQ(located.miss, found.miss) << "page " << i << " of round " << round;
+      ASSERT_EQ(located.slab, found.slab) << "page " << i << " of round " << round;
     }
   }
 }
