@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdlib>
 #include <numeric>
+#include <string>
+#include <vector>
 
 #include "tests/engine/engine_group.h"
 #include "tests/engine/recording_shard.h"
@@ -18,9 +20,10 @@ namespace {
 using testing::EngineGroup;
 using testing::TokenIds;
 
-/// Of a sum, or of 1 below that. Queries, cached rows and each layer's hidden states are rounded to
-/// bf16 on the device, 2^-9 of a logit each.
-constexpr double kTolerance = 1e-2;
+/// Differences as shares of a sum, or of 1 below that. Queries, cached rows and each layer's hidden
+/// states are rounded to bf16 on the device, 2^-9 of a logit each, which adds up in a few of them.
+constexpr double kMeanTolerance = 5e-3;
+constexpr double kWorstTolerance = 5e-2;
 
 /// Takes down the sums and nothing else, from wherever they lie.
 class SumsShard final : public testing::RecordingShard {
@@ -66,6 +69,18 @@ struct Side {
   EngineGroup group;
 };
 
+void ExpectNear(const std::vector<float>& made, const std::vector<float>& expected) {
+  ASSERT_EQ(made.size(), expected.size());
+  double sum = 0.0, worst = 0.0;
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    const double share = std::abs(made[i] - expected[i]) / std::max(1.0F, std::abs(expected[i]));
+    sum += share;
+    worst = std::max(worst, share);
+  }
+  EXPECT_LE(sum / static_cast<double>(made.size()), kMeanTolerance);
+  EXPECT_LE(worst, kWorstTolerance);
+}
+
 class LogSumExpsTest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(LogSumExpsTest, AreTheHostsOfChunksAndOfDecodedTokens) {
@@ -77,12 +92,8 @@ TEST_P(LogSumExpsTest, AreTheHostsOfChunksAndOfDecodedTokens) {
     const auto &made = device.shard.log_sum_exps, &expected = host.shard.log_sum_exps;
     ASSERT_EQ(made.size(), expected.size());
     for (std::size_t layer = 0; layer < made.size(); ++layer) {
-      ASSERT_EQ(made[layer].size(), expected[layer].size());
-      for (std::size_t i = 0; i < made[layer].size(); ++i) {
-        ASSERT_NEAR(made[layer][i], expected[layer][i],
-                    kTolerance * std::max(1.0F, std::abs(expected[layer][i])))
-            << "step " << step << ", layer " << layer;
-      }
+      SCOPED_TRACE("call " + std::to_string(layer) + " until step " + std::to_string(step));
+      ExpectNear(made[layer], expected[layer]);
     }
     chunk = {step + 500};
   }
