@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/types/span.h"
 
 namespace pinboard::scheduler {
@@ -19,6 +20,11 @@ struct Replacement {
   std::uint32_t page = 0;  // its number
   int ring_slot = 0;
 };
+
+/// About as many as a ring has slots: their memory is the plan's own, since a step goes through all
+/// the rings there are.
+using PageList = absl::InlinedVector<std::uint32_t, 16>;
+using Replacements = absl::InlinedVector<Replacement, 16>;
 
 /// State machine of one layer's ring. A value type: pure, copyable, the same on every rank because
 /// all its inputs are merged integers.
@@ -54,39 +60,53 @@ class RecallPlan {
   /// Their mean information, fixed point: [pages().size()].
   const std::vector<std::int64_t>& mean_information() const { return mean_information_; }
   /// Page number in each ring slot.
-  const std::vector<std::uint32_t>& ring() const { return ring_; }
+  const PageList& ring() const { return ring_; }
   /// Pages being fetched, ascending: the order of the ready and miss bits.
-  const std::vector<std::uint32_t>& in_flight() const { return in_flight_; }
+  const PageList& in_flight() const { return in_flight_; }
 
   /// Takes in this step's merged scores [pages().size()] and returns the pages to start fetching
   /// now (ascending; at most `max_fetches`, best first where the cap binds). They are in flight
   /// from here on; fetches no longer wanted stay in flight until they resolve.
-  std::vector<std::uint32_t> Update(absl::Span<const std::int32_t> scores, int max_fetches,
-                                    Smoothing smoothing = Smoothing::kHalf);
+  PageList Update(absl::Span<const std::int32_t> scores, int max_fetches,
+                  Smoothing smoothing = Smoothing::kHalf);
 
   /// Resolves fetches. `ready`: pages that ALL ranks hold verified; `missed`: pages any rank missed
   /// (they are struck first). Returns the replacements to make visible at the next boundary, in
   /// ascending page numbers; a ready page that is no longer wanted is let go. Pages that are not in
   /// flight are ignored.
-  std::vector<Replacement> Resolve(absl::Span<const std::uint32_t> ready,
-                                   absl::Span<const std::uint32_t> missed);
+  Replacements Resolve(absl::Span<const std::uint32_t> ready,
+                       absl::Span<const std::uint32_t> missed);
 
  private:
-  std::vector<std::uint32_t> WantedBestFirst() const;
-  /// Ascending; of the last Update where the band is as it was then.
-  const std::vector<std::uint32_t>& Wanted();
-  bool IsResident(std::uint32_t page) const;
-  /// Smoothed score, or below every score for a page that left the band.
-  std::int64_t ScoreOf(std::uint32_t page) const;
-  /// Slots whose page is not wanted, the first to be replaced first.
-  std::vector<int> SlotsToReplace(absl::Span<const std::uint32_t> wanted) const;
+  /// In ring_at_: the page has left the band, or the slot was never filled.
+  static constexpr std::uint32_t kNowhere = 0xffffffffU;
+
+  /// Of a page among all others by s, ties to the lower number: higher is better.
+  using Rank = std::int64_t;
+  Rank RankOf(std::uint32_t index) const;
+
+  void Smooth(absl::Span<const std::int32_t> scores, Smoothing smoothing);
+  /// After a change of band or ring: all that is known of them, but for scores, anew.
+  void Know();
+  void FindRing();
+  void ChooseWanted();
+  void ChooseReplaceable();
+  /// A score that no page of the wanted set is below: what was wanted last is mostly wanted still,
+  /// so few others have to be looked at.
+  std::int32_t FloorOfWanted() const;
+  /// pages_[index], mostly without a look at it.
+  std::uint32_t PageAt(std::uint32_t index) const;
 
   std::vector<std::uint32_t> pages_;
-  std::vector<std::int64_t> mean_information_, smoothed_;  // parallel to pages_
-  std::vector<std::uint32_t> ring_;
-  std::vector<std::uint32_t> in_flight_;
-  std::vector<std::uint32_t> wanted_;
-  bool knows_wanted_ = false;
+  std::vector<std::int64_t> mean_information_;  // parallel to pages_, as is smoothed_
+  std::vector<std::int32_t> smoothed_;
+  PageList ring_;
+  PageList in_flight_;
+  // Known since the last Update or Resolve, unless band or ring have been changed:
+  bool knows_ = false;
+  PageList ring_at_;                          // each slot's page in pages_, or kNowhere
+  PageList wanted_, wanted_at_;               // ascending
+  absl::InlinedVector<int, 16> replaceable_;  // slots of pages not wanted; the last one goes first
 };
 
 }  // namespace pinboard::scheduler

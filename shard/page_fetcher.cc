@@ -23,9 +23,12 @@ void PageFetcher::Start(absl::Span<const Request> requests, absl::Time deadline)
   refs.reserve(requests.size());
   for (const Request& request : requests) {
     const FetchTicket& ticket = request.ticket;
-    Ring& ring = rings_[{ticket.sequence, ticket.layer}];
-    Entry* entry = Find(ring, ticket.page);
-    if (entry == nullptr) entry = &ring.emplace_back();
+    Entry* entry = Find(ticket);
+    if (entry == nullptr) {
+      std::vector<Ring>& layers = rings_[ticket.sequence];
+      layers.resize(std::max(layers.size(), static_cast<std::size_t>(ticket.layer) + 1));
+      entry = &layers[ticket.layer].emplace_back();
+    }
     *entry = {ticket.page, State::kPending, request.wanted_at, {}};
     auto& tickets = under_way_[RefKey{request.ref.key, request.ref.generation}].tickets;
     if (tickets.empty()) refs.push_back(request.ref);
@@ -34,10 +37,18 @@ void PageFetcher::Start(absl::Span<const Request> requests, absl::Time deadline)
   if (!refs.empty()) store_->Fetch(refs, deadline);
 }
 
-PageFetcher::Entry* PageFetcher::Find(Ring& ring, std::uint32_t page) {
-  const auto found = std::find_if(ring.begin(), ring.end(),
-                                  [&](const Entry& entry) { return entry.page == page; });
-  return found == ring.end() ? nullptr : &*found;
+const PageFetcher::Ring* PageFetcher::FindRing(std::uint64_t sequence, int layer) const {
+  const auto found = rings_.find(sequence);
+  if (found == rings_.end() || layer >= std::ssize(found->second)) return nullptr;
+  return &found->second[layer];
+}
+
+PageFetcher::Entry* PageFetcher::Find(const FetchTicket& ticket) {
+  Ring* const ring = const_cast<Ring*>(FindRing(ticket.sequence, ticket.layer));
+  if (ring == nullptr) return nullptr;
+  const auto found = std::find_if(ring->begin(), ring->end(),
+                                  [&](const Entry& entry) { return entry.page == ticket.page; });
+  return found == ring->end() ? nullptr : &*found;
 }
 
 void PageFetcher::Settle(const RefKey& ref, std::shared_ptr<const std::byte> bytes) {
@@ -46,8 +57,7 @@ void PageFetcher::Settle(const RefKey& ref, std::shared_ptr<const std::byte> byt
   fetch->second.arrived.bytes = std::move(bytes);
   const FetchedPage& page = fetch->second.arrived;
   for (const FetchTicket& ticket : fetch->second.tickets) {
-    const auto ring = rings_.find(RingKey{ticket.sequence, ticket.layer});
-    Entry* const entry = ring == rings_.end() ? nullptr : Find(ring->second, ticket.page);
+    Entry* const entry = Find(ticket);
     if (entry == nullptr) continue;
     entry->state = page.bytes == nullptr ? State::kMissed : State::kReady;
     entry->fetched = page;
@@ -95,9 +105,9 @@ PageFetcher::States PageFetcher::StatesOf(std::uint64_t sequence, int layer,
                                           absl::Span<const std::uint32_t> pages) const {
   States states(pages.size(), State::kMissed);
   if (pages.empty()) return states;
-  const auto ring = rings_.find(RingKey{sequence, layer});
-  if (ring == rings_.end()) return states;
-  for (const Entry& entry : ring->second) {
+  const Ring* const ring = FindRing(sequence, layer);
+  if (ring == nullptr) return states;
+  for (const Entry& entry : *ring) {
     const auto at = std::find(pages.begin(), pages.end(), entry.page);
     if (at != pages.end()) states[at - pages.begin()] = entry.state;
   }
@@ -105,17 +115,15 @@ PageFetcher::States PageFetcher::StatesOf(std::uint64_t sequence, int layer,
 }
 
 PageFetcher::Taken PageFetcher::Take(const FetchTicket& ticket) {
-  const auto ring = rings_.find(RingKey{ticket.sequence, ticket.layer});
-  Entry* const entry = ring == rings_.end() ? nullptr : Find(ring->second, ticket.page);
+  Entry* const entry = Find(ticket);
   if (entry == nullptr) return {};
   Taken taken{std::move(entry->fetched), entry->wanted_at};
-  *entry = std::move(ring->second.back());
-  ring->second.pop_back();
+  Ring& ring = rings_.at(ticket.sequence)[ticket.layer];
+  *entry = std::move(ring.back());
+  ring.pop_back();
   return taken;
 }
 
-void PageFetcher::Forget(std::uint64_t sequence) {
-  absl::erase_if(rings_, [&](const auto& item) { return item.first.first == sequence; });
-}
+void PageFetcher::Forget(std::uint64_t sequence) { rings_.erase(sequence); }
 
 }  // namespace pinboard

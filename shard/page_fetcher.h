@@ -85,7 +85,6 @@ class PageFetcher {
     FetchedPage fetched;
   };
   using Ring = std::vector<Entry>;  // no more than the ring has slots, in no order
-  using RingKey = std::pair<std::uint64_t, int>;
   using RefKey = std::pair<PageKey, std::uint32_t>;
   /// A fetch under way.
   struct Fetch {
@@ -93,15 +92,17 @@ class PageFetcher {
     FetchedPage arrived;  // being copied: without its bytes
   };
 
+  /// Null where nothing was ever started for it.
+  const Ring* FindRing(std::uint64_t sequence, int layer) const;
   /// Null where it was never started, or has been taken.
-  static Entry* Find(Ring& ring, std::uint32_t page);
+  Entry* Find(const FetchTicket& ticket);
   void Settle(const RefKey& ref, std::shared_ptr<const std::byte> bytes);
   void SettleCopies(absl::Span<PageIntake::Copy> copies);
 
   cache_service::PageStore* store_;
   std::unique_ptr<PageIntake> intake_;
   int room_ = 0;
-  absl::flat_hash_map<RingKey, Ring> rings_;
+  absl::flat_hash_map<std::uint64_t, std::vector<Ring>> rings_;  // [layers] of a sequence
   absl::flat_hash_map<RefKey, Fetch> under_way_;
 };
 

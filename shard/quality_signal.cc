@@ -13,7 +13,7 @@ namespace {
 
 /// Digests of the band's pages that are not in the ring.
 std::vector<std::int32_t> EvictedSlots(const LayerState& layer) {
-  const std::vector<std::uint32_t>& ring = layer.recall.ring();
+  const scheduler::PageList& ring = layer.recall.ring();
   std::vector<std::uint32_t> evicted;
   for (const std::uint32_t page : layer.recall.pages()) {
     if (std::find(ring.begin(), ring.end(), page) == ring.end()) evicted.push_back(page);

@@ -110,7 +110,7 @@ void RecallWithinStep::AppendHeld(const StepSlice& slice, int layer,
 absl::Status RecallWithinStep::Settle(const StepSlice& slice, int layer,
                                       absl::Span<const std::int32_t>* merged, ToShow* shown) {
   std::vector<std::uint32_t> ready;
-  const std::vector<std::uint32_t>& in_flight = slice.state->layers[layer].recall.in_flight();
+  const scheduler::PageList& in_flight = slice.state->layers[layer].recall.in_flight();
   for (std::size_t i = 0; i < in_flight.size(); ++i) {
     if ((*merged)[i] == context_->tp()) ready.push_back(in_flight[i]);
   }

@@ -35,7 +35,7 @@ std::vector<scheduler::BandPage> ExistingPages(const scheduler::RecallPlan& reca
   std::vector<std::uint32_t> leaving;
   for (const int slot : retired) leaving.push_back(recall.ring()[slot]);
   std::sort(leaving.begin(), leaving.end());
-  std::vector<std::uint32_t> pinned(recall.ring());
+  std::vector<std::uint32_t> pinned(recall.ring().begin(), recall.ring().end());
   pinned.insert(pinned.end(), recall.in_flight().begin(), recall.in_flight().end());
   std::sort(pinned.begin(), pinned.end());
   std::vector<scheduler::BandPage> pages;

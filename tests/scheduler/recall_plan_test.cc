@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <random>
 #include <set>
 
@@ -187,17 +188,19 @@ class RandomWalk {
     if (Chance(0.1)) plan_.Add(next_page_++);
     if (Chance(0.05) && !plan_.pages().empty()) Drop();
     std::vector<std::int32_t> scores(plan_.pages().size());
-    for (auto& score : scores) score = Pick(0, 1 << 20);
+    for (auto& score : scores) score = Pick(0, Chance(0.5) ? 1 << 20 : 4);  // 4: many ties
     const int cap = Pick(0, 6);
     const auto before = plan_.in_flight();
+    const PageList expected = FetchesBySorting(scores, cap);
     const auto fetches = plan_.Update(scores, cap);
+    ASSERT_EQ(fetches, expected);
     CheckFetches(fetches, before, cap);
     Resolve();
     CheckRing();
   }
 
   std::vector<std::uint32_t> Trace() const {
-    std::vector<std::uint32_t> trace = plan_.ring();
+    std::vector<std::uint32_t> trace(plan_.ring().begin(), plan_.ring().end());
     trace.insert(trace.end(), plan_.in_flight().begin(), plan_.in_flight().end());
     trace.insert(trace.end(), plan_.pages().begin(), plan_.pages().end());
     return trace;
@@ -217,8 +220,34 @@ class RandomWalk {
     gone_.insert(page);
   }
 
-  void CheckFetches(const std::vector<std::uint32_t>& fetches,
-                    const std::vector<std::uint32_t>& before, int cap) {
+  /// What the plan is to fetch, with all pages sorted.
+  PageList FetchesBySorting(const std::vector<std::int32_t>& scores, int cap) {
+    struct Page {
+      std::int64_t score;
+      std::uint32_t number;
+    };
+    std::vector<Page> pages;
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      std::int64_t& score = smoothed_[plan_.pages()[i]];
+      score = score / 2 + scores[i] / 2;
+      pages.push_back({score, plan_.pages()[i]});
+    }
+    std::sort(pages.begin(), pages.end(), [](const Page& a, const Page& b) {
+      return a.score != b.score ? a.score > b.score : a.number < b.number;
+    });
+    PageList fetches;
+    for (std::size_t i = 0; i < std::min(pages.size(), plan_.ring().size()); ++i) {
+      const auto is_it = [&](std::uint32_t page) { return page == pages[i].number; };
+      if (static_cast<int>(fetches.size()) == cap) break;
+      if (std::any_of(plan_.ring().begin(), plan_.ring().end(), is_it)) continue;
+      if (std::any_of(plan_.in_flight().begin(), plan_.in_flight().end(), is_it)) continue;
+      fetches.push_back(pages[i].number);
+    }
+    std::sort(fetches.begin(), fetches.end());
+    return fetches;
+  }
+
+  void CheckFetches(const PageList& fetches, const PageList& before, int cap) {
     ASSERT_LE(static_cast<int>(fetches.size()), cap);
     ASSERT_TRUE(std::is_sorted(fetches.begin(), fetches.end()));
     for (const std::uint32_t page : fetches) {
@@ -269,6 +298,7 @@ class RandomWalk {
   RecallPlan plan_;
   std::uint32_t next_page_;
   std::set<std::uint32_t> gone_;
+  std::map<std::uint32_t, std::int64_t> smoothed_;
 };
 
 TEST(RecallPlan, WhateverHappensTheRingIsFullAndHoldsNoPageTwice) {
