@@ -57,6 +57,8 @@ class PageFetcher {
   };
   void Start(absl::Span<const Request> requests, absl::Time deadline);
 
+  /// Whether anything is under way.
+  bool is_waiting() const { return !under_way_.empty(); }
   /// Collects what has arrived and what has been copied; verifies each page's identity and tag.
   /// Never blocks. An error is the device's.
   absl::Status Poll();

@@ -12,9 +12,6 @@
 namespace pinboard {
 namespace {
 
-constexpr std::uint8_t kReadyHere = 1;
-constexpr std::uint8_t kMissedHere = 2;
-
 bool Drifts(const SequenceState& state) {
   return state.recalls() && state.recall_trigger.when == scheduler::RecallWhen::kDrift;
 }
@@ -30,43 +27,24 @@ double Cosine(absl::Span<const std::vector<float>> shifts) {
 
 }  // namespace
 
-absl::Status Recall::MakeVisible(absl::Span<const Rings> sequences, int first, int end) {
-  const Rings* rings = nullptr;  // of the page before: those of a sequence follow each other
-  const auto rings_of = [&](const AgreedPage& agreed) -> const Rings* {
-    if (agreed.layer < first || agreed.layer >= end) return nullptr;
-    if (rings != nullptr && rings->sequence == agreed.sequence) return rings;
-    const auto found = std::find_if(sequences.begin(), sequences.end(), [&](const Rings& one) {
-      return one.sequence == agreed.sequence;
-    });
-    return found == sequences.end() ? nullptr : rings = &*found;
-  };
-  const auto shown =
-      std::stable_partition(agreed_.begin(), agreed_.end(),
-                            [&](const AgreedPage& agreed) { return rings_of(agreed) == nullptr; });
-  std::vector<PageIn> pages;
-  pages.reserve(agreed_.end() - shown);
-  for (auto agreed = shown; agreed != agreed_.end(); ++agreed) {
-    const Rings& its = *rings_of(*agreed);
-    PB_ASSIGN_OR_RETURN(pages.emplace_back(),
-                        ShowPage(*context_, *its.state, *its.tables, *agreed));
-  }
-  PB_RETURN_IF_ERROR(context_->operations->ScatterPages(pages));
-  agreed_.erase(shown, agreed_.end());
-  return absl::OkStatus();
+absl::Status Recall::MakeVisible(absl::Span<const Rings> sequences) {
+  return decisions_.Show(sequences, 0, context_->options.model.layers);
 }
 
 absl::Status Recall::MakeVisibleFor(absl::Span<const StepSlice> slices, int layer) {
-  if (layer > 1 || agreed_.empty()) return absl::OkStatus();
+  if ((layer & (layer - 1)) != 0) return absl::OkStatus();
+  const int end = std::min(std::max(2 * layer, 1), context_->options.model.layers);
+  decisions_.Decide(end);
   std::vector<Rings> rings;
+  rings.reserve(slices.size());
   for (const StepSlice& slice : slices) {
     rings.push_back({slice.entry.sequence, slice.state, &slice.entry.block_tables});
   }
-  return MakeVisible(rings, layer, layer == 0 ? 1 : context_->options.model.layers);
+  return decisions_.Show(rings, layer, end);
 }
 
 void Recall::BeginStep(absl::Span<const StepSlice> slices) {
   drifts_.assign(slices.size(), {});
-  scores_.clear();
   report_.clear();
   for (const StepSlice& slice : slices) {
     SequenceState& state = *slice.state;
@@ -108,28 +86,35 @@ absl::Status Recall::TakeDrift(const StepSlice& slice, int layer, absl::Span<con
 
 void Recall::ForEachScored(
     absl::Span<const StepSlice> slices,
-    absl::FunctionRef<void(const StepSlice&, LayerState&, int)> visit) const {
-  for (const StepSlice& slice : slices) {
-    if (!slice.state->chooses) continue;
-    for (int l = 0; l < context_->options.model.layers; ++l) {
-      if (!slice.state->recalls_within_step(l)) visit(slice, slice.state->layers[l], l);
+    absl::FunctionRef<void(const StepSlice&, LayerState&, std::size_t)> visit) const {
+  const int layers = context_->options.model.layers;
+  for (std::size_t s = 0; s < slices.size(); ++s) {
+    if (!slices[s].state->chooses) continue;
+    for (int l = 0; l < layers; ++l) {
+      if (slices[s].state->recalls_within_step(l)) continue;
+      visit(slices[s], slices[s].state->layers[l], s * layers + l);
     }
   }
 }
 
 absl::Status Recall::Score(absl::Span<const StepSlice> slices) {
+  decisions_.DecideAll();
+  StepFindings& findings = decisions_.Begin(slices);
   if (context_->store != nullptr) PB_RETURN_IF_ERROR(fetcher_->Poll());
-  std::vector<PagesToScore> layers;
   std::size_t scores = 0;
-  ForEachScored(slices,
-                [&](const StepSlice&, LayerState& layer, int) { scores += layer.digests.size(); });
-  scores_.resize(scores);
-  auto out = absl::MakeSpan(scores_);
-  ForEachScored(slices, [&](const StepSlice& slice, LayerState& layer, int) {
+  ForEachScored(slices, [&](const StepSlice&, LayerState& layer, std::size_t ring) {
+    findings.rings[ring].first_score = scores;
+    findings.rings[ring].scores = layer.digests.size();
+    scores += layer.digests.size();
+  });
+  findings.scores.resize(scores);
+  std::vector<PagesToScore> layers;
+  ForEachScored(slices, [&](const StepSlice& slice, LayerState& layer, std::size_t ring) {
     const int last = std::min(slice.entry.tokens, slice.state->policy.window);
-    const std::size_t pages = layer.digests.size();
-    layers.push_back(LivePages(*context_, layer, layer.queries.Last(last), out.first(pages)));
-    out.remove_prefix(pages);
+    layers.push_back(
+        LivePages(*context_, layer, layer.queries.Last(last),
+                  absl::MakeSpan(findings.scores)
+                      .subspan(findings.rings[ring].first_score, findings.rings[ring].scores)));
   });
   const bool drifts = std::any_of(slices.begin(), slices.end(),
                                   [](const StepSlice& slice) { return Drifts(*slice.state); });
@@ -139,59 +124,78 @@ absl::Status Recall::Score(absl::Span<const StepSlice> slices) {
 }
 
 absl::Status Recall::Exchange(absl::Span<const StepSlice> slices) {
-  PB_RETURN_IF_ERROR(context_->operations->AwaitMark());
-  PB_RETURN_IF_ERROR(Choose(slices));
-  return TakeReport(slices);
-}
-
-absl::Status Recall::Choose(absl::Span<const StepSlice> slices) {
-  if (scores_.empty()) return absl::OkStatus();
-  if (context_->tp() > 1) {
-    PB_RETURN_IF_ERROR(AsLostRank(
-        context_->communicator->SumInt32(absl::MakeSpan(scores_), context_->RankDeadline())));
-  }
-  auto merged = absl::MakeConstSpan(scores_);
-  std::vector<PageFetcher::Request> requests;
-  ForEachScored(slices, [&](const StepSlice& slice, LayerState& layer, int l) {
-    const std::size_t pages = layer.digests.size();
-    ChoosePages(slice.entry.sequence, *slice.state, l, merged.first(pages),
-                fetcher_->room() - static_cast<int>(requests.size()), &requests);
-    merged.remove_prefix(pages);
-  });
-  if (!requests.empty()) fetcher_->Start(requests, context_->FetchDeadline());
+  PB_RETURN_IF_ERROR(AwaitScores());
+  PB_RETURN_IF_ERROR(MergeScores());
+  if (DecidesAtOnce(slices)) decisions_.Choose();
+  ReportDrift(slices);
+  if (context_->store == nullptr) return absl::OkStatus();
+  PB_RETURN_IF_ERROR(AwaitPages());
+  ReportFetches(slices);
   return absl::OkStatus();
 }
 
-absl::Status Recall::TakeReport(absl::Span<const StepSlice> slices) {
-  if (context_->store == nullptr) return absl::OkStatus();
-  if (!context_->options.wait_for_pages) {
+bool Recall::DecidesAtOnce(absl::Span<const StepSlice> slices) const {
+  return context_->options.wait_for_pages ||
+         std::any_of(slices.begin(), slices.end(),
+                     [](const StepSlice& slice) { return slice.state->recall_ahead >= 0; });
+}
+
+absl::Status Recall::AwaitScores() {
+  // What arrives meanwhile is taken in while there is nothing else to do.
+  while (fetcher_->is_waiting()) {
+    PB_ASSIGN_OR_RETURN(const bool marked, context_->operations->HasReachedMark());
+    if (marked) break;
     PB_RETURN_IF_ERROR(fetcher_->Poll());
-  } else {
-    PB_ASSIGN_OR_RETURN(const bool waited, fetcher_->Wait(context_->FetchDeadline()));
-    context_->stats.waits += waited ? 1 : 0;
   }
+  return context_->operations->AwaitMark();
+}
+
+absl::Status Recall::MergeScores() {
+  std::vector<std::int32_t>& scores = decisions_.findings().scores;
+  if (scores.empty() || context_->tp() == 1) return absl::OkStatus();
+  return AsLostRank(
+      context_->communicator->SumInt32(absl::MakeSpan(scores), context_->RankDeadline()));
+}
+
+absl::Status Recall::AwaitPages() {
+  if (!context_->options.wait_for_pages) return fetcher_->Poll();
+  PB_ASSIGN_OR_RETURN(const bool waited, fetcher_->Wait(context_->FetchDeadline()));
+  context_->stats.waits += waited ? 1 : 0;
+  return absl::OkStatus();
+}
+
+void Recall::ReportDrift(absl::Span<const StepSlice> slices) {
   const ShardModel& model = context_->options.model;
   for (std::size_t i = 0; i < slices.size(); ++i) {
-    const StepSlice& slice = slices[i];
-    if (Drifts(*slice.state)) {
-      const std::int32_t cosine =
-          ToFixed32(Cosine(drifts_[i]) / (double{1} * model.total_query_heads * model.layers),
-                    kAttentionFractionBits);
-      std::uint8_t bytes[sizeof(cosine)];
-      std::memcpy(bytes, &cosine, sizeof(cosine));
-      report_.insert(report_.end(), std::begin(bytes), std::end(bytes));
-    }
-    if (slice.state->in_round) continue;
-    for (std::size_t l = 0; l < slice.state->layers.size(); ++l) {
-      for (const auto state : fetcher_->StatesOf(slice.entry.sequence, static_cast<int>(l),
-                                                 slice.state->layers[l].recall.in_flight())) {
+    if (!Drifts(*slices[i].state)) continue;
+    const std::int32_t cosine =
+        ToFixed32(Cosine(drifts_[i]) / (double{1} * model.total_query_heads * model.layers),
+                  kAttentionFractionBits);
+    std::uint8_t bytes[sizeof(cosine)];
+    std::memcpy(bytes, &cosine, sizeof(cosine));
+    report_.insert(report_.end(), std::begin(bytes), std::end(bytes));
+  }
+}
+
+void Recall::ReportFetches(absl::Span<const StepSlice> slices) {
+  StepFindings& findings = decisions_.findings();
+  const int layers = context_->options.model.layers;
+  for (std::size_t s = 0; s < slices.size(); ++s) {
+    if (slices[s].state->in_round) continue;
+    for (int l = 0; l < layers; ++l) {
+      const scheduler::PageList& in_flight = slices[s].state->layers[l].recall.in_flight();
+      if (in_flight.empty()) continue;
+      StepFindings::Ring& ring = findings.rings[s * layers + l];
+      ring.first_reported = findings.reported.size();
+      ring.reported = in_flight.size();
+      findings.reported.insert(findings.reported.end(), in_flight.begin(), in_flight.end());
+      for (const auto state : fetcher_->StatesOf(slices[s].entry.sequence, l, in_flight)) {
         report_.push_back(state == PageFetcher::State::kReady    ? kReadyHere
                           : state == PageFetcher::State::kMissed ? kMissedHere
                                                                  : 0);
       }
     }
   }
-  return absl::OkStatus();
 }
 
 void Recall::Resolve(absl::Span<const StepSlice> slices, absl::Span<const std::uint8_t> reports,
@@ -203,48 +207,26 @@ void Recall::Resolve(absl::Span<const StepSlice> slices, absl::Span<const std::u
     scheduler::RecallSnapshot& snapshot = slice.state->recall_snapshot;
     snapshot.entropy = ToFixed32(entropy_after[slice.first_token + slice.entry.tokens - 1],
                                  kInformationFractionBits);
-    if (Drifts(*slice.state)) {
-      snapshot.cosine = 0;
-      for (std::size_t rank = 0; rank < ranks; ++rank) {
-        std::int32_t share = 0;
-        std::memcpy(&share, reports.data() + rank * stride + at, sizeof(share));
-        snapshot.cosine += share;
-      }
-      at += sizeof(std::int32_t);
+    if (!Drifts(*slice.state)) continue;
+    snapshot.cosine = 0;
+    for (std::size_t rank = 0; rank < ranks; ++rank) {
+      std::int32_t share = 0;
+      std::memcpy(&share, reports.data() + rank * stride + at, sizeof(share));
+      snapshot.cosine += share;
     }
-    if (slice.state->in_round) continue;
-    for (std::size_t l = 0; l < slice.state->layers.size(); ++l) {
-      std::vector<std::uint32_t> ready;
-      std::vector<std::uint32_t> missed;
-      for (const std::uint32_t page : slice.state->layers[l].recall.in_flight()) {
-        std::uint8_t all = kReadyHere;
-        std::uint8_t any = 0;
-        for (std::size_t rank = 0; rank < ranks; ++rank) {
-          all &= reports[rank * stride + at];
-          any |= reports[rank * stride + at];
-        }
-        ++at;
-        if ((any & kMissedHere) != 0) {
-          missed.push_back(page);
-        } else if ((all & kReadyHere) != 0) {
-          ready.push_back(page);
-        }
-      }
-      auto agreed = SettlePages(*context_, *fetcher_, slice.entry.sequence, *slice.state,
-                                static_cast<int>(l), ready, missed);
-      std::move(agreed.begin(), agreed.end(), std::back_inserter(agreed_));
-    }
+    at += sizeof(std::int32_t);
   }
+  for (std::size_t rank = 0; rank < ranks; ++rank) {
+    const auto of_fetches = reports.subspan(rank * stride + at, stride - at);
+    decisions_.findings().reports.insert(decisions_.findings().reports.end(), of_fetches.begin(),
+                                         of_fetches.end());
+  }
+  decisions_.MakeReady();
+  if (DecidesAtOnce(slices)) decisions_.DecideAll();
 }
 
 void Recall::Fork(std::uint64_t from, std::uint64_t to, const SequenceState& state) {
-  std::vector<AgreedPage> agreed;
-  for (const AgreedPage& one : agreed_) {
-    if (one.sequence != from) continue;
-    agreed.push_back(one);
-    agreed.back().sequence = to;
-  }
-  agreed_.insert(agreed_.end(), agreed.begin(), agreed.end());
+  decisions_.Fork(from, to);
   std::vector<PageFetcher::Request> requests;
   for (std::size_t l = 0; l < state.layers.size(); ++l) {
     for (const std::uint32_t page : state.layers[l].recall.in_flight()) {
@@ -257,10 +239,7 @@ void Recall::Fork(std::uint64_t from, std::uint64_t to, const SequenceState& sta
 
 void Recall::Forget(std::uint64_t sequence) {
   fetcher_->Forget(sequence);
-  agreed_.erase(
-      std::remove_if(agreed_.begin(), agreed_.end(),
-                     [&](const AgreedPage& agreed) { return agreed.sequence == sequence; }),
-      agreed_.end());
+  decisions_.Forget(sequence);
 }
 
 }  // namespace pinboard

@@ -13,7 +13,7 @@
 #include "absl/types/span.h"
 #include "shard/context.h"
 #include "shard/page_fetcher.h"
-#include "shard/ring_pages.h"
+#include "shard/ring_decisions.h"
 #include "shard/step_recorder.h"
 
 namespace pinboard {
@@ -25,19 +25,18 @@ namespace pinboard {
 class Recall {
  public:
   /// Both outlive this.
-  Recall(ShardContext* context, PageFetcher* fetcher) : context_(context), fetcher_(fetcher) {}
+  Recall(ShardContext* context, PageFetcher* fetcher)
+      : context_(context), fetcher_(fetcher), decisions_(context, fetcher) {}
 
-  /// A sequence whose rings may be written to.
-  struct Rings {
-    std::uint64_t sequence = 0;
-    SequenceState* state = nullptr;
-    const BlockTables* tables = nullptr;
-  };
-  /// Scatters the agreed replacements of these sequences' layers first ... end - 1 into their
-  /// rings.
-  absl::Status MakeVisible(absl::Span<const Rings> sequences, int first, int end);
-  /// The same before a layer's attention in a step: the first layer's at the first, all others' in
-  /// one launch at the second, so that a device works on the first layer meanwhile.
+  using Rings = RingDecisions::Rings;
+  /// Before a band, a ring or the set of sequences is changed: nothing that steps have found out is
+  /// left to be decided.
+  void DecideAll() { decisions_.DecideAll(); }
+  /// All that is agreed of these sequences is in their rings.
+  absl::Status MakeVisible(absl::Span<const Rings> sequences);
+  /// Before a layer's attention in a step: what the last step's findings say of its rings is
+  /// decided and shown, of one, one, two, four, eight ... layers at a time, so that a device works
+  /// on as many layers meanwhile.
   absl::Status MakeVisibleFor(absl::Span<const StepSlice> slices, int layer);
   /// Opens a step: which of its sequences choose pages in it.
   void BeginStep(absl::Span<const StepSlice> slices);
@@ -49,17 +48,17 @@ class Recall {
   /// layers by the last of these queries, as many as the window has, for what comes next resembles
   /// these. What has arrived is copied beside the rest of the step.
   absl::Status Score(absl::Span<const StepSlice> slices);
-  /// [collective where there was anything to score] Merges the scores, starts the fetches they ask
-  /// for and takes down how the fetches stand. Waits for the scores, and not for what was enqueued
-  /// after them; where the options say so, for the fetches.
+  /// [collective where there was anything to score] Merges the scores and takes down how the
+  /// fetches stand. Waits for the scores, and not for what was enqueued after them; where the
+  /// options say so, also for the fetches that the scores ask for.
   absl::Status Exchange(absl::Span<const StepSlice> slices);
 
-  /// Of the last Exchange. One byte per fetch under way of the step's sequences: bit 0 ready here,
-  /// bit 1 missed here; and this rank's share of the cosines that triggers ask for. The same length
+  /// Of the last Exchange: this rank's share of the cosines that triggers ask for; and one byte per
+  /// fetch under way of the step's sequences: bit 0 ready here, bit 1 missed here. The same length
   /// on every rank; no fetch of a sequence in a round, whose ring stands still.
   const std::vector<std::uint8_t>& report() const { return report_; }
-  /// reports [tp, bytes of report()]: decides for every rank alike. entropy_after [tokens of the
-  /// step].
+  /// reports [tp, bytes of report()]: from here on every rank can decide alike. entropy_after
+  /// [tokens of the step].
   void Resolve(absl::Span<const StepSlice> slices, absl::Span<const std::uint8_t> reports,
                absl::Span<const float> entropy_after);
 
@@ -72,20 +71,25 @@ class Recall {
  private:
   /// Of one sequence, where its trigger is drift: [layers][query_heads].
   using Drift = std::vector<std::vector<float>>;
-  /// The layers that this step scores one step behind, in the order of scores_.
-  void ForEachScored(absl::Span<const StepSlice> slices,
-                     absl::FunctionRef<void(const StepSlice&, LayerState&, int)> visit) const;
-  absl::Status Choose(absl::Span<const StepSlice> slices);
-  absl::Status TakeReport(absl::Span<const StepSlice> slices);
+  /// The layers that this step scores one step behind; `ring`: in the findings.
+  void ForEachScored(
+      absl::Span<const StepSlice> slices,
+      absl::FunctionRef<void(const StepSlice&, LayerState&, std::size_t ring)> visit) const;
+  /// Whether what a step finds out is acted upon before it ends.
+  bool DecidesAtOnce(absl::Span<const StepSlice> slices) const;
+  absl::Status AwaitScores();
+  absl::Status MergeScores();
+  absl::Status AwaitPages();
+  void ReportDrift(absl::Span<const StepSlice> slices);
+  void ReportFetches(absl::Span<const StepSlice> slices);
   absl::Status TakeDrift(const StepSlice& slice, int layer, absl::Span<const float> query,
                          Drift* drift) const;
 
   ShardContext* context_;
   PageFetcher* fetcher_;
-  std::vector<std::int32_t> scores_;  // this step's, in slice, layer, page order
-  std::vector<Drift> drifts_;         // [slices]
+  RingDecisions decisions_;
+  std::vector<Drift> drifts_;  // [slices]
   std::vector<std::uint8_t> report_;
-  std::vector<AgreedPage> agreed_;
 };
 
 }  // namespace pinboard

@@ -115,12 +115,13 @@ absl::Status RecallWithinStep::Settle(const StepSlice& slice, int layer,
     if ((*merged)[i] == context_->tp()) ready.push_back(in_flight[i]);
   }
   merged->remove_prefix(in_flight.size());
-  auto agreed =
-      SettlePages(*context_, *fetcher_, slice.entry.sequence, *slice.state, layer, ready, {});
-  for (AgreedPage& page : agreed) {
-    PB_ASSIGN_OR_RETURN(shown->pages.emplace_back(),
-                        ShowPage(*context_, *slice.state, slice.entry.block_tables, page));
-    shown->agreed.push_back(std::move(page));
+  const std::size_t before = shown->agreed.size();
+  SettlePages(*context_, *fetcher_, slice.entry.sequence, *slice.state, layer, ready, {},
+              &shown->agreed);
+  for (std::size_t i = before; i < shown->agreed.size(); ++i) {
+    PB_ASSIGN_OR_RETURN(
+        shown->pages.emplace_back(),
+        ShowPage(*context_, *slice.state, slice.entry.block_tables, shown->agreed[i]));
   }
   return absl::OkStatus();
 }
@@ -128,7 +129,7 @@ absl::Status RecallWithinStep::Settle(const StepSlice& slice, int layer,
 void RecallWithinStep::Choose(absl::Span<const std::int32_t>* merged) {
   std::vector<PageFetcher::Request> requests;
   for (const Scored& one : scored_) {
-    ChoosePages(one.slice->entry.sequence, *one.slice->state, one.layer,
+    ChoosePages(one.slice->entry.sequence, *one.slice->state, one.layer, one.slice->state->steps,
                 merged->first(one.scores.size()),
                 fetcher_->room() - static_cast<int>(requests.size()), &requests);
     merged->remove_prefix(one.scores.size());

@@ -39,14 +39,12 @@ absl::StatusOr<PageIn> ShowPage(ShardContext& context, SequenceState& state,
       page.bytes};
 }
 
-std::vector<AgreedPage> SettlePages(ShardContext& context, PageFetcher& fetcher,
-                                    std::uint64_t sequence, SequenceState& state, int layer,
-                                    absl::Span<const std::uint32_t> ready,
-                                    absl::Span<const std::uint32_t> missed) {
+void SettlePages(ShardContext& context, PageFetcher& fetcher, std::uint64_t sequence,
+                 SequenceState& state, int layer, absl::Span<const std::uint32_t> ready,
+                 absl::Span<const std::uint32_t> missed, std::vector<AgreedPage>* agreed) {
   LayerState& of_layer = state.layers[layer];
-  std::vector<AgreedPage> agreed;
   for (const auto& replacement : of_layer.recall.Resolve(ready, missed)) {
-    agreed.push_back(
+    agreed->push_back(
         {sequence, layer, replacement, fetcher.Take({sequence, layer, replacement.page})});
   }
   for (const std::uint32_t page : ready) fetcher.Take({sequence, layer, page});
@@ -58,17 +56,16 @@ std::vector<AgreedPage> SettlePages(ShardContext& context, PageFetcher& fetcher,
     of_layer.pages.erase(info);
     ++context.stats.misses;
   }
-  return agreed;
 }
 
-void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer,
+void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer, std::uint64_t step,
                  absl::Span<const std::int32_t> merged, int room,
                  std::vector<PageFetcher::Request>* requests) {
   LayerState& of_layer = state.layers[layer];
   const auto smoothing =
       state.recalls_within_step(layer) ? scheduler::Smoothing::kNone : scheduler::Smoothing::kHalf;
   for (const std::uint32_t page : of_layer.recall.Update(merged, room, smoothing)) {
-    requests->push_back({{sequence, layer, page}, of_layer.pages.at(page).ref, state.steps});
+    requests->push_back({{sequence, layer, page}, of_layer.pages.at(page).ref, step});
   }
 }
 

@@ -27,15 +27,14 @@ absl::StatusOr<PageIn> ShowPage(ShardContext& context, SequenceState& state,
                                 const BlockTables& tables, const AgreedPage& agreed);
 
 /// Ends fetches of one layer: `ready` ones, which all ranks hold, take the slots their ring gives
-/// them; `missed` ones, which any rank missed, leave band and digests.
-std::vector<AgreedPage> SettlePages(ShardContext& context, PageFetcher& fetcher,
-                                    std::uint64_t sequence, SequenceState& state, int layer,
-                                    absl::Span<const std::uint32_t> ready,
-                                    absl::Span<const std::uint32_t> missed);
+/// them and are appended to `agreed`; `missed` ones, which any rank missed, leave band and digests.
+void SettlePages(ShardContext& context, PageFetcher& fetcher, std::uint64_t sequence,
+                 SequenceState& state, int layer, absl::Span<const std::uint32_t> ready,
+                 absl::Span<const std::uint32_t> missed, std::vector<AgreedPage>* agreed);
 
-/// Merged scores of a layer's live pages choose its ring; what is missing goes to `requests`, as
-/// far as the step has room for fetches.
-void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer,
+/// Merged scores of a layer's live pages, of the sequence's step `step`, choose its ring; what is
+/// missing goes to `requests`, as far as the step has room for fetches.
+void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer, std::uint64_t step,
                  absl::Span<const std::int32_t> merged, int room,
                  std::vector<PageFetcher::Request>* requests);
 

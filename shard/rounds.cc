@@ -47,7 +47,8 @@ absl::Status Rounds::Begin(std::span<const Shard::RoundEntry> entries) {
   for (const Shard::RoundEntry& entry : entries) {
     rings.push_back({entry.sequence, &context_->sequences.at(entry.sequence), &entry.block_tables});
   }
-  PB_RETURN_IF_ERROR(recall_->MakeVisible(rings, 0, context_->options.model.layers));
+  recall_->DecideAll();
+  PB_RETURN_IF_ERROR(recall_->MakeVisible(rings));
   PB_ASSIGN_OR_RETURN(round_, PlanRound(*context_, ++round_number_, entries));
   for (const Shard::RoundEntry& entry : entries) {
     context_->sequences.at(entry.sequence).in_round = true;
@@ -76,6 +77,7 @@ absl::Status Rounds::CheckBegin(std::span<const Shard::RoundEntry> entries) cons
 absl::StatusOr<std::vector<RoundOutcome>> Rounds::Commit(
     std::span<const Shard::RoundEntry> entries) {
   PB_RETURN_IF_ERROR(CheckCommit(entries));
+  recall_->DecideAll();
   const absl::Cleanup end = [this] { End(); };
   std::vector<PreparedSequence> prepared = Prepare(entries);
   PB_ASSIGN_OR_RETURN(const std::string kept_all_because, Agree());

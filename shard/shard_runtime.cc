@@ -52,6 +52,7 @@ Status ShardRuntime::ForkSequence(std::uint64_t from, std::uint64_t to, int toke
   if (context_.sequences.contains(to)) {
     return {StatusCode::kAlreadyExists, absl::StrCat("sequence ", to, " exists already")};
   }
+  recall_.DecideAll();
   auto state = MakeFork(context_, from, origin->second, tokens, options);
   if (!state.ok()) return ToPublicStatus(state.status());
   state->generation = ++generations_;
@@ -69,6 +70,7 @@ Status ShardRuntime::RemoveSequence(std::uint64_t sequence) {
     return {StatusCode::kFailedPrecondition,
             absl::StrCat("sequence ", sequence, " is in a round: commit it first")};
   }
+  recall_.DecideAll();
   if (found->second.has_published) context_.store->DropSequence(sequence);
   if (context_.store != nullptr) recall_.Forget(sequence);
   context_.sequences.erase(found);

@@ -100,6 +100,10 @@ class Staging {
     marked_ = pending_.size();
     return mark_->Record(memory_->stream());
   }
+  absl::StatusOr<bool> HasReachedMark() const {
+    if (marked_ == 0) return true;
+    return mark_->Reached();
+  }
   absl::Status AwaitMark() {
     if (marked_ == 0) return absl::OkStatus();
     PB_RETURN_IF_ERROR(mark_->Wait());

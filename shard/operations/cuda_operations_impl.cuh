@@ -74,6 +74,7 @@ class CudaOperations final : public Operations {
 
   absl::Status Mark() override { return staging_.Mark(); }
   absl::Status AwaitMark() override { return staging_.AwaitMark(); }
+  absl::StatusOr<bool> HasReachedMark() override { return staging_.HasReachedMark(); }
   absl::Status Finish() override;
 
  private:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/memory_space.h"
 #include "kernels/attention_score/attention_score.h"
@@ -159,6 +160,8 @@ class Operations {
   /// hands its results out, while what lies behind it goes on. Errors are left for Finish.
   virtual absl::Status Mark() = 0;
   virtual absl::Status AwaitMark() = 0;
+  /// Whether AwaitMark would return at once.
+  virtual absl::StatusOr<bool> HasReachedMark() = 0;
   /// Waits for all of it. The first error of any operation since the last Finish; what was to be
   /// written is unspecified then.
   virtual absl::Status Finish() = 0;
