@@ -19,7 +19,7 @@ namespace pinboard::cache_service {
 
 /// A leased or published slab in one life of the service: never reused, so a stale one is refused.
 using SlabId = StrongId<struct SlabIdTag, std::uint64_t>;
-/// One connection of one client, in one life of the service.
+/// One connection of one client, in one life of the service: random, so that it tells of no other.
 using ClientId = StrongId<struct ClientTag, std::uint64_t>;
 /// Clients that share pages: the ranks of one engine. Scopes PageKey::sequence.
 using GroupId = StrongId<struct GroupTag, std::uint64_t>;

@@ -31,11 +31,6 @@ constexpr absl::Duration kDeathCheckInterval = absl::Milliseconds(50);
 constexpr std::uint64_t kTenantSegments = 64;
 constexpr std::uint64_t kLeastTenantSegmentBytes = std::uint64_t{2} << 20;
 
-std::uint64_t NewIncarnation() {
-  std::random_device device;
-  return std::uint64_t{device()} << 32 | device();
-}
-
 /// Equal chunks of at most kMaxChunkBytes that leave next to nothing of a segment unused.
 std::uint64_t ChunkBytes(std::uint64_t segment_bytes) {
   const std::uint64_t chunks = (segment_bytes + kMaxChunkBytes - 1) / kMaxChunkBytes;
@@ -85,7 +80,7 @@ Server::Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& o
                const TenantMemory& memory, AccessControl access, MetricRegistry& metrics)
     : options_(options),
       fabric_(std::move(fabric)),
-      incarnation_(NewIncarnation()),
+      incarnation_(RandomNumber()),
       max_page_bytes_(memory.chunk_bytes),
       access_(std::move(access)),
       tenants_(*fabric_, memory, clock_,
@@ -97,6 +92,11 @@ Server::Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& o
                 }}),
       metrics_(metrics),
       tenant_metrics_(metrics) {}
+
+std::uint64_t Server::RandomNumber() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
 
 Server::~Server() {
   // The fabric closes its peers after the members below it are gone.

@@ -85,6 +85,9 @@ class Server {
   Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& options,
          const TenantMemory& memory, AccessControl access, MetricRegistry& metrics);
 
+  /// Tells nothing of others that were drawn.
+  static std::uint64_t RandomNumber();
+
   template <typename Message>
   void Register(absl::Status (Server::*handler)(Session&, const Envelope<Message>&));
   void RegisterAll();
@@ -138,7 +141,6 @@ class Server {
   absl::Time next_death_check_ = absl::InfinitePast();
   absl::Time next_eviction_ = absl::InfinitePast();
   absl::Time next_access_check_ = absl::InfinitePast();
-  std::uint64_t next_client_ = 1;
   ServiceCounts counts_;  // but what tenants count, and clients
   ServiceMetrics metrics_;
   TenantMetrics tenant_metrics_;

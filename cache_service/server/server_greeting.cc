@@ -46,7 +46,7 @@ void Server::Admit(Session& session, std::uint64_t request) {
   const Greeting& greeting = session.greeting;
   Tenant& tenant = tenants_.Find(greeting.tenant());
   session.tenant = &tenant;
-  session.client = ClientId(next_client_++);
+  session.client = ClientId(RandomNumber());
   session.group = GroupId(greeting.hello().group);
   session.process = greeting.hello().process;
   tenant.inventory.AddClient(session.client, session.group);

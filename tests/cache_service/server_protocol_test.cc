@@ -154,6 +154,16 @@ TEST_F(ServerProtocolTest, AGoodbyeForAnotherGroupIsRefused) {
   EXPECT_EQ(Leasable(owner), kPages);
 }
 
+TEST_F(ServerProtocolTest, AClientsIdSaysNothingOfHowManyThereAre) {
+  constexpr std::uint64_t kMoreThanEverConnect = std::uint64_t{1} << 40;
+  std::uint64_t last = 0;
+  for (int i = 0; i < 4; ++i) {
+    const std::uint64_t id = RawClient(daemon_.address()).Greet().client;
+    EXPECT_GT(std::max(id, last) - std::min(id, last), kMoreThanEverConnect);
+    last = id;
+  }
+}
+
 TEST_F(ServerProtocolTest, AMissSaysItsCause) {
   RawClient client(daemon_.address());
   client.Greet();
