@@ -14,7 +14,7 @@ namespace pinboard::app {
 struct RankEnvironment {
   int rank = 0;
   std::string rendezvous;  // HOST:PORT where rank 0 listens
-  std::string service;     // HOST:PORT, empty: none
+  std::string service;     // HOST:PORT,..., empty: none
   std::uint64_t service_group = 0;
   int error_fd = -1;  // a rank writes its one error line there
 

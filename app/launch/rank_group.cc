@@ -10,12 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "app/launch/child_process.h"
 #include "app/launch/rank_environment.h"
 #include "app/launch/rank_process.h"
@@ -54,11 +56,14 @@ absl::StatusOr<std::string> FreeLoopbackAddress() {
   return absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
 }
 
-/// Everything of this run is on this machine, unless its service is not.
+/// Everything of this run is on this machine, unless a service of it is not.
 bool StaysOnLoopback(const RankEnvironment& environment) {
   if (environment.service.empty()) return true;
-  const auto service = ParseSocketAddress(environment.service);
-  return service.ok() && (absl::StartsWith(service->host, "127.") || service->host == "::1");
+  const std::vector<std::string> services = absl::StrSplit(environment.service, ',');
+  return std::all_of(services.begin(), services.end(), [](const std::string& text) {
+    const auto service = ParseSocketAddress(text);
+    return service.ok() && (absl::StartsWith(service->host, "127.") || service->host == "::1");
+  });
 }
 
 /// What a user has set stays as it is.

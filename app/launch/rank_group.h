@@ -20,7 +20,7 @@ namespace pinboard::app {
 struct GroupOptions {
   int tp = 1;                            // 1 to 64
   Backend backend = Backend::kCpu;       // kCuda: the ranks' collectives go over NCCL
-  std::string service = "auto";          // auto: a pinboardd of this run's own; none; HOST:PORT
+  std::string service = "auto";          // auto: a pinboardd of this run's own; none; HOST:PORT,...
   std::string service_arena = "512MiB";  // of --service auto
   std::string service_key;               // a file, shown to the service; empty: none
 };

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "app/launch/device_group.h"
 #include "app/launch/rank_device.h"
 #include "base/clock.h"
@@ -58,8 +59,9 @@ absl::Status Run(const RankEnvironment& environment, const GroupOptions& options
       PB_ASSIGN_OR_RETURN(store_options.credentials,
                           cache_service::LoadCredentials(options.service_key));
     }
-    auto connected = cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); },
-                                                     environment.service, store_options);
+    auto connected =
+        cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); },
+                                        absl::StrSplit(environment.service, ','), store_options);
     if (!connected.ok()) {
       return absl::Status(connected.status().code(),
                           absl::StrCat("cache service: ", connected.status().message()));

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "app/session/model_files.h"
 #include "base/byte_size.h"
 #include "base/socket_address.h"
@@ -42,9 +43,11 @@ absl::Status CheckServiceKey(const CommonFlags& common) {
 
 absl::Status CheckService(const std::string& service) {
   if (service == "auto" || service == "none") return absl::OkStatus();
-  if (ParseSocketAddress(service).ok()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--service: '", service, "' is neither auto, none nor an address such as 127.0.0.1:7700"));
+  if (ParseServices(service).ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--service: '", service,
+                   "' is neither auto, none nor an address such as 127.0.0.1:7700, or several of "
+                   "them separated by commas"));
 }
 
 }  // namespace
@@ -91,6 +94,14 @@ void AddMethodFlags(FlagTable* flags, SequenceOptions* options) {
               &options->scope);
 }
 
+absl::StatusOr<std::vector<std::string>> ParseServices(const std::string& text) {
+  std::vector<std::string> services = absl::StrSplit(text, ',');
+  for (const std::string& service : services) {
+    PB_RETURN_IF_ERROR(InFlag("--service", ParseSocketAddress(service).status()));
+  }
+  return services;
+}
+
 absl::StatusOr<std::optional<cache_service::Credentials>> ReadServiceKey(const std::string& file) {
   if (file.empty()) return std::nullopt;
   auto credentials = cache_service::LoadCredentials(file);
@@ -101,8 +112,9 @@ absl::StatusOr<std::optional<cache_service::Credentials>> ReadServiceKey(const s
 void AddRunFlags(FlagTable* flags, CommonFlags* common) {
   flags->Section("Run");
   flags->Text("service", "WHERE",
-              "Cache service: auto starts one for this run, none goes without "
-              "(no band, no recall), HOST:PORT is a pinboardd.",
+              "Cache service: auto starts one for this run, none goes without (no band, no "
+              "recall), HOST:PORT is a pinboardd; of several, HOST:PORT,HOST:PORT, the first that "
+              "is well is used.",
               &common->service);
   flags->Text("service-arena", "SIZE", "Memory of --service auto.", &common->service_arena);
   flags->Text("service-key", "FILE",

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -46,6 +47,9 @@ absl::Status ResolveModel(CommonFlags* common);
 inline std::string TokenizerDir(const CommonFlags& common) {
   return common.random_weights.empty() ? common.model : "";
 }
+
+/// The addresses in "HOST:PORT,HOST:PORT". InvalidArgument, which names --service: one is none.
+absl::StatusOr<std::vector<std::string>> ParseServices(const std::string& text);
 
 /// Of --service-key; nothing where it is not given. LoadCredentials' error, which names the flag.
 absl::StatusOr<std::optional<cache_service::Credentials>> ReadServiceKey(const std::string& file);

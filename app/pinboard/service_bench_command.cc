@@ -16,7 +16,6 @@
 #include "app/service_load/load_run.h"
 #include "app/service_load/workload.h"
 #include "base/log.h"
-#include "base/socket_address.h"
 #include "base/status_macros.h"
 #include "cache_service/remote_page_store.h"
 #include "transport/fabric/ucx/ucx_fabric.h"
@@ -58,7 +57,9 @@ struct ServiceBenchFlags {
 
 FlagTable MakeTable(ServiceBenchFlags* flags) {
   FlagTable table("pinboard bench service");
-  table.Text("service", "HOST:PORT", "Where pinboardd listens.", &flags->service);
+  table.Text("service", "HOST:PORT,...",
+             "Where pinboardd listens; of several, the first that is well is used.",
+             &flags->service);
   table.Text("service-key", "FILE", "The tenant's key, for a pinboardd that has --keys.",
              &flags->service_key);
   table.Text("workload", "FILE", "What to do; left out: the defaults above.", &flags->workload);
@@ -69,23 +70,21 @@ FlagTable MakeTable(ServiceBenchFlags* flags) {
 }
 
 absl::StatusOr<Workload> Validate(const ServiceBenchFlags& flags) {
-  const auto address = ParseSocketAddress(flags.service);
-  if (!address.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("--service: ", address.status().message()));
-  }
+  PB_RETURN_IF_ERROR(ParseServices(flags.service).status());
   PB_RETURN_IF_ERROR(ReadServiceKey(flags.service_key).status());
   if (!flags.json.empty()) PB_RETURN_IF_ERROR(CheckWritable(flags.json));
   return flags.workload.empty() ? Workload() : ReadWorkload(flags.workload);
 }
 
 absl::Status Run(const ServiceBenchFlags& flags, const Workload& workload) {
+  PB_ASSIGN_OR_RETURN(const auto services, ParseServices(flags.service));
   PB_ASSIGN_OR_RETURN(auto credentials, ReadServiceKey(flags.service_key));
   std::vector<std::uint64_t> groups(workload.tenants.size());
   std::generate(groups.begin(), groups.end(), cache_service::NewGroupId);
   const auto connect = [&](int client) {
     const std::size_t tenant = client % groups.size();
     return cache_service::ConnectPageStore(
-        [] { return transport::MakeUcxFabric(); }, flags.service,
+        [] { return transport::MakeUcxFabric(); }, services,
         {.group = groups[tenant],
          .name = absl::StrCat("pinboard bench ", workload.tenants[tenant], " client ", client),
          .credentials = credentials});

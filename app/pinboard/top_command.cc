@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "app/pinboard/commands.h"
@@ -20,7 +19,6 @@
 #include "app/top/top_screen.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/socket_address.h"
 
 namespace pinboard::app {
 namespace {
@@ -69,14 +67,7 @@ absl::StatusOr<std::vector<std::string>> Validate(const TopFlags& flags) {
                                                    kShortestInterval, " to ", kLongestInterval,
                                                    " seconds"));
   }
-  std::vector<std::string> services = absl::StrSplit(flags.services, ',');
-  for (const std::string& service : services) {
-    const auto address = ParseSocketAddress(service);
-    if (!address.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("--service: ", address.status().message()));
-    }
-  }
-  return services;
+  return ParseServices(flags.services);
 }
 
 class Top {

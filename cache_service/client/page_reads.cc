@@ -15,9 +15,7 @@ namespace pinboard::cache_service {
 
 void PageReads::Lost(const absl::Status& gone) {
   connection_ = nullptr;
-  std::vector<std::uint64_t> requests;
-  for (const auto& [request, fetch] : pending_) requests.push_back(request);
-  for (const std::uint64_t request : requests) Refuse(request, gone);
+  RefuseAll(gone);
 }
 
 std::uint64_t PageReads::Add(std::vector<PageRef> pages, absl::Time deadline) {
@@ -50,6 +48,12 @@ void PageReads::Refuse(std::uint64_t request, const absl::Status& status) {
   pending.deadline = absl::InfiniteFuture();
   if (pending.left == 0) pending_.erase(request);
   for (const PageRef& page : refused) fetched_(page, {}, status);
+}
+
+void PageReads::RefuseAll(const absl::Status& status) {
+  std::vector<std::uint64_t> requests;
+  for (const auto& [request, fetch] : pending_) requests.push_back(request);
+  for (const std::uint64_t request : requests) Refuse(request, status);
 }
 
 absl::Status PageReads::OnFetchReply(const Envelope<FetchReply>& envelope) {

@@ -56,6 +56,7 @@ class PageReads {
   /// No effect where it has expired meanwhile.
   void Send(std::uint64_t request);
   void Refuse(std::uint64_t request, const absl::Status& status);
+  void RefuseAll(const absl::Status& status);
 
   absl::Status OnFetchReply(const Envelope<FetchReply>& envelope);
   absl::Status OnFetchMisses(const Envelope<FetchMisses>& envelope);

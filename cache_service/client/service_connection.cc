@@ -53,23 +53,30 @@ absl::Status ServiceConnection::OnWelcome(const Welcome& welcome) {
 absl::Status ServiceConnection::OnSegments(const Segments& announced) {
   if (!welcome_.has_value()) return absl::FailedPreconditionError("no Welcome");
   for (const SegmentEntry& entry : announced.segments) {
-    PB_ASSIGN_OR_RETURN(auto segment, fabric_.Map(peer_, entry.remote_key));
-    if (segment->size_bytes() < entry.bytes) {
+    auto segment = fabric_.Map(peer_, entry.remote_key);
+    if (!segment.ok()) {
+      unmapped_[entry.segment] = segment.status();
+      continue;
+    }
+    if ((*segment)->size_bytes() < entry.bytes) {
       return absl::InvalidArgumentError("a segment is smaller than announced");
     }
-    absl::StatusOr<std::unique_ptr<MemoryRegistration>> registration = RegisterMemory(*segment);
+    absl::StatusOr<std::unique_ptr<MemoryRegistration>> registration = RegisterMemory(**segment);
     if (!registration.ok()) {
       unusable_ = registration.status();
       return absl::OkStatus();
     }
-    segments_[entry.segment] = {std::move(segment), *std::move(registration)};
+    segments_[entry.segment] = {*std::move(segment), *std::move(registration)};
   }
   if (!greeted_.has_value()) greeted_ = absl::OkStatus();
   return absl::OkStatus();
 }
 
 void ServiceConnection::OnWithdrawn(const Withdrawn& withdrawn) {
-  for (const std::uint32_t segment : withdrawn.segments) segments_.erase(segment);
+  for (const std::uint32_t segment : withdrawn.segments) {
+    segments_.erase(segment);
+    unmapped_.erase(segment);
+  }
 }
 
 absl::StatusOr<std::unique_ptr<MemoryRegistration>> ServiceConnection::RegisterMemory(
@@ -104,6 +111,8 @@ absl::Status ServiceConnection::CheckLocation(const SlabLocation& location,
     const std::uint64_t size = segment->second.memory->size_bytes();
     if (location.offset <= size && bytes <= size - location.offset) return absl::OkStatus();
   }
+  const auto unmapped = unmapped_.find(location.segment);
+  if (unmapped != unmapped_.end()) return unmapped->second;
   return absl::InvalidArgumentError("a slab lies outside the announced segments");
 }
 

@@ -15,7 +15,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/clock.h"
 #include "base/memory_registration.h"
 #include "cache_service/access/key_ring.h"
 #include "cache_service/protocol/messages.h"
@@ -43,7 +45,9 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   absl::Status OnChallenge(const Challenge& challenge);
   absl::Status OnWelcome(const Welcome& welcome);
   /// Maps and registers what is announced; the first one ends the greeting. A service that cannot
-  /// be used for its memory has not broken the protocol: `unusable` says why.
+  /// be used for its memory has not broken the protocol: `unusable` says why. Nor has one whose
+  /// segment cannot be mapped: it may have been withdrawn since. CheckLocation says so where it is
+  /// used nevertheless.
   absl::Status OnSegments(const Segments& segments);
   const absl::Status& unusable() const { return unusable_; }
   /// Unmaps: the service says that nobody holds any of it.
@@ -64,6 +68,7 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   template <typename Message>
   void Send(std::uint64_t request, const Message& message) {
     if (!open_) return;
+    if (request != 0) unanswered_since_ = std::min(unanswered_since_, SteadyNow());
     ++sends_in_flight_;
     SendMessage(fabric_, peer_, request, message,
                 [self = shared_from_this()](absl::Status) { --self->sends_in_flight_; });
@@ -78,8 +83,13 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
     }
   }
   std::size_t sends_in_flight() const { return sends_in_flight_; }
+  /// When the earliest request was sent since the service was last heard; InfiniteFuture where
+  /// there was none.
+  absl::Time unanswered_since() const { return unanswered_since_; }
+  void Heard() { unanswered_since_ = absl::InfiniteFuture(); }
 
-  /// InvalidArgument: not within what was announced. The others require that it is.
+  /// InvalidArgument: not within what was announced; or why that could not be mapped. The others
+  /// require that it is ok.
   absl::Status CheckLocation(const SlabLocation& location, std::uint64_t bytes) const;
   /// Empty where this memory is not mapped.
   absl::Span<std::byte> Direct(const SlabLocation& location, std::uint64_t bytes) const;
@@ -122,7 +132,9 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   bool abandoned_ = false;
   int holds_ = 0;  // leases, pins, one-sided operations
   std::size_t sends_in_flight_ = 0;
+  absl::Time unanswered_since_ = absl::InfiniteFuture();
   std::map<std::uint32_t, MappedSegment> segments_;  // by number; a few, so found at once
+  std::map<std::uint32_t, absl::Status> unmapped_;   // and why; not withdrawn yet
 };
 
 using ServiceConnectionPtr = std::shared_ptr<ServiceConnection>;

@@ -103,23 +103,23 @@ absl::Status ServiceLink::OnReply(const Envelope<Segments>& envelope) {
 }
 
 absl::Status ServiceLink::OnReply(const Envelope<Withdrawn>& envelope) {
-  PB_RETURN_IF_ERROR(CheckGreeted());
+  PB_RETURN_IF_ERROR(Hear());
   current_->OnWithdrawn(envelope.message);
   return absl::OkStatus();
 }
 
 absl::Status ServiceLink::OnReply(const Envelope<LeaseReply>& envelope) {
-  PB_RETURN_IF_ERROR(CheckGreeted());
+  PB_RETURN_IF_ERROR(Hear());
   return writes_.OnLeaseReply(envelope);
 }
 
 absl::Status ServiceLink::OnReply(const Envelope<FetchReply>& envelope) {
-  PB_RETURN_IF_ERROR(CheckGreeted());
+  PB_RETURN_IF_ERROR(Hear());
   return reads_.OnFetchReply(envelope);
 }
 
 absl::Status ServiceLink::OnReply(const Envelope<FetchMisses>& envelope) {
-  PB_RETURN_IF_ERROR(CheckGreeted());
+  PB_RETURN_IF_ERROR(Hear());
   return reads_.OnFetchMisses(envelope);
 }
 
@@ -129,9 +129,12 @@ absl::Status ServiceLink::OnReply(const Envelope<Error>& envelope) {
   return absl::OkStatus();
 }
 
-absl::Status ServiceLink::CheckGreeted() const {
-  if (current_ != nullptr) return absl::OkStatus();
-  return absl::FailedPreconditionError("a reply before the greeting's end");
+absl::Status ServiceLink::Hear() {
+  if (current_ == nullptr) {
+    return absl::FailedPreconditionError("a reply before the greeting's end");
+  }
+  current_->Heard();
+  return absl::OkStatus();
 }
 
 void ServiceLink::ContinueGreeting() {

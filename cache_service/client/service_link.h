@@ -58,10 +58,17 @@ class ServiceLink final : private ServiceReplies {
   void Return(absl::Span<const HoldId> leases) { writes_.Return(leases); }
   void Unpin(absl::Span<const HoldId> pins) { reads_.Unpin(pins); }
 
+  /// Answers all fetches under way; what comes for them later is given back.
+  void RefuseFetches(const absl::Status& status) { reads_.RefuseAll(status); }
+
   /// Resolves fetches past their deadline and lets go of ended connections.
   void Tick(absl::Time now);
   /// When the next fetch expires.
   absl::Time next_deadline() const { return reads_.next_deadline(); }
+  /// As the connection's; InfiniteFuture where there is none.
+  absl::Time unanswered_since() const {
+    return current_ == nullptr ? absl::InfiniteFuture() : current_->unanswered_since();
+  }
 
   /// Says goodbye and closes; returns by the deadline.
   void Shutdown(absl::Time deadline);
@@ -83,7 +90,8 @@ class ServiceLink final : private ServiceReplies {
   void EndGreeting(const absl::Status& outcome);
   /// The connection that is being greeted, or was.
   ServiceConnection& partner() { return greeting_ != nullptr ? *greeting_ : *current_; }
-  absl::Status CheckGreeted() const;
+  /// Of a reply that no greeting has.
+  absl::Status Hear();
   void End(const absl::Status& reason);
   bool Congested() const;
   void LetGoOfEndedConnections();

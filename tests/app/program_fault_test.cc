@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "tests/app/program_fixture.h"
 #include "tests/app/refusal.h"
+#include "tests/cache_service/child_process.h"
 #include "tests/support/free_port.h"
 #include "tests/support/listening_socket.h"
 
@@ -54,6 +55,28 @@ bool HasMadeSteps(Program& program, const std::string& metrics) {
   });
   return found;
 }
+
+/// A pinboardd that tests may kill and stop.
+class ServiceUnderTest {
+ public:
+  ServiceUnderTest()
+      : process_({pinboard::BuiltProgram("bin/pinboardd"), "--listen", address_, "--arena", "16MiB",
+                  "--metrics", metrics_, "--log-level", "off", "--exit-with-parent"}) {
+    process_.ReadLine();  // it is ready
+  }
+  const std::string& address() const { return address_; }
+  void Signal(int signal) const { process_.Signal(signal); }
+  bool HasPublishedPages() const {
+    const std::string counts = Scrape(metrics_);
+    return counts.find("\npinboard_service_pages_published_total ") != std::string::npos &&
+           counts.find("\npinboard_service_pages_published_total 0\n") == std::string::npos;
+  }
+
+ private:
+  const std::string address_ = FreeLoopbackAddress();
+  const std::string metrics_ = FreeLoopbackAddress();
+  const ChildProcess process_;
+};
 
 class ProgramFaults : public PinboardProgram {};
 
@@ -109,6 +132,25 @@ TEST_F(ProgramFaults, AServiceKilledInTheMiddleCostsMissesAndTheRunFinishes) {
   EXPECT_GT(object["misses"], 0);
   EXPECT_EQ(object["questions"], 40);
   EXPECT_EQ(object["keepset_mismatches"], 0);
+}
+
+TEST_F(ProgramFaults, AFirstServiceKilledOrStoppedInTheMiddleIsReplacedByTheSecond) {
+  engine::testing::WriteFile(*directory_ / "some.jsonl", SuiteText(40));
+  for (const int signal : {SIGKILL, SIGSTOP}) {
+    const ServiceUnderTest first;
+    const ServiceUnderTest second;
+    Program program(Eval({"--policy", "pinboard:recall-pages=4", "--tp", "2", "--service",
+                          absl::StrCat(first.address(), ",", second.address()), "--json", "-"},
+                         "some.jsonl"));
+    WaitUntil([&] { return first.HasPublishedPages() || !program.Running(); });
+    EXPECT_FALSE(second.HasPublishedPages());
+    first.Signal(signal);
+    ASSERT_EQ(program.Wait(), 0) << program.Err();
+    const auto object = nlohmann::json::parse(program.Out())[0];
+    EXPECT_EQ(object["questions"], 40);
+    EXPECT_EQ(object["keepset_mismatches"], 0);
+    EXPECT_TRUE(second.HasPublishedPages()) << signal;
+  }
 }
 
 }  // namespace

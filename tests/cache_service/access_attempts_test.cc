@@ -166,7 +166,7 @@ TEST(AccessAttemptsTest, AKeyThatIsTakenOutEndsItsConnectionsAndANewOneAdmits) {
 }
 
 absl::Status ConnectStore(const std::string& address, std::optional<Credentials> shown) {
-  return ConnectPageStore([] { return transport::MakeUcxFabric(); }, address,
+  return ConnectPageStore([] { return transport::MakeUcxFabric(); }, {address},
                           {.group = 1, .credentials = std::move(shown)})
       .status();
 }

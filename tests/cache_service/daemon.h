@@ -39,7 +39,7 @@ class Daemon {
 
 inline absl::StatusOr<std::unique_ptr<PageStore>> ConnectOverUcx(const std::string& address,
                                                                  std::uint64_t group = 1) {
-  return ConnectPageStore([] { return transport::MakeUcxFabric(); }, address,
+  return ConnectPageStore([] { return transport::MakeUcxFabric(); }, {address},
                           {.group = group, .name = "test"});
 }
 

@@ -32,7 +32,7 @@ PageIdentity IdentityOf(int page) { return {{77, static_cast<std::uint32_t>(page
 
 std::unique_ptr<PageStore> ConnectRank(const Daemon& daemon) {
   auto store = ConnectPageStore(
-      [] { return transport::MakeUcxFabric(); }, daemon.address(),
+      [] { return transport::MakeUcxFabric(); }, {daemon.address()},
       {.group = 1, .name = "test", .register_memory = [](absl::Span<std::byte> memory) {
          return cuda::HostRegistration::Make(0, memory);
        }});

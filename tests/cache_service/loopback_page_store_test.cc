@@ -43,7 +43,7 @@ class LoopbackService {
         [this]() -> absl::StatusOr<std::unique_ptr<transport::Fabric>> {
           return hub_.MakeFabric();
         },
-        server_->address(), options);
+        {server_->address()}, options);
   }
   std::unique_ptr<PageStore> Connect(std::uint64_t group) {
     auto store = TryConnect({.group = group, .name = "test"});

@@ -59,13 +59,15 @@ class OtherService {
   using OnFetch =
       std::function<void(transport::Fabric&, transport::PeerId, const Envelope<Fetch>&)>;
 
-  OtherService(const Welcome& welcome, OnFetch on_fetch) : fabric_(hub_.MakeFabric()) {
-    fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kHello),
-                       [this, welcome](transport::PeerId peer, absl::Span<const std::byte> bytes) {
-                         offered_ = DecodeMessage<Hello>(bytes)->message.features;
-                         SendMessage(*fabric_, peer, 0, welcome);
-                         SendMessage(*fabric_, peer, 0, Segments{});
-                       });
+  OtherService(const Welcome& welcome, OnFetch on_fetch, const Segments& segments = {})
+      : fabric_(hub_.MakeFabric()) {
+    fabric_->OnMessage(
+        static_cast<std::uint8_t>(MessageType::kHello),
+        [this, welcome, segments](transport::PeerId peer, absl::Span<const std::byte> bytes) {
+          offered_ = DecodeMessage<Hello>(bytes)->message.features;
+          SendMessage(*fabric_, peer, 0, welcome);
+          SendMessage(*fabric_, peer, 0, segments);
+        });
     fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kFetch),
                        [this, on_fetch](transport::PeerId peer, absl::Span<const std::byte> bytes) {
                          on_fetch(*fabric_, peer, *DecodeMessage<Fetch>(bytes));
@@ -91,7 +93,7 @@ class OtherService {
         [this]() -> absl::StatusOr<std::unique_ptr<transport::Fabric>> {
           return hub_.MakeFabric();
         },
-        address_, {.group = 1, .name = "test"});
+        {address_}, {.group = 1, .name = "test"});
   }
   absl::Status ConnectForStats() {
     return StatsClient::Connect(hub_.MakeFabric(), address_, "test", std::nullopt, Soon()).status();
@@ -155,6 +157,25 @@ TEST(NegotiationTest, ALeaseOfFewerSlabsThanAskedForEndsTheConnection) {
   const absl::Status status = (*store)->Lease(2, 64, Soon()).status();
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("broke the protocol"));
+}
+
+// A service that takes a segment back just then: its key is of no use any more.
+TEST(NegotiationTest, ASegmentThatCannotBeMappedEndsTheConnectionOnlyOnceItIsUsed) {
+  const Segments gone{{{.segment = 5, .bytes = 4096, .remote_key = {}}}};
+  const auto hit = [](transport::Fabric& fabric, transport::PeerId peer,
+                      const Envelope<Fetch>& fetch) {
+    const PageRef& page = fetch.message.pages.front();
+    if (page.key.page == 1) return MissAll(fabric, peer, fetch);
+    SendMessage(fabric, peer, fetch.request,
+                FetchReply{{{.location = {.slab = 1, .segment = 5},
+                             .header = {.key = page.key, .generation = 1, .bytes = 16}}}});
+  };
+  OtherService service({.version = 1}, hit, gone);
+  const auto store = service.Connect();
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  EXPECT_TRUE(absl::IsNotFound(FetchTestPage(**store, TestPage(1)).pin.status()));
+  const absl::Status used = FetchTestPage(**store, TestPage(2)).pin.status();
+  EXPECT_THAT(std::string(used.message()), HasSubstr("not a remote key"));
 }
 
 TEST(NegotiationTest, AServiceThatAnswersOutsideTheOfferIsOneLine) {

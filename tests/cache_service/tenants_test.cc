@@ -224,7 +224,7 @@ TEST(TenantsTest, AStoreFollowsMemoryThatComesAndGoes) {
   KeyedService service(2, kTwoTenants,
                        absl::StrCat("alpha bytes=", arena, "\nbeta bytes=", arena, " priority=1"));
   const auto connect = [&service](const Credentials& shown) {
-    return *ConnectPageStore([] { return transport::MakeUcxFabric(); }, service.address(),
+    return *ConnectPageStore([] { return transport::MakeUcxFabric(); }, {service.address()},
                              {.group = 1, .name = shown.tenant, .credentials = shown});
   };
   const auto alpha = connect(Alpha());

@@ -41,7 +41,7 @@ class WaitingCallersTest : public ::testing::Test {
         [this]() -> absl::StatusOr<std::unique_ptr<transport::Fabric>> {
           return std::make_unique<CountingFabric>(*transport::MakeUcxFabric(), sent_here_);
         },
-        service_.address(),
+        {service_.address()},
         {.group = 1, .name = "test", .credentials = Alpha(), .register_memory = registrar});
     EXPECT_EQ(store.status(), absl::OkStatus());
     sent_here_ = 0;

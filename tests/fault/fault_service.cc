@@ -32,7 +32,7 @@ std::string AddressOf(const Process& service) {
 
 absl::StatusOr<std::unique_ptr<cache_service::PageStore>> ConnectFaultStore(
     const std::string& address) {
-  return cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); }, address,
+  return cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); }, {address},
                                          {.group = kFaultGroup, .name = "fault run"});
 }
 

@@ -33,10 +33,11 @@ int main(int argc, char** argv) {
   const testing::SharedBoard board(argv[2]);
   const int index = std::atoi(argv[3]);
   while (!board->stop.load()) {
-    auto store = cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); }, argv[1],
-                                                 {.group = testing::kFaultGroup,
-                                                  .name = absl::StrCat("fault client ", index),
-                                                  .connect_timeout = absl::Milliseconds(500)});
+    auto store =
+        cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); }, {argv[1]},
+                                        {.group = testing::kFaultGroup,
+                                         .name = absl::StrCat("fault client ", index),
+                                         .connect_timeout = absl::Milliseconds(500)});
     if (!store.ok()) {  // the service may be down
       absl::SleepFor(absl::Milliseconds(5));
       continue;
