@@ -25,7 +25,7 @@ def operations(ours, peers):
         if name in targets.OPERATIONS:
             target = targets.OPERATIONS[name]
             row["h200_target_ms"] = target.h200_ms
-            row["target_ms"] = round(target.ms(ours["copy_gb_per_s"]), 4)
+            row["target_ms"] = round(target.ms(ours["device"], ours["copy_gb_per_s"]), 4)
             row["met"] = name in measured and row["ms"] <= row["target_ms"]
         yield row
 

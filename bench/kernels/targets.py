@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the device's operations are to reach, and what that is on another card.
 
-The targets were set on an H200. Those of operations that memory bounds there are multiplied by the
-ratio of its copy bandwidth to this card's; those that arithmetic bounds stand as they are, for both
-cards multiply at the same rate; those of the link to the host are shares of one large copy.
+The targets were set on an H200 and stand there as they are. On another card, those of operations that
+memory bounds are multiplied by the ratio of the H200's copy bandwidth to the card's; those that
+arithmetic bounds stand, for Hopper's cards multiply at the same rate. Those of the link to the host
+are shares of one large copy.
 """
 import dataclasses
 
@@ -17,9 +18,9 @@ class Operation:
     bytes_ms: float  # the floors on the H200
     products_ms: float = 0.0
 
-    def ms(self, copy_gb_per_s):
-        """The target on a card of that copy bandwidth."""
-        if self.products_ms > self.bytes_ms:
+    def ms(self, device, copy_gb_per_s):
+        """The target on a card of that name and copy bandwidth."""
+        if "H200" in device or self.products_ms > self.bytes_ms:
             return self.h200_ms
         return self.h200_ms * H200_COPY_GB_PER_S / copy_gb_per_s
 
