@@ -80,7 +80,10 @@ class CudaForwardPass final : public ForwardPass {
 
  private:
   absl::Status Begin(const StepBatch& batch) override;
-  absl::Status Stretch(int index, Work work) override { return graphs_.Run(index, work); }
+  absl::Status Stretch(int index, Work work) override {
+    sums_.BeginStretch();
+    return graphs_.Run(index, work);
+  }
   absl::Status Embed(const StepBatch& batch) override;
   absl::Status Project(int layer, const StepBatch& batch) override;
   absl::Span<const float> queries() const override {
@@ -134,7 +137,6 @@ absl::Status CudaForwardPass::Begin(const StepBatch& batch) {
   tokens_ = batch.size();
   if (!std::exchange(ended_, false)) graphs_.Forget();
   PB_RETURN_IF_ERROR(parts_.batch.Upload(batch, cuda_stream()));
-  sums_.BeginStep();
   graphs_.Begin(ShapeForGraphs(batch), sums_.formation());
   return absl::OkStatus();
 }

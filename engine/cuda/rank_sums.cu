@@ -18,7 +18,7 @@ std::uint64_t RankSums::formation() const {
   return on_device() == nullptr ? 0 : on_device()->formation();
 }
 
-void RankSums::BeginStep() {
+void RankSums::BeginStretch() {
   last_deadline_ = SteadyNow() + deadline_;
   if (on_device() != nullptr) on_device()->BeginReplay(last_deadline_);
 }

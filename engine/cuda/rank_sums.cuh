@@ -30,8 +30,8 @@ class RankSums {
   /// A graph is good for the formation that captured its sums; 0 where none are.
   std::uint64_t formation() const;
 
-  /// Before a step's sums, launched or replayed.
-  void BeginStep();
+  /// Before sums that are replayed together: from now on they have the deadline of one.
+  void BeginStretch();
   /// [collective] values[i] = sum over ranks, the same bits on each. Stream-ordered.
   absl::Status Add(float* values, std::size_t count);
   /// [collective] All that is on the stream has ended; names the rank without which it cannot.
@@ -45,7 +45,7 @@ class RankSums {
   transport::Communicator* communicator_;
   cudaStream_t stream_;
   absl::Duration deadline_;
-  absl::Time last_deadline_;  // of the step, or of its last sum that was not replayed
+  absl::Time last_deadline_;  // of the last stretch, or of the last sum that was not replayed
   cuda::PinnedBuffer on_host_;
 };
 
