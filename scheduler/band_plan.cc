@@ -3,40 +3,66 @@
 #include "scheduler/band_plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <numeric>
 #include <utility>
+
+#include "absl/container/inlined_vector.h"
 
 namespace pinboard::scheduler {
 namespace {
 
-NewPage MakePage(absl::Span<const BorderlineRow> rows) {
+/// Of a stretch's rows, one bit each.
+using RowSet = std::uint64_t;
+static_assert(kPackingStretch <= 64);
+
+NewPage MakePage(absl::Span<const BorderlineRow> stretch, RowSet members) {
   NewPage page;
-  std::copy(rows.begin(), rows.end(), page.rows.begin());
-  std::sort(page.rows.begin(), page.rows.end(),
-            [](const BorderlineRow& a, const BorderlineRow& b) { return a.position < b.position; });
   std::int64_t sum = 0;
-  for (const BorderlineRow& row : page.rows) sum += row.information;
+  for (BorderlineRow& row : page.rows) {
+    row = stretch[std::countr_zero(members)];
+    sum += row.information;
+    members &= members - 1;
+  }
   page.mean_information = sum / kPageRows;
   return page;
 }
 
+/// Its rows by descending information, then by position, `kPageRows` to a set; a rest joins none.
+absl::InlinedVector<RowSet, kPackingStretch / kPageRows> SetsByInformation(
+    absl::Span<const BorderlineRow> stretch) {
+  absl::InlinedVector<std::uint64_t, kPackingStretch> order;  // information, then the index from 63
+  for (std::size_t i = 0; i < stretch.size(); ++i) {
+    const auto information =
+        static_cast<std::uint64_t>(std::int64_t{stretch[i].information} + (std::int64_t{1} << 31));
+    order.push_back(information << 32 | (63 - i));
+  }
+  std::sort(order.begin(), order.end(), std::greater<>());
+  absl::InlinedVector<RowSet, kPackingStretch / kPageRows> sets(stretch.size() / kPageRows, 0);
+  for (std::size_t at = 0; at < sets.size() * kPageRows; ++at) {
+    sets[at / kPageRows] |= RowSet{1} << (63 - (order[at] & 63));
+  }
+  return sets;
+}
+
+/// `borderline` by ascending position.
 std::vector<NewPage> Pack(absl::Span<const BorderlineRow> borderline, bool by_information) {
   std::vector<NewPage> pages;
   pages.reserve(borderline.size() / kPageRows);
-  std::vector<BorderlineRow> rows(borderline.begin(), borderline.end());
-  const auto size = static_cast<std::ptrdiff_t>(rows.size());
-  for (std::ptrdiff_t first = 0; first < size; first += kPackingStretch) {
-    const std::ptrdiff_t end = std::min<std::ptrdiff_t>(size, first + kPackingStretch);
-    if (by_information) {
-      std::sort(rows.begin() + first, rows.begin() + end,
-                [](const BorderlineRow& a, const BorderlineRow& b) {
-                  return a.information != b.information ? a.information > b.information
-                                                        : a.position < b.position;
-                });
+  if (!by_information) {
+    constexpr RowSet kAll = (RowSet{1} << kPageRows) - 1;
+    for (std::size_t at = 0; at + kPageRows <= borderline.size(); at += kPageRows) {
+      pages.push_back(MakePage(borderline.subspan(at, kPageRows), kAll));
     }
-    for (std::ptrdiff_t at = first; at + kPageRows <= end; at += kPageRows) {
-      pages.push_back(MakePage(absl::MakeConstSpan(rows).subspan(at, kPageRows)));
+    return pages;
+  }
+  for (std::size_t first = 0; first < borderline.size(); first += kPackingStretch) {
+    const auto stretch = borderline.subspan(first, kPackingStretch);
+    for (const RowSet members : SetsByInformation(stretch)) {
+      pages.push_back(MakePage(stretch, members));
     }
   }
   return pages;

@@ -8,6 +8,21 @@
 #include "base/status_macros.h"
 
 namespace pinboard {
+namespace {
+
+/// Where an array must grow it gets room for as many slots more: what a round adds before it has
+/// let go of others, so that the rounds after a band's first one copy no digests.
+constexpr std::size_t kSpareSlots = 32;
+
+template <typename T>
+absl::StatusOr<absl::Span<T>> Grow(SpaceVector<T>* array, std::size_t slots, std::size_t each) {
+  if (slots * each > array->capacity()) {
+    PB_RETURN_IF_ERROR(array->Resize((slots + kSpareSlots) * each).status());
+  }
+  return array->Resize(slots * each);
+}
+
+}  // namespace
 
 DigestTable::DigestTable(MemorySpace* space, const KvShape& shape)
     : kv_heads_(shape.kv_heads),
@@ -19,11 +34,11 @@ DigestTable::DigestTable(MemorySpace* space, const KvShape& shape)
 absl::StatusOr<DigestTable::FreeSlots> DigestTable::Free(std::size_t count) {
   const auto missing = static_cast<std::int32_t>(count) - static_cast<std::int32_t>(free_.size());
   const std::size_t slots = slot_count_ + std::max(missing, 0);
-  const std::size_t counts = slots * kv_heads_ * kernels::kDigestCentres;
+  const std::size_t counts_each = std::size_t(kv_heads_) * kernels::kDigestCentres;
   FreeSlots free;
-  PB_ASSIGN_OR_RETURN(free.arrays.centres, centres_.Resize(counts * key_dim_));
-  PB_ASSIGN_OR_RETURN(free.arrays.counts, counts_.Resize(counts));
-  PB_ASSIGN_OR_RETURN(free.arrays.step, step_.Resize(slots * kv_heads_));
+  PB_ASSIGN_OR_RETURN(free.arrays.centres, Grow(&centres_, slots, counts_each * key_dim_));
+  PB_ASSIGN_OR_RETURN(free.arrays.counts, Grow(&counts_, slots, counts_each));
+  PB_ASSIGN_OR_RETURN(free.arrays.step, Grow(&step_, slots, std::size_t(kv_heads_)));
   // The new ones below those that were free, which go first.
   std::vector<std::int32_t> added;
   while (slot_count_ < static_cast<std::int32_t>(slots)) added.push_back(slot_count_++);

@@ -3,7 +3,7 @@
 // The host's part of rounds of a DeepSeek-R1-shaped rank: the same calls as `round_bench whole`,
 // with operations whose time does not count. Medians of this thread's CPU time. Needs no GPU.
 //
-// usage: host_part_bench [sequences]    8 unless said otherwise
+// usage: host_part_bench [sequences] [context]    8 of 32768 tokens unless said otherwise
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -22,13 +22,12 @@ namespace pinboard::bench {
 namespace {
 
 constexpr int kLayers = 61;
-constexpr int kContext = 32'768;
 constexpr int kBlockSize = 64;
 constexpr int kChunk = 1024;
 constexpr int kTokens = 128;
 constexpr int kRounds = 15;
 
-void Run(int sequences) {
+void Run(int sequences, int context_tokens) {
   transport::LocalGroup group(1);
   const auto communicator = group.Join(0);
   cache_service::MemoryPages pages;
@@ -50,7 +49,7 @@ void Run(int sequences) {
   context.store = &store;
   double inside_ms = 0.0;
   context.operations = MakeIdleOperations(&inside_ms);
-  const std::vector<std::int32_t> table(kContext / kBlockSize + kRounds * 2 + 1);
+  const std::vector<std::int32_t> table(context_tokens / kBlockSize + kRounds * 2 + 1);
   const int tokens = std::max(kChunk, kTokens * sequences);
   const std::vector<float> values(std::size_t(tokens) * 16);
   const std::span<const float> one(values.data(), tokens);
@@ -72,7 +71,7 @@ void Run(int sequences) {
   };
   std::vector<std::pair<double, double>> times;
   for (int s = 0; s < sequences; ++s) {
-    for (int read = 0; read < kContext; read += kChunk) rounds.Step(s, s + 1, kChunk);
+    for (int read = 0; read < context_tokens; read += kChunk) rounds.Step(s, s + 1, kChunk);
     times.push_back(measure(s, s + 1));
   }
   print("after the prompt, a sequence", times);
@@ -87,4 +86,6 @@ void Run(int sequences) {
 }  // namespace
 }  // namespace pinboard::bench
 
-int main(int argc, char** argv) { pinboard::bench::Run(argc > 1 ? std::atoi(argv[1]) : 8); }
+int main(int argc, char** argv) {
+  pinboard::bench::Run(argc > 1 ? std::atoi(argv[1]) : 8, argc > 2 ? std::atoi(argv[2]) : 32'768);
+}

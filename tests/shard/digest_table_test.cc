@@ -49,6 +49,18 @@ TEST(DigestTable, SlotsThatNoPageTookAreFreeStill) {
   EXPECT_EQ(Mark(table, 1), 1.0F);
 }
 
+TEST(DigestTable, HasRoomForMorePagesThanItsFirstRoundBrought) {
+  DigestTable table(HostMemory(), kShape);
+  const auto first = table.Free(100);
+  ASSERT_TRUE(first.ok());
+  const auto more = table.Free(132);
+  ASSERT_TRUE(more.ok());
+  EXPECT_EQ(more->arrays.centres.data(), first->arrays.centres.data());
+  EXPECT_EQ(more->arrays.counts.data(), first->arrays.counts.data());
+  EXPECT_EQ(more->arrays.step.data(), first->arrays.step.data());
+  EXPECT_EQ(more->arrays.step.size(), 132U * kShape.kv_heads);
+}
+
 TEST(DigestTable, ACopyDoesNotSeeWhatItsOriginWrites) {
   DigestTable table(HostMemory(), kShape);
   Join(table, 1, 1.0F);
