@@ -5,20 +5,17 @@
 #pragma once
 
 #include "absl/status/status.h"
-#include "pinboard/shard.h"
-#include "shard/block_tables.h"
+#include "absl/types/span.h"
 #include "shard/context.h"
-#include "shard/round_plan.h"
-#include "shard/round_prepare.h"
+#include "shard/sequence_apply.h"
 
 namespace pinboard {
 
-/// Applies `plan` to its sequence, whose rows since the snapshot move along untouched, out of
-/// `tables.source` into `tables.destination` (Shard::RoundEntry). The cache and the sequence's
-/// state change; new pages go to the store in one message. What could fail was tried in `prepared`:
-/// an error here is a fault of this rank (memory that changed, a census that does not agree), which
-/// cannot go on.
-absl::Status ApplyRound(ShardContext& context, const SequencePlan& plan, PreparedSequence prepared,
-                        const RoundTables& tables, RoundOutcome* outcome);
+/// Applies their plans to the sequences, whose rows since the snapshot move along untouched, out of
+/// `tables.source` into `tables.destination` (Shard::RoundEntry). The cache and the sequences'
+/// states change; new pages go to the store in one message, those that leave in another. What could
+/// fail was tried when it was prepared: an error here is a fault of this rank (memory that changed,
+/// a census that does not agree), which cannot go on.
+absl::Status ApplyRound(ShardContext& context, absl::Span<AgreedSequence> sequences);
 
 }  // namespace pinboard

@@ -5,10 +5,12 @@
 #include <xxhash.h>
 
 #include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "base/status_macros.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "shard/round_choice.h"
@@ -64,20 +66,39 @@ std::uint64_t HashPlan(const ShardContext& context, const RoundInProgress& round
   return hash.value();
 }
 
-/// Slabs for the pages this rank will offload. Without them the pages become misses later.
-void LeaseSlabs(ShardContext& context, const SequenceState& state, SequencePlan& plan) {
-  if (context.store == nullptr || state.observe) return;
-  const auto& layers = state.layers;
+/// Of the new pages of a sequence, those that this rank offloads.
+int OwnedPages(const ShardContext& context, const SequencePlan& plan) {
+  const SequenceState& state = context.sequences.at(plan.sequence);
+  if (state.observe) return 0;
   int owned = 0;
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     for (std::size_t i = 0; i < plan.layers[l].band.publish.size(); ++i) {
-      owned += context.OwnsPage(layers[l].next_page + static_cast<std::uint32_t>(i)) ? 1 : 0;
+      owned += context.OwnsPage(state.layers[l].next_page + static_cast<std::uint32_t>(i)) ? 1 : 0;
     }
   }
-  if (owned == 0) return;
-  auto leases = context.store->Lease(owned, kernels::PageBytes(context.options.model.kv),
-                                     context.FetchDeadline());
-  if (leases.ok()) plan.leases = *std::move(leases);
+  return owned;
+}
+
+absl::Status LeaseSlabs(ShardContext& context, int count, RoundInProgress* round) {
+  if (count == 0) return absl::OkStatus();
+  PB_ASSIGN_OR_RETURN(auto leases,
+                      context.store->Lease(count, kernels::PageBytes(context.options.model.kv),
+                                           context.FetchDeadline()));
+  absl::c_move(leases, std::back_inserter(round->leases));
+  return absl::OkStatus();
+}
+
+/// For the pages this rank will offload, at once; where that is more than the service has, or gives
+/// at a time, for one sequence after another. Pages without a slab become misses later.
+void LeaseSlabs(ShardContext& context, RoundInProgress* round) {
+  if (context.store == nullptr) return;
+  std::vector<int> counts;
+  for (const SequencePlan& plan : round->sequences) counts.push_back(OwnedPages(context, plan));
+  absl::Status leased = LeaseSlabs(context, absl::c_accumulate(counts, 0), round);
+  if (!absl::IsResourceExhausted(leased) && !absl::IsInvalidArgument(leased)) return;
+  for (const int count : counts) {
+    if (!LeaseSlabs(context, count, round).ok()) return;
+  }
 }
 
 /// Scores and selects for the sequences `compressed` of the round.
@@ -90,9 +111,7 @@ absl::Status PlanLayers(ShardContext& context, absl::Span<const SignalRequest> r
     sequences.push_back({requests[i].state, merged.sequences[i], &round->sequences[compressed[i]]});
   }
   PB_RETURN_IF_ERROR(ChooseRows(context, sequences));
-  for (const SequenceToChoose& sequence : sequences) {
-    LeaseSlabs(context, *sequence.state, *sequence.plan);
-  }
+  LeaseSlabs(context, round);
   return absl::OkStatus();
 }
 

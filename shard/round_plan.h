@@ -49,7 +49,6 @@ struct SequencePlan {
   int length = 0;
   bool keep_all = false;          // the engine has no blocks for its rows, which others share
   std::vector<LayerPlan> layers;  // empty where nothing is compressed
-  std::vector<cache_service::PageLease> leases;  // for the new pages this rank offloads
 };
 
 /// A round between Begin and Commit.
@@ -59,6 +58,7 @@ struct RoundInProgress {
   std::string not_ready_because;
   std::uint64_t plan_hash = 0;
   std::vector<SequencePlan> sequences;
+  std::vector<cache_service::PageLease> leases;  // for the new pages this rank offloads
 
   void NotReady(const absl::Status& because) {
     ready = false;

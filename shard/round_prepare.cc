@@ -9,38 +9,51 @@
 #include "base/status_macros.h"
 #include "kernels/compact/compact.h"
 #include "kernels/page_transfer/page_transfer.h"
+#include "shard/block_tables.h"
 
 namespace pinboard {
 namespace {
 
 class Preparer {
  public:
-  Preparer(ShardContext& context, SequencePlan& plan, const RoundTables& tables)
+  Preparer(ShardContext& context, RoundInProgress& round)
       : context_(context),
         model_(context.options.model),
-        plan_(plan),
-        tables_(tables),
-        state_(context.sequences.at(plan.sequence)),
+        round_(round),
         page_bytes_(kernels::PageBytes(model_.kv)) {}
 
-  absl::StatusOr<PreparedSequence> Run() {
+  absl::StatusOr<std::vector<PreparedSequence>> Run(std::span<const Shard::RoundEntry> entries) {
     PB_RETURN_IF_ERROR(MakeRoom());
-    PreparedSequence layers(plan_.layers.size());
-    for (std::size_t l = 0; l < layers.size(); ++l) {
-      PB_RETURN_IF_ERROR(Layer(static_cast<int>(l), &layers[l]));
+    std::vector<PreparedSequence> sequences(entries.size());
+    absl::Status made;
+    for (std::size_t i = 0; made.ok() && i < entries.size(); ++i) {
+      made = Prepare(round_.sequences[i], TablesOfRound(entries[i]), &sequences[i]);
     }
-    absl::Status made = context_.operations->GatherPages(out_);
-    if (made.ok()) made = context_.operations->BuildDigests(digests_);
-    made.Update(context_.operations->Finish());  // in any case: tags go to `layers`
+    // In any case: a device may be writing tags and pages to `sequences`.
+    made.Update(context_.operations->Finish());
     if (!made.ok()) return made;
-    return layers;
+    return sequences;
   }
 
  private:
-  /// For the pages that go to the ring, in one piece.
+  /// What is prepared of a sequence.
+  struct Sequence {
+    const SequencePlan& plan;
+    const RoundTables& tables;
+    SequenceState& state;
+  };
+
+  bool IsObserved(const SequencePlan& plan) const {
+    return context_.sequences.at(plan.sequence).observe;
+  }
+
+  /// For the pages that go to a ring, in one piece.
   absl::Status MakeRoom() {
     std::size_t pages = 0;
-    for (const LayerPlan& layer : plan_.layers) pages += layer.band.fill.size();
+    for (const SequencePlan& plan : round_.sequences) {
+      if (IsObserved(plan)) continue;
+      for (const LayerPlan& layer : plan.layers) pages += layer.band.fill.size();
+    }
     if (pages == 0) return absl::OkStatus();
     PB_ASSIGN_OR_RETURN(room_, context_.operations->memory()->Allocate(pages * page_bytes_));
     return absl::OkStatus();
@@ -49,59 +62,79 @@ class Preparer {
     return {room_, room_.get() + std::exchange(taken_, taken_ + page_bytes_)};
   }
 
-  absl::Status Layer(int l, PreparedLayer* layer) {
-    const LayerPlan& plan = plan_.layers[l];
-    for (std::size_t i = 0; i < plan.band.publish.size(); ++i) {
-      layer->pages.push_back(Claim(l, static_cast<std::uint32_t>(i)));
+  /// A device gathers one sequence's pages while the host prepares the next.
+  absl::Status Prepare(const SequencePlan& plan, const RoundTables& tables,
+                       PreparedSequence* prepared) {
+    if (IsObserved(plan)) return absl::OkStatus();
+    out_.clear();
+    digests_.clear();
+    rows_.clear();
+    slots_.clear();
+    prepared->resize(plan.layers.size());
+    const Sequence sequence{plan, tables, context_.sequences.at(plan.sequence)};
+    for (std::size_t l = 0; l < prepared->size(); ++l) {
+      PB_RETURN_IF_ERROR(Layer(sequence, static_cast<int>(l), &(*prepared)[l]));
     }
-    if (!layer->pages.empty()) PB_RETURN_IF_ERROR(Seal(l, layer));
-    const LayerState& now = state_.layers[l];
+    PB_RETURN_IF_ERROR(context_.operations->GatherPages(out_));
+    return context_.operations->BuildDigests(digests_);
+  }
+
+  absl::Status Layer(const Sequence& sequence, int l, PreparedLayer* layer) {
+    const LayerPlan& plan = sequence.plan.layers[l];
+    ClaimPages(sequence, l, layer);
+    if (!layer->pages.empty()) PB_RETURN_IF_ERROR(Seal(sequence, l, layer));
+    const LayerState& now = sequence.state.layers[l];
     layer->moved.reserve(plan.kept_rows.size() + now.rows() - plan.rows);
     layer->moved = plan.kept_rows;
     for (int row = plan.rows; row < now.rows(); ++row) layer->moved.push_back(row);
     return kernels::CheckCompact({model_.cache[l], model_.kv, model_.block_size,
-                                  TableOf(tables_.source, l), layer->moved,
+                                  TableOf(sequence.tables.source, l), layer->moved,
                                   std::max(plan.counts.ring_pages * kPageRows, now.ring_rows()),
-                                  now.ring_rows(), TableOf(tables_.destination, l)});
+                                  now.ring_rows(), TableOf(sequence.tables.destination, l)});
   }
 
-  /// The page's header but for its tag, and memory where it is needed.
-  SealedPage Claim(int l, std::uint32_t index) {
-    const LayerPlan& plan = plan_.layers[l];
+  /// Memory for the new pages, where it is needed, and their headers but for the tags.
+  void ClaimPages(const Sequence& sequence, int l, PreparedLayer* layer) {
+    const scheduler::BandPlan& band = sequence.plan.layers[l].band;
+    layer->pages.resize(band.publish.size());
+    for (std::size_t i = 0; i < layer->pages.size(); ++i) {
+      SealedPage& page = layer->pages[i];
+      WriteHeader(sequence, l, static_cast<std::uint32_t>(i), &page.header);
+      if (!context_.OwnsPage(page.header.key.page) || round_.leases.empty()) continue;
+      page.lease = std::move(round_.leases.back());
+      round_.leases.pop_back();
+    }
+    for (const int i : band.fill) layer->pages[i].own = TakeRoom();
+  }
+
+  void WriteHeader(const Sequence& sequence, int l, std::uint32_t index,
+                   cache_service::PageHeader* header) const {
+    const LayerPlan& plan = sequence.plan.layers[l];
+    const LayerState& state = sequence.state.layers[l];
     const scheduler::NewPage& page = plan.band.publish[index];
-    SealedPage sealed;
-    auto& header = sealed.header;
-    header.key = {plan_.sequence, state_.layers[l].next_page + index, static_cast<std::uint16_t>(l),
-                  static_cast<std::uint16_t>(context_.kv_shard())};
-    header.generation = state_.generation;
-    header.bytes = static_cast<std::uint32_t>(kernels::PageBytes(model_.kv));
-    header.mean_information = static_cast<std::int32_t>(page.mean_information);
+    header->key = {sequence.plan.sequence, state.next_page + index, static_cast<std::uint16_t>(l),
+                   static_cast<std::uint16_t>(context_.kv_shard())};
+    header->generation = sequence.state.generation;
+    header->bytes = static_cast<std::uint32_t>(page_bytes_);
+    header->mean_information = static_cast<std::int32_t>(page.mean_information);
     for (int i = 0; i < kPageRows; ++i) {
-      header.positions[i] = page.rows[i].position;
-      header.information[i] = plan.InformationOf(state_.layers[l], page.rows[i].row);
+      header->positions[i] = page.rows[i].position;
+      header->information[i] = plan.InformationOf(state, page.rows[i].row);
     }
-    if (context_.OwnsPage(header.key.page) && !plan_.leases.empty()) {
-      sealed.lease = std::move(plan_.leases.back());
-      plan_.leases.pop_back();
-    }
-    const auto& fill = plan.band.fill;
-    if (std::find(fill.begin(), fill.end(), static_cast<int>(index)) != fill.end()) {
-      sealed.own = TakeRoom();
-    }
-    return sealed;
   }
 
   /// Of a layer's pages: they are to be gathered, to where they are offloaded and where the ring is
   /// filled from, and tagged, their digests made.
-  absl::Status Seal(int l, PreparedLayer* layer) {
+  absl::Status Seal(const Sequence& sequence, int l, PreparedLayer* layer) {
     const kernels::PageCopyArgs from{model_.cache[l], model_.kv, model_.block_size,
-                                     TableOf(tables_.source, l)};
+                                     TableOf(sequence.tables.source, l)};
     std::vector<std::int32_t>& rows = rows_.emplace_back();
-    for (const scheduler::NewPage& page : plan_.layers[l].band.publish) {
+    rows.reserve(layer->pages.size() * kPageRows);
+    for (const scheduler::NewPage& page : sequence.plan.layers[l].band.publish) {
       for (const scheduler::BorderlineRow& row : page.rows) rows.push_back(row.row);
     }
     PB_ASSIGN_OR_RETURN(DigestTable::FreeSlots free,
-                        state_.layers[l].digests.Free(layer->pages.size()));
+                        sequence.state.layers[l].digests.Free(layer->pages.size()));
     for (std::size_t i = 0; i < layer->pages.size(); ++i) {
       SealedPage& page = layer->pages[i];
       page.digest_slot = free.slots[i];
@@ -123,13 +156,11 @@ class Preparer {
 
   ShardContext& context_;
   const ShardModel& model_;
-  SequencePlan& plan_;
-  const RoundTables tables_;
-  SequenceState& state_;
+  RoundInProgress& round_;
   const std::size_t page_bytes_;
   std::shared_ptr<std::byte> room_;
   std::size_t taken_ = 0;  // of it
-  // Of all layers, for one call each; they read what the deques hold.
+  // Of all layers of a sequence, for one call each; they read what the deques hold.
   std::deque<std::vector<std::int32_t>> rows_, slots_;
   std::vector<PageOut> out_;
   std::vector<DigestsToBuild> digests_;
@@ -137,9 +168,9 @@ class Preparer {
 
 }  // namespace
 
-absl::StatusOr<PreparedSequence> PrepareSequence(ShardContext& context, SequencePlan& plan,
-                                                 const RoundTables& tables) {
-  return Preparer(context, plan, tables).Run();
+absl::StatusOr<std::vector<PreparedSequence>> PrepareRound(
+    ShardContext& context, RoundInProgress& round, std::span<const Shard::RoundEntry> entries) {
+  return Preparer(context, round).Run(entries);
 }
 
 }  // namespace pinboard

@@ -7,12 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "cache_service/page_store.h"
-#include "shard/block_tables.h"
+#include "pinboard/shard.h"
 #include "shard/context.h"
 #include "shard/round_plan.h"
 
@@ -34,12 +34,12 @@ struct PreparedLayer {
   std::vector<std::int32_t> moved;  // physical rows: the kept ones, then those since the snapshot
 };
 
-/// Layers of one sequence.
+/// Layers of one sequence; none: it is not compressed, or only observed.
 using PreparedSequence = std::vector<PreparedLayer>;
 
-/// Takes the leases of `plan`, which is compressed. `tables` are the present ones.
+/// [round.sequences]. Takes the leases of `round`, whose `entries` come with their present tables.
 /// InvalidArgument: a key that is not finite, or rows outside a table.
-absl::StatusOr<PreparedSequence> PrepareSequence(ShardContext& context, SequencePlan& plan,
-                                                 const RoundTables& tables);
+absl::StatusOr<std::vector<PreparedSequence>> PrepareRound(
+    ShardContext& context, RoundInProgress& round, std::span<const Shard::RoundEntry> entries);
 
 }  // namespace pinboard

@@ -81,13 +81,12 @@ absl::StatusOr<std::vector<RoundOutcome>> Rounds::Commit(
   const absl::Cleanup end = [this] { End(); };
   std::vector<PreparedSequence> prepared = Prepare(entries);
   PB_ASSIGN_OR_RETURN(const std::string kept_all_because, Agree());
-  prepared.resize(entries.size());
   std::vector<RoundOutcome> outcomes;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    PB_ASSIGN_OR_RETURN(RoundOutcome outcome, Settle(entries[i], round_->sequences[i],
-                                                     std::move(prepared[i]), kept_all_because));
-    outcomes.push_back(std::move(outcome));
+  for (const SequencePlan& plan : round_->sequences) {
+    outcomes.push_back(Judge(plan, kept_all_because));
   }
+  PB_RETURN_IF_ERROR(Apply(entries, absl::MakeSpan(prepared), absl::MakeSpan(outcomes)));
+  for (std::size_t i = 0; i < entries.size(); ++i) Report(entries[i], &outcomes[i]);
   return outcomes;
 }
 
@@ -107,21 +106,11 @@ absl::Status Rounds::CheckCommit(std::span<const Shard::RoundEntry> entries) con
 }
 
 std::vector<PreparedSequence> Rounds::Prepare(std::span<const Shard::RoundEntry> entries) {
-  std::vector<PreparedSequence> prepared;
-  for (std::size_t i = 0; round_->ready && i < entries.size(); ++i) {
-    SequencePlan& plan = round_->sequences[i];
-    if (context_->sequences.at(plan.sequence).observe) {
-      prepared.emplace_back();
-      continue;
-    }
-    auto one = PrepareSequence(*context_, plan, TablesOfRound(entries[i]));
-    if (!one.ok()) {
-      round_->NotReady(one.status());
-    } else {
-      prepared.push_back(*std::move(one));
-    }
-  }
-  return prepared;
+  if (!round_->ready) return {};
+  auto prepared = PrepareRound(*context_, *round_, entries);
+  if (prepared.ok()) return *std::move(prepared);
+  round_->NotReady(prepared.status());
+  return {};
 }
 
 absl::StatusOr<std::string> Rounds::Agree() {
@@ -136,11 +125,10 @@ absl::StatusOr<std::string> Rounds::Agree() {
   return std::string("the ranks' plans differ");
 }
 
-absl::StatusOr<RoundOutcome> Rounds::Settle(const Shard::RoundEntry& entry,
-                                            const SequencePlan& plan, PreparedSequence prepared,
-                                            const std::string& kept_all_because) {
+RoundOutcome Rounds::Judge(const SequencePlan& plan, const std::string& kept_all_because) {
   SequenceState& state = context_->sequences.at(plan.sequence);
   state.length_at_round = plan.length;
+  if (plan.keep_all) ++context_->stats.rounds_without_blocks;
   RoundOutcome outcome;
   outcome.sequence = plan.sequence;
   outcome.plan_hash = round_->plan_hash;
@@ -152,18 +140,29 @@ absl::StatusOr<RoundOutcome> Rounds::Settle(const Shard::RoundEntry& entry,
     if (context_->options.export_plans) outcome.plan = ExportPlan(state, plan);
     if (state.observe) outcome.kept_all_because = "only observed";
   }
-  if (outcome.kept_all_because.empty()) {
-    PB_RETURN_IF_ERROR(
-        ApplyRound(*context_, plan, std::move(prepared), TablesOfRound(entry), &outcome));
+  return outcome;
+}
+
+absl::Status Rounds::Apply(std::span<const Shard::RoundEntry> entries,
+                           absl::Span<PreparedSequence> prepared,
+                           absl::Span<RoundOutcome> outcomes) {
+  std::vector<AgreedSequence> agreed;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (!outcomes[i].kept_all_because.empty()) continue;
+    agreed.push_back(
+        {&round_->sequences[i], std::move(prepared[i]), TablesOfRound(entries[i]), &outcomes[i]});
   }
-  if (plan.keep_all) ++context_->stats.rounds_without_blocks;
+  return agreed.empty() ? absl::OkStatus() : ApplyRound(*context_, absl::MakeSpan(agreed));
+}
+
+void Rounds::Report(const Shard::RoundEntry& entry, RoundOutcome* outcome) const {
+  const SequenceState& state = context_->sequences.at(entry.sequence);
   const int block_size = context_->options.model.block_size;
   for (std::size_t table = 0; table < entry.block_tables.size(); ++table) {
     const int rows = state.layers[table].rows();
-    outcome.rows.push_back(rows);
-    outcome.blocks.push_back((rows + block_size - 1) / block_size);
+    outcome->rows.push_back(rows);
+    outcome->blocks.push_back((rows + block_size - 1) / block_size);
   }
-  return outcome;
 }
 
 void Rounds::End() {

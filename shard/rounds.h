@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "pinboard/shard.h"
 #include "shard/context.h"
 #include "shard/recall.h"
@@ -40,14 +41,17 @@ class Rounds {
  private:
   absl::Status CheckBegin(std::span<const Shard::RoundEntry> entries) const;
   absl::Status CheckCommit(std::span<const Shard::RoundEntry> entries) const;
-  /// Of each entry; where one fails, the round is not ready.
+  /// [entries]; none where one fails: the round is not ready then.
   std::vector<PreparedSequence> Prepare(std::span<const Shard::RoundEntry> entries);
   /// Empty, or why everything is kept.
   absl::StatusOr<std::string> Agree();
-  /// Does to one sequence what was agreed on.
-  absl::StatusOr<RoundOutcome> Settle(const Shard::RoundEntry& entry, const SequencePlan& plan,
-                                      PreparedSequence prepared,
-                                      const std::string& kept_all_because);
+  /// What becomes of a sequence, but for its rows.
+  RoundOutcome Judge(const SequencePlan& plan, const std::string& kept_all_because);
+  /// To those that do not keep everything.
+  absl::Status Apply(std::span<const Shard::RoundEntry> entries,
+                     absl::Span<PreparedSequence> prepared, absl::Span<RoundOutcome> outcomes);
+  /// How many rows are left.
+  void Report(const Shard::RoundEntry& entry, RoundOutcome* outcome) const;
   void End();
 
   ShardContext* context_;
