@@ -30,7 +30,8 @@ ShardOptions NeverWaiting() {
 }
 
 /// Gives a step what was fetched before it looked first, and nothing afterwards: a fetch takes from
-/// one step's end, or the next one's layers, to that one's end.
+/// one step's end, or the next one's layers, to that one's end. A look finds copied what was begun
+/// before it: on a device, which copies when it gets to it, the two sides would differ otherwise.
 class StepStore final : public cache_service::PageStore {
  public:
   explicit StepStore(cache_service::MemoryPages& pages) : store_(pages) {}
@@ -49,6 +50,7 @@ class StepStore final : public cache_service::PageStore {
     store_.Fetch(pages, deadline);
   }
   std::vector<cache_service::FetchResult> TakeFetched() override {
+    AwaitToyBackend();
     if (std::exchange(has_looked_, true)) return {};
     return store_.TakeFetched();
   }
