@@ -25,6 +25,7 @@
 #include "base/status_macros.h"
 #include "cache_service/fault_points.h"
 #include "cache_service/server/server.h"
+#include "kernels/page_transfer/page_transfer.h"
 #include "transport/fabric/ucx/memory_limit.h"
 #include "transport/fabric/ucx/ucx_fabric.h"
 
@@ -58,6 +59,12 @@ absl::Status AnnounceReady(const DaemonOptions& options, const std::string& addr
   return absl::OkStatus();
 }
 
+/// Whether nothing has happened to a page since its rank gathered it.
+bool HasItsTag(const cache_service::PageHeader& header, absl::Span<const std::byte> bytes) {
+  return bytes.size() % sizeof(std::uint64_t) == 0 &&
+         kernels::PageTag(bytes, {header.key, header.generation}) == header.tag;
+}
+
 absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signals, pid_t parent) {
   PB_RETURN_IF_ERROR(ArmFaultPoints(cache_service::fault::kServicePoints));
   PB_RETURN_IF_ERROR(CheckResources(options));
@@ -77,12 +84,15 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
   server_options.watermarks = options.watermarks;
   server_options.key_file = options.key_file;
   server_options.tenant_file = options.tenant_file;
+  server_options.replication.replicas = options.replicas;
+  server_options.replication.check = HasItsTag;
   PB_ASSIGN_OR_RETURN(const auto server,
                       cache_service::Server::Create(std::move(fabric), server_options, *metrics));
   if (membership != nullptr) {
     PB_ASSIGN_OR_RETURN(const cache_service::Member self,
                         DescribeSelf(options.membership, server->address(), server->incarnation()));
     PB_RETURN_IF_ERROR(membership->Join(self));
+    server->JoinMembers(*membership, self);
   }
   readiness.Set(Readiness::State::kReady);
   PB_RETURN_IF_ERROR(AnnounceReady(options, server->address()));

@@ -195,7 +195,7 @@ absl::Status FinishMembershipOptions(MembershipOptions& options) {
 }
 
 const char* MembershipHelp() {
-  return R"(Other members of a cluster, which it knows of and does not move pages to yet
+  return R"(Other members of a cluster: pages that are not here are looked for there
   --members LIST         HOST:PORT[=WEIGHT],...: all members, this one included, the same list
                          everywhere. A member of twice the weight is to get twice the pages.
                          [1 each]
@@ -216,6 +216,11 @@ const char* MembershipHelp() {
                          be kept over restarts. [the address advertised]
   --weight N             Its share next to the others', for --etcd: 1 to 65535. [1]
 )";
+}
+
+bool HasMembers(const MembershipOptions& options) {
+  return !options.members.empty() || !options.members_file.empty() ||
+         !options.etcd.endpoints.empty();
 }
 
 absl::StatusOr<std::unique_ptr<cache_service::Membership>> MakeMembership(

@@ -42,6 +42,9 @@ const std::map<std::string, MembershipSetter>& MembershipSetters();
 /// InvalidArgument, in one line, where they do not.
 absl::Status FinishMembershipOptions(MembershipOptions& options);
 
+/// Whether it is one of several.
+bool HasMembers(const MembershipOptions& options);
+
 /// The part of --help.
 const char* MembershipHelp();
 

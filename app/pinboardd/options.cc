@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/byte_size.h"
 #include "base/socket_address.h"
@@ -36,6 +37,16 @@ absl::Status SetEviction(DaemonOptions& options, const std::string& value) {
 
 absl::Status SetWatermarks(DaemonOptions& options, const std::string& value) {
   PB_ASSIGN_OR_RETURN(options.watermarks, cache_service::ParseWatermarks(value));
+  return absl::OkStatus();
+}
+
+absl::Status SetReplicas(DaemonOptions& options, const std::string& value) {
+  constexpr int kMostReplicas = 8;
+  if (!absl::SimpleAtoi(value, &options.replicas) || options.replicas < 1 ||
+      options.replicas > kMostReplicas) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a whole number of 1 to ", kMostReplicas, " is needed"));
+  }
   return absl::OkStatus();
 }
 
@@ -84,6 +95,7 @@ const std::map<std::string, Setter>& ValueOptions() {
       {"--keys", SetKeyFile},         {"--tenants", SetTenantFile},
       {"--metrics", SetMetrics},      {"--log-level", SetLogLevel},
       {"--log-format", SetLogFormat}, {"--address-file", SetAddressFile},
+      {"--replicas", SetReplicas},
   };
   return options;
 }
@@ -133,6 +145,10 @@ absl::StatusOr<DaemonOptions> ParseDaemonOptions(const std::vector<std::string>&
     }
   }
   PB_RETURN_IF_ERROR(FinishMembershipOptions(options.membership));
+  if (options.replicas > 1 && !HasMembers(options.membership)) {
+    return absl::InvalidArgumentError(
+        "--replicas needs other members: --members, --members-file or --etcd");
+  }
   return options;
 }
 
@@ -180,6 +196,8 @@ Options
 
 )",
       MembershipHelp(), R"(
+  --replicas N           Keep each page on N members, as long as there are so many. [1]
+
 Once ready it prints one line on standard output, "pinboardd: listening on HOST:PORT", and serves
 until SIGINT or SIGTERM. Exit status: 0 after a signal, 1 if it cannot run, 2 for a wrong option.
 )");

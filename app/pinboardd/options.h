@@ -21,6 +21,7 @@ struct DaemonOptions {
   cache_service::EvictionPolicyPtr eviction = cache_service::AgedInformation(absl::Minutes(10));
   cache_service::Watermarks watermarks;
   MembershipOptions membership;
+  int replicas = 1;
   std::string key_file;                    // empty: everybody is let in
   std::string tenant_file;                 // empty: equal shares
   std::string metrics = "127.0.0.1:9400";  // empty: none

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/types/span.h"
 #include "app/report/text_table.h"
 #include "base/byte_size.h"
 
@@ -66,6 +67,42 @@ constexpr Line kTotals[] = {
     {"  wrong order", "pinboard_service_refused_total{reason=\"wrong_order\"}"},
 };
 
+// Of a service that knows of other members.
+constexpr Line kMembersNow[] = {
+    {"other members: up", "pinboard_service_peers{state=\"up\"}"},
+    {"  down", "pinboard_service_peers{state=\"down\"}"},
+    {"pages to be copied", "pinboard_service_copies_waiting"},
+    {"pages looked for", "pinboard_service_pulls_waiting"},
+};
+
+constexpr Line kMembersTotals[] = {
+    {"copies: taken", "pinboard_service_copies_total{outcome=\"taken\"}"},
+    {"  there already", "pinboard_service_copies_total{outcome=\"had\"}"},
+    {"  no room", "pinboard_service_copies_total{outcome=\"no_room\"}"},
+    {"  corrupt", "pinboard_service_copies_total{outcome=\"corrupt\"}"},
+    {"  failed", "pinboard_service_copies_total{outcome=\"failed\"}"},
+    {"  too many", "pinboard_service_copies_total{outcome=\"overflow\"}"},
+    {"spills: taken", "pinboard_service_spills_total{outcome=\"taken\"}"},
+    {"  there already", "pinboard_service_spills_total{outcome=\"had\"}"},
+    {"  no room", "pinboard_service_spills_total{outcome=\"no_room\"}"},
+    {"  corrupt", "pinboard_service_spills_total{outcome=\"corrupt\"}"},
+    {"  failed", "pinboard_service_spills_total{outcome=\"failed\"}"},
+    {"  too many", "pinboard_service_spills_total{outcome=\"overflow\"}"},
+    {"handed over: taken", "pinboard_service_hand_overs_total{outcome=\"taken\"}"},
+    {"  there already", "pinboard_service_hand_overs_total{outcome=\"had\"}"},
+    {"  no room", "pinboard_service_hand_overs_total{outcome=\"no_room\"}"},
+    {"  corrupt", "pinboard_service_hand_overs_total{outcome=\"corrupt\"}"},
+    {"  failed", "pinboard_service_hand_overs_total{outcome=\"failed\"}"},
+    {"  too many", "pinboard_service_hand_overs_total{outcome=\"overflow\"}"},
+    {"pulls: there", "pinboard_service_pulls_total{outcome=\"hit\"}"},
+    {"  nowhere", "pinboard_service_pulls_total{outcome=\"miss\"}"},
+    {"  no room", "pinboard_service_pulls_total{outcome=\"no_room\"}"},
+    {"  corrupt", "pinboard_service_pulls_total{outcome=\"corrupt\"}"},
+    {"  too late", "pinboard_service_pulls_total{outcome=\"timeout\"}"},
+    {"  too many", "pinboard_service_pulls_total{outcome=\"overflow\"}"},
+    {"drops not heard of", "pinboard_service_lost_drops_total"},
+};
+
 std::string Text(std::optional<std::uint64_t> value, Unit unit) {
   if (!value) return "-";
   return unit == Unit::kBytes ? FormatByteSize(*value) : absl::StrCat(*value);
@@ -97,18 +134,34 @@ void AddArena(const ServiceSample& now, std::vector<TextRow>* rows) {
                                ValueOf(now, "pinboard_service_arena_fragmented_bytes"), arena));
 }
 
+bool HasMembers(const ServiceSample& now) {
+  return ValueOf(now, kMembersNow[0].name).value_or(0) +
+             ValueOf(now, kMembersNow[1].name).value_or(0) >
+         0;
+}
+
 }  // namespace
 
 std::string StatTable(const ServiceSample* before, const ServiceSample& now) {
   std::vector<TextRow> rows = {{now.service, "now", ""}};
+  const auto add_values = [&](absl::Span<const Line> lines) {
+    for (const Line& line : lines) {
+      rows.push_back({line.label, Text(ValueOf(now, line.name), line.unit), ""});
+    }
+  };
+  const auto add_totals = [&](absl::Span<const Line> lines) {
+    rows.push_back({"", "total", "a second"});
+    for (const Line& line : lines) {
+      rows.push_back({line.label, Text(ValueOf(now, line.name), line.unit),
+                      RateText(RateOf(before, now, line.name), line.unit)});
+    }
+  };
   AddArena(now, &rows);
-  for (const Line& line : kNow) {
-    rows.push_back({line.label, Text(ValueOf(now, line.name), line.unit), ""});
-  }
-  rows.push_back({"", "total", "a second"});
-  for (const Line& line : kTotals) {
-    rows.push_back({line.label, Text(ValueOf(now, line.name), line.unit),
-                    RateText(RateOf(before, now, line.name), line.unit)});
+  add_values(kNow);
+  add_totals(kTotals);
+  if (HasMembers(now)) {
+    add_values(kMembersNow);
+    add_totals(kMembersTotals);
   }
   return AlignedTable(rows);
 }

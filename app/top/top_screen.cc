@@ -47,9 +47,9 @@ struct Seen {
     const auto rate = Rate(metric);
     return rate ? FormatByteSize(static_cast<std::uint64_t>(*rate)) : "-";
   }
-  /// "12 unknown, 0 evicted": every cause that the service has.
-  std::string ByCause(absl::string_view metric) const {
-    const std::string prefix = absl::StrCat(Name(metric), "{cause=\"");
+  /// "12 unknown, 0 evicted": every cause, or value of another label, that the service has.
+  std::string ByCause(absl::string_view metric, absl::string_view label = "cause") const {
+    const std::string prefix = absl::StrCat(Name(metric), "{", label, "=\"");
     std::string text;
     for (const auto& entry : now.entries) {
       absl::string_view cause = entry.name;
@@ -93,13 +93,19 @@ std::string Arena(const Seen& seen) {
                       seen.Count("extents"), " extents");
 }
 
+bool HasMembers(const Seen& seen) {
+  return seen.Value("peers{state=\"up\"}").value_or(0) +
+             seen.Value("peers{state=\"down\"}").value_or(0) >
+         0;
+}
+
 std::vector<std::string> Block(const ServiceView& view) {
   if (!view.now) {
     return {
         absl::StrCat(view.service, view.gone.empty() ? "   connecting" : "   gone: ", view.gone)};
   }
   const Seen seen{view.before ? &*view.before : nullptr, *view.now};
-  return {
+  std::vector<std::string> block = {
       absl::StrCat(view.service, "   ", seen.Count("clients"), " clients, this one too"),
       absl::StrCat("  arena    ", Arena(seen)),
       absl::StrCat("  get      ", seen.PerSecond("pages_fetched_total"), " hits/s, ",
@@ -119,6 +125,14 @@ std::vector<std::string> Block(const ServiceView& view) {
                    seen.Count("slabs{state=\"quarantined\"}"), " quarantined, ",
                    seen.Count("parked_fetches"), " fetches wait"),
   };
+  if (HasMembers(seen)) {
+    block.push_back(absl::StrCat("  members  ", seen.Count("peers{state=\"up\"}"), " up, ",
+                                 seen.Count("peers{state=\"down\"}"), " down, ",
+                                 seen.Count("copies_waiting"), " pages to be copied   ",
+                                 seen.PerSecond("copies_total{outcome=\"taken\"}"),
+                                 " copied/s   pulls/s: ", seen.ByCause("pulls_total", "outcome")));
+  }
+  return block;
 }
 
 }  // namespace

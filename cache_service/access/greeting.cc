@@ -29,7 +29,7 @@ absl::StatusOr<std::optional<Challenge>> Greeting::OnHello(const Hello& hello, c
     return Refusal(RefusalReason::kWrongOrder, Code::kFailedPrecondition, "Hello came twice");
   }
   PB_ASSIGN_OR_RETURN(agreed_,
-                      Agree(hello, keys == nullptr ? kFeatures : kFeatures | kFeatureChallenge));
+                      Agree(hello, kMemberFeatures | (keys == nullptr ? 0 : kFeatureChallenge)));
   hello_ = hello;
   if (keys == nullptr) {
     tenant_ = kDefaultTenant;

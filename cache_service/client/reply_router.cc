@@ -21,6 +21,10 @@ ReplyRouter::ReplyRouter(transport::Fabric& fabric) {
   Register<FetchReply>(fabric);
   Register<FetchMisses>(fabric);
   Register<Error>(fabric);
+  Register<PeerGroups>(fabric);
+  Register<Offer>(fabric);
+  Register<PeerDrop>(fabric);
+  Register<PeerDropSequence>(fabric);
 }
 
 template <typename Message>

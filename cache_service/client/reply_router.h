@@ -22,9 +22,19 @@ class ServiceReplies {
   virtual absl::Status OnReply(const Envelope<FetchReply>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<FetchMisses>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<Error>& envelope) = 0;
+  // To members alone: for others, what nobody has agreed on.
+  virtual absl::Status OnReply(const Envelope<PeerGroups>&) { return NotAMember(); }
+  virtual absl::Status OnReply(const Envelope<Offer>&) { return NotAMember(); }
+  virtual absl::Status OnReply(const Envelope<PeerDrop>&) { return NotAMember(); }
+  virtual absl::Status OnReply(const Envelope<PeerDropSequence>&) { return NotAMember(); }
   /// A message cannot be read, or was refused: the client ends the connection.
   virtual void OnBroken(const absl::Status& why) = 0;
   virtual void OnClosed(const absl::Status& reason) = 0;
+
+ private:
+  static absl::Status NotAMember() {
+    return absl::FailedPreconditionError("what only members say to each other");
+  }
 };
 
 /// Single-threaded, on the thread that owns the fabric. Must outlive the fabric's last progress.

@@ -76,8 +76,10 @@ void Catalog::Locate(GroupId group, absl::Span<const PageRef> pages,
 }
 
 Catalog::InsertResult Catalog::Insert(GroupId group, const PageRef& page, SlabIndex slab) {
+  const auto [in_groups, is_new_group] = groups_.try_emplace(group);
+  if (is_new_group) ++group_changes_;
   const auto [extent, is_new] =
-      groups_[group][page.key.sequence].try_emplace(ExtentNameOf(page.key));
+      in_groups->second[page.key.sequence].try_emplace(ExtentNameOf(page.key));
   if (is_new) ++extents_;
   ExtentPage& known = extent->second.At(page.key);
   InsertResult result{.inserted = true};
@@ -133,7 +135,10 @@ std::vector<SlabIndex> Catalog::DropSequence(GroupId group, std::uint64_t sequen
   if (found == in_groups->second.end()) return slabs;
   Forget(found->second, slabs);
   in_groups->second.erase(found);
-  if (in_groups->second.empty()) groups_.erase(in_groups);
+  if (in_groups->second.empty()) {
+    groups_.erase(in_groups);
+    ++group_changes_;
+  }
   return slabs;
 }
 
@@ -143,7 +148,15 @@ std::vector<SlabIndex> Catalog::DropGroup(GroupId group) {
   if (found == groups_.end()) return slabs;
   for (const auto& [id, sequence] : found->second) Forget(sequence, slabs);
   groups_.erase(found);
+  ++group_changes_;
   return slabs;
+}
+
+std::vector<GroupId> Catalog::groups() const {
+  std::vector<GroupId> groups;
+  groups.reserve(groups_.size());
+  for (const auto& [group, sequences] : groups_) groups.push_back(group);
+  return groups;
 }
 
 }  // namespace pinboard::cache_service

@@ -52,6 +52,10 @@ class Catalog {
   std::vector<SlabIndex> DropSequence(GroupId group, std::uint64_t sequence);
   std::vector<SlabIndex> DropGroup(GroupId group);
 
+  /// Those of which anything is known, and how often one has come or gone.
+  std::vector<GroupId> groups() const;
+  std::uint64_t group_changes() const { return group_changes_; }
+
   std::size_t pages() const { return pages_; }
   std::size_t extents() const { return extents_; }
 
@@ -69,6 +73,7 @@ class Catalog {
   absl::flat_hash_map<GroupId, Group> groups_;
   std::size_t pages_ = 0;  // that can be fetched
   std::size_t extents_ = 0;
+  std::uint64_t group_changes_ = 0;
 };
 
 }  // namespace pinboard::cache_service

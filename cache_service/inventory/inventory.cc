@@ -43,9 +43,13 @@ void Inventory::RemoveClient(ClientId client) {
     Free(index);
   }
   for (const auto& [index, pins] : gone.pins) EndPin(index, pins);
-  if (--group_clients_.at(gone.group) > 0) return;
-  group_clients_.erase(gone.group);
-  for (const SlabIndex index : catalog_.DropGroup(gone.group)) Retire(index);
+  ReleaseGroup(gone.group);
+}
+
+void Inventory::ReleaseGroup(GroupId group) {
+  if (--group_clients_.at(group) > 0) return;
+  group_clients_.erase(group);
+  for (const SlabIndex index : catalog_.DropGroup(group)) Retire(index);
 }
 
 absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::uint64_t count,
@@ -108,7 +112,13 @@ absl::Status Inventory::Return(ClientId client, SlabId slab) {
 }
 
 absl::Status Inventory::Publish(ClientId client, SlabId slab, const PageHeader& header) {
-  return Publish(clients_.at(client), slab, header, absl::ToUnixNanos(clock_.Now()));
+  return PublishCopy(client, slab, header, clients_.at(client).group, 0).status();
+}
+
+absl::StatusOr<Inventory::Publication> Inventory::PublishCopy(ClientId client, SlabId slab,
+                                                              const PageHeader& header,
+                                                              GroupId group, std::uint16_t source) {
+  return Publish(clients_.at(client), slab, header, group, source, absl::ToUnixNanos(clock_.Now()));
 }
 
 absl::Status Inventory::Publish(ClientId client, absl::Span<const PublishedPage> pages,
@@ -116,14 +126,17 @@ absl::Status Inventory::Publish(ClientId client, absl::Span<const PublishedPage>
   Client& holder = clients_.at(client);
   const std::int64_t now_ns = absl::ToUnixNanos(clock_.Now());
   for (const PublishedPage& page : pages) {
-    PB_RETURN_IF_ERROR(Publish(holder, SlabId(page.slab), page.header, now_ns));
+    PB_RETURN_IF_ERROR(
+        Publish(holder, SlabId(page.slab), page.header, holder.group, 0, now_ns).status());
     published(page.header);
   }
   return absl::OkStatus();
 }
 
-absl::Status Inventory::Publish(Client& holder, SlabId slab_id, const PageHeader& header,
-                                std::int64_t now_ns) {
+absl::StatusOr<Inventory::Publication> Inventory::Publish(Client& holder, SlabId slab_id,
+                                                          const PageHeader& header, GroupId group,
+                                                          std::uint16_t source,
+                                                          std::int64_t now_ns) {
   PB_RETURN_IF_ERROR(CheckLease(holder, slab_id));
   const SlabIndex index = IndexOf(slab_id);
   if (header.bytes == 0 || header.bytes > arena_.Place(index).bytes) {
@@ -131,40 +144,41 @@ absl::Status Inventory::Publish(Client& holder, SlabId slab_id, const PageHeader
         absl::StrCat("a page of ", header.bytes, " bytes does not fit its slab"));
   }
   EndLease(holder, index);
-  if (catalog_.extents() >= limits_.extents && catalog_.NeedsExtent(holder.group, header.key)) {
+  if (catalog_.extents() >= limits_.extents && catalog_.NeedsExtent(group, header.key)) {
     ++counts_.refused_publishes_total;
     Free(index);
-    return absl::OkStatus();
+    return Publication::kRefused;
   }
   const Catalog::InsertResult result =
-      catalog_.Insert(holder.group, {header.key, header.generation}, index);
+      catalog_.Insert(group, {header.key, header.generation}, index);
   if (!result.inserted) {
     ++counts_.stale_publishes_total;
     Free(index);
-    return absl::OkStatus();
+    return Publication::kStale;
   }
   if (result.replaced.has_value()) Retire(*result.replaced);
   Slab& slab = SlabOf(index);
   slab.state = SlabState::kPublished;
+  slab.source = source;
+  slab.group = group;
   slab.header = header;
   slab.mean_information = header.mean_information;
   slab.published_ns = slab.last_used_ns = now_ns;
   MayLeave(index);
   ++counts_.pages_published_total;
   counts_.bytes_published_total += header.bytes;
-  return absl::OkStatus();
+  return Publication::kPublished;
 }
 
-void Inventory::Drop(ClientId client, const PageRef& page) {
-  const std::optional<SlabIndex> slab =
-      catalog_.Remove(clients_.at(client).group, page, MissCause::kDropped);
+void Inventory::Drop(GroupId group, const PageRef& page) {
+  const std::optional<SlabIndex> slab = catalog_.Remove(group, page, MissCause::kDropped);
   if (!slab.has_value()) return;
   ++counts_.pages_dropped_total;
   Retire(*slab);
 }
 
-void Inventory::DropSequence(ClientId client, std::uint64_t sequence) {
-  for (const SlabIndex index : catalog_.DropSequence(clients_.at(client).group, sequence)) {
+void Inventory::DropSequence(GroupId group, std::uint64_t sequence) {
+  for (const SlabIndex index : catalog_.DropSequence(group, sequence)) {
     ++counts_.pages_dropped_total;
     Retire(index);
   }

@@ -96,6 +96,7 @@ class Inventory {
   std::optional<std::uint32_t> TakeIdle();
   /// Whether pages are about to leave for want of room.
   bool IsAboveHighMark() const { return arena_.used_bytes() > HighBytes(); }
+  bool IsBelowLowMark() const { return arena_.used_bytes() < LowBytes(); }
   std::uint64_t FreeSlabs(std::uint64_t bytes) const { return arena_.FreeSlabs(bytes); }
 
   /// Requires `client` to be new.
@@ -117,23 +118,49 @@ class Inventory {
   /// The same, one after the other, until the first error; `published` after each.
   absl::Status Publish(ClientId client, absl::Span<const PublishedPage> pages,
                        absl::FunctionRef<void(const PageHeader&)> published);
+  /// The same for another group than the client's: a copy of what `source` has. Ends the lease.
+  enum class Publication : std::uint8_t { kPublished, kStale, kRefused };
+  absl::StatusOr<Publication> PublishCopy(ClientId client, SlabId slab, const PageHeader& header,
+                                          GroupId group, std::uint16_t source);
 
   struct PinResult {
     MissCause miss = MissCause::kUnknown;
     GrantedSlab slab;                    // where miss is kNone
     const PageHeader* header = nullptr;  // likewise; while the page is pinned
   };
+  /// Whether it could be pinned, or why not; nothing is counted.
+  MissCause Find(GroupId group, const PageRef& page) const {
+    return catalog_.Find(group, page).miss;
+  }
   PinResult Pin(ClientId client, const PageRef& page);
   absl::Status Unpin(ClientId client, SlabId slab);
   /// The same, one after the other; what is kept of many pages comes into the cache at once.
   /// `pinned` must not call this inventory.
   void Pin(ClientId client, absl::Span<const PageRef> pages,
            absl::FunctionRef<void(std::size_t page, const PinResult&)> pinned);
+  /// The same for another group than the client's.
+  void Pin(ClientId client, GroupId group, absl::Span<const PageRef> pages,
+           absl::FunctionRef<void(std::size_t page, const PinResult&)> pinned);
+  /// The same for another group, and it is no use of the page: it is copied to another member.
+  PinResult PinToCopy(ClientId client, GroupId group, const PageRef& page);
   /// Ends at the first error.
   absl::Status Unpin(ClientId client, absl::Span<const SlabId> slabs);
 
-  void Drop(ClientId client, const PageRef& page);
-  void DropSequence(ClientId client, std::uint64_t sequence);
+  /// Keeps a group's pages as a client of it would, until as many releases.
+  void HoldGroup(GroupId group) { ++group_clients_[group]; }
+  void ReleaseGroup(GroupId group);
+  /// Whether it has a client, or is held: others' pages are forgotten.
+  bool KeepsGroup(GroupId group) const { return group_clients_.contains(group); }
+  /// Those of which anything is known, and how often that has changed.
+  std::vector<GroupId> GroupsWithPages() const { return catalog_.groups(); }
+  std::uint64_t group_changes() const { return catalog_.group_changes(); }
+
+  void Drop(ClientId client, const PageRef& page) { Drop(clients_.at(client).group, page); }
+  void DropSequence(ClientId client, std::uint64_t sequence) {
+    DropSequence(clients_.at(client).group, sequence);
+  }
+  void Drop(GroupId group, const PageRef& page);
+  void DropSequence(GroupId group, std::uint64_t sequence);
 
   /// Lets up to `pages` pages leave that are in a segment that is being vacated, have expired or
   /// are above the watermarks. When to be called again: at once (InfinitePast) where more are to
@@ -167,10 +194,13 @@ class Inventory {
   Slab& SlabOf(SlabIndex index) { return slabs_[arena_.AddressOf(index)]; }
   const Slab& SlabOf(SlabIndex index) const { return slabs_[arena_.AddressOf(index)]; }
 
-  absl::Status Publish(Client& holder, SlabId slab, const PageHeader& header, std::int64_t now_ns);
-  PinResult Pin(Client& holder, const Catalog::Lookup& found, std::int64_t now_ns);
+  absl::StatusOr<Publication> Publish(Client& holder, SlabId slab, const PageHeader& header,
+                                      GroupId group, std::uint16_t source, std::int64_t now_ns);
+  /// Without `used_ns` it is no use of the page.
+  PinResult Pin(Client& holder, const Catalog::Lookup& found, std::optional<std::int64_t> used_ns);
   absl::Status Unpin(Client& holder, SlabId slab);
   std::uint64_t HighBytes() const;
+  std::uint64_t LowBytes() const;
   std::uint64_t PagesOver(std::uint64_t more) const;
   bool MakeRoom(std::uint64_t count, std::uint64_t bytes);
   bool EvictFromVacated(int& pages);

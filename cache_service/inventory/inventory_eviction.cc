@@ -21,6 +21,10 @@ std::uint64_t Inventory::HighBytes() const {
   return Share(arena_.capacity_bytes(), watermarks_.high);
 }
 
+std::uint64_t Inventory::LowBytes() const {
+  return Share(arena_.capacity_bytes(), watermarks_.low);
+}
+
 std::uint64_t Inventory::PagesOver(std::uint64_t more) const {
   return std::max(used_slabs_ + more, limits_.pages) - limits_.pages;
 }
@@ -79,9 +83,8 @@ absl::Time Inventory::EvictInBackground(int pages) {
 }
 
 bool Inventory::IsAboveWatermarks() {
-  const std::uint64_t low_bytes = Share(arena_.capacity_bytes(), watermarks_.low);
   if (IsAboveHighMark()) above_watermarks_ = true;
-  if (arena_.used_bytes() <= low_bytes) above_watermarks_ = false;
+  if (arena_.used_bytes() <= LowBytes()) above_watermarks_ = false;
   return above_watermarks_;
 }
 

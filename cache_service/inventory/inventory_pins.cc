@@ -32,12 +32,21 @@ Inventory::PinResult Inventory::Pin(ClientId client, const PageRef& page) {
 
 void Inventory::Pin(ClientId client, absl::Span<const PageRef> pages,
                     absl::FunctionRef<void(std::size_t, const PinResult&)> pinned) {
+  Pin(client, clients_.at(client).group, pages, pinned);
+}
+
+Inventory::PinResult Inventory::PinToCopy(ClientId client, GroupId group, const PageRef& page) {
+  return Pin(clients_.at(client), catalog_.Find(group, page), std::nullopt);
+}
+
+void Inventory::Pin(ClientId client, GroupId group, absl::Span<const PageRef> pages,
+                    absl::FunctionRef<void(std::size_t, const PinResult&)> pinned) {
   Client& holder = clients_.at(client);
   const std::int64_t now_ns = absl::ToUnixNanos(clock_.Now());
   std::array<const ExtentPage*, kTogether> places;
   for (std::size_t begin = 0; begin < pages.size(); begin += kTogether) {
     const auto part = pages.subspan(begin, kTogether);
-    catalog_.Locate(holder.group, part, absl::MakeSpan(places).subspan(0, part.size()));
+    catalog_.Locate(group, part, absl::MakeSpan(places).subspan(0, part.size()));
     for (std::size_t i = 0; i < part.size(); ++i) {
       const Catalog::Lookup found = Catalog::Read(places[i], part[i].generation);
       if (found.miss == MissCause::kNone) Prefetch(SlabOf(found.slab));
@@ -49,13 +58,13 @@ void Inventory::Pin(ClientId client, absl::Span<const PageRef> pages,
 }
 
 Inventory::PinResult Inventory::Pin(Client& holder, const Catalog::Lookup& found,
-                                    std::int64_t now_ns) {
+                                    std::optional<std::int64_t> used_ns) {
   ++counts_.lookups_total;
   if (found.miss != MissCause::kNone) return {.miss = found.miss};
   const SlabAddress address = arena_.AddressOf(found.slab);
   Slab& slab = slabs_[address];
   if (slab.pins++ == 0) MayNotLeave(address);
-  slab.last_used_ns = now_ns;
+  if (used_ns.has_value()) slab.last_used_ns = *used_ns;
   ++holder.pins[found.slab];
   ++counts_.pins;
   return {MissCause::kNone, {IdOf(found.slab, slab), arena_.Place(address)}, &slab.header};

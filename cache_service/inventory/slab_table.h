@@ -23,7 +23,8 @@ enum class SlabState : std::uint8_t {
 
 struct Slab {
   SlabState state = SlabState::kFree;
-  bool in_order = false;  // of those that could leave
+  bool in_order = false;     // of those that could leave
+  std::uint16_t source = 0;  // the member it is a copy of, as replication numbers them; 0: none
   std::uint32_t serial = 0;
   std::uint32_t pins = 0;
   std::int32_t mean_information = 0;  // the header's, where uses of the page find it

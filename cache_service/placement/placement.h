@@ -19,6 +19,7 @@ struct ExtentId {
   GroupId group;
   std::uint64_t sequence = 0;
   ExtentName name;
+  friend bool operator==(const ExtentId&, const ExtentId&) = default;
 };
 inline ExtentId ExtentIdOf(GroupId group, const PageKey& key) {
   return {.group = group, .sequence = key.sequence, .name = ExtentNameOf(key)};

@@ -133,6 +133,46 @@ template <Is<Goodbye> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.client);
 }
+template <Is<Introduce> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.member, v.incarnation);
+}
+template <Is<PeerGroup> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.group, v.has);
+}
+template <Is<PeerGroups> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.groups);
+}
+template <Is<OfferedPage> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.group, v.location, v.header);
+}
+template <Is<Offer> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.kind, v.pages);
+}
+template <Is<AnsweredPage> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.slab, v.outcome);
+}
+template <Is<OfferTaken> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.pages);
+}
+template <Is<PeerFetch> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.group, v.pages);
+}
+template <Is<PeerDrop> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.group, v.pages);
+}
+template <Is<PeerDropSequence> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.group, v.sequence);
+}
 template <Is<Error> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.code, v.text);
@@ -214,6 +254,13 @@ PB_INSTANTIATE(DropSequence);
 PB_INSTANTIATE(StatsRequest);
 PB_INSTANTIATE(StatsReply);
 PB_INSTANTIATE(Goodbye);
+PB_INSTANTIATE(Introduce);
+PB_INSTANTIATE(PeerGroups);
+PB_INSTANTIATE(Offer);
+PB_INSTANTIATE(OfferTaken);
+PB_INSTANTIATE(PeerFetch);
+PB_INSTANTIATE(PeerDrop);
+PB_INSTANTIATE(PeerDropSequence);
 PB_INSTANTIATE(Error);
 #undef PB_INSTANTIATE
 

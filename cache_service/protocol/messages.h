@@ -51,6 +51,13 @@ enum class MessageType : std::uint8_t {
   kChallenge = 18,
   kProof = 19,
   kWithdrawn = 20,
+  kIntroduce = 21,
+  kPeerGroups = 22,
+  kOffer = 23,
+  kOfferTaken = 24,
+  kPeerFetch = 25,
+  kPeerDrop = 26,
+  kPeerDropSequence = 27,
 };
 
 /// Why a page cannot be had; kNone where it can.
@@ -232,6 +239,84 @@ struct StatsReply {
 struct Goodbye {
   static constexpr MessageType kType = MessageType::kGoodbye;
   std::uint64_t client = 0;
+};
+
+// Between members, with kFeaturePeers: each is a client of each other one, once for each tenant.
+
+/// Client to service, first after Welcome: which member it is. Its own group means nothing.
+struct Introduce {
+  static constexpr MessageType kType = MessageType::kIntroduce;
+  std::string member;
+  std::uint64_t incarnation = 0;
+};
+
+/// What the service has of a group.
+inline constexpr std::uint8_t kGroupHasClients = 1;
+inline constexpr std::uint8_t kGroupHasPages = 2;
+struct PeerGroup {
+  std::uint64_t group = 0;
+  std::uint8_t has = 0;  // of the above
+};
+/// Service to client, when it changes: all groups of which it has something. A group's pages are
+/// kept while any member says that it has clients of it.
+struct PeerGroups {
+  static constexpr MessageType kType = MessageType::kPeerGroups;
+  std::vector<PeerGroup> groups;
+};
+
+enum class OfferKind : std::uint8_t {
+  kCopy = 0,      // the service keeps its own
+  kSpill = 1,     // to be taken only into room that is free; the service's own then leaves
+  kHandOver = 2,  // the service ends
+};
+inline constexpr int kOfferKinds = 3;
+struct OfferedPage {
+  std::uint64_t group = 0;
+  SlabLocation location;
+  PageHeader header;
+};
+/// Service to client: these pages are pinned for it; it may read them and answers each.
+struct Offer {
+  static constexpr MessageType kType = MessageType::kOffer;
+  OfferKind kind = OfferKind::kCopy;
+  std::vector<OfferedPage> pages;
+};
+
+enum class OfferOutcome : std::uint8_t {
+  kTaken = 0,
+  kHad = 1,  // it, or a later generation
+  kNoRoom = 2,
+  kCorrupt = 3,  // its bytes do not match its tag
+  kFailed = 4,   // it did not come, or is not wanted any more
+};
+inline constexpr int kOfferOutcomes = 5;
+struct AnsweredPage {
+  std::uint64_t slab = 0;
+  OfferOutcome outcome = OfferOutcome::kTaken;
+};
+/// Client to service: ends the pins of the Offer.
+struct OfferTaken {
+  static constexpr MessageType kType = MessageType::kOfferTaken;
+  std::vector<AnsweredPage> pages;
+};
+
+/// As Fetch, in any group, and answered at once: nothing is waited for, and no other member asked.
+struct PeerFetch {
+  static constexpr MessageType kType = MessageType::kPeerFetch;
+  std::uint64_t group = 0;
+  std::vector<PageRef> pages;
+};
+
+/// Service to client: what clients dropped there is to be dropped here too.
+struct PeerDrop {
+  static constexpr MessageType kType = MessageType::kPeerDrop;
+  std::uint64_t group = 0;
+  std::vector<PageRef> pages;
+};
+struct PeerDropSequence {
+  static constexpr MessageType kType = MessageType::kPeerDropSequence;
+  std::uint64_t group = 0;
+  std::uint64_t sequence = 0;
 };
 
 /// Service to client, before it closes the connection. `code` is an absl::StatusCode.

@@ -19,8 +19,13 @@ inline constexpr std::uint64_t kFeatureShortMisses = 1;
 inline constexpr std::uint64_t kFeatureChallenge = 2;
 /// The service tells of segments that it takes back.
 inline constexpr std::uint64_t kFeatureWithdrawal = 4;
+/// The client is another member: it may be offered pages, and fetch those of any group. Offered by
+/// members alone; a service that has no members refuses what they say next.
+inline constexpr std::uint64_t kFeaturePeers = 8;
 /// All that this build has and that asks nothing of who uses it.
 inline constexpr std::uint64_t kFeatures = kFeatureShortMisses | kFeatureWithdrawal;
+/// What a service of this build agrees to, and a member offers.
+inline constexpr std::uint64_t kMemberFeatures = kFeatures | kFeaturePeers;
 
 struct Agreement {
   std::uint16_t version = 0;

@@ -15,13 +15,14 @@
 
 namespace pinboard::cache_service {
 
-/// One page of one Fetch that waits for the page's publication.
+/// One page of one Fetch that waits for the page's publication, or for another member's.
 struct ParkedFetch {
   transport::PeerId peer;
   std::uint64_t request = 0;
   std::uint32_t index = 0;
   PageRef page;
   absl::Time expires;
+  absl::Time grace_ends;  // its publication is not waited for beyond this
 };
 
 /// Parked fetches by the page they wait for. Thread-compatible.

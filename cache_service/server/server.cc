@@ -83,6 +83,7 @@ Server::Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& o
       incarnation_(RandomNumber()),
       max_page_bytes_(memory.chunk_bytes),
       access_(std::move(access)),
+      router_(*fabric_),
       tenants_(*fabric_, memory, clock_,
                {[this](const Tenant& tenant, std::uint32_t segment) {
                   SendToClientsOf(tenant, Segments{{DescribeSegment(tenant, segment)}}, 0);
@@ -101,6 +102,7 @@ std::uint64_t Server::RandomNumber() {
 Server::~Server() {
   // The fabric closes its peers after the members below it are gone.
   fabric_->OnClosed([](PeerId, absl::Status) {});
+  if (membership_ != nullptr) membership_->OnChange(nullptr);
 }
 
 template <typename Message>
@@ -140,6 +142,9 @@ void Server::RegisterAll() {
   Register(&Server::OnDropSequence);
   Register(&Server::OnStats);
   Register(&Server::OnGoodbye);
+  Register(&Server::OnIntroduce);
+  Register(&Server::OnOfferTaken);
+  Register(&Server::OnPeerFetch);
 }
 
 void Server::FinishRequest(PeerId peer, MessageType type, std::uint64_t request,
@@ -203,6 +208,9 @@ absl::Status Server::OnPublish(Session& session, const Envelope<Publish>& envelo
         }
       });
   Unpark(tenant, waiting, SteadyNow());  // others', also where a later page broke the protocol
+  if (status.ok() && tenant.replicator != nullptr) {
+    tenant.replicator->OnPublished(session.group, envelope.message.pages);
+  }
   return status;
 }
 
@@ -225,22 +233,31 @@ FetchedPage Server::Describe(const Inventory::PinResult& pinned, std::uint32_t i
 }
 
 absl::Status Server::OnFetch(Session& session, const Envelope<Fetch>& envelope) {
-  const absl::Time expires = SteadyNow() + options_.publish_grace;
+  const absl::Time now = SteadyNow();
+  const absl::Time grace_ends = now + options_.publish_grace;
+  const absl::Time pull_ends = now + options_.replication.pull_timeout;
   const std::vector<PageRef>& asked = envelope.message.pages;
   std::vector<FetchedPage> pages;
   pages.reserve(asked.size());
   Tenant& tenant = *session.tenant;
+  const bool pulls = tenant.replicator != nullptr && tenant.replicator->IsElsewhere(session.group);
+  std::vector<PageRef> pulled;
   tenant.inventory.Pin(
       session.client, asked, [&](std::size_t i, const Inventory::PinResult& pinned) {
         const auto index = static_cast<std::uint32_t>(i);
-        if (pinned.miss == MissCause::kUnknown && tenant.parked.size() < kMaxParkedFetches) {
+        const bool unknown = pinned.miss == MissCause::kUnknown;
+        const bool pull = pulls && (unknown || pinned.miss == MissCause::kEvicted);
+        if ((unknown || pull) && tenant.parked.size() < kMaxParkedFetches) {
           tenant.parked.Add(session.group,
-                            {session.peer, envelope.request, index, asked[i], expires});
+                            {session.peer, envelope.request, index, asked[i],
+                             pull ? std::max(pull_ends, grace_ends) : grace_ends, grace_ends});
+          if (pull) pulled.push_back(asked[i]);
           return;
         }
         tenant.CountFetched(pages.emplace_back(Describe(pinned, index)));
       });
   Reply(session, envelope.request, std::move(pages));
+  if (!pulled.empty()) tenant.replicator->Pull(session.group, pulled, pull_ends);
   return absl::OkStatus();
 }
 
@@ -256,6 +273,13 @@ void Server::Reply(const Session& session, std::uint64_t request, std::vector<Fe
   if (!pages.empty()) SendMessage(*fabric_, session.peer, request, FetchReply{std::move(pages)});
 }
 
+bool Server::IsWaiting(const Tenant& tenant, GroupId group, const ParkedFetch& fetch,
+                       MissCause miss, absl::Time now) const {
+  if (miss == MissCause::kUnknown && now < fetch.grace_ends) return true;
+  return (miss == MissCause::kUnknown || miss == MissCause::kEvicted) && now < fetch.expires &&
+         tenant.replicator != nullptr && tenant.replicator->IsPulling(group, fetch.page);
+}
+
 void Server::Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now) {
   std::map<std::pair<PeerId, std::uint64_t>, std::vector<FetchedPage>> replies;
   for (const ParkedFetch& fetch : fetches) {
@@ -263,8 +287,9 @@ void Server::Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, abs
     if (session == sessions_.end() || session->second.tenant == nullptr) continue;
     const FetchedPage fetched =
         Describe(tenant.inventory.Pin(session->second.client, fetch.page), fetch.index);
-    if (fetched.miss == MissCause::kUnknown && now < fetch.expires) {
-      tenant.parked.Add(session->second.group, fetch);  // an older generation came
+    if (IsWaiting(tenant, session->second.group, fetch, fetched.miss, now)) {
+      // An older generation came, or nobody else has it, or it has expired as a pull begins.
+      tenant.parked.Add(session->second.group, fetch);
       continue;
     }
     tenant.CountFetched(fetched);
@@ -280,13 +305,19 @@ absl::Status Server::OnUnpin(Session& session, const Envelope<Unpin>& envelope) 
 }
 
 absl::Status Server::OnDrop(Session& session, const Envelope<Drop>& envelope) {
-  for (const PageRef& page : envelope.message.pages)
-    session.tenant->inventory.Drop(session.client, page);
+  Tenant& tenant = *session.tenant;
+  for (const PageRef& page : envelope.message.pages) tenant.inventory.Drop(session.client, page);
+  if (tenant.replicator != nullptr) {
+    tenant.replicator->OnDropped(session.group, envelope.message.pages);
+  }
   return absl::OkStatus();
 }
 
 absl::Status Server::OnDropSequence(Session& session, const Envelope<DropSequence>& envelope) {
-  session.tenant->inventory.DropSequence(session.client, envelope.message.sequence);
+  Tenant& tenant = *session.tenant;
+  const std::uint64_t sequence = envelope.message.sequence;
+  tenant.inventory.DropSequence(session.client, sequence);
+  if (tenant.replicator != nullptr) tenant.replicator->OnSequenceDropped(session.group, sequence);
   return absl::OkStatus();
 }
 
@@ -318,6 +349,7 @@ absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelo
     candidate.greeting.Leave();
     tenant.parked.RemovePeer(peer);
     tenant.inventory.RemoveClient(leaving);
+    client_groups_changed_ = true;
     LogLine(LogLevel::kInfo, absl::StrCat(candidate.name, " left"),
             {{"client", ClientText(candidate)}});
     return absl::OkStatus();
@@ -328,11 +360,13 @@ absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelo
   if (lost == lost_.end())
     return absl::OkStatus();  // its process was out of sight: removed already
   lost_.erase(lost);
+  client_groups_changed_ = true;
   session.tenant->inventory.RemoveClient(leaving);
   return absl::OkStatus();
 }
 
 void Server::OnClosed(PeerId peer, const absl::Status& reason) {
+  if (router_.Closed(peer, reason)) return;
   const auto found = sessions_.find(peer);
   if (found == sessions_.end()) return;
   const Session session = std::move(found->second);
@@ -342,7 +376,11 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
   LogLine(LogLevel::kInfo, absl::StrCat("lost ", session.name, ": ", std::string(reason.message())),
           {{"client", ClientText(session)}});
   session.tenant->inventory.Quarantine(session.client);
-  lost_.push_back({session.tenant, session.client, session.group, session.process});
+  if (session.tenant->replicator != nullptr) {
+    session.tenant->replicator->OnSessionLost(peer, SteadyNow());
+  }
+  lost_.push_back(
+      {session.tenant, session.client, session.group, session.process, IsMember(session)});
   next_death_check_ = absl::InfinitePast();
 }
 
@@ -355,6 +393,7 @@ void Server::RemoveDeadClients(absl::Time now) {
   for (auto client = dead; client != lost_.end(); ++client) {
     client->tenant->inventory.RemoveClient(client->client);
   }
+  client_groups_changed_ |= dead != lost_.end();
   lost_.erase(dead, lost_.end());
 }
 
@@ -379,6 +418,7 @@ absl::Time Server::NextTick() const {
   if (!lost_.empty()) next = std::min(next, next_death_check_);
   for (const auto& [name, tenant] : tenants_.all()) {
     next = std::min(next, tenant->parked.next_expiry());
+    if (tenant->replicator != nullptr) next = std::min(next, tenant->replicator->next_tick());
   }
   return next;
 }
@@ -391,6 +431,7 @@ void Server::Tick() {
   }
   RemoveDeadClients(now);
   LookAfterAccess(now);
+  LookAfterMembers(now);
   next_eviction_ = tenants_.Tick(now);
   metrics_.Update(Counts());
 }

@@ -18,8 +18,11 @@
 #include "base/metrics.h"
 #include "cache_service/access/access_control.h"
 #include "cache_service/access/greeting.h"
+#include "cache_service/client/reply_router.h"
 #include "cache_service/inventory/inventory.h"
+#include "cache_service/membership/membership.h"
 #include "cache_service/protocol/messages.h"
+#include "cache_service/replication/replication_options.h"
 #include "cache_service/server/service_metrics.h"
 #include "cache_service/server/tenant_metrics.h"
 #include "cache_service/server/tenants.h"
@@ -40,6 +43,8 @@ struct ServerOptions {
   /// How long a fetch waits for a page that was never seen: its publication may be on its way from
   /// another client of the group.
   absl::Duration publish_grace = absl::Milliseconds(50);
+  /// Between the members that JoinMembers names.
+  ReplicationOptions replication;
 };
 
 /// Keeps pages for clients (docs/wire_protocol.md). Everything happens on the thread that calls
@@ -58,6 +63,10 @@ class Server {
   const std::string& address() const { return address_; }
   /// Another one after each start.
   std::uint64_t incarnation() const { return incarnation_; }
+
+  /// Copies to, and pulls from, the other members from now on; `self` is this one. `membership`
+  /// must outlive the server. Before Run.
+  void JoinMembers(Membership& membership, const Member& self);
 
   /// Serves until Stop.
   void Run();
@@ -80,6 +89,7 @@ class Server {
     ClientId client;
     GroupId group;
     ProcessIdentity process;
+    bool is_member = false;
   };
 
   Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& options,
@@ -99,6 +109,17 @@ class Server {
   template <typename Message>
   void SendToClientsOf(const Tenant& tenant, const Message& message, std::uint64_t feature);
   void LookAfterAccess(absl::Time now);
+
+  // server_members.cc
+  absl::Status OnIntroduce(Session& session, const Envelope<Introduce>& introduce);
+  absl::Status OnOfferTaken(Session& session, const Envelope<OfferTaken>& taken);
+  absl::Status OnPeerFetch(Session& session, const Envelope<PeerFetch>& fetch);
+  static bool IsMember(const Session& session) {
+    return (session.greeting.agreed().features & kFeaturePeers) != 0;
+  }
+  std::unique_ptr<Replicator> MakeReplicator(Tenant& tenant);
+  std::vector<GroupId> ClientGroups(const Tenant& tenant) const;
+  void LookAfterMembers(absl::Time now);
 
   absl::Status OnLease(Session& session, const Envelope<LeaseRequest>& lease);
   absl::Status OnPublish(Session& session, const Envelope<Publish>& publish);
@@ -121,6 +142,8 @@ class Server {
   }
   static FetchedPage Describe(const Inventory::PinResult& pinned, std::uint32_t index);
   void Reply(const Session& session, std::uint64_t request, std::vector<FetchedPage> pages);
+  bool IsWaiting(const Tenant& tenant, GroupId group, const ParkedFetch& fetch, MissCause miss,
+                 absl::Time now) const;
   void Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now);
   void RemoveDeadClients(absl::Time now);
   void Tick();
@@ -135,6 +158,11 @@ class Server {
   std::string address_;
   const RealClock clock_;
   AccessControl access_;
+  ReplyRouter router_;  // of what other members say to this one
+  Membership* membership_ = nullptr;
+  Introduce self_;
+  MembershipViewPtr view_;  // that replicators know
+  bool client_groups_changed_ = false;
   Tenants tenants_;
   absl::flat_hash_map<transport::PeerId, Session> sessions_;
   std::vector<LostClient> lost_;

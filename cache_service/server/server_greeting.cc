@@ -51,6 +51,7 @@ void Server::Admit(Session& session, std::uint64_t request) {
   session.process = greeting.hello().process;
   tenant.inventory.AddClient(session.client, session.group);
   ++tenant.connections_total;
+  client_groups_changed_ = true;
   LogLine(LogLevel::kInfo,
           absl::StrCat(session.name, " connected",
                        access_.keys() == nullptr ? "" : absl::StrCat(" as tenant ", tenant.name)),

@@ -36,6 +36,16 @@ std::uint64_t Refused(const ServiceCounts& counts) {
   return counts.refused_total[static_cast<int>(reason)];
 }
 
+template <OfferKind kind, OfferEnd end>
+std::uint64_t Offers(const ServiceCounts& counts) {
+  return counts.replication.offers_total[static_cast<int>(kind)][static_cast<int>(end)];
+}
+
+template <PullEnd end>
+std::uint64_t Pulled(const ServiceCounts& counts) {
+  return counts.replication.pulls_total[static_cast<int>(end)];
+}
+
 using C = const ServiceCounts&;
 constexpr const char* kMisses = "pinboard_service_misses_total";
 constexpr const char* kMissesHelp = "Pages asked for and not there, by cause.";
@@ -43,6 +53,17 @@ constexpr const char* kEvictions = "pinboard_service_evictions_total";
 constexpr const char* kEvictionsHelp = "Pages that left and nobody had dropped, by cause.";
 constexpr const char* kRefused = "pinboard_service_refused_total";
 constexpr const char* kRefusedHelp = "Connections closed for reasons of access.";
+constexpr const char* kPeers = "pinboard_service_peers";
+constexpr const char* kPeersHelp = "Other members, by whether both connections with them are up.";
+constexpr const char* kCopies = "pinboard_service_copies_total";
+constexpr const char* kCopiesHelp = "Pages offered to another member as a copy, by outcome.";
+constexpr const char* kSpills = "pinboard_service_spills_total";
+constexpr const char* kSpillsHelp = "Pages offered to another member for want of room, by outcome.";
+constexpr const char* kHandOvers = "pinboard_service_hand_overs_total";
+constexpr const char* kHandOversHelp = "Pages offered to another member at the end, by outcome.";
+constexpr const char* kPulls = "pinboard_service_pulls_total";
+constexpr const char* kPullsHelp =
+    "Pages asked for, not here and looked for elsewhere, by outcome.";
 constexpr const char* kSlabs = "pinboard_service_slabs";
 constexpr const char* kSlabsHelp = "Slabs a client may write to; quarantined: its client is lost.";
 
@@ -125,6 +146,57 @@ const Series kSeries[] = {
      Refused<RefusalReason::kWithdrawnKey>, CountScope::kService},
     {kRefused, kRefusedHelp, Kind::kCounter, "reason", "wrong_order",
      Refused<RefusalReason::kWrongOrder>, CountScope::kService},
+    {kPeers, kPeersHelp, Kind::kGauge, "state", "up", [](C c) { return c.replication.peers_up; }},
+    {kPeers, kPeersHelp, Kind::kGauge, "state", "down",
+     [](C c) { return c.replication.peers_down; }},
+    {"pinboard_service_copies_waiting", "Pages to be offered to other members, or offered.",
+     Kind::kGauge, nullptr, nullptr, [](C c) { return c.replication.offers_waiting; }},
+    {kCopies, kCopiesHelp, Kind::kCounter, "outcome", "taken",
+     Offers<OfferKind::kCopy, OfferEnd::kTaken>},
+    {kCopies, kCopiesHelp, Kind::kCounter, "outcome", "had",
+     Offers<OfferKind::kCopy, OfferEnd::kHad>},
+    {kCopies, kCopiesHelp, Kind::kCounter, "outcome", "no_room",
+     Offers<OfferKind::kCopy, OfferEnd::kNoRoom>},
+    {kCopies, kCopiesHelp, Kind::kCounter, "outcome", "corrupt",
+     Offers<OfferKind::kCopy, OfferEnd::kCorrupt>},
+    {kCopies, kCopiesHelp, Kind::kCounter, "outcome", "failed",
+     Offers<OfferKind::kCopy, OfferEnd::kFailed>},
+    {kCopies, kCopiesHelp, Kind::kCounter, "outcome", "overflow",
+     Offers<OfferKind::kCopy, OfferEnd::kOverflow>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "taken",
+     Offers<OfferKind::kSpill, OfferEnd::kTaken>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "had",
+     Offers<OfferKind::kSpill, OfferEnd::kHad>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "no_room",
+     Offers<OfferKind::kSpill, OfferEnd::kNoRoom>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "corrupt",
+     Offers<OfferKind::kSpill, OfferEnd::kCorrupt>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "failed",
+     Offers<OfferKind::kSpill, OfferEnd::kFailed>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "overflow",
+     Offers<OfferKind::kSpill, OfferEnd::kOverflow>},
+    {kHandOvers, kHandOversHelp, Kind::kCounter, "outcome", "taken",
+     Offers<OfferKind::kHandOver, OfferEnd::kTaken>},
+    {kHandOvers, kHandOversHelp, Kind::kCounter, "outcome", "had",
+     Offers<OfferKind::kHandOver, OfferEnd::kHad>},
+    {kHandOvers, kHandOversHelp, Kind::kCounter, "outcome", "no_room",
+     Offers<OfferKind::kHandOver, OfferEnd::kNoRoom>},
+    {kHandOvers, kHandOversHelp, Kind::kCounter, "outcome", "corrupt",
+     Offers<OfferKind::kHandOver, OfferEnd::kCorrupt>},
+    {kHandOvers, kHandOversHelp, Kind::kCounter, "outcome", "failed",
+     Offers<OfferKind::kHandOver, OfferEnd::kFailed>},
+    {kHandOvers, kHandOversHelp, Kind::kCounter, "outcome", "overflow",
+     Offers<OfferKind::kHandOver, OfferEnd::kOverflow>},
+    {"pinboard_service_pulls_waiting", "Pages that are looked for at other members.", Kind::kGauge,
+     nullptr, nullptr, [](C c) { return c.replication.pulls_waiting; }},
+    {kPulls, kPullsHelp, Kind::kCounter, "outcome", "hit", Pulled<PullEnd::kHit>},
+    {kPulls, kPullsHelp, Kind::kCounter, "outcome", "miss", Pulled<PullEnd::kMiss>},
+    {kPulls, kPullsHelp, Kind::kCounter, "outcome", "no_room", Pulled<PullEnd::kNoRoom>},
+    {kPulls, kPullsHelp, Kind::kCounter, "outcome", "corrupt", Pulled<PullEnd::kCorrupt>},
+    {kPulls, kPullsHelp, Kind::kCounter, "outcome", "timeout", Pulled<PullEnd::kTimeout>},
+    {kPulls, kPullsHelp, Kind::kCounter, "outcome", "overflow", Pulled<PullEnd::kOverflow>},
+    {"pinboard_service_lost_drops_total", "Drops that a member that was away will not hear of.",
+     Kind::kCounter, nullptr, nullptr, [](C c) { return c.replication.lost_drops_total; }},
 };
 
 MetricLabels LabelsOf(const Series& series) {

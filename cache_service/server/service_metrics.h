@@ -14,6 +14,7 @@
 #include "cache_service/access/refusal.h"
 #include "cache_service/inventory/inventory.h"
 #include "cache_service/protocol/messages.h"
+#include "cache_service/replication/replication_counts.h"
 
 namespace pinboard::cache_service {
 
@@ -30,6 +31,7 @@ struct ServiceCounts {
   std::uint64_t pages_fetched_total = 0;
   std::uint64_t bytes_fetched_total = 0;
   std::array<std::uint64_t, kMissCauses> misses_total{};
+  ReplicationCounts replication;
 };
 
 /// kTenant: without what is counted of all tenants together.

@@ -36,6 +36,7 @@ void Tenant::AddTo(ServiceCounts& counts) const {
   counts.refused_leases_total += refused_leases_total;
   counts.pages_fetched_total += pages_fetched_total;
   counts.bytes_fetched_total += bytes_fetched_total;
+  if (replicator != nullptr) counts.replication += replicator->counts();
   for (int cause = 0; cause < kMissCauses; ++cause) {
     counts.misses_total[cause] += misses_total[cause];
   }
@@ -122,6 +123,11 @@ absl::StatusOr<std::vector<GrantedSlab>> Tenants::Lease(Tenant& tenant, ClientId
   auto granted = tenant.inventory.Lease(client, count, bytes);
   if (!granted.ok()) ++tenant.refused_leases_total;
   return granted;
+}
+
+bool Tenants::IsRoomy(const Tenant& tenant, std::uint64_t bytes) const {
+  if (tenant.inventory.FreeSlabs(bytes) > 0) return tenant.inventory.IsBelowLowMark();
+  return MayGrow(tenant) && pool_.free_bytes() >= memory_.chunk_bytes;
 }
 
 absl::Time Tenants::Tick(absl::Time now) {

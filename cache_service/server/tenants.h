@@ -19,6 +19,7 @@
 #include "cache_service/inventory/inventory.h"
 #include "cache_service/inventory/segment_pool.h"
 #include "cache_service/protocol/messages.h"
+#include "cache_service/replication/replicator.h"
 #include "cache_service/server/parked_fetches.h"
 #include "cache_service/server/service_metrics.h"
 #include "transport/fabric/fabric.h"
@@ -39,6 +40,7 @@ struct Tenant {
   const std::string name;
   Inventory inventory;
   ParkedFetches parked;
+  std::unique_ptr<Replicator> replicator;  // null where the service has no other members
   std::map<std::uint32_t, std::unique_ptr<transport::Segment>> segments;
   std::uint32_t next_segment = 0;
   absl::Time next_growth = absl::InfinitePast();  // in the background
@@ -86,6 +88,8 @@ class Tenants {
   /// Inventory::Lease, for which the tenant gets memory where it may have more.
   absl::StatusOr<std::vector<GrantedSlab>> Lease(Tenant& tenant, ClientId client,
                                                  std::uint64_t count, std::uint64_t bytes);
+  /// Whether a lease of one slab would let no page leave, nor soon.
+  bool IsRoomy(const Tenant& tenant, std::uint64_t bytes) const;
   /// Lets pages leave and segments change hands. When to be called again.
   absl::Time Tick(absl::Time now);
 

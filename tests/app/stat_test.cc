@@ -27,6 +27,7 @@ ServiceSample SampleAfter(std::uint64_t seconds) {
   counts.inventory.assigned_bytes = 8 << 20;
   counts.inventory.published_pages = 1500;
   counts.clients = 3;
+  counts.replication.peers_up = 2;
   counts.pages_fetched_total = 100 + 10 * seconds;
   counts.bytes_fetched_total = 8192 * seconds;
   counts.misses_total[static_cast<int>(cache_service::MissCause::kEvicted)] = 4 * seconds;
@@ -51,8 +52,8 @@ TEST(StatTable, KnowsEveryCountOfTheService) {
   for (const std::string& line : std::vector<std::string>(absl::StrSplit(table, '\n'))) {
     EXPECT_THAT(line, Not(::testing::EndsWith(" -"))) << "the service names it differently";
   }
-  // Beside the counts: the free memory, and two lines of titles.
-  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), std::ssize(second.entries) + 3) << table;
+  // Beside the counts: the free memory, and three lines of titles.
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), std::ssize(second.entries) + 4) << table;
 }
 
 TEST(StatTable, SetsTotalsBesideTheirGrowth) {
@@ -64,6 +65,15 @@ TEST(StatTable, SetsTotalsBesideTheirGrowth) {
   EXPECT_THAT(table, ::testing::ContainsRegex("for one page size only +2 MiB +12.5 %"));
   EXPECT_THAT(table, ::testing::ContainsRegex("hits +120 +10.0\n  bytes +16 KiB +8 KiB"));
   EXPECT_THAT(table, ::testing::ContainsRegex("  evicted +8 +4.0"));
+}
+
+TEST(StatTable, SaysNothingOfCopiesWhereThereIsNobodyElse) {
+  cache_service::ServiceCounts alone;
+  const std::string table = StatTable(
+      nullptr, {"127.0.0.1:7700", absl::UnixEpoch(),
+                cache_service::DescribeCounts(alone, cache_service::CountScope::kService)});
+  EXPECT_THAT(table, Not(::testing::HasSubstr("members")));
+  EXPECT_THAT(table, Not(::testing::HasSubstr("copies")));
 }
 
 TEST(StatTable, ShowsADashForWhatIsNotKnown) {

@@ -53,6 +53,22 @@ TEST(TopScreen, ShowsWhatAServiceDoesASecond) {
   EXPECT_THAT(screen, HasSubstr("evictions/s: 0 same_size, 0 other_size, 0 watermark, 0 expired"));
 }
 
+TEST(TopScreen, ShowsMembersWhereThereAreOthers) {
+  EXPECT_THAT(Screen({Busy()}), Not(HasSubstr("members")));
+  cache_service::ServiceCounts counts;
+  counts.replication.peers_up = 2;
+  counts.replication.offers_waiting = 5;
+  ServiceView view = Busy();
+  view.before = {"s", absl::UnixEpoch(),
+                 DescribeCounts(counts, cache_service::CountScope::kService)};
+  counts.replication.pulls_total[static_cast<int>(cache_service::PullEnd::kHit)] = 30;
+  view.now = {"s", absl::UnixEpoch() + absl::Seconds(10),
+              DescribeCounts(counts, cache_service::CountScope::kService)};
+  EXPECT_THAT(Screen({view}),
+              HasSubstr("  members  2 up, 0 down, 5 pages to be copied   0 copied/s   "
+                        "pulls/s: 3 hit, 0 miss, 0 no_room"));
+}
+
 TEST(TopScreen, TheFirstLookHasNoRates) {
   ServiceView view = Busy();
   view.before.reset();

@@ -100,6 +100,34 @@ Goodbye Example() {
   return {1};
 }
 template <>
+Introduce Example() {
+  return {"west-1", 7};
+}
+template <>
+PeerGroups Example() {
+  return {{{1, kGroupHasClients}, {2, kGroupHasClients | kGroupHasPages}}};
+}
+template <>
+Offer Example() {
+  return {OfferKind::kSpill, {{1, {2, 3, 4}, TestHeader(TestPage(5, 6), -7)}}};
+}
+template <>
+OfferTaken Example() {
+  return {{{1, OfferOutcome::kTaken}, {2, OfferOutcome::kCorrupt}}};
+}
+template <>
+PeerFetch Example() {
+  return {1, {TestPage(2), TestPage(3, 4)}};
+}
+template <>
+PeerDrop Example() {
+  return {1, {TestPage(2)}};
+}
+template <>
+PeerDropSequence Example() {
+  return {1, 0x1122334455667788};
+}
+template <>
 Error Example() {
   return {9, "why"};
 }
@@ -113,7 +141,8 @@ class MessagesTest : public ::testing::Test {
 using AllMessages =
     ::testing::Types<Hello, Challenge, Proof, Welcome, Segments, Withdrawn, LeaseRequest,
                      LeaseReply, Publish, ReturnSlabs, Fetch, FetchReply, FetchMisses, Unpin, Drop,
-                     DropSequence, StatsRequest, StatsReply, Goodbye, Error>;
+                     DropSequence, StatsRequest, StatsReply, Goodbye, Introduce, PeerGroups, Offer,
+                     OfferTaken, PeerFetch, PeerDrop, PeerDropSequence, Error>;
 TYPED_TEST_SUITE(MessagesTest, AllMessages);
 
 TYPED_TEST(MessagesTest, ComesOutAsItWentIn) {

@@ -67,7 +67,7 @@ TEST_F(ServerProtocolTest, ANewerClientGetsTheFeaturesThatBothHave) {
   Hello hello;
   hello.max_version = 999;
   hello.features = ~std::uint64_t{0};
-  EXPECT_EQ(client.Ask<Welcome>(hello).features, kFeatures);
+  EXPECT_EQ(client.Ask<Welcome>(hello).features, kMemberFeatures);
   const auto leased = client.Ask<LeaseReply>(LeaseRequest{1, kTestPageBytes});
   client.Send(Publish{{{leased.slabs.at(0).slab, TestHeader(TestPage(1))}}});
   client.Send(Drop{{TestPage(1)}});

@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pinboard::cache_service;  // NOLINT: all the messages
   CheckAll<Hello, Challenge, Proof, Welcome, Segments, Withdrawn, LeaseRequest, LeaseReply, Publish,
            ReturnSlabs, Fetch, FetchReply, FetchMisses, Unpin, Drop, DropSequence, StatsRequest,
-           StatsReply, Goodbye, Error>({reinterpret_cast<const std::byte*>(data), size});
+           StatsReply, Goodbye, Introduce, PeerGroups, Offer, OfferTaken, PeerFetch, PeerDrop,
+           PeerDropSequence, Error>({reinterpret_cast<const std::byte*>(data), size});
   return 0;
 }

@@ -47,6 +47,9 @@ class ScriptedFabric final : public transport::Fabric {
   absl::StatusOr<transport::PeerId> Connect(const std::string&, absl::Time) override {
     return absl::UnimplementedError("a script does not listen");
   }
+  void StartConnect(const std::string&, absl::Time, Connected connected) override {
+    connected(absl::UnimplementedError("a script does not listen"));
+  }
   void OnMessage(std::uint8_t type, MessageHandler handler) override {
     peers_.handlers[type] = std::move(handler);
   }

@@ -21,6 +21,9 @@ class ForwardingFabric : public Fabric {
   absl::StatusOr<PeerId> Connect(const std::string& address, absl::Time deadline) override {
     return fabric_->Connect(address, deadline);
   }
+  void StartConnect(const std::string& address, absl::Time deadline, Connected connected) override {
+    fabric_->StartConnect(address, deadline, std::move(connected));
+  }
   void OnMessage(std::uint8_t type, MessageHandler handler) override {
     fabric_->OnMessage(type, std::move(handler));
   }

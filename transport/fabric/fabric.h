@@ -51,6 +51,7 @@ class Fabric {
   /// `payload` is valid during the call only.
   using MessageHandler = std::function<void(PeerId from, absl::Span<const std::byte> payload)>;
   using PeerHandler = std::function<void(PeerId peer, absl::Status reason)>;
+  using Connected = std::function<void(absl::StatusOr<PeerId>)>;
 
   virtual ~Fabric() = default;
 
@@ -59,6 +60,9 @@ class Fabric {
   virtual absl::StatusOr<std::string> Listen(const std::string& address) = 0;
   /// Connects; blocks (progressing) until connected or the deadline. Unavailable: nobody listens.
   virtual absl::StatusOr<PeerId> Connect(const std::string& address, absl::Time deadline) = 0;
+  /// The same without waiting: `connected` is called once, as completions are, by the deadline.
+  virtual void StartConnect(const std::string& address, absl::Time deadline,
+                            Connected connected) = 0;
 
   /// One handler per message type (0..63), set before messages of that type arrive. Messages of one
   /// peer arrive in the order sent. Types without a handler are counted and dropped.

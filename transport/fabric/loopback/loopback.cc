@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/fabric/loopback/loopback.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -70,6 +73,9 @@ class LoopbackFabric : public Fabric {
     state_->RemoveNode(node_);
     EndOperations([](PeerId) { return true; }, absl::CancelledError("the fabric was destroyed"));
     RunDue();
+    while (!connecting_.empty()) {
+      EndAttempt(connecting_.begin()->first, absl::CancelledError("the fabric was destroyed"));
+    }
   }
 
   NodeId node() const { return node_; }
@@ -78,6 +84,7 @@ class LoopbackFabric : public Fabric {
     return state_->Listen(node_, address);
   }
   absl::StatusOr<PeerId> Connect(const std::string& address, absl::Time deadline) override;
+  void StartConnect(const std::string& address, absl::Time deadline, Connected connected) override;
   void OnMessage(std::uint8_t type, MessageHandler handler) override {
     on_message_.at(type) = std::move(handler);
   }
@@ -101,6 +108,7 @@ class LoopbackFabric : public Fabric {
   bool Progress() override;
   void WaitUntil(absl::Time deadline) override {
     if (Progress()) return;
+    for (const auto& [peer, attempt] : connecting_) deadline = std::min(deadline, attempt.deadline);
     state_->WaitForEvent(node_, deadline);
     Progress();
   }
@@ -110,6 +118,11 @@ class LoopbackFabric : public Fabric {
   struct Operation {
     PeerId peer;
     Done done;
+  };
+  struct Attempt {
+    std::string address;
+    absl::Time deadline;
+    Connected connected;
   };
 
   std::uint64_t Start(PeerId peer, Done done) {
@@ -126,10 +139,13 @@ class LoopbackFabric : public Fabric {
   bool RunDue();
   void Handle(LoopbackEvent& event);
   void HandleClosed(PeerId peer, const absl::Status& reason);
+  bool EndAttempt(PeerId peer, const absl::Status& outcome);
+  bool EndLateAttempts();
 
   // Shared: Fabrics reach each other from their own threads and may outlive the hub.
   std::shared_ptr<LoopbackState> state_;
   NodeId node_;
+  absl::flat_hash_map<PeerId, Attempt> connecting_;
   absl::flat_hash_set<PeerId> open_;
   std::vector<PeerId> closing_;  // by this side, since the last Progress
   absl::flat_hash_map<std::uint64_t, Operation> operations_;
@@ -141,15 +157,21 @@ class LoopbackFabric : public Fabric {
 };
 
 absl::StatusOr<PeerId> LoopbackFabric::Connect(const std::string& address, absl::Time deadline) {
-  PB_ASSIGN_OR_RETURN(const PeerId peer, state_->Connect(node_, address));
-  while (!open_.contains(peer)) {
-    if (SteadyNow() >= deadline) {
-      state_->Disconnect({node_, peer});
-      return absl::DeadlineExceededError(absl::StrCat("no answer from ", address, " in time"));
-    }
-    WaitUntil(deadline);
+  std::optional<absl::StatusOr<PeerId>> outcome;
+  StartConnect(address, deadline,
+               [&outcome](absl::StatusOr<PeerId> connected) { outcome = std::move(connected); });
+  while (!outcome.has_value()) WaitUntil(deadline);
+  return *std::move(outcome);
+}
+
+void LoopbackFabric::StartConnect(const std::string& address, absl::Time deadline,
+                                  Connected connected) {
+  const absl::StatusOr<PeerId> peer = state_->Connect(node_, address);
+  if (peer.ok()) {
+    connecting_[*peer] = {address, deadline, std::move(connected)};
+  } else {
+    Refuse([connected](const absl::Status& why) { connected(why); }, peer.status());
   }
-  return peer;
 }
 
 void LoopbackFabric::Send(PeerId peer, std::uint8_t type, absl::Span<const std::byte> payload,
@@ -228,7 +250,31 @@ bool LoopbackFabric::Progress() {
     HandleClosed(peer, absl::CancelledError("the connection was closed on this side"));
     any = true;
   }
+  any |= EndLateAttempts();
   return RunDue() || any;
+}
+
+bool LoopbackFabric::EndAttempt(PeerId peer, const absl::Status& outcome) {
+  const auto attempt = connecting_.extract(peer);
+  if (attempt.empty()) return false;
+  attempt.mapped().connected(outcome.ok() ? absl::StatusOr<PeerId>(peer) : outcome);
+  return true;
+}
+
+bool LoopbackFabric::EndLateAttempts() {
+  if (connecting_.empty()) return false;
+  const absl::Time now = SteadyNow();
+  std::vector<std::pair<PeerId, absl::Status>> late;
+  for (const auto& [peer, attempt] : connecting_) {
+    if (now < attempt.deadline) continue;
+    late.emplace_back(peer, absl::DeadlineExceededError(
+                                absl::StrCat("no answer from ", attempt.address, " in time")));
+  }
+  for (const auto& [peer, why] : late) {
+    state_->Disconnect({node_, peer});
+    EndAttempt(peer, why);
+  }
+  return !late.empty();
 }
 
 void LoopbackFabric::Handle(LoopbackEvent& event) {
@@ -239,6 +285,7 @@ void LoopbackFabric::Handle(LoopbackEvent& event) {
       return;
     case LoopbackEvent::Kind::kConnected:
       open_.insert(event.peer);
+      EndAttempt(event.peer, absl::OkStatus());
       return;
     case LoopbackEvent::Kind::kMessage:
       if (open_.contains(event.peer) && on_message_[event.type]) {
@@ -252,7 +299,8 @@ void LoopbackFabric::Handle(LoopbackEvent& event) {
       }
       return;
     case LoopbackEvent::Kind::kClosed:
-      if (open_.erase(event.peer) > 0) HandleClosed(event.peer, event.status);
+      if (open_.erase(event.peer) > 0) return HandleClosed(event.peer, event.status);
+      EndAttempt(event.peer, event.status);
       return;
   }
 }

@@ -35,12 +35,19 @@ UcxFabric::UcxFabric(const UcxFabricOptions& options, std::shared_ptr<const UcxC
     : options_(options), context_(std::move(context)), nonces_(std::random_device{}()) {}
 
 UcxFabric::~UcxFabric() {
+  std::vector<Connected> connecting;
+  for (const auto& [id, peer] : peers_) {
+    if (peer->connected) connecting.push_back(std::move(peer->connected));
+  }
   peers_.clear();  // messages may lie in the worker's memory
   // Then the workers: after them nothing reads the memory of operations under way.
   networked_.reset();
   receivers_.clear();
   operations_.AbandonAll(absl::CancelledError("the fabric was destroyed"));
   while (operations_.RunDue()) {
+  }
+  for (const Connected& connected : connecting) {
+    connected(absl::CancelledError("the fabric was destroyed"));
   }
 }
 
@@ -53,39 +60,26 @@ absl::StatusOr<std::string> UcxFabric::Listen(const std::string& address) {
 }
 
 absl::StatusOr<PeerId> UcxFabric::Connect(const std::string& address, absl::Time deadline) {
-  PB_ASSIGN_OR_RETURN(UniqueFd fd, StartConnectTcp(address));
-  UcxPeer* peer = AddPeer(std::move(fd));
-  const PeerId id = peer->id;
-  peer->state = PeerState::kConnecting;
-  peer->outgoing = true;
-  peer->address = address;
-  peer->greeting_deadline = deadline;
-  events_.Add(peer->link.fd(), id.value(), EventSet::Interest::kWrite);
-  while (true) {
-    peer = Find(id);
-    if (peer == nullptr) {
-      absl::Status failure = std::exchange(connect_failure_, absl::OkStatus());
-      // It opened, and closed before it was looked at: no failure to connect, and no connection.
-      failure.Update(
-          absl::UnavailableError(absl::StrCat(address, " closed the connection at once")));
-      return failure;
-    }
-    if (peer->was_open) break;
-    WaitUntil(deadline);
+  std::optional<absl::StatusOr<PeerId>> outcome;
+  StartConnect(address, deadline,
+               [&outcome](absl::StatusOr<PeerId> connected) { outcome = std::move(connected); });
+  while (!outcome.has_value()) WaitUntil(deadline);
+  return *std::move(outcome);
+}
+
+void UcxFabric::StartConnect(const std::string& address, absl::Time deadline, Connected connected) {
+  absl::StatusOr<UniqueFd> fd = StartConnectTcp(address);
+  if (!fd.ok()) {
+    return operations_.Refuse([connected](const absl::Status& why) { connected(why); },
+                              fd.status());
   }
-  // UCX 1.13 aborts the process where a peer dies before their endpoints have met: let them meet.
-  std::optional<absl::Status> met;
-  StartFlush(*peer, [&met](const absl::Status& status) { met = status; });
-  while (!met.has_value()) {
-    if (SteadyNow() >= deadline) {
-      UcxPeer& late = *Find(id);
-      late.reason = absl::DeadlineExceededError(absl::StrCat(address, " does not answer in time"));
-      MarkGone(late, late.reason);
-    }
-    WaitUntil(deadline);
-  }
-  if (!met->ok()) return *met;
-  return id;
+  UcxPeer& peer = *AddPeer(*std::move(fd));
+  peer.state = PeerState::kConnecting;
+  peer.outgoing = true;
+  peer.address = address;
+  peer.connected = std::move(connected);
+  peer.greeting_deadline = deadline;
+  events_.Add(peer.link.fd(), peer.id.value(), EventSet::Interest::kWrite);
 }
 
 void UcxFabric::OnMessage(std::uint8_t type, MessageHandler handler) {

@@ -115,10 +115,23 @@ absl::Status UcxFabric::Open(UcxPeer& peer, const Hello& hello) {
   }
   peer.state = PeerState::kOpen;
   peer.was_open = true;
-  greeting_.erase(std::find(greeting_.begin(), greeting_.end(), peer.id));
   dirty_.push_back(peer.id);
-  if (!peer.outgoing && on_accepted_) on_accepted_(peer.id);
+  if (peer.outgoing) {
+    // UCX 1.13 aborts the process where a peer dies before their endpoints have met: let them meet.
+    StartFlush(peer, [this, id = peer.id](const absl::Status& met) { EndpointsMet(id, met); });
+    return absl::OkStatus();
+  }
+  std::erase(greeting_, peer.id);
+  if (on_accepted_) on_accepted_(peer.id);
   return absl::OkStatus();
+}
+
+void UcxFabric::EndpointsMet(PeerId id, const absl::Status& status) {
+  UcxPeer* peer = FindOpen(id);
+  if (peer == nullptr) return;  // Finish says so
+  if (!status.ok()) return MarkGone(*peer, status);
+  std::erase(greeting_, id);
+  std::exchange(peer->connected, nullptr)(id);
 }
 
 absl::Status UcxFabric::CreateEndpoint(UcxPeer& peer, const Hello& hello) {
@@ -174,11 +187,13 @@ void UcxFabric::Close(PeerId id) {
 bool UcxFabric::Reap() {
   const absl::Time now = greeting_.empty() ? absl::InfinitePast() : SteadyNow();
   for (const PeerId id : std::vector<PeerId>(greeting_)) {
-    UcxPeer* peer = Find(id);
-    if (now >= peer->greeting_deadline) {
-      MarkGone(*peer, absl::DeadlineExceededError(
-                          absl::StrCat("no answer from ", peer->address, " in time")));
+    UcxPeer& peer = *Find(id);
+    if (now < peer.greeting_deadline) continue;
+    if (peer.reason.ok()) {
+      peer.reason =
+          absl::DeadlineExceededError(absl::StrCat("no answer from ", peer.address, " in time"));
     }
+    MarkGone(peer, peer.reason);
   }
   bool any = false;
   for (const PeerId id : std::vector<PeerId>(leaving_)) {
@@ -211,9 +226,9 @@ void UcxFabric::Finish(PeerId id) {
   if (peer.worker != networked_) RemoveWorker(peer.worker);
   operations_.Abandon(id, peer.reason);
   operations_.RunDue();
-  if (!peer.was_open) {
-    if (peer.outgoing) connect_failure_ = peer.reason;
-  } else if (on_closed_) {
+  if (const Connected connected = std::exchange(peer.connected, nullptr)) {
+    connected(peer.reason);
+  } else if (peer.was_open && on_closed_) {
     on_closed_(id, peer.reason);
   }
 }

@@ -33,6 +33,7 @@ class UcxFabric : public Fabric {
 
   absl::StatusOr<std::string> Listen(const std::string& address) override;
   absl::StatusOr<PeerId> Connect(const std::string& address, absl::Time deadline) override;
+  void StartConnect(const std::string& address, absl::Time deadline, Connected connected) override;
   void OnMessage(std::uint8_t type, MessageHandler handler) override;
   void OnAccepted(std::function<void(PeerId)> handler) override;
   void OnClosed(PeerHandler handler) override;
@@ -70,6 +71,7 @@ class UcxFabric : public Fabric {
   void Greet(UcxPeer& peer);
   absl::Status Open(UcxPeer& peer, const Hello& hello);
   absl::Status CreateEndpoint(UcxPeer& peer, const Hello& hello);
+  void EndpointsMet(PeerId id, const absl::Status& status);
   void StartClosing(UcxPeer& peer, absl::Status reason);
   void MarkGone(UcxPeer& peer, absl::Status reason);
   bool Reap();
@@ -111,10 +113,9 @@ class UcxFabric : public Fabric {
   UniqueFd listener_;
   absl::flat_hash_map<PeerId, std::unique_ptr<UcxPeer>> peers_;
   std::uint32_t next_peer_ = 1;
-  std::vector<PeerId> greeting_;  // oldest first
+  std::vector<PeerId> greeting_;  // that have a deadline; oldest first
   std::vector<PeerId> leaving_;   // kClosing and kGone
   std::vector<PeerId> dirty_;     // have messages to deliver
-  absl::Status connect_failure_;  // of the Connect under way
   std::uint64_t dropped_messages_ = 0;
   bool drained_ = false;  // what had arrived when Progress began is in the inboxes
 

@@ -34,7 +34,8 @@ struct UcxPeer {
   std::uint32_t nonce;  // ours: the peer repeats it in its messages
   PeerState state = PeerState::kGreeting;
   bool outgoing = false;
-  std::string address;  // outgoing: for messages
+  std::string address;          // outgoing: for messages
+  Fabric::Connected connected;  // outgoing: until it has been called
   absl::Time greeting_deadline;
   bool was_open = false;
 

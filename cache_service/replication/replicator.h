@@ -1,0 +1,145 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// One tenant's pages at other members: copies made, pulled, and forgotten.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "cache_service/inventory/inventory.h"
+#include "cache_service/membership/member.h"
+#include "cache_service/placement/placement.h"
+#include "cache_service/replication/group_holds.h"
+#include "cache_service/replication/offer_queue.h"
+#include "cache_service/replication/page_intake.h"
+#include "cache_service/replication/peer_link.h"
+#include "cache_service/replication/pulls.h"
+#include "cache_service/replication/replication_counts.h"
+#include "cache_service/replication/replication_options.h"
+#include "transport/fabric/fabric.h"
+
+namespace pinboard::cache_service {
+
+/// Two members have two connections, each a client of the other's service. Over that which the
+/// other one made (its *session* here) it is told of groups and drops, and offered pages; over that
+/// which this one made (its *link*) pages are asked for, and all are read. A page that comes always
+/// comes in through PageIntake.
+///
+/// What is believed of another member ends with the connection over which it was heard. Nothing
+/// waits, and everything that waits for another member is bounded. Single-threaded, on the thread
+/// that owns the fabric.
+class Replicator {
+ public:
+  struct Surroundings {
+    transport::Fabric& fabric;
+    ReplyRouter& router;
+    Introduce self;
+    PeerLink::Keys keys;
+    /// A page has come, or will not: who waits for it is to look again.
+    std::function<void(GroupId, const PageKey&)> look_again;
+  };
+
+  /// What `around` and `store` refer to must outlive this.
+  Replicator(Surroundings around, const TenantStore& store, const ReplicationOptions& options);
+
+  /// Who the members are now, this one included.
+  void SetView(MembershipViewPtr view, absl::Time now);
+
+  /// Another member has connected, as this client. InvalidArgument: it is none.
+  absl::Status OnIntroduce(transport::PeerId session, ClientId client, const Introduce& who);
+  /// No effect for sessions of others than members, as in the next.
+  void OnSessionLost(transport::PeerId session, absl::Time now);
+  absl::Status OnOfferTaken(transport::PeerId session, const OfferTaken& taken);
+
+  // What clients of this member did.
+  void OnPublished(GroupId group, absl::Span<const PublishedPage> pages);
+  void OnDropped(GroupId group, const std::vector<PageRef>& pages);
+  void OnSequenceDropped(GroupId group, std::uint64_t sequence);
+  /// The groups that have some.
+  void SetClientGroups(std::vector<GroupId> groups);
+
+  /// Whether a connected member has said that it has pages of the group.
+  bool IsElsewhere(GroupId group) const;
+  void Pull(GroupId group, absl::Span<const PageRef> pages, absl::Time deadline);
+  bool IsPulling(GroupId group, const PageRef& page) const { return pulls_.IsPulling(group, page); }
+
+  void Tick(absl::Time now);
+  absl::Time next_tick() const;
+  ReplicationCounts counts() const;
+
+ private:
+  /// What another member is told when it is connected again.
+  using MissedDrop = std::variant<PeerDrop, PeerDropSequence>;
+  struct Peer {
+    Peer(Inventory& inventory, OfferQueue::Ended ended) : offers(inventory, std::move(ended)) {}
+
+    std::string name;
+    std::unique_ptr<PeerLink> link;             // while it is in the view
+    absl::flat_hash_set<GroupId> has_pages_of;  // as it says over the link
+    std::vector<AnsweredPage> answers;          // to go over the link
+    std::vector<std::uint64_t> unpins;          // likewise
+
+    std::optional<transport::PeerId> session;
+    std::uint64_t incarnation = 0;  // of its last session
+    absl::Time absent_since;        // where it has no session
+    OfferQueue offers;
+    std::deque<MissedDrop> missed_drops;
+    // Shared with the fabric, which counts down as sends end, maybe after this has ended.
+    std::shared_ptr<std::size_t> sends = std::make_shared<std::size_t>(0);
+  };
+
+  // replicator_peers.cc
+  Peer& PeerOf(PeerNumber number) { return *peers_[number - 1]; }
+  const Peer& PeerOf(PeerNumber number) const { return *peers_[number - 1]; }
+  PeerNumber NumberOf(const std::string& name);
+  std::optional<PeerNumber> OfSession(transport::PeerId session) const;
+  PeerLink::Handlers HandlersOf(PeerNumber number);
+  void OnLinkDown(PeerNumber number);
+  void OnGroups(PeerNumber number, const PeerGroups& groups);
+  void OnOffer(PeerNumber number, const Offer& offer);
+  bool IsPresent(const Peer& peer, absl::Time now) const;
+  void ChoosePlaces(absl::Time now);
+  void LeaveTheLate(absl::Time now);
+  template <typename Message>
+  void SendToSession(Peer& peer, const Message& message);
+  void SendAnswers(Peer& peer);
+  void AnnounceGroups();
+
+  // replicator.cc
+  template <typename Message>
+  void TellOfDrop(const Message& drop);
+  const std::vector<PeerNumber>& PlacesOf(GroupId group, const PageKey& key);
+  void CountOffer(OfferKind kind, OfferEnd end);
+
+  const Surroundings around_;
+  const TenantStore store_;
+  const ReplicationOptions options_;
+  MembershipViewPtr view_ = std::make_shared<MembershipView>();
+  MembershipView places_;  // the others that pages are placed on now
+  std::vector<std::unique_ptr<Peer>> peers_;
+  absl::flat_hash_map<std::string, PeerNumber> numbers_;
+  PageIntake intake_;
+  Pulls pulls_;
+  GroupHolds holds_;
+  std::vector<GroupId> client_groups_;
+  bool groups_changed_ = true;
+  std::uint64_t seen_group_changes_ = 0;
+  absl::Time next_look_ = absl::InfinitePast();  // at who is late, or gone for too long
+  std::optional<ExtentId> placed_extent_;        // the last, and its places
+  std::vector<PeerNumber> placed_;
+  ReplicationCounts counts_;  // offers and drops
+};
+
+}  // namespace pinboard::cache_service

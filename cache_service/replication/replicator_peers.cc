@@ -1,0 +1,233 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Who the other members are, and what they say: the half of Replicator that deals with connections.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cache_service/protocol/send_message.h"
+#include "cache_service/replication/replicator.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+using transport::PeerId;
+
+// Messages under way to one member: one that takes none in is not there.
+constexpr std::size_t kMostSends = 4096;
+constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
+
+}  // namespace
+
+PeerNumber Replicator::NumberOf(const std::string& name) {
+  const auto [number, is_new] =
+      numbers_.try_emplace(name, static_cast<PeerNumber>(peers_.size() + 1));
+  if (is_new) {
+    peers_.push_back(std::make_unique<Peer>(
+        store_.inventory,
+        [this](const OfferedName& offer, OfferEnd end) { CountOffer(offer.kind, end); }));
+    peers_.back()->name = name;
+    peers_.back()->absent_since = SteadyNow();
+  }
+  return number->second;
+}
+
+void Replicator::SetView(MembershipViewPtr view, absl::Time now) {
+  view_ = std::move(view);
+  for (const Member& member : view_->members) {
+    if (member.name == around_.self.member) continue;
+    const PeerNumber number = NumberOf(member.name);
+    Peer& peer = PeerOf(number);
+    if (peer.link != nullptr && peer.link->address() == member.address) continue;
+    if (peer.link == nullptr) peer.absent_since = now;
+    OnLinkDown(number);
+    peer.link =
+        std::make_unique<PeerLink>(around_.fabric, around_.router, member.address, around_.self,
+                                   around_.keys, options_.answer_timeout, HandlersOf(number));
+  }
+  for (PeerNumber number = 1; number <= peers_.size(); ++number) {
+    Peer& peer = PeerOf(number);
+    if (peer.link == nullptr || view_->Find(peer.name) != nullptr) continue;
+    peer.link.reset();
+    OnLinkDown(number);
+    peer.missed_drops.clear();
+  }
+  ChoosePlaces(now);
+}
+
+PeerLink::Handlers Replicator::HandlersOf(PeerNumber number) {
+  return {.up = [] {},
+          .down = [this, number] { OnLinkDown(number); },
+          .groups = [this, number](const PeerGroups& groups) { OnGroups(number, groups); },
+          .offer = [this, number](const Offer& offer) { OnOffer(number, offer); },
+          .drop =
+              [this](const PeerDrop& drop) {
+                for (const PageRef& page : drop.pages) {
+                  intake_.Drop(GroupId(drop.group), page);
+                  store_.inventory.Drop(GroupId(drop.group), page);
+                }
+              },
+          .drop_sequence =
+              [this](const PeerDropSequence& drop) {
+                intake_.DropSequence(GroupId(drop.group), drop.sequence);
+                store_.inventory.DropSequence(GroupId(drop.group), drop.sequence);
+              },
+          .fetched =
+              [this, number](std::uint64_t request, const std::vector<FetchedPage>& pages) {
+                if (pulls_.OnFetched(number, request, pages)) return;
+                PeerOf(number).link->Suspect("it answered what it was not asked");
+              }};
+}
+
+void Replicator::OnLinkDown(PeerNumber number) {
+  Peer& peer = PeerOf(number);
+  peer.has_pages_of.clear();
+  peer.answers.clear();
+  peer.unpins.clear();
+  holds_.PeerLost(number, SteadyNow());
+  pulls_.PeerLost(number);
+}
+
+void Replicator::OnGroups(PeerNumber number, const PeerGroups& announced) {
+  Peer& peer = PeerOf(number);
+  peer.has_pages_of.clear();
+  std::vector<GroupId> with_clients;
+  for (const PeerGroup& group : announced.groups) {
+    if ((group.has & kGroupHasPages) != 0) peer.has_pages_of.insert(GroupId(group.group));
+    if ((group.has & kGroupHasClients) != 0) with_clients.emplace_back(group.group);
+  }
+  holds_.Announce(number, with_clients, SteadyNow());
+}
+
+void Replicator::OnOffer(PeerNumber number, const Offer& offer) {
+  const ServiceConnectionPtr from = PeerOf(number).link->connection();
+  for (const OfferedPage& page : offer.pages) {
+    const IncomingPage incoming{.group = GroupId(page.group),
+                                .header = page.header,
+                                .location = page.location,
+                                .only_if_roomy = offer.kind == OfferKind::kSpill,
+                                .source = offer.kind == OfferKind::kCopy ? number : PeerNumber{0}};
+    intake_.Take(from, incoming,
+                 [this, number, from, slab = page.location.slab](OfferOutcome outcome) {
+                   if (from->open()) PeerOf(number).answers.push_back({slab, outcome});
+                 });
+  }
+}
+
+absl::Status Replicator::OnIntroduce(PeerId session, ClientId client, const Introduce& who) {
+  if (view_->Find(who.member) == nullptr || who.member == around_.self.member) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(who.member, " is not another member of this cluster"));
+  }
+  Peer& peer = PeerOf(NumberOf(who.member));
+  if (peer.session.has_value()) {  // it has connected again before the loss was seen
+    around_.fabric.Close(*peer.session);
+    peer.offers.Close();
+  }
+  if (peer.incarnation != who.incarnation) peer.missed_drops.clear();
+  peer.incarnation = who.incarnation;
+  peer.session = session;
+  peer.offers.Open(client, [this, &peer](const Offer& offer) { SendToSession(peer, offer); });
+  for (const MissedDrop& drop : std::exchange(peer.missed_drops, {})) {
+    std::visit([this, &peer](const auto& message) { SendToSession(peer, message); }, drop);
+  }
+  groups_changed_ = true;
+  ChoosePlaces(SteadyNow());
+  return absl::OkStatus();
+}
+
+std::optional<PeerNumber> Replicator::OfSession(PeerId session) const {
+  for (PeerNumber number = 1; number <= peers_.size(); ++number) {
+    if (PeerOf(number).session == session) return number;
+  }
+  return std::nullopt;
+}
+
+void Replicator::OnSessionLost(PeerId session, absl::Time now) {
+  const std::optional<PeerNumber> number = OfSession(session);
+  if (!number.has_value()) return;
+  Peer& peer = PeerOf(*number);
+  peer.session.reset();
+  peer.absent_since = now;
+  peer.offers.Close();
+}
+
+absl::Status Replicator::OnOfferTaken(PeerId session, const OfferTaken& taken) {
+  const std::optional<PeerNumber> number = OfSession(session);
+  if (!number.has_value()) return absl::FailedPreconditionError("nobody was offered anything");
+  return PeerOf(*number).offers.OnTaken(taken);
+}
+
+bool Replicator::IsPresent(const Peer& peer, absl::Time now) const {
+  return peer.session.has_value() || now < peer.absent_since + options_.gone_after;
+}
+
+void Replicator::ChoosePlaces(absl::Time now) {
+  std::vector<Member> chosen;
+  for (const Member& member : view_->members) {
+    if (member.name == around_.self.member || member.state != MemberState::kJoined) continue;
+    if (IsPresent(PeerOf(numbers_.at(member.name)), now)) chosen.push_back(member);
+  }
+  if (chosen == places_.members) return;
+  places_.members = std::move(chosen);
+  placed_extent_.reset();
+}
+
+void Replicator::LeaveTheLate(absl::Time now) {
+  if (now < next_look_) return;
+  next_look_ = peers_.empty() ? absl::InfiniteFuture() : now + kLookInterval;
+  const absl::Time since = now - options_.answer_timeout;
+  for (PeerNumber number = 1; number <= peers_.size(); ++number) {
+    Peer& peer = PeerOf(number);
+    PeerLink* link = peer.link.get();
+    if (link != nullptr && link->up() &&
+        (pulls_.IsLate(number, since) || intake_.IsLate(*link->connection(), since))) {
+      link->Suspect("it does not answer");
+    }
+    if (peer.session.has_value() &&
+        (peer.offers.oldest_offer() < since || *peer.sends > kMostSends)) {
+      LogWarning("member ", peer.name, " does not answer: its connection is closed");
+      around_.fabric.Close(*peer.session);
+    }
+  }
+  ChoosePlaces(now);
+}
+
+template <typename Message>
+void Replicator::SendToSession(Peer& peer, const Message& message) {
+  ++*peer.sends;
+  SendMessage(around_.fabric, *peer.session, 0, message,
+              [sends = peer.sends](const absl::Status&) { --*sends; });
+}
+
+void Replicator::SendAnswers(Peer& peer) {
+  if (peer.link == nullptr || !peer.link->up()) return;
+  ServiceConnection& connection = *peer.link->connection();
+  connection.SendInBatches(&OfferTaken::pages, std::exchange(peer.answers, {}));
+  connection.SendInBatches(&Unpin::slabs, std::exchange(peer.unpins, {}));
+}
+
+void Replicator::AnnounceGroups() {
+  const std::uint64_t changes = store_.inventory.group_changes();
+  if (!groups_changed_ && changes == seen_group_changes_) return;
+  groups_changed_ = false;
+  seen_group_changes_ = changes;
+  absl::flat_hash_map<GroupId, std::uint8_t> groups;
+  for (const GroupId group : client_groups_) groups[group] |= kGroupHasClients;
+  for (const GroupId group : store_.inventory.GroupsWithPages()) groups[group] |= kGroupHasPages;
+  PeerGroups announced;
+  for (const auto& [group, has] : groups) {
+    if (announced.groups.size() < kMaxListElements)
+      announced.groups.push_back({group.value(), has});
+  }
+  for (const auto& peer : peers_) {
+    if (peer->session.has_value()) SendToSession(*peer, announced);
+  }
+}
+
+template void Replicator::SendToSession(Peer&, const PeerDrop&);
+template void Replicator::SendToSession(Peer&, const PeerDropSequence&);
+
+}  // namespace pinboard::cache_service

@@ -1,0 +1,114 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The other members of the cluster, to each tenant's replicator: a part of Server.
+#include <algorithm>
+#include <utility>
+
+#include "base/fault_point.h"
+#include "cache_service/fault_points.h"
+#include "cache_service/protocol/negotiation.h"
+#include "cache_service/protocol/send_message.h"
+#include "cache_service/server/server.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+// As whom the pages of other members are leased; clients' numbers are random.
+constexpr ClientId kSelf(0);
+
+}  // namespace
+
+void Server::JoinMembers(Membership& membership, const Member& self) {
+  membership_ = &membership;
+  self_ = {self.name, incarnation_};
+  membership.OnChange([this] { fabric_->Wake(); });
+  LookAfterMembers(SteadyNow());  // before one of them connects
+}
+
+std::unique_ptr<Replicator> Server::MakeReplicator(Tenant& tenant) {
+  tenant.inventory.AddClient(kSelf, MemberGroup());
+  TenantStore store{
+      .inventory = tenant.inventory,
+      .self = kSelf,
+      .lease = [this, &tenant](std::uint64_t bytes) -> absl::StatusOr<GrantedSlab> {
+        auto granted = tenants_.Lease(tenant, kSelf, 1, bytes);
+        if (!granted.ok()) return granted.status();
+        return granted->front();
+      },
+      .is_roomy = [this, &tenant](std::uint64_t bytes) { return tenants_.IsRoomy(tenant, bytes); },
+      .memory =
+          [&tenant](const SlabPlace& place) {
+            return tenant.segments.at(place.segment)->memory().subspan(place.offset, place.bytes);
+          }};
+  Replicator::Surroundings around{
+      .fabric = *fabric_,
+      .router = router_,
+      .self = self_,
+      .keys = [this, &tenant]() -> absl::StatusOr<std::optional<Credentials>> {
+        if (access_.keys() == nullptr) return std::nullopt;
+        auto credentials = access_.keys()->CredentialsOf(tenant.name, absl::Now());
+        if (!credentials.ok()) return credentials.status();
+        return *std::move(credentials);
+      },
+      .look_again =
+          [this, &tenant](GroupId group, const PageKey& key) {
+            Unpark(tenant, tenant.parked.Take(group, key), SteadyNow());
+          }};
+  return std::make_unique<Replicator>(std::move(around), store, options_.replication);
+}
+
+std::vector<GroupId> Server::ClientGroups(const Tenant& tenant) const {
+  std::vector<GroupId> groups;
+  for (const auto& [peer, session] : sessions_) {
+    if (session.tenant == &tenant && !IsMember(session)) groups.push_back(session.group);
+  }
+  for (const LostClient& lost : lost_) {
+    if (lost.tenant == &tenant && !lost.is_member) groups.push_back(lost.group);
+  }
+  std::sort(groups.begin(), groups.end());
+  groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
+  return groups;
+}
+
+void Server::LookAfterMembers(absl::Time now) {
+  if (membership_ == nullptr) return;
+  const MembershipViewPtr view = membership_->View();
+  const bool changed = std::exchange(view_, view) != view;
+  const bool groups_changed = std::exchange(client_groups_changed_, false);
+  for (const auto& [name, tenant] : tenants_.all()) {
+    const bool is_new = tenant->replicator == nullptr;
+    if (is_new) tenant->replicator = MakeReplicator(*tenant);
+    if (is_new || changed) tenant->replicator->SetView(view, now);
+    if (is_new || groups_changed) tenant->replicator->SetClientGroups(ClientGroups(*tenant));
+    tenant->replicator->Tick(now);
+  }
+}
+
+absl::Status Server::OnIntroduce(Session& session, const Envelope<Introduce>& envelope) {
+  if (!IsMember(session) || session.tenant->replicator == nullptr) {
+    return absl::FailedPreconditionError("this service has no other members");
+  }
+  return session.tenant->replicator->OnIntroduce(session.peer, session.client, envelope.message);
+}
+
+absl::Status Server::OnOfferTaken(Session& session, const Envelope<OfferTaken>& envelope) {
+  if (session.tenant->replicator == nullptr) {
+    return absl::FailedPreconditionError("nobody was offered anything");
+  }
+  return session.tenant->replicator->OnOfferTaken(session.peer, envelope.message);
+}
+
+absl::Status Server::OnPeerFetch(Session& session, const Envelope<PeerFetch>& envelope) {
+  if (!IsMember(session)) return absl::FailedPreconditionError("only members ask for any group");
+  std::vector<FetchedPage> pages;
+  pages.reserve(envelope.message.pages.size());
+  session.tenant->inventory.Pin(session.client, GroupId(envelope.message.group),
+                                envelope.message.pages,
+                                [&pages](std::size_t i, const Inventory::PinResult& pinned) {
+                                  pages.push_back(Describe(pinned, static_cast<std::uint32_t>(i)));
+                                });
+  Reply(session, envelope.request, std::move(pages));
+  return absl::OkStatus();
+}
+
+}  // namespace pinboard::cache_service

@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Members that copy for each other, and are stalled, killed and listed anew.
+#include <gtest/gtest.h>
+
+#include "tests/cache_service/loopback_members.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+constexpr int kPages = 32;
+
+class ReplicationTest : public ::testing::TestWithParam<int> {
+ protected:
+  static LoopbackMembers Make(int count, int replicas) {
+    return {count, LoopbackMembers::Options(256 * kTestPageBytes, replicas)};
+  }
+  static void PublishAll(PageStore& store, int pages = kPages) {
+    for (int page = 0; page < pages; ++page) {
+      ASSERT_EQ(PublishTestPage(store, TestPage(page)), absl::OkStatus());
+    }
+  }
+  static bool IsReadable(PageStore& store, const PageRef& page) {
+    const FetchResult result = FetchTestPage(store, page);
+    return result.pin.ok() && HasTestBytes(page, result.pin->bytes());
+  }
+};
+
+TEST_F(ReplicationTest, CopiesLeaveWhenTheirGroupEnds) {
+  auto members = Make(2, 2);
+  auto store = members[0].Connect();
+  PublishAll(*store);
+  members[1].Await("pages", kPages);
+  store.reset();
+  members[0].Await("pages", 0);
+  members[1].Await("pages", 0);
+}
+
+TEST_F(ReplicationTest, CopiesStayWhileAnyMemberHasAClientOfTheGroup) {
+  auto members = Make(2, 2);
+  auto store = members[0].Connect();
+  const auto other = members[1].Connect();
+  PublishAll(*store);
+  members[1].Await("pages", kPages);
+  store.reset();
+  members[0].Await("clients", 1);
+  EXPECT_EQ(members[0].Count("pages"), kPages);
+  EXPECT_TRUE(IsReadable(*other, TestPage(3)));
+}
+
+TEST_F(ReplicationTest, OrphansLeaveWhereNoClientComesAndStayWhereOneDoes) {
+  auto members = Make(2, 2);
+  const auto lost = members[0].Connect(1);
+  const auto moved = members[0].Connect(2);
+  PublishAll(*lost);
+  PublishAll(*moved);
+  members[1].Await("pages", 2 * kPages);
+  members.Kill(0);
+  const auto again = members[1].Connect(2);
+  members[1].Await("pages", kPages);
+  EXPECT_TRUE(IsReadable(*again, TestPage(5)));
+}
+
+TEST_F(ReplicationTest, AMemberThatWasAwayHearsOfWhatWasDroppedMeanwhile) {
+  auto members = Make(2, 2);
+  const auto store = members[0].Connect();
+  PublishAll(*store);
+  members[1].Await("pages", kPages);
+  members.hub().Stall(members[1].fabric(), true);
+  ASSERT_EQ(PublishTestPage(*store, TestPage(kPages)), absl::OkStatus());  // it does not answer
+  members[0].Await("peers{state=\"down\"}", 1);
+  for (int page = 1; page < kPages; ++page) store->Drop({TestPage(page)});
+  store->DropSequence(8);
+  members[0].Await("pages", 2);
+  members.hub().Stall(members[1].fabric(), false);
+  members[1].Await("pages", 2);
+  members[0].Await("copies_waiting", 0);
+}
+
+TEST_F(ReplicationTest, AStalledMemberIsLeftAndSkippedAndOthersServe) {
+  auto members = Make(3, 3);
+  const auto store = members[0].Connect();
+  members.hub().Stall(members[2].fabric(), true);
+  PublishAll(*store);
+  members[1].Await("pages", kPages);
+  EXPECT_TRUE(IsReadable(*members[1].Connect(), TestPage(3)));
+  members[0].Await("peers{state=\"down\"}", 1);
+  members.hub().Stall(members[2].fabric(), false);
+  members[2].Await("pages", kPages);
+  members[0].Await("pins", 0);  // of the earlier connection too
+}
+
+TEST_F(ReplicationTest, APageThatIsPulledWaitsForNoMemberThatDoesNotAnswer) {
+  auto members = Make(3, 3);
+  const auto store = members[0].Connect();
+  PublishAll(*store);
+  members[1].Await("pages", kPages);
+  members[2].Await("pages", kPages);
+  const auto other = members[1].Connect();
+  other->Drop({TestPage(1)});
+  members[2].Await("pages", kPages - 1);
+  members.hub().Stall(members[2].fabric(), true);
+  EXPECT_FALSE(IsReadable(*other, TestPage(kPages)));
+  EXPECT_FALSE(IsReadable(*other, TestPage(1))) << "dropped";
+  EXPECT_TRUE(IsReadable(*other, TestPage(2)));
+  EXPECT_GE(members[1].Count("pulls_total{outcome=\"timeout\"}"), 1);
+}
+
+TEST_F(ReplicationTest, AMemberThatIsTakenOffTheListIsLeft) {
+  auto members = Make(3, 2);
+  const auto store = members[0].Connect();
+  auto listed = members.All();
+  listed.pop_back();
+  members[0].membership().Tell(listed);
+  members[0].Await("peers{state=\"up\"}", 1);
+  PublishAll(*store);
+  members[1].Await("pages", kPages);
+  EXPECT_EQ(members[2].Count("pages"), 0);
+}
+
+}  // namespace
+}  // namespace pinboard::cache_service
