@@ -272,6 +272,26 @@ TYPED_TEST_P(FabricConformance, DestroyingAFabricEndsItsOperationsOnce) {
   ASSERT_TRUE(this->Until([&] { return !this->server_->closed.empty(); }));
 }
 
+TYPED_TEST_P(FabricConformance, DestroyingAFabricEndsItsTransfersOnce) {
+  const std::size_t bytes = 2'000'000;
+  auto segment = this->server_->fabric->Allocate(bytes);
+  ASSERT_TRUE(segment.ok()) << segment.status();
+  auto remote = this->client_->fabric->Map(this->to_server_, (*segment)->remote_key());
+  ASSERT_TRUE(remote.ok()) << remote.status();
+  const Bytes from = Pattern(bytes, 3);
+  Bytes to(bytes);
+  Outcomes outcomes;
+  for (int i = 0; i < 3; ++i) {
+    this->client_->fabric->Get(**remote, 0, absl::MakeSpan(to), outcomes.Callback());
+    this->client_->fabric->Put(**remote, 0, from, outcomes.Callback());
+  }
+  for (int i = 0; i < 10; ++i) this->client_->fabric->Progress();
+  remote->reset();
+  this->client_.reset();
+  EXPECT_EQ(outcomes.codes.size(), 6U);
+  ASSERT_TRUE(this->Until([&] { return !this->server_->closed.empty(); }));
+}
+
 TYPED_TEST_P(FabricConformance, PutAndGetMoveBytesAndStayInside) {
   auto segment = this->server_->fabric->Allocate(100'000);
   ASSERT_TRUE(segment.ok()) << segment.status();
@@ -424,8 +444,8 @@ REGISTER_TYPED_TEST_SUITE_P(
     AddressesThatCannotWorkAreNamed, ConnectingWhereNobodyListensIsUnavailable,
     WhatWasSentBeforeCloseArrivesAndBothSidesCloseOnce, BothSidesMayCloseWhileBothSend,
     AHandlerMayCloseItsPeerAndHearsNoMoreOfIt, AVanishedPeerEndsEveryOperationOnce,
-    DestroyingAFabricEndsItsOperationsOnce, PutAndGetMoveBytesAndStayInside,
-    ADirectMappingIsTheOwnersMemory, ADamagedRemoteKeyIsRefused,
+    DestroyingAFabricEndsItsOperationsOnce, DestroyingAFabricEndsItsTransfersOnce,
+    PutAndGetMoveBytesAndStayInside, ADirectMappingIsTheOwnersMemory, ADamagedRemoteKeyIsRefused,
     MappingAndAccessAfterThePeerRestartedAreUnavailable, MoreThanTheMemoryIsResourceExhausted,
     WakeEndsAWaitAlsoWhenItComesFirst, ASleepingFabricWakesForAMessage, SeveralPeersAreKeptApart);
 

@@ -56,6 +56,12 @@ int OperationTable::Outstanding(PeerId peer) const {
   }));
 }
 
+bool OperationTable::HasOpenParts(PeerId peer) const {
+  return std::any_of(all_.begin(), all_.end(), [peer](const auto& operation) {
+    return operation->peer == peer && operation->parts > 0;
+  });
+}
+
 bool OperationTable::RunDue() {
   if (due_.empty()) return false;
   running_.swap(due_);

@@ -62,6 +62,8 @@ class OperationTable {
 
   /// Operations of the peer whose callback has not become due.
   int Outstanding(PeerId peer) const;
+  /// Whether UCX has not let go of one of the peer's.
+  bool HasOpenParts(PeerId peer) const;
   /// Runs what is due; callbacks may start operations. True if there was any.
   bool RunDue();
 

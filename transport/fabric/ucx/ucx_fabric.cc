@@ -36,12 +36,13 @@ UcxFabric::UcxFabric(const UcxFabricOptions& options, std::shared_ptr<const UcxC
 
 UcxFabric::~UcxFabric() {
   std::vector<Connected> connecting;
-  for (const auto& [id, peer] : peers_) {
+  for (auto& [id, peer] : peers_) {
     if (peer->connected) connecting.push_back(std::move(peer->connected));
+    MarkGone(*peer, absl::CancelledError("the fabric was destroyed"));
+    CloseEndpoint(*peer);
   }
   peers_.clear();  // messages may lie in the worker's memory
   // Then the workers: after them nothing reads the memory of operations under way.
-  networked_.reset();
   receivers_.clear();
   operations_.AbandonAll(absl::CancelledError("the fabric was destroyed"));
   while (operations_.RunDue()) {
@@ -78,7 +79,7 @@ void UcxFabric::StartConnect(const std::string& address, absl::Time deadline, Co
   peer.outgoing = true;
   peer.address = address;
   peer.connected = std::move(connected);
-  peer.greeting_deadline = deadline;
+  peer.deadline = deadline;
   events_.Add(peer.link.fd(), peer.id.value(), EventSet::Interest::kWrite);
 }
 

@@ -17,6 +17,8 @@ namespace {
 
 // Strangers that connect and say nothing cannot use up the descriptors.
 constexpr std::size_t kMaxGreetings = 64;
+// Nothing of it waits for the network.
+constexpr absl::Duration kLongestCancel = absl::Seconds(1);
 
 }  // namespace
 
@@ -43,7 +45,7 @@ void UcxFabric::Accept() {
   for (UniqueFd fd = AcceptTcp(listener_.get()); fd.valid(); fd = AcceptTcp(listener_.get())) {
     MakeRoomForGreeting();
     UcxPeer* peer = AddPeer(std::move(fd));
-    peer->greeting_deadline = SteadyNow() + options_.handshake_timeout;
+    peer->deadline = SteadyNow() + options_.handshake_timeout;
     events_.Add(peer->link.fd(), peer->id.value(), EventSet::Interest::kRead);
   }
 }
@@ -90,7 +92,7 @@ void UcxFabric::HandlePeerEvent(UcxPeer& peer) {
 
 void UcxFabric::Greet(UcxPeer& peer) {
   absl::Status outcome = ConnectOutcome(peer.link.fd(), peer.address);
-  if (outcome.ok()) outcome = GiveWorker(peer, &peer.worker);
+  if (outcome.ok()) outcome = GiveWorker(peer);
   if (outcome.ok()) {
     outcome =
         peer.link.SendHello({peer.id.value(), peer.nonce, HostIdentity(), peer.worker->address()});
@@ -105,9 +107,7 @@ absl::Status UcxFabric::Open(UcxPeer& peer, const Hello& hello) {
   // a death; over a network UCX must also give up what it has under way, else it aborts.
   peer.endpoint_can_fail =
       hello.host != HostIdentity() || !AllowsSharedMemory(std::getenv("UCX_TLS"));
-  if (!peer.outgoing) {
-    PB_RETURN_IF_ERROR(GiveWorker(peer, peer.endpoint_can_fail ? &networked_ : &peer.worker));
-  }
+  if (!peer.outgoing) PB_RETURN_IF_ERROR(GiveWorker(peer));
   PB_RETURN_IF_ERROR(CreateEndpoint(peer, hello));
   if (!peer.outgoing) {
     PB_RETURN_IF_ERROR(
@@ -121,6 +121,7 @@ absl::Status UcxFabric::Open(UcxPeer& peer, const Hello& hello) {
     StartFlush(peer, [this, id = peer.id](const absl::Status& met) { EndpointsMet(id, met); });
     return absl::OkStatus();
   }
+  peer.deadline = absl::InfiniteFuture();
   std::erase(greeting_, peer.id);
   if (on_accepted_) on_accepted_(peer.id);
   return absl::OkStatus();
@@ -130,6 +131,7 @@ void UcxFabric::EndpointsMet(PeerId id, const absl::Status& status) {
   UcxPeer* peer = FindOpen(id);
   if (peer == nullptr) return;  // Finish says so
   if (!status.ok()) return MarkGone(*peer, status);
+  peer->deadline = absl::InfiniteFuture();
   std::erase(greeting_, id);
   std::exchange(peer->connected, nullptr)(id);
 }
@@ -180,20 +182,24 @@ void UcxFabric::Close(PeerId id) {
   UcxPeer* peer = FindOpen(id);
   if (peer == nullptr) return;
   peer->closed_here = true;
+  peer->deadline = SteadyNow() + options_.handshake_timeout;
   StartFlush(*peer, [](const absl::Status&) {});  // what was sent has left before the goodbye
   StartClosing(*peer, absl::CancelledError("the connection was closed on this side"));
 }
 
 bool UcxFabric::Reap() {
-  const absl::Time now = greeting_.empty() ? absl::InfinitePast() : SteadyNow();
-  for (const PeerId id : std::vector<PeerId>(greeting_)) {
-    UcxPeer& peer = *Find(id);
-    if (now < peer.greeting_deadline) continue;
-    if (peer.reason.ok()) {
-      peer.reason =
-          absl::DeadlineExceededError(absl::StrCat("no answer from ", peer.address, " in time"));
+  const bool timed = !greeting_.empty() || !leaving_.empty();
+  const absl::Time now = timed ? SteadyNow() : absl::InfinitePast();
+  for (const std::vector<PeerId>& waiting : {greeting_, leaving_}) {
+    for (const PeerId id : waiting) {
+      UcxPeer& peer = *Find(id);
+      if (now < peer.deadline) continue;
+      if (peer.reason.ok()) {
+        peer.reason =
+            absl::DeadlineExceededError(absl::StrCat("no answer from ", peer.address, " in time"));
+      }
+      MarkGone(peer, peer.reason);
     }
-    MarkGone(peer, peer.reason);
   }
   bool any = false;
   for (const PeerId id : std::vector<PeerId>(leaving_)) {
@@ -222,9 +228,9 @@ void UcxFabric::Finish(PeerId id) {
   std::erase(greeting_, id);
   std::erase(leaving_, id);
   events_.Remove(peer.link.fd());
-  CloseEndpoint(peer);
-  if (peer.worker != networked_) RemoveWorker(peer.worker);
   operations_.Abandon(id, peer.reason);
+  CloseEndpoint(peer);
+  RemoveWorker(std::exchange(peer.worker, nullptr));
   operations_.RunDue();
   if (const Connected connected = std::exchange(peer.connected, nullptr)) {
     connected(peer.reason);
@@ -235,19 +241,22 @@ void UcxFabric::Finish(PeerId id) {
 
 void UcxFabric::CloseEndpoint(UcxPeer& peer) {
   if (peer.endpoint == nullptr) return;
+  const bool force = peer.endpoint_can_fail && peer.state == PeerState::kGone;
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
-  param.flags =
-      peer.endpoint_can_fail && peer.state == PeerState::kGone ? UCP_EP_CLOSE_FLAG_FORCE : 0;
+  param.flags = force ? UCP_EP_CLOSE_FLAG_FORCE : 0;
   // If it cannot flush to a dead process, it stays until the worker is destroyed, which requires
   // that the request has been given back.
-  const ucs_status_ptr_t request = ucp_ep_close_nbx(peer.endpoint, &param);
+  const ucs_status_ptr_t request = ucp_ep_close_nbx(std::exchange(peer.endpoint, nullptr), &param);
   if (UCS_PTR_IS_PTR(request)) ucp_request_free(request);
+  // UCX aborts where a worker is destroyed before what was cancelled has ended.
+  const absl::Time limit = SteadyNow() + kLongestCancel;
+  while (force && operations_.HasOpenParts(peer.id) && SteadyNow() < limit) peer.worker->Progress();
 }
 
 absl::Time UcxFabric::NextTimer(absl::Time deadline) const {
-  for (const PeerId id : greeting_) {
-    deadline = std::min(deadline, peers_.at(id)->greeting_deadline);
+  for (const std::vector<PeerId>* waiting : {&greeting_, &leaving_}) {
+    for (const PeerId id : *waiting) deadline = std::min(deadline, peers_.at(id)->deadline);
   }
   return deadline;
 }

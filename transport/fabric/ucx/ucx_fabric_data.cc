@@ -19,11 +19,8 @@ constexpr int kMostRoundsOfProgress = 256;
 
 }  // namespace
 
-absl::Status UcxFabric::GiveWorker(UcxPeer& peer, std::shared_ptr<UcxWorker>* worker) {
-  if (*worker == nullptr) {
-    PB_ASSIGN_OR_RETURN(*worker, AddWorker());
-  }
-  peer.worker = *worker;
+absl::Status UcxFabric::GiveWorker(UcxPeer& peer) {
+  PB_ASSIGN_OR_RETURN(peer.worker, AddWorker());
   return absl::OkStatus();
 }
 

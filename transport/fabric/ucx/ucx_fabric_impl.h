@@ -84,8 +84,7 @@ class UcxFabric : public Fabric {
   static void EndpointFailed(void* fabric, ucp_ep_h endpoint, ucs_status_t status);
 
   // Data: ucx_fabric_data.cc.
-  /// `worker`, which is made where it is null.
-  absl::Status GiveWorker(UcxPeer& peer, std::shared_ptr<UcxWorker>* worker);
+  absl::Status GiveWorker(UcxPeer& peer);
   absl::StatusOr<std::shared_ptr<UcxWorker>> AddWorker();
   void RemoveWorker(const std::shared_ptr<UcxWorker>& worker);
   bool ArmWorkers();
@@ -109,7 +108,6 @@ class UcxFabric : public Fabric {
   std::minstd_rand nonces_;
 
   std::vector<std::unique_ptr<Receiver>> receivers_;
-  std::shared_ptr<UcxWorker> networked_;  // of those who came over a network; null before the first
   UniqueFd listener_;
   absl::flat_hash_map<PeerId, std::unique_ptr<UcxPeer>> peers_;
   std::uint32_t next_peer_ = 1;

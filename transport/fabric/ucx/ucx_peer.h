@@ -34,13 +34,14 @@ struct UcxPeer {
   std::uint32_t nonce;  // ours: the peer repeats it in its messages
   PeerState state = PeerState::kGreeting;
   bool outgoing = false;
-  std::string address;          // outgoing: for messages
-  Fabric::Connected connected;  // outgoing: until it has been called
-  absl::Time greeting_deadline;
+  std::string address;                           // outgoing: for messages
+  Fabric::Connected connected;                   // outgoing: until it has been called
+  absl::Time deadline = absl::InfiniteFuture();  // of the greeting; then of a Close from here
   bool was_open = false;
 
-  /// Its own where the two meet in shared memory: there all who send share one queue, and one that
-  /// dies while it writes blocks it for good. Shared with what is mapped of the peer.
+  /// Its own. In shared memory all who send share one queue, and one that dies while it writes
+  /// blocks it for good; over a network only the worker's end ends what the peer sends and puts.
+  /// Shared with what is mapped of the peer.
   std::shared_ptr<UcxWorker> worker;
   ucp_ep_h endpoint = nullptr;
   bool endpoint_can_fail = false;  // created with UCX's own error handling
