@@ -17,7 +17,9 @@ absl::Status NotConnected(const std::string& address) {
 
 void PageWrites::Lost(const absl::Status& gone) {
   connection_ = nullptr;
+  publication_ = nullptr;
   for (const auto& [request, lease] : std::exchange(pending_, {})) leased_(request, gone);
+  ContinueSteps();
 }
 
 void PageWrites::Lease(std::uint64_t request, std::uint32_t count, std::uint64_t bytes) {
@@ -81,7 +83,11 @@ void PageWrites::Return(absl::Span<const HoldId> leases) {
 
 void PageWrites::InOrder(absl::AnyInvocable<void()> step) {
   steps_.push_back(std::move(step));
-  while (publication_.puts_in_flight == 0 && !steps_.empty()) {
+  ContinueSteps();
+}
+
+void PageWrites::ContinueSteps() {
+  while (publication_ == nullptr && !steps_.empty()) {
     absl::AnyInvocable<void()> next = std::move(steps_.front());
     steps_.pop_front();
     next();
@@ -95,13 +101,15 @@ void PageWrites::Publish(std::vector<PageToPublish> pages, Published published) 
 }
 
 void PageWrites::PublishNow(const std::vector<PageToPublish>& pages, Published published) {
-  publication_ = {.published = std::move(published)};
-  if (connection_ == nullptr) publication_.status = NotConnected(address_);
-  publication_.pages.reserve(pages.size());
+  publication_ = std::make_shared<Publication>();
+  const std::shared_ptr<Publication> publication = publication_;
+  publication->published = std::move(published);
+  if (connection_ == nullptr) publication->status = NotConnected(address_);
+  publication->pages.reserve(pages.size());
   for (const PageToPublish& page : pages) {
     const HeldLease lease = leases_.Take(page.hold);
     if (lease.connection == connection_.get()) {
-      publication_.pages.push_back({lease.location.slab, page.header});
+      publication->pages.push_back({lease.location.slab, page.header});
       if (!page.from.empty()) {
         StartPut(lease, page.from);
       } else if (lease.staging != nullptr) {
@@ -110,33 +118,33 @@ void PageWrites::PublishNow(const std::vector<PageToPublish>& pages, Published p
     }
     lease.connection->Release();
   }
-  if (publication_.puts_in_flight == 0) EndPublication();
+  if (publication->puts_in_flight == 0) EndPublication(*publication);
 }
 
 void PageWrites::StartPut(const HeldLease& lease, absl::Span<const std::byte> from) {
-  ++publication_.puts_in_flight;
-  lease.connection->Put(
-      lease.location, from,
-      [this, connection = lease.connection->shared_from_this(),
-       staging = lease.staging](const absl::Status& status) { OnPutDone(*connection, status); });
+  ++publication_->puts_in_flight;
+  lease.connection->Put(lease.location, from,
+                        [this, publication = publication_, staging = lease.staging](
+                            const absl::Status& status) { OnPutDone(publication, status); });
 }
 
-void PageWrites::OnPutDone(const ServiceConnection& connection, const absl::Status& status) {
-  publication_.status.Update(status);
-  if (&connection != connection_.get()) publication_.status.Update(NotConnected(address_));
-  if (--publication_.puts_in_flight > 0) return;
-  EndPublication();
-  InOrder([] {});
+void PageWrites::OnPutDone(const std::shared_ptr<Publication>& publication,
+                           const absl::Status& status) {
+  publication->status.Update(status);
+  if (publication != publication_) publication->status.Update(NotConnected(address_));
+  if (--publication->puts_in_flight > 0) return;
+  EndPublication(*publication);
+  ContinueSteps();
 }
 
-void PageWrites::EndPublication() {
+void PageWrites::EndPublication(Publication& publication) {
   // Without a connection the service keeps the slabs from others until this process lets go.
-  if (publication_.status.ok()) {
-    connection_->SendInBatches(&cache_service::Publish::pages, publication_.pages);
+  if (publication.status.ok()) {
+    connection_->SendInBatches(&cache_service::Publish::pages, publication.pages);
     FaultPoint(fault::kPublishSent);
   }
-  const Published published = std::move(publication_.published);
-  if (published) published(publication_.status);
+  if (&publication == publication_.get()) publication_ = nullptr;
+  if (publication.published) publication.published(publication.status);
 }
 
 }  // namespace pinboard::cache_service

@@ -82,7 +82,8 @@ class PageWrites {
     std::uint32_t count = 0;
     std::uint64_t bytes = 0;  // of a page
   };
-  /// A publication whose copies are on their way to the service.
+  /// A publication whose copies are on their way to the service; shared with their Puts, which may
+  /// outlast the connection.
   struct Publication {
     std::vector<PublishedPage> pages;
     Published published;
@@ -93,8 +94,9 @@ class PageWrites {
   LeasedMemory HoldLease(const SlabLocation& location, std::uint64_t bytes);
   void PublishNow(const std::vector<PageToPublish>& pages, Published published);
   void StartPut(const HeldLease& lease, absl::Span<const std::byte> from);
-  void OnPutDone(const ServiceConnection& connection, const absl::Status& status);
-  void EndPublication();
+  void OnPutDone(const std::shared_ptr<Publication>& publication, const absl::Status& status);
+  void EndPublication(Publication& publication);
+  void ContinueSteps();
 
   const PageMemory memory_;
   const std::string address_;
@@ -102,7 +104,7 @@ class PageWrites {
   ServiceConnectionPtr connection_;  // null where there is none
   HoldTable<HeldLease> leases_;
   absl::flat_hash_map<std::uint64_t, PendingLease> pending_;  // by request
-  Publication publication_;
+  std::shared_ptr<Publication> publication_;      // null: nothing is under way by this connection
   std::deque<absl::AnyInvocable<void()>> steps_;  // what must follow it
 };
 

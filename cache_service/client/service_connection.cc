@@ -124,8 +124,12 @@ absl::Span<std::byte> ServiceConnection::Direct(const SlabLocation& location,
 
 ServiceConnection::Done ServiceConnection::Transfer(Done done) {
   Hold();
+  ++transfers_;
+  unanswered_since_ = std::min(unanswered_since_, SteadyNow());
   return [self = shared_from_this(), done = std::move(done)](absl::Status status) {
     self->Release();
+    --self->transfers_;
+    if (status.ok()) self->Heard();
     if (!self->abandoned_) done(std::move(status));
   };
 }

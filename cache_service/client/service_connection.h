@@ -83,10 +83,10 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
     }
   }
   std::size_t sends_in_flight() const { return sends_in_flight_; }
-  /// When the earliest request was sent since the service was last heard; InfiniteFuture where
-  /// there was none.
+  /// When the earliest request was sent since the service was last heard, while a transfer is under
+  /// way when it was last heard; InfiniteFuture where there was none.
   absl::Time unanswered_since() const { return unanswered_since_; }
-  void Heard() { unanswered_since_ = absl::InfiniteFuture(); }
+  void Heard() { unanswered_since_ = transfers_ > 0 ? SteadyNow() : absl::InfiniteFuture(); }
 
   /// InvalidArgument: not within what was announced; or why that could not be mapped. The others
   /// require that it is ok.
@@ -133,6 +133,7 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   int holds_ = 0;  // leases, pins, one-sided operations
   std::size_t sends_in_flight_ = 0;
   absl::Time unanswered_since_ = absl::InfiniteFuture();
+  int transfers_ = 0;
   std::map<std::uint32_t, MappedSegment> segments_;  // by number; a few, so found at once
   std::map<std::uint32_t, absl::Status> unmapped_;   // and why; not withdrawn yet
 };

@@ -41,7 +41,8 @@ void ServiceHealth::Observe(absl::Time unanswered_since, absl::Time now) {
 }
 
 absl::Time ServiceHealth::next_change(absl::Time unanswered_since) const {
-  if (!connected_ || silent_) return absl::InfiniteFuture();
+  if (!connected_) return absl::InfiniteFuture();
+  if (silent_) return unanswered_since + kLongestSilence;
   const absl::Time silent_at = unanswered_since + kPatience;
   return state_ == ServiceState::kDoubtful ? std::min(silent_at, trusted_at_) : silent_at;
 }

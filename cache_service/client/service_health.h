@@ -25,6 +25,9 @@ class ServiceHealth {
   static constexpr absl::Duration kPatience = absl::Milliseconds(250);
   static constexpr absl::Duration kFirstPause = absl::Milliseconds(250);
   static constexpr absl::Duration kLongestPause = absl::Seconds(8);
+  /// And for longer than this, worth no more than a new connection: one that was cut may take TCP
+  /// as long again to continue.
+  static constexpr absl::Duration kLongestSilence = absl::Seconds(2);
   static constexpr absl::Duration kForgivenAfter = absl::Seconds(10);
 
   void Connected(absl::Time now);
@@ -36,7 +39,10 @@ class ServiceHealth {
   void Observe(absl::Time unanswered_since, absl::Time now);
 
   ServiceState state() const { return state_; }
-  /// When Observe may change the state though nothing happens.
+  static bool IsHopeless(absl::Time unanswered_since, absl::Time now) {
+    return now >= unanswered_since + kLongestSilence;
+  }
+  /// When Observe may change the state, or the service become hopeless, though nothing happens.
   absl::Time next_change(absl::Time unanswered_since) const;
 
  private:

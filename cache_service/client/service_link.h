@@ -70,6 +70,8 @@ class ServiceLink final : private ServiceReplies {
     return current_ == nullptr ? absl::InfiniteFuture() : current_->unanswered_since();
   }
 
+  /// Ends the connection as if it had been lost. Requires connected().
+  void GiveUp(const absl::Status& reason) { End(reason); }
   /// Says goodbye and closes; returns by the deadline.
   void Shutdown(absl::Time deadline);
 

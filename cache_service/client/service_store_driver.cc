@@ -233,6 +233,10 @@ bool ServiceStore::Reconnect(absl::Time now) {
 }
 
 void ServiceStore::LookAfterHealth() {
+  if (ServiceHealth::IsHopeless(link_.unanswered_since(), SteadyNow())) {
+    link_.GiveUp(absl::DeadlineExceededError(absl::StrCat(
+        "nothing was heard for ", absl::FormatDuration(ServiceHealth::kLongestSilence))));
+  }
   health_.Observe(link_.unanswered_since(), SteadyNow());
   const ServiceState before = state_.exchange(health_.state());
   if (before != health_.state()) OnStateChange(before, health_.state());

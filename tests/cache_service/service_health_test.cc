@@ -48,9 +48,11 @@ TEST_F(ServiceHealthTest, IsSilentOnceItHasNotAnsweredForLongAndDoubtfulOnceItHa
   EXPECT_EQ(Look(asked), ServiceState::kServing);
   now_ += kInstant;
   EXPECT_EQ(Look(asked), ServiceState::kSilent);
-  EXPECT_EQ(health_.next_change(asked), absl::InfiniteFuture());
-  now_ += absl::Hours(1);
+  EXPECT_EQ(health_.next_change(asked), asked + ServiceHealth::kLongestSilence);
+  now_ = asked + ServiceHealth::kLongestSilence - kInstant;
   EXPECT_EQ(Look(asked), ServiceState::kSilent);
+  EXPECT_FALSE(ServiceHealth::IsHopeless(asked, now_));
+  EXPECT_TRUE(ServiceHealth::IsHopeless(asked, now_ + kInstant));
   EXPECT_EQ(Look(), ServiceState::kDoubtful);  // heard just now
   EXPECT_EQ(UntilServing(), ServiceHealth::kFirstPause);
 }

@@ -29,8 +29,39 @@ const char* NameOf(EventKind kind) {
       return "set clock";
     case EventKind::kCorrupt:
       return "corrupt a page";
+    case EventKind::kChangeLink:
+      return "change the link";
   }
   return "";
+}
+
+std::string DescribeLink(const Link& link) {
+  if (link.cut) return "cut";
+  return absl::StrCat("delay ", absl::FormatDuration(link.delay), " loss ", link.loss);
+}
+
+/// Cut, late, or thinned out.
+Link DrawLink(SeededRandom& random) {
+  switch (random.Int(1, 3)) {
+    case 1:
+      return {.cut = true};
+    case 2:
+      return {.delay = absl::Milliseconds(random.Int(1, 200))};
+    default:
+      return {.loss = random.Uniform(0.01, 0.1)};
+  }
+}
+
+FaultEvent DrawLinkEvent(SeededRandom& random, absl::Duration load) {
+  FaultEvent event{
+      .at = absl::Milliseconds(random.Int(20, static_cast<int>(load / absl::Milliseconds(1)))),
+      .kind = EventKind::kChangeLink,
+      .lasts = absl::Milliseconds(random.Int(10, random.OneIn(4) ? 4000 : 600))};
+  const Link link = DrawLink(random);
+  const int ways = random.Int(1, 4);  // both in half of them
+  if (ways != 1) event.to_service = link;
+  if (ways != 2) event.from_service = link;
+  return event;
 }
 
 std::string DrawAction(SeededRandom& random, int first, int last) {
@@ -54,6 +85,11 @@ std::string DrawClientFault(SeededRandom& random) {
   return random.Pick(points) + DrawAction(random, 1, 60);
 }
 
+void SortByTime(std::vector<FaultEvent>& events) {
+  std::stable_sort(events.begin(), events.end(),
+                   [](const FaultEvent& a, const FaultEvent& b) { return a.at < b.at; });
+}
+
 }  // namespace
 
 bool FaultPlan::Has(EventKind kind) const {
@@ -62,9 +98,13 @@ bool FaultPlan::Has(EventKind kind) const {
 }
 
 std::string FaultPlan::Describe() const {
-  std::string text = absl::StrCat(clients, " clients, ", mapped ? "mapped" : "copied", ", arena ",
-                                  arena_bytes >> 10, " KiB, pause ", absl::FormatDuration(pause),
-                                  ", downtime ", absl::FormatDuration(downtime));
+  std::string text =
+      absl::StrCat(clients, " clients, ",
+                   networked ? "on another host"
+                   : mapped  ? "mapped"
+                             : "copied",
+                   ", arena ", arena_bytes >> 10, " KiB, pause ", absl::FormatDuration(pause),
+                   ", downtime ", absl::FormatDuration(downtime));
   if (!service_fault.empty()) absl::StrAppend(&text, "; service: ", service_fault);
   for (int i = 0; i < clients; ++i) {
     if (!client_faults[i].empty()) absl::StrAppend(&text, "; client ", i, ": ", client_faults[i]);
@@ -76,6 +116,11 @@ std::string FaultPlan::Describe() const {
     }
     if (event.kind == EventKind::kSetClock)
       absl::StrAppend(&text, " by ", event.clock_seconds, " s");
+    if (event.kind == EventKind::kChangeLink) {
+      absl::StrAppend(&text, " to the service: ", DescribeLink(event.to_service),
+                      ", from it: ", DescribeLink(event.from_service), ", for ",
+                      absl::FormatDuration(event.lasts));
+    }
   }
   return text;
 }
@@ -109,8 +154,20 @@ FaultPlan DrawPlan(std::uint32_t seed) {
                              .clock_seconds = random.OneIn(2) ? 3600 : -3600});
     }
   }
-  std::sort(plan.events.begin(), plan.events.end(),
-            [](const FaultEvent& a, const FaultEvent& b) { return a.at < b.at; });
+  SortByTime(plan.events);
+  return plan;
+}
+
+FaultPlan DrawNetworkPlan(std::uint32_t seed) {
+  FaultPlan plan = DrawPlan(seed);
+  SeededRandom random(seed ^ 0x6e657477);
+  plan.networked = true;
+  plan.mapped = false;
+  plan.load *= 3;  // a connection takes longer
+  for (int faults = random.Int(1, 2); faults > 0; --faults) {
+    plan.events.push_back(DrawLinkEvent(random, plan.load));
+  }
+  SortByTime(plan.events);
   return plan;
 }
 

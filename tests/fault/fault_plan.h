@@ -8,10 +8,19 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "tests/fault/packet_relay.h"
 
 namespace pinboard::testing {
 
-enum class EventKind { kKillService, kStopService, kKillClient, kStopClient, kSetClock, kCorrupt };
+enum class EventKind {
+  kKillService,
+  kStopService,
+  kKillClient,
+  kStopClient,
+  kSetClock,
+  kCorrupt,
+  kChangeLink,
+};
 
 /// Something done from outside at a time after the start.
 struct FaultEvent {
@@ -19,12 +28,17 @@ struct FaultEvent {
   EventKind kind = EventKind::kKillService;
   int client = 0;                  // kKillClient, kStopClient
   std::int64_t clock_seconds = 0;  // kSetClock: from then on, beside the machine's
+  // kChangeLink: of a plan that is networked.
+  Link to_service;
+  Link from_service;
+  absl::Duration lasts;
 };
 
 struct FaultPlan {
   int clients = 1;
   std::uint32_t client_seed = 0;
-  bool mapped = true;  // else pages travel by Put and Get
+  bool mapped = true;      // else pages travel by Put and Get
+  bool networked = false;  // the service on one host, the clients on another; not mapped then
   std::uint64_t arena_bytes = 0;
   absl::Duration load;                     // how long the clients work before everything is healed
   bool until_fault = false;                // and on, until a process has been killed or stopped
@@ -41,5 +55,8 @@ struct FaultPlan {
 
 /// Up to three faults: at fault points, and from outside.
 FaultPlan DrawPlan(std::uint32_t seed);
+
+/// The same on two hosts, and one to two faults of the link between them.
+FaultPlan DrawNetworkPlan(std::uint32_t seed);
 
 }  // namespace pinboard::testing

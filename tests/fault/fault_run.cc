@@ -39,6 +39,7 @@ std::vector<std::string> EnvironmentOf(const FaultPlan& plan, const std::string&
   } else {
     setenv("UCX_TLS", "tcp,self", 1);
   }
+  setenv("UCX_NET_DEVICES", plan.networked ? NetworkNode::kInterface : "lo", 1);
   if (plan.Has(EventKind::kSetClock)) {
     environment.push_back("LD_PRELOAD=" + BuiltProgram("tests/fault/libfault_clock.so"));
     environment.push_back("PINBOARD_TEST_CLOCK=" + clock_path);
@@ -81,6 +82,7 @@ FaultRun::FaultRun(const FaultPlan& plan, const std::string& directory, absl::Du
       environment_(EnvironmentOf(plan, clock_path_)),
       board_((unlink(board_path_.c_str()), board_path_)) {
   WriteNumber(clock_path_, 0);
+  if (plan.networked) network_ = std::make_unique<TestNetwork>(2, plan.client_seed);
 }
 
 FaultRun::~FaultRun() {
@@ -90,8 +92,14 @@ FaultRun::~FaultRun() {
 
 void FaultRun::Violated(std::string what) { outcome_.violations.push_back(std::move(what)); }
 
+void FaultRun::RunAt(Host host, std::function<void()> task) {
+  if (network_ == nullptr) return task();
+  network_->node(static_cast<int>(host)).Run(std::move(task));
+}
+
 void FaultRun::StartService(const std::string& listen, const std::string& fault) {
-  service_ = StartFaultService(listen, plan_.arena_bytes, fault, environment_);
+  RunAt(Host::kServices,
+        [&] { service_ = StartFaultService(listen, plan_.arena_bytes, fault, environment_); });
   address_ = AddressOf(*service_);
   if (address_.empty()) Violated("the service did not start");
   service_continues_at_ = service_starts_at_ = absl::InfiniteFuture();
@@ -103,20 +111,26 @@ void FaultRun::StartClient(const std::string& fault) {
   if (!fault.empty()) environment.push_back("PINBOARD_FAULT=" + fault);
   Client& client = clients_.emplace_back();
   client.may_die = fault.find("kill") != std::string::npos;
-  client.process = std::make_unique<Process>(
-      std::vector<std::string>{BuiltProgram("tests/fault/fault_client"), address_, board_path_,
-                               std::to_string(index), std::to_string(plan_.client_seed)},
-      environment);
+  RunAt(Host::kClients, [&] {
+    client.process = std::make_unique<Process>(
+        std::vector<std::string>{BuiltProgram("tests/fault/fault_client"), address_, board_path_,
+                                 std::to_string(index), std::to_string(plan_.client_seed)},
+        environment);
+  });
 }
 
 bool FaultRun::ConnectStore() {
-  auto store = ConnectFaultStore(address_);
-  if (store.ok()) store_ = *std::move(store);
-  return store.ok();
+  RunAt(Host::kClients, [this] {
+    auto store = ConnectFaultStore(address_);
+    if (store.ok()) store_ = *std::move(store);
+  });
+  return store_ != nullptr;
 }
 
 FaultOutcome FaultRun::Play() {
-  StartService("127.0.0.1:0", plan_.service_fault);
+  const std::string host =
+      plan_.networked ? NetworkNode::HostName(static_cast<int>(Host::kServices)) : "127.0.0.1";
+  StartService(host + ":0", plan_.service_fault);
   if (!WaitWatching([this] { return ConnectStore(); })) {
     Violated("no connection to the service");
     return outcome_;
@@ -167,6 +181,10 @@ void FaultRun::Fire(const FaultEvent& event) {
       return WriteNumber(clock_path_, event.clock_seconds);
     case EventKind::kCorrupt:
       return Corrupt();
+    case EventKind::kChangeLink:
+      SetLinks(event.to_service, event.from_service);
+      link_heals_at_ = SteadyNow() + event.lasts;
+      return;
   }
 }
 
@@ -198,7 +216,22 @@ void FaultRun::Corrupt() {
   }
 }
 
+void FaultRun::SetLinks(const Link& to_service, const Link& from_service) {
+  const int service = static_cast<int>(Host::kServices);
+  const int client = static_cast<int>(Host::kClients);
+  network_->relay().Set(client, service, to_service);
+  network_->relay().Set(service, client, from_service);
+}
+
+void FaultRun::WatchLink() {
+  if (SteadyNow() < link_heals_at_) return;
+  SetLinks({}, {});
+  link_heals_at_ = absl::InfiniteFuture();
+  fault_end_ = SteadyNow();
+}
+
 void FaultRun::Watch() {
+  WatchLink();
   WatchService();
   for (Client& client : clients_) WatchClient(client);
 }
@@ -252,7 +285,8 @@ bool FaultRun::WaitWatching(const std::function<bool()>& condition) {
   fault_end_ = SteadyNow();
   while (!condition()) {
     Watch();
-    const bool healed = service_ != nullptr && service_continues_at_ == absl::InfiniteFuture();
+    const bool healed = service_ != nullptr && service_continues_at_ == absl::InfiniteFuture() &&
+                        link_heals_at_ == absl::InfiniteFuture();
     if (healed && SteadyNow() > fault_end_ + patience_) return false;
     absl::SleepFor(absl::Milliseconds(1));
   }
@@ -285,7 +319,7 @@ void FaultRun::Recover() {
         if (!read) Violated("the run's own page holds other bytes");
       }
     }
-    return read;
+    return read && link_heals_at_ == absl::InfiniteFuture();
   };
   if (!WaitWatching(works)) return Violated("nothing can be published and read after the faults");
   outcome_.longest_recovery = SteadyNow() - fault_end_;
@@ -312,101 +346,6 @@ void FaultRun::AwaitProgress() {
                           counts.hits.load(), " hits, ", counts.misses.load(), " misses, ",
                           counts.unavailable.load(), " unavailable"));
   }
-}
-
-void FaultRun::EndClients() {
-  board_->stop.store(true);
-  WaitWatching([this] {
-    Watch();
-    return std::all_of(clients_.begin(), clients_.end(), [](const Client& client) {
-      return client.process->Look() == Process::State::kEnded;
-    });
-  });
-  for (std::size_t i = 0; i < clients_.size(); ++i) {
-    Client& client = clients_[i];
-    if (client.process->Look() != Process::State::kEnded) {
-      Violated(absl::StrCat("client ", i, " hangs"));
-    } else if (client.process->outcome() == -SIGABRT && !plan_.mapped && board_->life > 0) {
-      ++outcome_.aborted_by_ucx;
-    } else if (client.process->outcome() != 0 &&
-               (client.process->outcome() != -SIGKILL || !client.may_die)) {
-      Violated(absl::StrCat("client ", i, " ended with ", client.process->outcome()));
-    }
-  }
-}
-
-void FaultRun::CheckConfirmed() {
-  const std::uint32_t life = board_->life.load();
-  if (life != settled_life_) return;  // the group's last client may have gone before this one came
-  std::vector<PageRef> pages;
-  for (std::size_t i = 0; i < clients_.size(); ++i) {
-    // Where the service was restarted, a client that was killed may have been the last of its
-    // group.
-    if (life > 0 && clients_[i].process->outcome() != 0) continue;
-    for (std::uint32_t page = 0; page < kPagesOfClient; ++page) {
-      const std::uint64_t confirmed = board_->confirmed[i][page].load();
-      const auto generation = static_cast<std::uint32_t>(confirmed);
-      if (generation == 0 || confirmed != Confirmation(life, generation)) continue;
-      pages.push_back({{.sequence = i, .page = page}, generation});
-    }
-  }
-  std::vector<FetchResult> results = Fetch(pages);
-  if (std::any_of(results.begin(), results.end(), [](const FetchResult& fetched) {
-        return absl::IsUnavailable(fetched.pin.status());
-      })) {
-    absl::SleepFor(
-        absl::Milliseconds(100));  // its end may be known to the store before it is to us
-    Watch();
-  }
-  if (board_->life.load() != life) return;  // it was killed meanwhile
-  outcome_.pages_checked += pages.size();
-  for (FetchResult& fetched : results) {
-    const std::string name =
-        absl::StrCat("page ", fetched.page.key.page, " of client ", fetched.page.key.sequence,
-                     ", generation ", fetched.page.generation, ": ");
-    const bool damaged = corrupted_ == fetched.page;
-    if (!fetched.pin.ok()) {
-      const bool evicted = fetched.pin.status().message() == "page evicted";
-      if (!evicted) Violated(absl::StrCat(name, fetched.pin.status().ToString()));
-    } else if (const Verdict verdict = Judge(fetched);
-               verdict != (damaged ? Verdict::kCorrupted : Verdict::kIntact)) {
-      Violated(name + (verdict == Verdict::kWrong ? "another page's bytes" : "damaged bytes"));
-    }
-  }
-}
-
-void FaultRun::CheckCensus() {
-  store_.reset();
-  std::string census = "no answer";
-  const bool empty = WaitWatching([&] { return IsEmptyService(address_, &census); });
-  if (!empty) Violated("after all have gone: " + census);
-}
-
-void FaultRun::EndService() {
-  service_ending_ = true;
-  service_->Signal(SIGTERM);
-  const bool ended = WaitWatching([this] { return service_->Look() == Process::State::kEnded; });
-  // A point that it is armed with may come as late as the last goodbye.
-  const bool well = service_->outcome() == 0 || service_->outcome() == -SIGKILL;
-  if (!ended || !well) Violated("the service does not end when told to");
-}
-
-void FaultRun::CountClients() {
-  for (std::size_t i = 0; i < clients_.size(); ++i) {
-    const ClientCounts& counts = board_->clients[i];
-    outcome_.published += counts.published;
-    outcome_.hits += counts.hits;
-    outcome_.misses += counts.misses;
-    outcome_.unavailable += counts.unavailable;
-    outcome_.corrupted += counts.corrupted;
-    if (counts.wrong != 0) Violated(absl::StrCat("client ", i, " got another page's bytes"));
-    if (counts.corrupted != 0 && !corrupted_.has_value()) {
-      Violated(absl::StrCat("client ", i, " got damaged bytes"));
-    }
-    if (clients_[i].was_stopped) continue;
-    outcome_.latest = std::max(outcome_.latest, absl::Microseconds(counts.latest_us.load()));
-  }
-  if (outcome_.latest > patience_) Violated("a call did not return by its deadline");
 }
 
 }  // namespace pinboard::testing

@@ -14,6 +14,7 @@
 #include "tests/fault/board.h"
 #include "tests/fault/fault_plan.h"
 #include "tests/fault/process.h"
+#include "tests/fault/test_network.h"
 
 namespace pinboard::testing {
 
@@ -38,7 +39,8 @@ struct FaultOutcome {
 /// answers; the clients end when told to; nothing is leased, quarantined, pinned or kept once all
 /// are gone; the service ends. Never: another page's bytes, a page that is not there though its
 /// service lives and nobody dropped or evicted it, an end that is not the plan's. Needs a
-/// directory for its files; one run at a time in a process.
+/// directory for its files; one run at a time in a process. A plan that is networked requires
+/// CheckMayMakeNetworks.
 class FaultRun {
  public:
   FaultRun(const FaultPlan& plan, const std::string& directory, absl::Duration patience);
@@ -55,6 +57,10 @@ class FaultRun {
     absl::Time continue_at = absl::InfiniteFuture();
   };
 
+  /// Where the plan is networked; else all are on this one.
+  enum class Host { kServices, kClients };
+
+  void RunAt(Host host, std::function<void()> task);
   void StartService(const std::string& listen, const std::string& fault);
   bool ConnectStore();
   void StartClient(const std::string& fault);
@@ -62,8 +68,10 @@ class FaultRun {
   void Fire(const FaultEvent& event);
   void SignalService(int signal);
   void AwaitConnected();
+  void SetLinks(const Link& to_service, const Link& from_service);
   void Corrupt();
   void Watch();
+  void WatchLink();
   void WatchService();
   void WatchClient(Client& client);
   void Recover();
@@ -83,6 +91,8 @@ class FaultRun {
   const std::string clock_path_;
   std::vector<std::string> environment_;
   SharedBoard board_;
+  std::unique_ptr<TestNetwork> network_;  // ends after what runs there
+  absl::Time link_heals_at_ = absl::InfiniteFuture();
   std::string address_;
   std::unique_ptr<Process> service_;
   absl::Time service_continues_at_ = absl::InfiniteFuture();

@@ -4,36 +4,25 @@
 // PINBOARD_TEST_SEED the first one's seed; the others count up from it. scripts/test-faults.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <iostream>
 
 #include "base/log.h"
 #include "tests/fault/fault_run.h"
+#include "tests/fault/fault_settings.h"
 #include "tests/support/seeded_random.h"
 
 namespace pinboard::testing {
 namespace {
 
-int RunsToPlay() {
-  const char* given = std::getenv("PINBOARD_FAULT_RUNS");
-  return given != nullptr ? std::atoi(given) : 16;
-}
-
-/// How soon things must go on after a fault; a machine full of other tests is given more.
-absl::Duration Patience() {
-  const char* given = std::getenv("PINBOARD_FAULT_PATIENCE_MS");
-  return given != nullptr ? absl::Milliseconds(std::atoi(given)) : absl::Seconds(10);
-}
-
 TEST(RandomFaultTest, NoByteIsWrongNobodyHangsAndWhatSurvivesIsReadable) {
   InitLog("faults", LogLevel::kOff);
   const std::uint32_t first = TestSeed();
-  const int runs = RunsToPlay();
+  const int runs = FaultRuns(16);
   FaultOutcome total;
   for (int run = 0; run < runs; ++run) {
     const std::uint32_t seed = first + static_cast<std::uint32_t>(run);
     const FaultPlan plan = DrawPlan(seed);
-    const FaultOutcome outcome = FaultRun(plan, ::testing::TempDir(), Patience()).Play();
+    const FaultOutcome outcome = FaultRun(plan, ::testing::TempDir(), FaultPatience()).Play();
     total.Add(outcome);
     for (const std::string& violation : outcome.violations) {
       ADD_FAILURE() << violation << "\n  PINBOARD_TEST_SEED=" << seed
