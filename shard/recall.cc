@@ -16,6 +16,14 @@ bool Drifts(const SequenceState& state) {
   return state.recalls() && state.recall_trigger.when == scheduler::RecallWhen::kDrift;
 }
 
+/// Of the layers that are decided on together from `layer` on: as many as lie before it, at most
+/// eight. `layer` itself where none of these groups begins.
+int EndOfGroup(int layer, int layers) {
+  constexpr int kMostLayers = 8;
+  const bool begins = (layer & (layer - 1)) == 0 || layer % kMostLayers == 0;
+  return begins ? std::min(layer + std::clamp(layer, 1, kMostLayers), layers) : layer;
+}
+
 /// Summed over this rank's heads and layers.
 double Cosine(absl::Span<const std::vector<float>> shifts) {
   double sum = 0.0;
@@ -32,8 +40,9 @@ absl::Status Recall::MakeVisible(absl::Span<const Rings> sequences) {
 }
 
 absl::Status Recall::MakeVisibleFor(absl::Span<const StepSlice> slices, int layer) {
-  if ((layer & (layer - 1)) != 0) return absl::OkStatus();
-  const int end = std::min(std::max(2 * layer, 1), context_->options.model.layers);
+  const int end = EndOfGroup(layer, context_->options.model.layers);
+  if (end == layer) return absl::OkStatus();
+  if (layer > 0 && fetcher_->is_waiting()) PB_RETURN_IF_ERROR(fetcher_->Poll());
   decisions_.Decide(end);
   std::vector<Rings> rings;
   rings.reserve(slices.size());

@@ -35,8 +35,9 @@ class Recall {
   /// All that is agreed of these sequences is in their rings.
   absl::Status MakeVisible(absl::Span<const Rings> sequences);
   /// Before a layer's attention in a step: what the last step's findings say of its rings is
-  /// decided and shown, of one, one, two, four, eight ... layers at a time, so that a device works
-  /// on as many layers meanwhile.
+  /// decided and shown, of one, one, two, four, eight, eight ... layers at a time, so that a device
+  /// works on as many layers meanwhile. Each of these groups takes in the pages that have come for
+  /// those before it.
   absl::Status MakeVisibleFor(absl::Span<const StepSlice> slices, int layer);
   /// Opens a step: which of its sequences choose pages in it.
   void BeginStep(absl::Span<const StepSlice> slices);

@@ -45,10 +45,9 @@ void RingDecisions::Decide(int end) {
       SettleFor(s, state, l);
     }
   }
-  decided_ = end;
-  if (end < context_->options.model.layers) return;
   StartFetches();
-  ready_ = false;
+  decided_ = end;
+  ready_ = end < context_->options.model.layers;
 }
 
 void RingDecisions::ChooseFor(std::size_t sequence, SequenceState& state, int layer) {

@@ -54,8 +54,8 @@ class RingDecisions {
   void Choose();
   /// The reports of all ranks are there: decisions can be taken.
   void MakeReady() { ready_ = true; }
-  /// Takes those of the layers below `end` that have not been taken yet; fetches start with the
-  /// last layer's, in one message.
+  /// Takes those of the layers below `end` that have not been taken yet; the fetches that they ask
+  /// for start, in one message.
   void Decide(int end);
   void DecideAll() { Decide(context_->options.model.layers); }
 

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -16,9 +18,9 @@ namespace {
 
 constexpr int kLayers = 6;  // groups of one, one, two and two
 
-ToyModel Model() {
+ToyModel Model(int layers = kLayers) {
   ToyModel model;
-  model.layers = kLayers;
+  model.layers = layers;
   model.blocks = 600;
   return model;
 }
@@ -29,14 +31,15 @@ ShardOptions NeverWaiting() {
   return options;
 }
 
-/// Gives a step what was fetched before it looked first, and nothing afterwards: a fetch takes from
-/// one step's end, or the next one's layers, to that one's end. A look finds copied what was begun
-/// before it: on a device, which copies when it gets to it, the two sides would differ otherwise.
+/// Gives what was fetched when it is looked at while it may be, and writes down what was asked for.
+/// A look finds copied what was begun before it, which a device copies when it gets to it.
 class StepStore final : public cache_service::PageStore {
  public:
   explicit StepStore(cache_service::MemoryPages& pages) : store_(pages) {}
 
-  void BeginStep() { has_looked_ = false; }
+  void AllowLooks(int looks) { looks_ = looks; }
+  /// The layers of each message since the last call.
+  std::vector<std::set<int>> TakeMessages() { return std::exchange(messages_, {}); }
 
   absl::StatusOr<std::vector<cache_service::PageLease>> Lease(int count, std::size_t bytes,
                                                               absl::Time deadline) override {
@@ -47,11 +50,14 @@ class StepStore final : public cache_service::PageStore {
     store_.Publish(std::move(leases), headers);
   }
   void Fetch(absl::Span<const cache_service::PageRef> pages, absl::Time deadline) override {
+    std::set<int>& layers = messages_.emplace_back();
+    for (const cache_service::PageRef& page : pages) layers.insert(page.key.layer);
     store_.Fetch(pages, deadline);
   }
   std::vector<cache_service::FetchResult> TakeFetched() override {
     AwaitToyBackend();
-    if (std::exchange(has_looked_, true)) return {};
+    if (looks_ == 0) return {};
+    --looks_;
     return store_.TakeFetched();
   }
   bool WaitFetched(absl::Time deadline) override { return store_.WaitFetched(deadline); }
@@ -61,12 +67,15 @@ class StepStore final : public cache_service::PageStore {
 
  private:
   cache_service::MemoryPageStore store_;
-  bool has_looked_ = false;
+  int looks_ = 0;
+  std::vector<std::set<int>> messages_;
 };
 
 /// The rows of all layers after each of some steps that look for different rows, with a fork and
 /// two rounds between, one of whose halves lie steps. `companion`: a sequence without rings that
-/// recalls within the step is in every step, so that all decisions are taken at once.
+/// recalls within the step is in every step, so that all decisions are taken at once. What was
+/// asked for when a step's layers are over has come then, and nothing else in this step: a fetch
+/// takes from one step's end, or the next one's layers, to that one's end.
 std::vector<std::vector<std::int32_t>> RowsOfSteps(bool companion) {
   constexpr std::uint64_t kFork = 8;
   constexpr std::uint64_t kCompanion = 9;
@@ -75,6 +84,9 @@ std::vector<std::vector<std::int32_t>> RowsOfSteps(bool companion) {
   transport::LocalGroup group(1);
   const auto communicator = group.Join(0);
   ToyRank rank(Model(), communicator.get(), &store, NeverWaiting());
+  rank.on_attended = [&](int layer) {
+    if (layer + 1 == kLayers) store.AllowLooks(1);
+  };
   std::vector<std::vector<std::int32_t>> rows;
   Prefill(rank);
   std::vector<std::uint64_t> sequences = {kSequence};
@@ -83,7 +95,6 @@ std::vector<std::vector<std::int32_t>> RowsOfSteps(bool companion) {
     EXPECT_TRUE(rank.Add(kCompanion, Recalling("step", kLayers - 1)).ok());
   }
   for (int step = 0; step < 60; ++step) {
-    store.BeginStep();
     EXPECT_TRUE(rank.Step(sequences, 1, 4 + 37 * (step / 3) % 270).ok());
     if (step == 10) {
       EXPECT_TRUE(rank.Fork(kSequence, kFork, ToyPolicy()).ok());
@@ -122,6 +133,54 @@ TEST(RingDecisions, TakenLayerAfterLayerAreThoseTakenAtOnce) {
     ASSERT_EQ(layer_after_layer[i], at_once[i])
         << "step " << i / (2 * kLayers) << " layer " << i / 2 % kLayers;
   }
+}
+
+/// A sequence's steps, which look for different rows.
+void Look(ToyRank& rank, int steps) {
+  for (int step = 0; step < steps; ++step) {
+    ASSERT_PB_OK(rank.Step({kSequence}, 1, 4 + 37 * (step / 3) % 270));
+  }
+}
+
+TEST(RingDecisions, EachGroupOfLayersAsksForItsPagesInOneMessageBeforeTheNext) {
+  // By the first layer of a group, the first one after it.
+  const std::map<int, int> groups = {{0, 1}, {1, 2}, {2, 4}, {4, 8}, {8, 16}, {16, 24}, {24, 26}};
+  cache_service::MemoryPages pages;
+  StepStore store(pages);
+  transport::LocalGroup group(1);
+  const auto communicator = group.Join(0);
+  ToyRank rank(Model(/*layers=*/26), communicator.get(), &store, NeverWaiting());
+  Prefill(rank);
+  std::set<int> asked;  // the first layers of groups
+  rank.on_attended = [&](int layer) {
+    if (layer == 0) store.AllowLooks(1 << 30);
+    const auto messages = store.TakeMessages();
+    if (messages.empty()) return;
+    ASSERT_TRUE(groups.contains(layer)) << layer;
+    ASSERT_EQ(messages.size(), 1U) << "layer " << layer;
+    EXPECT_GE(*messages[0].begin(), layer);
+    EXPECT_LT(*messages[0].rbegin(), groups.at(layer));
+    asked.insert(layer);
+  };
+  Look(rank, 30);
+  EXPECT_EQ(asked.size(), groups.size());
+  EXPECT_TRUE(store.TakeMessages().empty()) << "after the layers";
+}
+
+TEST(RingDecisions, PagesThatComeBetweenGroupsOfLayersAreThereWhenTheStepEnds) {
+  cache_service::MemoryPages pages;
+  StepStore store(pages);
+  transport::LocalGroup group(1);
+  const auto communicator = group.Join(0);
+  ToyRank rank(Model(), communicator.get(), &store, NeverWaiting());
+  Prefill(rank);
+  // Looks are in vain but in the last group of layers: what it asks for itself comes a step later.
+  rank.on_attended = [&](int layer) { store.AllowLooks(layer == 3 ? 1 : 0); };
+  Look(rank, 60);
+  EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+  const ShardStats stats = rank.shard().stats();
+  EXPECT_GT(stats.pages_recalled, 10U);
+  EXPECT_LT(stats.recall_lag_steps, 3 * stats.pages_recalled);
 }
 
 /// Steps of some of its sequences, rounds that steps lie within, forks and ends, drawn alike on

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -102,6 +103,8 @@ class ToyRank {
 
   /// Of all queries of the steps to come; empty: the engine does not show any.
   std::optional<float> log_sum_exp;
+  /// Called in steps after a layer's attention, before its hidden states are shown.
+  std::function<void(int layer)> on_attended;
 
   Status Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
     const Status forked = shard_->ForkSequence(from, to, shard_->Length(from), options);
@@ -183,6 +186,7 @@ class ToyRank {
       }
       if (Status shown = shard_->RecallLayer(l); !shown.ok()) return shown;
       AwaitToyBackend();  // from here on the layer before may be overwritten
+      if (on_attended) on_attended(l);
       hidden_.clear();
       for (std::size_t s = 0; s < sequences.size(); ++s) {
         for (int t = 0; t < tokens; ++t) {
