@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/cuda/cuda_status.h"
+#include "base/cuda/registered_ranges.h"
 #include "base/memory_registration.h"
 #include "base/status_macros.h"
 
@@ -38,16 +39,20 @@ class HostRegistration final : public MemoryRegistration {
     PB_RETURN_IF_ERROR(ToStatus(cudaHostRegister(memory.data(), memory.size(),
                                                  cudaHostRegisterPortable | cudaHostRegisterMapped),
                                 "register host memory with the device"));
+    RegisteredRanges::OfProcess().Add(memory);
     return std::unique_ptr<MemoryRegistration>(new HostRegistration(memory.data()));
   }
-  ~HostRegistration() override { (void)cudaHostUnregister(memory_); }
+  ~HostRegistration() override {
+    RegisteredRanges::OfProcess().Remove(memory_);
+    (void)cudaHostUnregister(memory_);
+  }
   HostRegistration(const HostRegistration&) = delete;
   HostRegistration& operator=(const HostRegistration&) = delete;
 
  private:
-  explicit HostRegistration(void* memory) : memory_(memory) {}
+  explicit HostRegistration(std::byte* memory) : memory_(memory) {}
 
-  void* memory_;
+  std::byte* memory_;
 };
 
 }  // namespace pinboard::cuda

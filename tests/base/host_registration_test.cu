@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "base/cuda/pointer_kind.h"
+
 namespace pinboard::cuda {
 namespace {
 
@@ -45,7 +47,9 @@ TEST_F(HostRegistrationTest, EndsWithItsObject) {
   auto registration = HostRegistration::Make(0, memory_);
   ASSERT_EQ(registration.status(), absl::OkStatus());
   EXPECT_FALSE(HostRegistration::Make(0, memory_).ok()) << "it is registered already";
+  EXPECT_TRUE(IsReachable(memory_.data() + kBytes - 1));
   registration->reset();
+  EXPECT_FALSE(IsReachable(memory_.data() + kBytes - 1));
   EXPECT_EQ(HostRegistration::Make(0, memory_).status(), absl::OkStatus());
 }
 
