@@ -109,9 +109,11 @@ absl::Status LoadClient::Put(const std::vector<std::uint32_t>& pages) {
     return absl::OkStatus();
   }
   PB_RETURN_IF_ERROR(leases.status());
+  const absl::Time leased = SteadyNow();
   for (std::size_t i = 0; i < pages.size(); ++i) {
     std::memcpy((*leases)[i].memory().data(), pages_.data() + i * bytes, bytes);
   }
+  result_.put.copy_seconds += absl::ToDoubleSeconds(SteadyNow() - leased);
   store_->Publish(*std::move(leases), headers);
   AddLatency(SteadyNow() - start, &result_.put);
   for (std::size_t i = 0; i < pages.size(); ++i) {
@@ -141,7 +143,11 @@ absl::Status LoadClient::Get() {
   while (store_->WaitFetched(start + kOperationTimeout)) {
     Append(store_->TakeFetched(), &results);
   }
-  if (workload_.copy) CopyOut(results);
+  if (workload_.copy) {
+    const absl::Time fetched = SteadyNow();
+    CopyOut(results);
+    result_.get.copy_seconds += absl::ToDoubleSeconds(SteadyNow() - fetched);
+  }
   AddLatency(SteadyNow() - start, &result_.get);
   for (const FetchResult& fetched : results) PB_RETURN_IF_ERROR(Check(fetched));
   return absl::OkStatus();

@@ -47,7 +47,8 @@ Json JsonOf(const OperationCounts& counts, double seconds) {
               {"bytes", counts.bytes},
               {"pages_per_second", PerSecond(counts.pages, seconds)},
               {"bytes_per_second", PerSecond(counts.bytes, seconds)},
-              {"bytes_per_busy_second", BytesPerBusySecond(counts)}};
+              {"bytes_per_busy_second", BytesPerBusySecond(counts)},
+              {"bytes_per_copying_second", PerSecond(counts.bytes, counts.copy_seconds)}};
   for (const Quantile& quantile : kQuantiles) {
     object[absl::StrCat(quantile.name, "_us")] = Percentile(counts.latency_us, quantile.share);
   }

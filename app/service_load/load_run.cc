@@ -18,6 +18,7 @@ void Add(const OperationCounts& more, OperationCounts* total) {
   total->pages += more.pages;
   total->bytes += more.bytes;
   total->busy_seconds += more.busy_seconds;
+  total->copy_seconds += more.copy_seconds;
   total->latency_us.insert(total->latency_us.end(), more.latency_us.begin(), more.latency_us.end());
 }
 

@@ -20,6 +20,7 @@ struct OperationCounts {
   std::uint64_t bytes = 0;
   std::vector<double> latency_us;  // of each batch, sorted
   double busy_seconds = 0;         // their sum
+  double copy_seconds = 0;         // of it, in copying the pages themselves
 };
 
 struct LoadResult {

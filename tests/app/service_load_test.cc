@@ -200,6 +200,8 @@ TEST_F(LoadTest, EveryPageIsPublishedAndWhatIsReadIsRight) {
   EXPECT_EQ(result->put.pages, result->put.latency_us.size() * 7);
   const auto json = nlohmann::json::parse(LoadJson(workload_, *result));
   EXPECT_EQ(json["get"]["pages"], result->get.pages);
+  EXPECT_EQ(json["get"]["bytes_per_copying_second"], 0) << "nothing was copied out";
+  EXPECT_GE(json["put"]["bytes_per_copying_second"], json["put"]["bytes_per_busy_second"]);
   EXPECT_EQ(json["workload"]["batch"], 7);
   EXPECT_THAT(LoadTable(*result), HasSubstr(" read and checked, 0 wrong"));
 }
@@ -213,6 +215,8 @@ TEST_F(LoadTest, CopiedPagesAreCheckedWhereTheyWereCopiedTo) {
   EXPECT_GT(result->get.pages, 0);
   EXPECT_EQ(result->wrong_pages, 0);
   EXPECT_LE(result->get.busy_seconds, 3 * result->seconds);
+  EXPECT_GT(result->get.copy_seconds, 0);
+  EXPECT_LE(result->get.copy_seconds, result->get.busy_seconds);
   flip_ = true;
   MemoryPages flipped;
   const auto wrong = Run(flipped);
