@@ -17,18 +17,12 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "cache_service/client/hold_table.h"
+#include "cache_service/client/leases_ahead.h"
 #include "cache_service/client/service_connection.h"
 #include "cache_service/page_store.h"
 #include "cache_service/protocol/messages.h"
 
 namespace pinboard::cache_service {
-
-/// A slab to write to: mapped memory, else a staging buffer; empty where the pages to be published
-/// lie in memory of the caller's.
-struct LeasedMemory {
-  HoldId hold;
-  absl::Span<std::byte> memory;
-};
 
 struct PageToPublish {
   HoldId hold;
@@ -43,8 +37,8 @@ enum class PageMemory : std::uint8_t {
   kCallers,  // Put from, and Get into, memory that the caller names
 };
 
-/// Single-threaded. Each lease request is answered exactly once, also when the connection ends; the
-/// memory of a lease stays until its Return or Publish.
+/// Single-threaded, but TakeAhead. Each lease request is answered exactly once, also when the
+/// connection ends; the memory of a lease stays until its Return or Publish.
 class PageWrites {
  public:
   using Leased =
@@ -62,6 +56,12 @@ class PageWrites {
 
   void Lease(std::uint64_t request, std::uint32_t count, std::uint64_t bytes);
   absl::Status OnLeaseReply(const Envelope<LeaseReply>& envelope);
+  /// Leases that are there already, or none; on any thread. TookAhead is to follow, on this one.
+  std::vector<LeasedMemory> TakeAhead(std::uint32_t count, std::uint64_t bytes);
+  void TookAhead(std::uint32_t count, std::uint64_t bytes);
+  /// Gives back what was leased ahead and is not asked for.
+  void GiveBackIdle(absl::Time now) { GiveBack(ahead_.TakeIdle(now)); }
+  absl::Time idle_at() const { return ahead_.idle_at(); }
 
   /// End the leases. Those of an earlier connection are only let go.
   void Return(absl::Span<const HoldId> leases);
@@ -91,6 +91,14 @@ class PageWrites {
     absl::Status status;
   };
 
+  /// From what was leased ahead, or by asking the service.
+  void Serve(std::uint64_t request);
+  void Ask(std::uint64_t request);
+  absl::Status OnAnswerAhead(const LeaseReply& reply);
+  absl::Status CheckSlabs(const LeaseReply& reply, std::uint32_t count, std::uint64_t bytes) const;
+  void Grant(std::uint64_t request, std::vector<LeasedMemory> leases);
+  void GiveBack(const std::vector<LeasedMemory>& leases);
+  std::vector<LeasedMemory> HoldLeases(const std::vector<SlabLocation>& slabs, std::uint64_t bytes);
   LeasedMemory HoldLease(const SlabLocation& location, std::uint64_t bytes);
   void PublishNow(const std::vector<PageToPublish>& pages, Published published);
   void StartPut(const HeldLease& lease, absl::Span<const std::byte> from);
@@ -104,6 +112,8 @@ class PageWrites {
   ServiceConnectionPtr connection_;  // null where there is none
   HoldTable<HeldLease> leases_;
   absl::flat_hash_map<std::uint64_t, PendingLease> pending_;  // by request
+  LeasesAhead ahead_;
+  std::vector<std::uint64_t> waiting_for_ahead_;  // requests, in their order
   std::shared_ptr<Publication> publication_;      // null: nothing is under way by this connection
   std::deque<absl::AnyInvocable<void()>> steps_;  // what must follow it
 };

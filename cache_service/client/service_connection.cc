@@ -104,6 +104,12 @@ bool ServiceConnection::mapped() const {
                      [](const auto& segment) { return !segment.second.memory->direct().empty(); });
 }
 
+std::uint64_t ServiceConnection::memory_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [number, segment] : segments_) bytes += segment.memory->size_bytes();
+  return bytes;
+}
+
 absl::Status ServiceConnection::CheckLocation(const SlabLocation& location,
                                               std::uint64_t bytes) const {
   const auto segment = segments_.find(location.segment);

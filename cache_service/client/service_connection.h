@@ -59,6 +59,8 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   bool same_host() const { return welcome_->host == hello_.process.host; }
   /// Whether all of the service's memory is mapped here.
   bool mapped() const;
+  /// All of it.
+  std::uint64_t memory_bytes() const;
 
   /// Until it was lost.
   bool open() const { return open_; }

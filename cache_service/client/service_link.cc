@@ -220,6 +220,7 @@ void ServiceLink::DropSequence(std::uint64_t sequence) {
 
 void ServiceLink::Tick(absl::Time now) {
   reads_.Expire(now);
+  writes_.GiveBackIdle(now);
   LetGoOfEndedConnections();
 }
 

@@ -3,6 +3,7 @@
 // The client's half of the protocol: one connection at a time, and what is held from earlier ones.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -49,6 +50,11 @@ class ServiceLink final : private ServiceReplies {
 
   /// Where not connected, these answer Unavailable, or have no effect.
   void Lease(std::uint64_t request, std::uint32_t count, std::uint64_t bytes);
+  /// Leases that are there already (PageWrites). TakeAhead may be called on any thread.
+  std::vector<LeasedMemory> TakeAhead(std::uint32_t count, std::uint64_t bytes) {
+    return writes_.TakeAhead(count, bytes);
+  }
+  void TookAhead(std::uint32_t count, std::uint64_t bytes) { writes_.TookAhead(count, bytes); }
   void Fetch(const std::vector<PageRef>& pages, absl::Time deadline);
   void Drop(const std::vector<PageRef>& pages);
   void DropSequence(std::uint64_t sequence);
@@ -61,10 +67,11 @@ class ServiceLink final : private ServiceReplies {
   /// Answers all fetches under way; what comes for them later is given back.
   void RefuseFetches(const absl::Status& status) { reads_.RefuseAll(status); }
 
-  /// Resolves fetches past their deadline and lets go of ended connections.
+  /// Resolves fetches past their deadline, gives back leases that nobody asked for, and lets go of
+  /// ended connections.
   void Tick(absl::Time now);
-  /// When the next fetch expires.
-  absl::Time next_deadline() const { return reads_.next_deadline(); }
+  /// When it has something to do next.
+  absl::Time next_deadline() const { return std::min(reads_.next_deadline(), writes_.idle_at()); }
   /// As the connection's; InfiniteFuture where there is none.
   absl::Time unanswered_since() const {
     return current_ == nullptr ? absl::InfiniteFuture() : current_->unanswered_since();

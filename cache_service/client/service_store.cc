@@ -40,6 +40,18 @@ void ServiceStore::Enqueue(Urgency urgency, Command command) {
   });
 }
 
+void ServiceStore::Send(Command command) {
+  {
+    absl::MutexLock lock(&mutex_);
+    callers_turn_ = SteadyNow();  // where it is not theirs yet, the next one is
+    if (Vacant()) {
+      inbox_.commands.push_back(std::move(command));
+      return Drive([this] { Push(); });
+    }
+  }
+  Enqueue(Urgency::kNow, std::move(command));
+}
+
 void ServiceStore::GiveBackLease(HoldId hold) {
   LeaveForDriver(Urgency::kSoon, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     inbox_.returned_leases.push_back(hold);
@@ -61,6 +73,7 @@ void ServiceStore::Drive(Work work) {
   work();
   mutex_.Lock();
   driver_ = Driver::kNobody;
+  callers_turn_ = SteadyNow();
 }
 
 template <typename Done>
@@ -68,7 +81,6 @@ void ServiceStore::WaitFor(Done done, absl::Time deadline) {
   while (!done() && SteadyNow() < deadline) {
     if (Vacant()) {
       Drive([this, deadline] { Turn(deadline); });
-      ++callers_turns_;
     } else {
       ++waiting_callers_;
       answered_.WaitUntil(mutex_, deadline);
@@ -77,9 +89,14 @@ void ServiceStore::WaitFor(Done done, absl::Time deadline) {
   }
 }
 
-PageLease ServiceStore::MakeLease(const LeasedMemory& leased) {
-  return PageLease(leased.memory, place_.first_lease + leased.hold.value(),
-                   [this, hold = leased.hold] { GiveBackLease(hold); });
+std::vector<PageLease> ServiceStore::MakeLeases(const std::vector<LeasedMemory>& leased) {
+  std::vector<PageLease> leases;
+  leases.reserve(leased.size());
+  for (const auto& [hold, memory] : leased) {
+    leases.emplace_back(memory, place_.first_lease + hold.value(),
+                        [this, hold = hold] { GiveBackLease(hold); });
+  }
+  return leases;
 }
 
 PagePin ServiceStore::MakePin(FetchedMemory fetched) {
@@ -100,6 +117,12 @@ absl::StatusOr<std::vector<PageLease>> ServiceStore::Lease(int count, std::size_
     return absl::InvalidArgumentError(
         absl::StrCat("a lease of ", count, " pages: 0 to ", kMaxListElements, " at a time"));
   }
+  PB_RETURN_IF_ERROR(status());
+  const std::vector<LeasedMemory> ahead = link_.TakeAhead(count, bytes);
+  if (!ahead.empty()) {
+    Send([this, count, bytes] { link_.TookAhead(count, bytes); });
+    return MakeLeases(ahead);
+  }
   LeaseWait wait;
   std::uint64_t request = 0;
   {
@@ -117,10 +140,7 @@ absl::StatusOr<std::vector<PageLease>> ServiceStore::Lease(int count, std::size_
         absl::StrCat("the cache service at ", address_, " granted no lease in time"));
   }
   PB_RETURN_IF_ERROR(wait.outcome->status());
-  std::vector<PageLease> leases;
-  leases.reserve((*wait.outcome)->size());
-  for (const LeasedMemory& leased : **wait.outcome) leases.push_back(MakeLease(leased));
-  return leases;
+  return MakeLeases(**wait.outcome);
 }
 
 void ServiceStore::Publish(std::vector<PageLease> leases, absl::Span<const PageHeader> headers) {
@@ -140,8 +160,7 @@ void ServiceStore::Publish(std::vector<PageLease> leases, absl::Span<const PageH
     stats_.pages_published += pages.size();
     stats_.bytes_published += bytes;
   }
-  Enqueue(Urgency::kNow,
-          [this, pages = std::move(pages)]() mutable { link_.Publish(std::move(pages)); });
+  Send([this, pages = std::move(pages)]() mutable { link_.Publish(std::move(pages)); });
 }
 
 void ServiceStore::Fetch(absl::Span<const PageRef> pages, absl::Time deadline) {

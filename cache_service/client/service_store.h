@@ -85,9 +85,11 @@ class ServiceStore final : public PageStore {
   template <typename Leave>
   void LeaveForDriver(Urgency urgency, Leave leave);
   void Enqueue(Urgency urgency, Command command);
+  /// For what is to be sent at once: on the caller's thread where it may drive.
+  void Send(Command command);
   void GiveBackLease(HoldId hold);
   void GiveBackPin(HoldId hold);
-  PageLease MakeLease(const LeasedMemory& leased);
+  std::vector<PageLease> MakeLeases(const std::vector<LeasedMemory>& leased);
   PagePin MakePin(FetchedMemory fetched);
   absl::Status status() const;
 
@@ -115,6 +117,7 @@ class ServiceStore final : public PageStore {
   void WaitFor(Done done, absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // The store's thread.
+  bool CallersDrive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   /// Waits for its time to drive; what for.
   enum class Ride : std::uint8_t { kUntilSomethingHappens, kForWhatIsUrgent, kNone };
   Ride TakeSeat();
@@ -131,6 +134,8 @@ class ServiceStore final : public PageStore {
   void Turn(absl::Time deadline);
   void Sleep(absl::Time deadline);
   void DeliverArrived();
+  /// Sends what was left for it, without waiting for anything.
+  void Push();
 
   const std::string address_;
   const ServicePlace place_;
@@ -140,9 +145,8 @@ class ServiceStore final : public PageStore {
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;   // since the driver last looked into the inbox
   bool urgent_ ABSL_GUARDED_BY(mutex_) = false;  // something in the inbox
   Driver driver_ ABSL_GUARDED_BY(mutex_) = Driver::kNobody;
-  std::uint64_t callers_turns_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::uint64_t turns_seen_ ABSL_GUARDED_BY(mutex_) = 0;  // of these, by the store's thread
-  int waiting_callers_ ABSL_GUARDED_BY(mutex_) = 0;       // while another drives
+  absl::Time callers_turn_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();  // the last one
+  int waiting_callers_ ABSL_GUARDED_BY(mutex_) = 0;                         // while another drives
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t next_lease_ ABSL_GUARDED_BY(mutex_) = 1;

@@ -21,8 +21,10 @@ constexpr absl::Duration kReconnectAttempt = absl::Seconds(2);
 // Without its goodbye the service keeps what this process held until the process ends.
 constexpr absl::Duration kShutdown = absl::Seconds(1);
 constexpr absl::Duration kPinsAfter = absl::Milliseconds(2);
-// The store's thread keeps away from the fabric while callers who wait use it more often than this.
+// The store's thread keeps away from the fabric while callers use it more often than this: soon it
+// looks for what is fetched, and has time for the answers to what is written.
 constexpr absl::Duration kKeepAway = absl::Microseconds(500);
+constexpr absl::Duration kKeepAwayWithoutFetches = absl::Milliseconds(2);
 
 }  // namespace
 
@@ -143,12 +145,16 @@ void ServiceStore::OnClosed(const absl::Status& reason) {
   if (!stop_) LogWarning(std::string(reason.message()), "; its pages are missed until it is back");
 }
 
+bool ServiceStore::CallersDrive() const {
+  if (!callers_drive_ || !status_.ok()) return false;
+  const absl::Duration keep_away = pending_fetches_ > 0 ? kKeepAway : kKeepAwayWithoutFetches;
+  return waiting_callers_ > 0 || SteadyNow() < callers_turn_ + keep_away;
+}
+
 ServiceStore::Ride ServiceStore::TakeSeat() {
   absl::MutexLock lock(&mutex_);
   while (!stop_) {
-    const bool others_drive =
-        callers_drive_ && status_.ok() && (callers_turns_ != turns_seen_ || waiting_callers_ > 0);
-    turns_seen_ = callers_turns_;
+    const bool others_drive = CallersDrive();
     if (driver_ == Driver::kNobody && (!others_drive || urgent_)) {
       driver_ = Driver::kStoresThread;
       return others_drive ? Ride::kForWhatIsUrgent : Ride::kUntilSomethingHappens;
@@ -186,6 +192,12 @@ void ServiceStore::Settle() {
   TakeWork();
   link_.Tick(SteadyNow());
   LookAfterHealth();
+  DeliverArrived();
+}
+
+void ServiceStore::Push() {
+  Settle();
+  fabric_->Progress();
   DeliverArrived();
 }
 

@@ -84,6 +84,12 @@ absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::
   return granted;
 }
 
+absl::StatusOr<std::vector<GrantedSlab>> Inventory::LeaseAhead(ClientId client, std::uint64_t count,
+                                                               std::uint64_t bytes) {
+  if (CanSpare(count, bytes)) return Lease(client, count, bytes);
+  return absl::ResourceExhaustedError("nothing to spare");
+}
+
 void Inventory::Free(SlabIndex index) {
   SlabOf(index).state = SlabState::kFree;
   --used_slabs_;

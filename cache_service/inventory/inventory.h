@@ -112,6 +112,10 @@ class Inventory {
   /// leased, pinned or quarantined; no page has left for it.
   absl::StatusOr<std::vector<GrantedSlab>> Lease(ClientId client, std::uint64_t count,
                                                  std::uint64_t bytes);
+  /// The same for who does not need them yet: only of what is free below the high watermark, while
+  /// clients hold less than half of what is there, so that nobody misses them.
+  absl::StatusOr<std::vector<GrantedSlab>> LeaseAhead(ClientId client, std::uint64_t count,
+                                                      std::uint64_t bytes);
   absl::Status Return(ClientId client, SlabId slab);
   /// Ends the lease. A stale page (its generation, or a later one, was there) is counted and freed.
   absl::Status Publish(ClientId client, SlabId slab, const PageHeader& header);
@@ -202,6 +206,7 @@ class Inventory {
   std::uint64_t HighBytes() const;
   std::uint64_t LowBytes() const;
   std::uint64_t PagesOver(std::uint64_t more) const;
+  bool CanSpare(std::uint64_t count, std::uint64_t bytes) const;
   bool MakeRoom(std::uint64_t count, std::uint64_t bytes);
   bool EvictFromVacated(int& pages);
   std::uint32_t RemoveSegment(std::uint32_t segment);

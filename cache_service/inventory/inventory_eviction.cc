@@ -29,6 +29,15 @@ std::uint64_t Inventory::PagesOver(std::uint64_t more) const {
   return std::max(used_slabs_ + more, limits_.pages) - limits_.pages;
 }
 
+bool Inventory::CanSpare(std::uint64_t count, std::uint64_t bytes) const {
+  if (bytes == 0 || bytes > arena_.chunk_bytes()) return false;
+  if (arena_.FreeSlabs(bytes) < count || PagesOver(count) > 0) return false;
+  const std::uint64_t used_bytes = arena_.used_bytes() + count * Arena::SlabBytes(bytes);
+  std::uint64_t held_bytes = used_bytes;
+  for (const auto& [slab_bytes, pages] : evictable_) held_bytes -= slab_bytes * pages;
+  return used_bytes <= HighBytes() && held_bytes <= arena_.capacity_bytes() / 2;
+}
+
 bool Inventory::MakeRoom(std::uint64_t count, std::uint64_t bytes) {
   if (PagesOver(count) > evictable_pages_) return false;
   const std::uint64_t slab_bytes = Arena::SlabBytes(bytes);

@@ -71,6 +71,10 @@ template <Is<LeaseRequest> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.count, v.bytes);
 }
+template <Is<LeaseAhead> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.count, v.bytes);
+}
 template <Is<LeaseReply> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.code, v.text, v.slabs);
@@ -242,6 +246,7 @@ PB_INSTANTIATE(Welcome);
 PB_INSTANTIATE(Segments);
 PB_INSTANTIATE(Withdrawn);
 PB_INSTANTIATE(LeaseRequest);
+PB_INSTANTIATE(LeaseAhead);
 PB_INSTANTIATE(LeaseReply);
 PB_INSTANTIATE(Publish);
 PB_INSTANTIATE(ReturnSlabs);

@@ -58,6 +58,7 @@ enum class MessageType : std::uint8_t {
   kPeerFetch = 25,
   kPeerDrop = 26,
   kPeerDropSequence = 27,
+  kLeaseAhead = 28,
 };
 
 /// Why a page cannot be had; kNone where it can.
@@ -151,6 +152,13 @@ struct Withdrawn {
 
 struct LeaseRequest {
   static constexpr MessageType kType = MessageType::kLease;
+  std::uint32_t count = 0;
+  std::uint64_t bytes = 0;
+};
+/// The same for slabs that are not needed yet, with kFeatureLeasesAhead: refused where anybody
+/// might miss them.
+struct LeaseAhead {
+  static constexpr MessageType kType = MessageType::kLeaseAhead;
   std::uint32_t count = 0;
   std::uint64_t bytes = 0;
 };

@@ -22,8 +22,11 @@ inline constexpr std::uint64_t kFeatureWithdrawal = 4;
 /// The client is another member: it may be offered pages, and fetch those of any group. Offered by
 /// members alone; a service that has no members refuses what they say next.
 inline constexpr std::uint64_t kFeaturePeers = 8;
+/// The client may lease slabs before it needs them (LeaseAhead).
+inline constexpr std::uint64_t kFeatureLeasesAhead = 16;
 /// All that this build has and that asks nothing of who uses it.
-inline constexpr std::uint64_t kFeatures = kFeatureShortMisses | kFeatureWithdrawal;
+inline constexpr std::uint64_t kFeatures =
+    kFeatureShortMisses | kFeatureWithdrawal | kFeatureLeasesAhead;
 /// What a service of this build agrees to, and a member offers.
 inline constexpr std::uint64_t kMemberFeatures = kFeatures | kFeaturePeers;
 

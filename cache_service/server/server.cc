@@ -134,6 +134,7 @@ void Server::RegisterAll() {
   Register(&Server::OnHello);
   Register(&Server::OnProof);
   Register(&Server::OnLease);
+  Register(&Server::OnLeaseAhead);
   Register(&Server::OnPublish);
   Register(&Server::OnReturnSlabs);
   Register(&Server::OnFetch);
@@ -184,6 +185,22 @@ absl::Status Server::OnLease(Session& session, const Envelope<LeaseRequest>& env
                                       "a lease of more than ", kMaxListElements, " slabs"))
                                 : tenants_.Lease(*session.tenant, session.client,
                                                  envelope.message.count, envelope.message.bytes);
+  AnswerLease(session, envelope.request, granted);
+  return absl::OkStatus();
+}
+
+absl::Status Server::OnLeaseAhead(Session& session, const Envelope<LeaseAhead>& envelope) {
+  const auto [count, bytes] = envelope.message;
+  absl::StatusOr<std::vector<GrantedSlab>> granted = absl::ResourceExhaustedError("too many");
+  if (count <= kMaxListElements) {
+    granted = session.tenant->inventory.LeaseAhead(session.client, count, bytes);
+  }
+  AnswerLease(session, envelope.request, granted);
+  return absl::OkStatus();
+}
+
+void Server::AnswerLease(const Session& session, std::uint64_t request,
+                         const absl::StatusOr<std::vector<GrantedSlab>>& granted) {
   LeaseReply reply;
   reply.code = static_cast<std::uint8_t>(granted.status().code());
   reply.text = std::string(granted.status().message());
@@ -193,8 +210,7 @@ absl::Status Server::OnLease(Session& session, const Envelope<LeaseRequest>& env
       reply.slabs.push_back({slab.slab.value(), slab.place.segment, slab.place.offset});
     }
   }
-  SendMessage(*fabric_, session.peer, envelope.request, reply);
-  return absl::OkStatus();
+  SendMessage(*fabric_, session.peer, request, reply);
 }
 
 absl::Status Server::OnPublish(Session& session, const Envelope<Publish>& envelope) {

@@ -122,6 +122,9 @@ class Server {
   void LookAfterMembers(absl::Time now);
 
   absl::Status OnLease(Session& session, const Envelope<LeaseRequest>& lease);
+  absl::Status OnLeaseAhead(Session& session, const Envelope<LeaseAhead>& lease);
+  void AnswerLease(const Session& session, std::uint64_t request,
+                   const absl::StatusOr<std::vector<GrantedSlab>>& granted);
   absl::Status OnPublish(Session& session, const Envelope<Publish>& publish);
   absl::Status OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>& slabs);
   absl::Status OnFetch(Session& session, const Envelope<Fetch>& fetch);

@@ -234,10 +234,10 @@ ServiceMetrics::ServiceMetrics(MetricRegistry& registry) {
   std::vector<double> bounds(kRequestBoundsUs.size());
   std::transform(kRequestBoundsUs.begin(), kRequestBoundsUs.end(), bounds.begin(), SecondsOf);
   const std::pair<MessageType, const char*> operations[] = {
-      {MessageType::kLease, "lease"},       {MessageType::kPublish, "publish"},
-      {MessageType::kFetch, "fetch"},       {MessageType::kUnpin, "unpin"},
-      {MessageType::kDrop, "drop"},         {MessageType::kDropSequence, "drop_sequence"},
-      {MessageType::kReturnSlabs, "return"}};
+      {MessageType::kLease, "lease"},        {MessageType::kPublish, "publish"},
+      {MessageType::kFetch, "fetch"},        {MessageType::kUnpin, "unpin"},
+      {MessageType::kDrop, "drop"},          {MessageType::kDropSequence, "drop_sequence"},
+      {MessageType::kReturnSlabs, "return"}, {MessageType::kLeaseAhead, "lease_ahead"}};
   for (const auto& [type, name] : operations) {
     requests_[type] = {
         name,

@@ -6,8 +6,10 @@
 
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <set>
 
+#include "cache_service/client/leases_ahead.h"
 #include "cache_service/protocol/messages.h"
 #include "tests/cache_service/daemon.h"
 #include "tests/cache_service/test_pages.h"
@@ -236,6 +238,25 @@ TEST(DaemonFaultTest, AnythingAPeerSendsHarmsNobodyElse) {
   EXPECT_EQ(again.pin->bytes().data(), held.pin->bytes().data());
   // Their slabs come back, since their connections are gone.
   ASSERT_TRUE(Eventually([&] { return store->Lease(kPages - 1, kTestPageBytes, Soon()).ok(); }));
+}
+
+TEST(DaemonFaultTest, WhatWasAskedForAheadOfAServiceThatIsGoneIsForgotten) {
+  constexpr std::size_t kBytes = LeasesAhead::kShare * kTestPageBytes;  // so one page ahead
+  std::optional<Daemon> daemon(std::in_place, kBytes);
+  const std::string address = daemon->address();
+  const auto store = Connect(*daemon);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(store->Lease(1, kTestPageBytes, Soon()).status(), absl::OkStatus());
+  }
+  daemon->process().Signal(SIGSTOP);
+  // Where one is there it is granted, and the next asked for.
+  static_cast<void>(store->Lease(1, kTestPageBytes, absl::Now() + absl::Milliseconds(5)));
+  daemon->process().Signal(SIGKILL);
+  ASSERT_TRUE(Eventually(
+      [&] { return absl::IsUnavailable(store->Lease(1, kTestPageBytes, Soon()).status()); }));
+  daemon.emplace(kBytes, address);
+  ASSERT_TRUE(Eventually([&] { return PublishTestPage(*store, TestPage(1)).ok(); }));
+  EXPECT_EQ(FetchTestPage(*store, TestPage(1)).pin.status(), absl::OkStatus());
 }
 
 TEST(DaemonFaultTest, NobodyListeningIsUnavailable) {

@@ -104,6 +104,45 @@ TEST_F(InventoryTest, ALeaseOfAnImpossibleSizeIsRefused) {
   EXPECT_TRUE(absl::IsResourceExhausted(inventory_.Lease(kRank0, kSlabs + 1, kBytes).status()));
 }
 
+TEST_F(InventoryTest, ALeaseAheadTakesOnlyWhatNobodyWillMiss) {
+  EXPECT_TRUE(absl::IsResourceExhausted(inventory_.LeaseAhead(kRank0, 5, kBytes).status()))
+      << "clients would hold more than half";
+  ASSERT_EQ(inventory_.LeaseAhead(kRank0, 4, kBytes).status(), absl::OkStatus());
+  EXPECT_FALSE(inventory_.LeaseAhead(kRank1, 1, kBytes).ok());
+  EXPECT_EQ(inventory_.Lease(kRank1, 4, kBytes).status(), absl::OkStatus());
+  EXPECT_EQ(inventory_.counts().leased_slabs, kSlabs);
+  for (const std::uint64_t bytes : {std::uint64_t{0}, 4 * kBytes + 1, ~std::uint64_t{0}}) {
+    EXPECT_TRUE(absl::IsResourceExhausted(inventory_.LeaseAhead(kRank0, 1, bytes).status()));
+  }
+  EXPECT_FALSE(inventory_.LeaseAhead(kRank0, ~std::uint64_t{0}, kBytes).ok());
+}
+
+TEST_F(InventoryTest, NoPageLeavesForALeaseAhead) {
+  for (std::uint32_t page = 0; page < kSlabs; ++page) Publish(kRank0, TestPage(page));
+  EXPECT_TRUE(absl::IsResourceExhausted(inventory_.LeaseAhead(kRank0, 1, kBytes).status()));
+  EXPECT_EQ(inventory_.counts().published_pages, kSlabs);
+  inventory_.Drop(kRank0, TestPage(0));
+  inventory_.Drop(kRank0, TestPage(1));
+  EXPECT_FALSE(inventory_.LeaseAhead(kRank0, 3, kBytes).ok());
+  inventory_.SetLimits({.pages = kSlabs - 1});
+  EXPECT_FALSE(inventory_.LeaseAhead(kRank0, 2, kBytes).ok()) << "a page would leave later";
+  EXPECT_EQ(inventory_.LeaseAhead(kRank0, 1, kBytes).status(), absl::OkStatus());
+}
+
+TEST_F(InventoryTest, ALeaseAheadEndsBelowTheHighMark) {
+  Inventory inventory(Arena({kSlabs * kBytes}, 4 * kBytes), LowestInformation(), {0.5, 0.25},
+                      clock_);
+  inventory.AddClient(kRank0, GroupId(1));
+  const auto leased = inventory.Lease(kRank0, 3, kBytes);
+  ASSERT_EQ(leased.status(), absl::OkStatus());
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    const PageHeader header = TestHeader(TestPage(i), 0, kBytes);
+    ASSERT_EQ(inventory.Publish(kRank0, (*leased)[i].slab, header), absl::OkStatus());
+  }
+  EXPECT_FALSE(inventory.LeaseAhead(kRank0, 2, kBytes).ok());
+  EXPECT_EQ(inventory.LeaseAhead(kRank0, 1, kBytes).status(), absl::OkStatus());
+}
+
 TEST_F(InventoryTest, TheSlabsOfALostClientStayQuarantinedUntilItIsRemoved) {
   LeaseOne(kRank0);
   LeaseOne(kRank0);

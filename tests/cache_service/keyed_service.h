@@ -10,11 +10,11 @@
 #include <string>
 #include <thread>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/metrics.h"
 #include "cache_service/access/key_ring.h"
 #include "cache_service/server/server.h"
+#include "tests/cache_service/metric_value.h"
 #include "tests/cache_service/scratch_file.h"
 #include "tests/cache_service/test_pages.h"
 #include "transport/fabric/ucx/ucx_fabric.h"
@@ -60,16 +60,7 @@ class KeyedService {
   ScratchFile& key_file() { return key_file_; }
 
   /// A series of /metrics as it is, or 0 where there is none.
-  double Metric(const std::string& series) const {
-    const std::string text = "\n" + metrics_->ExpositionText();
-    const std::string line_start = "\n" + series + " ";
-    const std::size_t line = text.find(line_start);
-    double value = 0;
-    if (line == std::string::npos) return value;
-    const std::size_t begin = line + line_start.size();
-    EXPECT_TRUE(absl::SimpleAtod(text.substr(begin, text.find('\n', begin) - begin), &value));
-    return value;
-  }
+  double Metric(const std::string& series) const { return MetricValue(*metrics_, series); }
   double Refused(const std::string& reason) const {
     return Metric(absl::StrCat("pinboard_service_refused_total{reason=\"", reason, "\"}"));
   }

@@ -51,6 +51,10 @@ LeaseRequest Example() {
   return {1, 2};
 }
 template <>
+LeaseAhead Example() {
+  return {1, 2};
+}
+template <>
 LeaseReply Example() {
   return {8, "full", {{1, 2, 3}, {4, 5, 6}}};
 }
@@ -140,9 +144,9 @@ class MessagesTest : public ::testing::Test {
 
 using AllMessages =
     ::testing::Types<Hello, Challenge, Proof, Welcome, Segments, Withdrawn, LeaseRequest,
-                     LeaseReply, Publish, ReturnSlabs, Fetch, FetchReply, FetchMisses, Unpin, Drop,
-                     DropSequence, StatsRequest, StatsReply, Goodbye, Introduce, PeerGroups, Offer,
-                     OfferTaken, PeerFetch, PeerDrop, PeerDropSequence, Error>;
+                     LeaseAhead, LeaseReply, Publish, ReturnSlabs, Fetch, FetchReply, FetchMisses,
+                     Unpin, Drop, DropSequence, StatsRequest, StatsReply, Goodbye, Introduce,
+                     PeerGroups, Offer, OfferTaken, PeerFetch, PeerDrop, PeerDropSequence, Error>;
 TYPED_TEST_SUITE(MessagesTest, AllMessages);
 
 TYPED_TEST(MessagesTest, ComesOutAsItWentIn) {

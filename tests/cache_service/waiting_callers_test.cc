@@ -72,6 +72,25 @@ TEST_F(WaitingCallersTest, OneWhoLeasesAgainAndAgainSendsForItself) {
   }
 }
 
+TEST_F(WaitingCallersTest, OneWhoPublishesSendsForItselfWhereNobodyDrives) {
+  const auto store = Connect();
+  const absl::Time give_up = Soon();
+  bool sent_here = false;
+  for (std::uint32_t generation = 1; !sent_here; ++generation) {
+    ASSERT_LT(absl::Now(), give_up);
+    auto leases = store->Lease(1, kTestPageBytes, Soon());
+    ASSERT_EQ(leases.status(), absl::OkStatus());
+    const PageRef page = TestPage(1, generation);
+    FillTestPage(page, leases->front().memory());
+    sent_here_ = 0;
+    store->Publish(*std::move(leases), {TestHeader(page)});
+    sent_here = sent_here_ > 0;
+    const FetchResult fetched = FetchTestPage(*store, page);
+    ASSERT_EQ(fetched.pin.status(), absl::OkStatus());
+    ASSERT_TRUE(HasTestBytes(page, fetched.pin->bytes()));
+  }
+}
+
 TEST_F(WaitingCallersTest, NobodyWaitsWhileMemoryIsRegistered) {
   const std::thread::id here = std::this_thread::get_id();
   std::atomic<int> registered = 0;

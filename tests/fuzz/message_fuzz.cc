@@ -29,9 +29,10 @@ void CheckAll(absl::Span<const std::byte> bytes) {
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pinboard::cache_service;  // NOLINT: all the messages
-  CheckAll<Hello, Challenge, Proof, Welcome, Segments, Withdrawn, LeaseRequest, LeaseReply, Publish,
-           ReturnSlabs, Fetch, FetchReply, FetchMisses, Unpin, Drop, DropSequence, StatsRequest,
-           StatsReply, Goodbye, Introduce, PeerGroups, Offer, OfferTaken, PeerFetch, PeerDrop,
-           PeerDropSequence, Error>({reinterpret_cast<const std::byte*>(data), size});
+  CheckAll<Hello, Challenge, Proof, Welcome, Segments, Withdrawn, LeaseRequest, LeaseAhead,
+           LeaseReply, Publish, ReturnSlabs, Fetch, FetchReply, FetchMisses, Unpin, Drop,
+           DropSequence, StatsRequest, StatsReply, Goodbye, Introduce, PeerGroups, Offer,
+           OfferTaken, PeerFetch, PeerDrop, PeerDropSequence, Error>(
+      {reinterpret_cast<const std::byte*>(data), size});
   return 0;
 }

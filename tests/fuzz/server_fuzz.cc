@@ -75,8 +75,9 @@ class Conversation {
     switch (action) {
       case 0:
       case 1:
-      case 2:
         return Send(peer, LeaseRequest{Byte() % 24U, kPageBytes[Byte() % std::size(kPageBytes)]});
+      case 2:
+        return Send(peer, LeaseAhead{Byte() % 24U, kPageBytes[Byte() % std::size(kPageBytes)]});
       case 3:
       case 4:
       case 5:

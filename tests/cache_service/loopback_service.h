@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A service on a thread of its own, reached through a hub.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/metrics.h"
+#include "cache_service/remote_page_store.h"
+#include "cache_service/server/server.h"
+#include "tests/cache_service/metric_value.h"
+#include "transport/fabric/loopback/loopback.h"
+
+namespace pinboard::cache_service {
+
+class LoopbackService {
+ public:
+  explicit LoopbackService(std::size_t arena_bytes) : metrics_(NewMetricRegistry()) {
+    auto fabric = hub_.MakeFabric();
+    fabric_ = fabric.get();
+    ServerOptions options;
+    options.listen = "loopback:0";
+    options.arena_bytes = arena_bytes;
+    options.segment_bytes = arena_bytes / 2;
+    options.eviction = LowestInformation();
+    options.watermarks = {1, 1};
+    auto server = Server::Create(std::move(fabric), options, *metrics_);
+    EXPECT_EQ(server.status(), absl::OkStatus());
+    server_ = *std::move(server);
+    thread_ = std::thread([this] { server_->Run(); });
+  }
+  ~LoopbackService() {
+    server_->Stop();
+    thread_.join();
+  }
+
+  absl::StatusOr<std::unique_ptr<PageStore>> TryConnect(const PageStoreOptions& options) {
+    return ConnectPageStore(
+        [this]() -> absl::StatusOr<std::unique_ptr<transport::Fabric>> {
+          return hub_.MakeFabric();
+        },
+        {server_->address()}, options);
+  }
+  std::unique_ptr<PageStore> Connect(std::uint64_t group) {
+    auto store = TryConnect({.group = group, .name = "test"});
+    EXPECT_EQ(store.status(), absl::OkStatus());
+    return *std::move(store);
+  }
+  /// A series of /metrics as it is, or 0 where there is none.
+  double Metric(const std::string& series) const { return MetricValue(*metrics_, series); }
+  transport::LoopbackHub& hub() { return hub_; }
+  transport::Fabric& fabric() { return *fabric_; }
+
+ private:
+  transport::LoopbackHub hub_;
+  const std::unique_ptr<MetricRegistry> metrics_;
+  transport::Fabric* fabric_ = nullptr;  // the server's
+  std::unique_ptr<Server> server_;
+  std::thread thread_;
+};
+
+}  // namespace pinboard::cache_service
