@@ -34,8 +34,10 @@ struct TopKLogitsBatch {
 /// Stream-ordered; allocates nothing, never synchronises. A block streams a row past a threshold
 /// that it guesses from a sample of the row; it rises to the k-th largest logit seen so far each
 /// time the buffer of candidates is full, and where fewer than k logits passed, the row is read
-/// again. Candidates are ordered by unique keys (CandidateKey), so neither the guess nor the order
-/// in which threads find them leaves a trace. Fastest where rows are multiples of 16 bytes.
+/// again. Where registers hold the row (bf16, up to 16,384 columns, multiples of 16 bytes) and k is
+/// at most 256, its threshold comes from the largest logits of 512 groups instead. Candidates are
+/// ordered by unique keys (CandidateKey), so neither the threshold nor the order in which threads
+/// find them leaves a trace. Fastest where rows are multiples of 16 bytes.
 /// InvalidArgument: sizes that TopKLogits refuses. Unimplemented: k > kMaxDeviceTopK, or
 /// logits other than bf16 and f32.
 absl::Status LaunchTopKLogits(const TopKLogitsBatch& batch, cudaStream_t stream);

@@ -13,8 +13,9 @@
 namespace pinboard::kernels {
 
 inline bool AreBFloat16s(absl::Span<const float> values) {
-  return std::all_of(values.begin(), values.end(),
-                     [](float value) { return value == BFloat16ToFloat(FloatToBFloat16(value)); });
+  return std::all_of(values.begin(), values.end(), [](float value) {
+    return value != value || value == BFloat16ToFloat(FloatToBFloat16(value));
+  });
 }
 
 inline std::vector<std::uint16_t> ToBFloat16s(absl::Span<const float> values) {

@@ -80,6 +80,41 @@ TEST(TopKLogitsTest, FindsTheLargestOfBFloat16sOnEitherSideOfTheWidthOfShortKeys
   }
 }
 
+// The device holds them in registers, and leaves a threshold that too many values reach, or bins
+// that too many share, to the other way.
+TEST(TopKLogitsTest, FindsTheLargestOfBFloat16sThatRegistersHold) {
+  SeededRandom random;
+  for (const int vocab : {8, 1'000, 4'096, 16'032, 16'384, 16'392}) {
+    const auto top_k = [&](std::vector<float> logits) {
+      for (float& logit : logits) logit = BFloat16ToFloat(FloatToBFloat16(logit));
+      for (const int k : {1, 100, 256, 257}) {
+        checks::ExpectTopKOf(under_test::TopKLogits, logits, 1, k, 5);
+      }
+    };
+    std::vector<float> logits = random.Normals(static_cast<std::size_t>(vocab), 4.0F);
+    top_k(logits);
+    std::vector<float> alike = logits;
+    for (float& logit : alike) logit = 7.0F + logit / 400.0F;
+    top_k(alike);
+    std::vector<float> few = logits;
+    for (float& logit : few) logit = logit > -8.0F ? -kInfinity : logit;
+    top_k(few);
+    std::vector<float> around_zero = logits;
+    for (float& logit : around_zero) logit = logit > 0.0F ? 0.0F : -0.0F;
+    top_k(around_zero);
+    std::sort(logits.begin(), logits.end());
+    top_k(logits);
+    if (HasFatalFailure()) return;
+    logits[vocab / 2] = NAN;
+    std::vector<float> values(1);
+    std::vector<std::int32_t> ids(1);
+    EXPECT_EQ(
+        under_test::TopKLogits(logits, 1, vocab, 0, 1, absl::MakeSpan(values), absl::MakeSpan(ids))
+            .code(),
+        absl::StatusCode::kInvalidArgument);
+  }
+}
+
 // The device guesses from vectors that lie evenly in a row what to leave out; here all that is
 // large lies in those of them that bf16 and f32 rows have.
 TEST(TopKLogitsTest, FindsTheLargestWhereASampleOfTheRowMisleads) {
