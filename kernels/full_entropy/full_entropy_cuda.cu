@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -7,6 +8,7 @@
 #include "kernels/block_sum.cuh"
 #include "kernels/full_entropy/full_entropy_core.h"
 #include "kernels/full_entropy/full_entropy_cuda.cuh"
+#include "kernels/full_entropy/row_parts.cuh"
 #include "kernels/row_values.cuh"
 #include "kernels/tensor_dtype.cuh"
 
@@ -14,88 +16,64 @@ namespace pinboard::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kBlocks = 6;       // that a multiprocessor runs at once
-constexpr int kLoadsAtOnce = 4;  // of a thread
-constexpr float kLog2E = 1.44269504F;
+constexpr int kBlocks = 4;       // that a multiprocessor runs at once
+constexpr int kLoadsAtOnce = 8;  // of a thread
+constexpr float kMostScaled = 1e38F;
 
-__device__ float Exp2(float x) {
-  float power;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
-  return power;
-}
-
-/// An EntropyPart in single precision, of logits that one thread goes through. A NaN or +inf makes
-/// its sum NaN.
-struct ThreadPart {
-  float largest = std::numeric_limits<float>::lowest();
-  float sum = 0.0F;
-  float weighted = 0.0F;
-
-  template <int kValues>
-  __device__ void Add(const float (&logits)[kValues]) {
-    float most = logits[0];
-#pragma unroll
-    for (int i = 1; i < kValues; ++i) most = fmaxf(most, logits[i]);
-    if (most > largest) RaiseTo(most);
-#pragma unroll
-    for (int i = 0; i < kValues; ++i) {
-      const float below = logits[i] - largest;
-      const float weight = Exp2(below * kLog2E);
-      sum += weight;
-      weighted = __fmaf_rn(weight, fmaxf(below, -1000.0F), weighted);  // -inf weighs nothing
-    }
-  }
-  __device__ void RaiseTo(float most) {
-    const float below = fmaxf(largest - most, -1000.0F);
-    const float weight = Exp2(below * kLog2E);
-    weighted = weight * __fmaf_rn(below, sum, weighted);
-    sum *= weight;
-    largest = most;
-  }
-};
-
-/// Logits first ... of a row of `width`, -inf beyond its end.
-template <DType dtype>
-__device__ void UnpackLogits(const uint4& bytes, int first, int width,
-                             float (&logits)[kValuesAtOnce<dtype>]) {
-  Unpack<dtype>(bytes, logits);
-  if (first + kValuesAtOnce<dtype> <= width) return;
-#pragma unroll
-  for (int i = 0; i < kValuesAtOnce<dtype>; ++i) {
-    if (first + i >= width) logits[i] = -std::numeric_limits<float>::infinity();
-  }
-}
-
-/// A block takes a token.
-template <DType dtype>
-__global__ __launch_bounds__(kThreads, kBlocks) void EntropyPartsKernel(EntropyPartsBatch batch,
-                                                                        bool aligned) {
+/// For rows whose largest logit ScaledPart does not take, or that have none.
+template <DType dtype, bool aligned>
+__device__ EntropyPart PartOfExtremes(const LogitRow<dtype, aligned>& row, float largest) {
   constexpr int kValues = kValuesAtOnce<dtype>;
-  const int width = batch.vocab_local;
-  const void* row = static_cast<const std::byte*>(batch.logits) +
-                    std::int64_t{blockIdx.x} * width * static_cast<int>(DTypeBytes(dtype));
   ThreadPart part;
-  const int begin = static_cast<int>(threadIdx.x) * kValues;
-  for (int first = begin; first < width; first += kThreads * kValues * kLoadsAtOnce) {
+  for (int first = static_cast<int>(threadIdx.x) * kValues; first < row.width;
+       first += kThreads * kValues) {
+    float logits[kValues];
+    Unpack<dtype>(row.Load(first), logits);
+    part.Add(logits);
+  }
+  part.RaiseTo(largest);
+  const double sum = SumOverBlock<kThreads>(static_cast<double>(part.sum));
+  return {largest, sum, SumOverBlock<kThreads>(static_cast<double>(part.weighted))};
+}
+
+/// What a thread has of a row.
+template <DType dtype, bool aligned>
+__device__ ScaledPart PartOfThread(const LogitRow<dtype, aligned>& row) {
+  constexpr int kValues = kValuesAtOnce<dtype>;
+  ScaledPart part;
+  for (int first = static_cast<int>(threadIdx.x) * kValues; first < row.width;
+       first += kThreads * kValues * kLoadsAtOnce) {
     uint4 bytes[kLoadsAtOnce];
 #pragma unroll
-    for (int i = 0; i < kLoadsAtOnce; ++i) {
-      bytes[i] = LoadBytes<dtype>(row, first + i * kThreads * kValues, width, aligned);
-    }
+    for (int i = 0; i < kLoadsAtOnce; ++i) bytes[i] = row.Load(first + i * kThreads * kValues);
+    const float most = MostOf<dtype>(bytes);
+    if (most > part.largest) part.RaiseTo(most);
 #pragma unroll
     for (int i = 0; i < kLoadsAtOnce; ++i) {
-      if (first + i * kThreads * kValues >= width) break;
+      if (first + i * kThreads * kValues >= row.width) break;
       float logits[kValues];
-      UnpackLogits<dtype>(bytes[i], first + i * kThreads * kValues, width, logits);
+      Unpack<dtype>(bytes[i], logits);
       part.Add(logits);
     }
   }
-  const float largest =
-      OverBlock<kThreads>(part.largest, [](float a, float b) { return fmaxf(a, b); });
-  part.RaiseTo(largest);
-  const double sum = SumOverBlock<kThreads>(static_cast<double>(part.sum));
-  const double weighted = SumOverBlock<kThreads>(static_cast<double>(part.weighted));
-  if (threadIdx.x == 0) batch.parts[blockIdx.x] = {largest, sum, weighted};
+  return part;
+}
+
+/// A block takes a token.
+template <DType dtype, bool aligned>
+__global__ __launch_bounds__(kThreads, kBlocks) void EntropyPartsKernel(EntropyPartsBatch batch) {
+  __shared__ WarpParts<kThreads> warps;
+  const int width = batch.vocab_local;
+  const LogitRow<dtype, aligned> row{
+      static_cast<const std::byte*>(batch.logits) +
+          std::int64_t{blockIdx.x} * width * static_cast<int>(DTypeBytes(dtype)),
+      width};
+  warps.Join(PartOfThread(row));
+  const float largest = warps.Largest();
+  const bool is_scaled = fabsf(largest) < kMostScaled;
+  if (is_scaled && threadIdx.x >= 32) return;
+  const EntropyPart part = is_scaled ? warps.All(largest) : PartOfExtremes(row, largest);
+  if (threadIdx.x == 0) batch.parts[blockIdx.x] = part;
 }
 
 __global__ __launch_bounds__(kThreads) void JoinedEntropyKernel(JoinedEntropyBatch batch) {
@@ -114,7 +92,8 @@ __global__ __launch_bounds__(kThreads) void JoinedEntropyKernel(JoinedEntropyBat
 template <DType dtype>
 absl::Status Launch(const EntropyPartsBatch& batch, cudaStream_t stream) {
   const bool aligned = RowsAreAligned<dtype>(batch.logits, batch.vocab_local);
-  EntropyPartsKernel<dtype><<<batch.tokens, kThreads, 0, stream>>>(batch, aligned);
+  const auto kernel = aligned ? EntropyPartsKernel<dtype, true> : EntropyPartsKernel<dtype, false>;
+  kernel<<<batch.tokens, kThreads, 0, stream>>>(batch);
   return cuda::ToStatus(cudaGetLastError(), "entropy parts");
 }
 

@@ -22,10 +22,11 @@ struct EntropyPartsBatch {
   EntropyPart* parts = nullptr;  // [tokens], out
 };
 
-/// What EntropyParts gives but for rounding: each logit's exponential is taken in single precision,
-/// so that an entropy of all parts is within 1e-4 nats of the CPU's. The same bits in every run.
-/// Reads each logit once. Stream-ordered; allocates nothing, never synchronises. InvalidArgument:
-/// negative sizes. Unimplemented: logits other than bf16 and f32.
+/// What EntropyParts gives but for rounding, that of `largest` included: each logit's exponential
+/// is taken in single precision, so that an entropy of all parts is within 1e-4 nats of the CPU's.
+/// The same bits in every run. Reads each logit once, twice where a row's largest is beyond 1e38 or
+/// none. Stream-ordered; allocates nothing, never synchronises. InvalidArgument: negative sizes.
+/// Unimplemented: logits other than bf16 and f32.
 absl::Status LaunchEntropyParts(const EntropyPartsBatch& batch, cudaStream_t stream);
 
 /// All pointers: device memory.
