@@ -42,13 +42,15 @@ std::size_t CompactWorkspaceBytes(int problems, std::int32_t longest);
 
 /// The bytes that Compact leaves in the targets; other rows behind the head may be garbage, as
 /// there. Stream-ordered; allocates nothing, never synchronises, can be captured in a graph. Each
-/// row is read once and written once, held in registers in between.
+/// row is read once and written once, held in between by a multiprocessor: from sm_90 in shared
+/// memory, before in registers (movers.cuh).
 ///
-/// Why no row is overwritten before it is read, and why no block waits for ever:
+/// Why no row is overwritten before it is read, and why none waits for ever ("block" below: or
+/// warp, which takes tickets from sm_90 on):
 ///  - Each target that is also a source of this batch is marked as pending first. Blocks take
-///    tickets; a ticket reads a few rows into registers, clears the marks of these sources, then
-///    waits until none of its targets is pending, then writes. So a source is read before it is
-///    written, whatever the order of blocks.
+///    tickets; a ticket reads a few rows, clears the marks of these sources, then waits until none
+///    of its targets is pending, then writes. So a source is read before it is written, whatever
+///    the order of blocks.
 ///  - Tickets go to rows that move right (source < target), the last first; then to those that move
 ///    left, the first first; then to the head's. The target of move i is the source of move j only
 ///    if source_j = target_i. If j moves right, source_j < target_j, so target_i < target_j and
