@@ -361,13 +361,12 @@ absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelo
     if (!of_tenant(candidate)) continue;
     if (!by_same_process(candidate)) return absl::InvalidArgumentError("Goodbye of another client");
     FaultPoint(fault::kGoodbye);
-    Tenant& tenant = *std::exchange(candidate.tenant, nullptr);
+    candidate.leaving = std::exchange(candidate.tenant, nullptr);
+    candidate.leaving->parked.RemovePeer(peer);
     candidate.greeting.Leave();
-    tenant.parked.RemovePeer(peer);
-    tenant.inventory.RemoveClient(leaving);
-    client_groups_changed_ = true;
     LogLine(LogLevel::kInfo, absl::StrCat(candidate.name, " left"),
             {{"client", ClientText(candidate)}});
+    if (peer != session.peer) fabric_->Close(peer);
     return absl::OkStatus();
   }
   const auto lost = std::find_if(lost_.begin(), lost_.end(), [&](const LostClient& candidate) {
@@ -387,14 +386,15 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
   if (found == sessions_.end()) return;
   const Session session = std::move(found->second);
   sessions_.erase(found);
-  if (session.tenant == nullptr) return;
-  session.tenant->parked.RemovePeer(peer);
+  Tenant* const tenant = session.leaving != nullptr ? session.leaving : session.tenant;
+  if (tenant == nullptr) return;
+  if (tenant->replicator != nullptr) tenant->replicator->OnSessionLost(peer, SteadyNow());
+  client_groups_changed_ = true;
+  if (session.leaving != nullptr) return tenant->inventory.RemoveClient(session.client);
+  tenant->parked.RemovePeer(peer);
   LogLine(LogLevel::kInfo, absl::StrCat("lost ", session.name, ": ", std::string(reason.message())),
           {{"client", ClientText(session)}});
-  session.tenant->inventory.Quarantine(session.client);
-  if (session.tenant->replicator != nullptr) {
-    session.tenant->replicator->OnSessionLost(peer, SteadyNow());
-  }
+  tenant->inventory.Quarantine(session.client);
   lost_.push_back(
       {session.tenant, session.client, session.group, session.process, IsMember(session)});
   next_death_check_ = absl::InfinitePast();

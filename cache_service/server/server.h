@@ -77,8 +77,9 @@ class Server {
   struct Session {
     transport::PeerId peer;
     Greeting greeting;
-    Tenant* tenant = nullptr;  // from admission to Goodbye; likewise the others
-    ClientId client;
+    Tenant* tenant = nullptr;   // from admission to Goodbye
+    Tenant* leaving = nullptr;  // from Goodbye on: what it holds is freed when it is closed
+    ClientId client;            // from admission on; likewise the others
     GroupId group;
     ProcessIdentity process;
     std::string name;

@@ -60,7 +60,8 @@ std::unique_ptr<Replicator> Server::MakeReplicator(Tenant& tenant) {
 std::vector<GroupId> Server::ClientGroups(const Tenant& tenant) const {
   std::vector<GroupId> groups;
   for (const auto& [peer, session] : sessions_) {
-    if (session.tenant == &tenant && !IsMember(session)) groups.push_back(session.group);
+    const bool is_here = session.tenant == &tenant || session.leaving == &tenant;
+    if (is_here && !IsMember(session)) groups.push_back(session.group);
   }
   for (const LostClient& lost : lost_) {
     if (lost.tenant == &tenant && !lost.is_member) groups.push_back(lost.group);

@@ -26,7 +26,10 @@ namespace pinboard::cache_service {
 /// A client without any of a client's care.
 class RawClient {
  public:
-  explicit RawClient(const std::string& address) : fabric_(*transport::MakeUcxFabric()) {
+  explicit RawClient(const std::string& address)
+      : RawClient(*transport::MakeUcxFabric(), address) {}
+  RawClient(std::unique_ptr<transport::Fabric> fabric, const std::string& address)
+      : fabric_(std::move(fabric)) {
     fabric_->OnClosed([this](transport::PeerId, absl::Status) { closed_ = true; });
     Keep<Segments>([this](const Segments& announced) {
       for (const SegmentEntry& entry : announced.segments) segments_[entry.segment] = entry;

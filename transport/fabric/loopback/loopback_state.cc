@@ -129,10 +129,14 @@ void LoopbackState::Access(const LoopbackEnd& from, std::uint64_t operation,
   absl::MutexLock lock(&mutex_);
   const auto connection = connections_.find(from);
   if (connection == connections_.end()) return;
-  Deliver(from.node, connection->second.node,
-          [this, from, operation, access = std::move(access)]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  const LoopbackEnd to = connection->second;
+  Deliver(from.node, to.node,
+          [this, from, to, operation, access = std::move(access)]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+            const absl::Status status = connections_.contains(to)
+                                            ? access()
+                                            : absl::UnavailableError("the peer has closed");
             Post(from.node,
-                 {.kind = LoopbackEvent::Kind::kEnded, .operation = operation, .status = access()});
+                 {.kind = LoopbackEvent::Kind::kEnded, .operation = operation, .status = status});
           });
 }
 
