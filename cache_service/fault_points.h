@@ -21,7 +21,7 @@ inline constexpr char kFetchPinned[] = "service.fetch.pinned";      // not answe
 inline constexpr char kEvicting[] = "service.evicting";  // one page, in the background or not
 inline constexpr char kGoodbye[] = "service.goodbye";
 inline constexpr char kTick[] = "service.tick";
-// Between members: who has the page, and who gets it.
+// In one of several that are members: who has the page, and who gets it.
 inline constexpr char kOffering[] = "service.copy.pinned";  // the offer is not sent yet
 inline constexpr char kOfferAnswered[] = "service.copy.answered";
 inline constexpr char kIntakeLeased[] = "service.intake.leased";
@@ -33,8 +33,9 @@ inline constexpr char kPullAnswered[] = "service.pull.answered";  // with pages 
 inline constexpr const char* kClientPoints[] = {kLeaseAsked, kLeaseHeld,  kPublishSent,
                                                 kFetchSent,  kPagePinned, kUnpinSent};
 inline constexpr const char* kServicePoints[] = {
-    kWelcomed,        kAnnounced, kLeaseGranted, kPagePublished, kFetchPinned,  kEvicting,
-    kGoodbye,         kTick,      kOffering,     kOfferAnswered, kIntakeLeased, kIntakeRead,
-    kIntakePublished, kPullAsked, kPullAnswered};
+    kWelcomed, kAnnounced, kLeaseGranted, kPagePublished, kFetchPinned, kEvicting, kGoodbye, kTick};
+inline constexpr const char* kMemberPoints[] = {kOffering,    kOfferAnswered,   kIntakeLeased,
+                                                kIntakeRead,  kIntakePublished, kPullAsked,
+                                                kPullAnswered};
 
 }  // namespace pinboard::cache_service::fault

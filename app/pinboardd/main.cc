@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -65,8 +66,16 @@ bool HasItsTag(const cache_service::PageHeader& header, absl::Span<const std::by
          kernels::PageTag(bytes, {header.key, header.generation}) == header.tag;
 }
 
+std::vector<const char*> FaultPoints() {
+  namespace fault = cache_service::fault;
+  std::vector<const char*> points(std::begin(fault::kServicePoints),
+                                  std::end(fault::kServicePoints));
+  points.insert(points.end(), std::begin(fault::kMemberPoints), std::end(fault::kMemberPoints));
+  return points;
+}
+
 absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signals, pid_t parent) {
-  PB_RETURN_IF_ERROR(ArmFaultPoints(cache_service::fault::kServicePoints));
+  PB_RETURN_IF_ERROR(ArmFaultPoints(FaultPoints()));
   PB_RETURN_IF_ERROR(CheckResources(options));
   const std::unique_ptr<MetricRegistry> metrics = NewMetricRegistry();
   Readiness readiness;

@@ -135,7 +135,7 @@ FetchResult PutAndGet(PageStore& store, const PageRef& page) {
 
 TEST(FaultTest, DamagedMemoryIsSeenByTheChecksumAndMendedByTheNextGeneration) {
   const auto service = StartFaultService("127.0.0.1:0", std::uint64_t{1} << 20, "", {});
-  auto store = ConnectFaultStore(AddressOf(*service));
+  auto store = ConnectFaultStore({AddressOf(*service)});
   ASSERT_EQ(store.status(), absl::OkStatus());
   for (std::uint32_t byte = 0; byte < kFaultPageBytes; byte += 511) {
     const PageRef page{{.sequence = 1, .page = 3}, 2 * byte + 1};
@@ -155,7 +155,7 @@ TEST(FaultTest, DamagedMemoryIsSeenByTheChecksumAndMendedByTheNextGeneration) {
 TEST(FaultTest, WhatIsSaidWhileAStoreConnectsAgainIsHeard) {
   auto service = StartFaultService("127.0.0.1:0", std::uint64_t{1} << 20, "", {});
   const std::string address = AddressOf(*service);
-  auto store = ConnectFaultStore(address);
+  auto store = ConnectFaultStore({address});
   ASSERT_EQ(store.status(), absl::OkStatus());
   service.reset();
   const auto gone = [&] {

@@ -70,9 +70,15 @@ std::string DrawAction(SeededRandom& random, int first, int last) {
   return absl::StrCat("=", random.Int(first, last), ":", random.Pick(actions));
 }
 
-std::string DrawServiceFault(SeededRandom& random) {
-  const std::string point =
-      fault::kServicePoints[random.Int(0, static_cast<int>(std::size(fault::kServicePoints)) - 1)];
+void SortByTime(std::vector<FaultEvent>& events) {
+  std::stable_sort(events.begin(), events.end(),
+                   [](const FaultEvent& a, const FaultEvent& b) { return a.at < b.at; });
+}
+
+}  // namespace
+
+std::string DrawServiceFault(SeededRandom& random, const std::vector<const char*>& points) {
+  const std::string point = random.Pick(points);
   if (point == fault::kTick) return point + DrawAction(random, 100, 400);
   // The first to connect is the run itself, before there is anyone to continue a service.
   const bool greeting = point == fault::kWelcomed || point == fault::kAnnounced;
@@ -84,13 +90,6 @@ std::string DrawClientFault(SeededRandom& random) {
   points.push_back(kPageHalfWritten);
   return random.Pick(points) + DrawAction(random, 1, 60);
 }
-
-void SortByTime(std::vector<FaultEvent>& events) {
-  std::stable_sort(events.begin(), events.end(),
-                   [](const FaultEvent& a, const FaultEvent& b) { return a.at < b.at; });
-}
-
-}  // namespace
 
 bool FaultPlan::Has(EventKind kind) const {
   return std::any_of(events.begin(), events.end(),
@@ -143,7 +142,8 @@ FaultPlan DrawPlan(std::uint32_t seed) {
   for (int faults = random.Int(1, 3); faults > 0; --faults) {
     const int where = random.Int(1, 3);
     if (where == 1) {
-      plan.service_fault = DrawServiceFault(random);
+      plan.service_fault = DrawServiceFault(
+          random, {std::begin(fault::kServicePoints), std::end(fault::kServicePoints)});
     } else if (where == 2) {
       plan.client_faults[random.Int(0, plan.clients - 1)] = DrawClientFault(random);
     } else {

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "tests/fault/packet_relay.h"
+#include "tests/support/seeded_random.h"
 
 namespace pinboard::testing {
 
@@ -52,6 +53,10 @@ struct FaultPlan {
   /// One line.
   std::string Describe() const;
 };
+
+/// A PINBOARD_FAULT of a service, at one of `points`, and of a client.
+std::string DrawServiceFault(SeededRandom& random, const std::vector<const char*>& points);
+std::string DrawClientFault(SeededRandom& random);
 
 /// Up to three faults: at fault points, and from outside.
 FaultPlan DrawPlan(std::uint32_t seed);

@@ -121,7 +121,7 @@ void FaultRun::StartClient(const std::string& fault) {
 
 bool FaultRun::ConnectStore() {
   RunAt(Host::kClients, [this] {
-    auto store = ConnectFaultStore(address_);
+    auto store = ConnectFaultStore({address_});
     if (store.ok()) store_ = *std::move(store);
   });
   return store_ != nullptr;

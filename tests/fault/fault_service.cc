@@ -3,6 +3,7 @@
 #include "tests/fault/fault_service.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/clock.h"
 #include "cache_service/client/stats_client.h"
 #include "cache_service/remote_page_store.h"
@@ -14,14 +15,25 @@ namespace pinboard::testing {
 
 std::unique_ptr<Process> StartFaultService(const std::string& listen, std::uint64_t arena_bytes,
                                            const std::string& fault,
-                                           std::vector<std::string> environment) {
+                                           std::vector<std::string> environment,
+                                           const std::vector<std::string>& more) {
   if (!fault.empty()) environment.push_back("PINBOARD_FAULT=" + fault);
-  return std::make_unique<Process>(
-      std::vector<std::string>{BuiltProgram("bin/pinboardd"), "--listen", listen, "--arena",
-                               std::to_string(arena_bytes), "--eviction", "score", "--watermarks",
-                               "95:80", "--metrics", "none", "--log-level", "off",
-                               "--exit-with-parent"},
-      environment);
+  std::vector<std::string> command = {BuiltProgram("bin/pinboardd"),
+                                      "--listen",
+                                      listen,
+                                      "--arena",
+                                      std::to_string(arena_bytes),
+                                      "--eviction",
+                                      "score",
+                                      "--watermarks",
+                                      "95:80",
+                                      "--metrics",
+                                      "none",
+                                      "--log-level",
+                                      "off",
+                                      "--exit-with-parent"};
+  command.insert(command.end(), more.begin(), more.end());
+  return std::make_unique<Process>(command, environment);
 }
 
 std::string AddressOf(const Process& service) {
@@ -31,33 +43,41 @@ std::string AddressOf(const Process& service) {
 }
 
 absl::StatusOr<std::unique_ptr<cache_service::PageStore>> ConnectFaultStore(
-    const std::string& address) {
-  return cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); }, {address},
+    const std::vector<std::string>& addresses) {
+  return cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); }, addresses,
                                          {.group = kFaultGroup, .name = "fault run"});
 }
 
-bool IsEmptyService(const std::string& address, std::string* census) {
+std::optional<std::map<std::string, std::uint64_t>> AskCounts(const std::string& address) {
   constexpr absl::Duration kPatience = absl::Milliseconds(500);
   auto fabric = transport::MakeUcxFabric();
-  if (!fabric.ok()) return false;
+  if (!fabric.ok()) return std::nullopt;
   auto client = cache_service::StatsClient::Connect(*std::move(fabric), address, "fault census",
                                                     std::nullopt, SteadyNow() + kPatience);
-  if (!client.ok()) return false;
+  if (!client.ok()) return std::nullopt;
   const auto entries = (*client)->Ask(SteadyNow() + kPatience);
   (*client)->Close(SteadyNow() + kPatience);
-  if (!entries.ok()) return false;
-  census->clear();
+  if (!entries.ok()) return std::nullopt;
+  std::map<std::string, std::uint64_t> counts;
   for (const cache_service::StatsEntry& entry : *entries) {
-    const bool of_clients = entry.name == "pinboard_service_clients";
-    const bool of_pages = entry.name == "pinboard_service_slabs{state=\"leased\"}" ||
-                          entry.name == "pinboard_service_slabs{state=\"quarantined\"}" ||
-                          entry.name == "pinboard_service_pins" ||
-                          entry.name == "pinboard_service_pages" ||
-                          entry.name == "pinboard_service_parked_fetches" ||
-                          entry.name == "pinboard_service_arena_used_bytes";
-    if ((of_clients && entry.value > 1) || (of_pages && entry.value > 0)) {
-      absl::StrAppend(census, entry.name, " ", entry.value, "; ");
-    }
+    counts[std::string(absl::StripPrefix(entry.name, "pinboard_service_"))] = entry.value;
+  }
+  return counts;
+}
+
+bool IsEmptyService(const std::string& address, std::string* census) {
+  const auto counts = AskCounts(address);
+  if (!counts.has_value()) return false;
+  census->clear();
+  const auto expect = [&](const std::string& name, std::uint64_t most) {
+    const auto count = counts->find(name);
+    const std::uint64_t value = count != counts->end() ? count->second : 0;
+    if (value > most) absl::StrAppend(census, name, " ", value, "; ");
+  };
+  expect("clients", 1);
+  for (const char* name : {"slabs{state=\"leased\"}", "slabs{state=\"quarantined\"}", "pins",
+                           "pages", "parked_fetches", "arena_used_bytes"}) {
+    expect(name, 0);
   }
   return census->empty();
 }

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,15 +16,20 @@
 
 namespace pinboard::testing {
 
-/// Evicts by information, in the background too; `fault` is its PINBOARD_FAULT, empty for none.
+/// Evicts by information, in the background too; `fault` is its PINBOARD_FAULT, empty for none;
+/// `more` are further arguments.
 std::unique_ptr<Process> StartFaultService(const std::string& listen, std::uint64_t arena_bytes,
                                            const std::string& fault,
-                                           std::vector<std::string> environment);
+                                           std::vector<std::string> environment,
+                                           const std::vector<std::string>& more = {});
 /// What it prints once ready; empty where it ends instead.
 std::string AddressOf(const Process& service);
 
 absl::StatusOr<std::unique_ptr<cache_service::PageStore>> ConnectFaultStore(
-    const std::string& address);
+    const std::vector<std::string>& addresses);
+
+/// Its counts by name, without the prefix; none where it does not answer within half a second.
+std::optional<std::map<std::string, std::uint64_t>> AskCounts(const std::string& address);
 
 /// Whether the service has nothing leased, quarantined, pinned or kept, and no client but the one
 /// that asks. `census` says what there is.

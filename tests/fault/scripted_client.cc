@@ -9,7 +9,7 @@
 #include "app/service_load/page_values.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
-#include "xxhash.h"
+#include "kernels/page_transfer/page_transfer.h"
 
 namespace pinboard::testing {
 namespace {
@@ -35,8 +35,14 @@ PageHeader WritePage(const PageRef& page, absl::Span<std::byte> memory) {
   FaultPoint(kPageHalfWritten);
   std::copy(bytes.begin() + half, bytes.end(), memory.begin() + half);
   PageHeader header = app::HeaderOf(page, memory.size());
-  header.tag = XXH3_64bits(bytes.data(), bytes.size());
+  header.tag = kernels::PageTag(bytes, {page.key, page.generation});
   return header;
+}
+
+std::size_t CountDifferent(const std::vector<std::byte>& a, const std::vector<std::byte>& b) {
+  std::size_t different = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) different += a[i] != b[i];
+  return different;
 }
 
 }  // namespace
@@ -55,12 +61,18 @@ absl::Status PutPages(PageStore& store, const std::vector<PageRef>& pages, absl:
 Verdict Judge(const FetchResult& fetched) {
   // A copy: who damages memory does so at any time.
   const std::vector<std::byte> bytes(fetched.pin->bytes().begin(), fetched.pin->bytes().end());
-  if (XXH3_64bits(bytes.data(), bytes.size()) != fetched.header.tag) return Verdict::kCorrupted;
+  std::vector<std::byte> own(kFaultPageBytes);
+  app::FillPage(fetched.page, absl::MakeSpan(own));
   FetchResult copied{fetched.page, fetched.header};
   copied.pin = cache_service::PagePin(bytes, nullptr);
   copied.header.tag = app::HeaderOf(fetched.page, bytes.size()).tag;
-  const bool intact = app::IsIntact(fetched.page, kFaultPageBytes, copied);
-  return intact ? Verdict::kIntact : Verdict::kWrong;
+  const std::uint64_t tag = kernels::PageTag(own, {fetched.page.key, fetched.page.generation});
+  if (app::IsIntact(fetched.page, kFaultPageBytes, copied) && fetched.header.tag == tag) {
+    return Verdict::kIntact;
+  }
+  const bool damaged =
+      bytes.size() == own.size() && fetched.header.tag == tag && CountDifferent(bytes, own) == 1;
+  return damaged ? Verdict::kCorrupted : Verdict::kWrong;
 }
 
 ScriptedClient::ScriptedClient(PageStore& store, Board& board, int index, std::uint32_t seed)

@@ -20,13 +20,14 @@ inline constexpr std::size_t kFaultPageBytes = 4096;
 /// Passed by a client that has written half of a page.
 inline constexpr char kPageHalfWritten[] = "client.page.half";
 
-/// Leases, fills and publishes a batch, or says why there was no lease. The tag is a checksum of
-/// the bytes, as a rank's is.
+/// Leases, fills and publishes a batch, or says why there was no lease. The tag is a rank's,
+/// as other members check it.
 absl::Status PutPages(cache_service::PageStore& store,
                       const std::vector<cache_service::PageRef>& pages, absl::Time deadline);
 
 enum class Verdict { kIntact, kCorrupted, kWrong };
-/// Of a hit. Corrupted: the bytes do not fit the checksum, so that a rank would not use them.
+/// Of a hit. Corrupted: one byte is not what it was, as where a plan damages memory; anything more
+/// is wrong.
 Verdict Judge(const cache_service::FetchResult& fetched);
 
 /// Client `index` owns the pages of sequence `index` and alone publishes them, each time in a

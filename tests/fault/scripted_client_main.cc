@@ -1,15 +1,17 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 // A scripted client as a process of its own, with the fault points of PINBOARD_FAULT.
-//   fault_client ADDRESS BOARD INDEX SEED
+//   fault_client ADDRESS[,ADDRESS...] BOARD INDEX SEED
 #include <signal.h>
 #include <sys/prctl.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "base/fault_point.h"
 #include "base/log.h"
@@ -32,9 +34,10 @@ int main(int argc, char** argv) {
   InitLog("fault client", LogLevel::kOff);
   const testing::SharedBoard board(argv[2]);
   const int index = std::atoi(argv[3]);
+  const std::vector<std::string> services = absl::StrSplit(argv[1], ',');
   while (!board->stop.load()) {
     auto store =
-        cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); }, {argv[1]},
+        cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); }, services,
                                         {.group = testing::kFaultGroup,
                                          .name = absl::StrCat("fault client ", index),
                                          .connect_timeout = absl::Milliseconds(500)});

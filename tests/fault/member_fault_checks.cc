@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What must hold once the faults are over: a part of MemberFaultRun.
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/clock.h"
+#include "tests/fault/fault_service.h"
+#include "tests/fault/member_fault_run.h"
+#include "tests/fault/scripted_client.h"
+
+namespace pinboard::testing {
+namespace {
+
+using cache_service::FetchResult;
+using cache_service::PageRef;
+using cache_service::PageStore;
+
+constexpr absl::Duration kCallPatience = absl::Milliseconds(600);  // a fetch may look elsewhere
+constexpr int kPagesToSurvive = 48;
+
+}  // namespace
+
+bool MemberFaultRun::Publish(PageStore& store, const std::vector<PageRef>& pages) {
+  return std::all_of(pages.begin(), pages.end(), [&store](const PageRef& page) {
+    return PutPages(store, {page}, SteadyNow() + kCallPatience).ok();
+  });
+}
+
+std::size_t MemberFaultRun::CountRead(PageStore& store, const std::vector<PageRef>& pages) {
+  const absl::Time deadline = SteadyNow() + kCallPatience;
+  store.Fetch(pages, deadline);
+  std::size_t read = 0, resolved = 0;
+  while (resolved < pages.size() && SteadyNow() < deadline + patience_) {
+    Watch();
+    store.WaitFetched(SteadyNow() + absl::Milliseconds(2));
+    for (FetchResult& fetched : store.TakeFetched()) {
+      ++resolved;
+      if (!fetched.pin.ok()) continue;
+      ++read;
+      if (Judge(fetched) != Verdict::kIntact) Violated("the run's own page holds other bytes");
+    }
+  }
+  if (resolved < pages.size()) Violated("a fetch of the run hangs");
+  return read;
+}
+
+bool MemberFaultRun::EachMemberSays(const std::string& count, std::uint64_t value) {
+  return std::all_of(addresses_.begin(), addresses_.end(), [&](const std::string& address) {
+    const auto counts = AskCounts(address);
+    const auto found = counts.has_value() ? counts->find(count) : decltype(counts->find(count)){};
+    return counts.has_value() && found != counts->end() && found->second == value;
+  });
+}
+
+void MemberFaultRun::Recover() {
+  const auto works = [this] {
+    const std::uint32_t number = next_probe_++;
+    const PageRef probe{{.sequence = kMostClients, .page = number % 1024}, number};
+    return Publish(*store_, {probe}) && CountRead(*store_, {probe}) == 1 && IsHealed();
+  };
+  if (!WaitWatching(works)) return Violated("nothing can be published and read after the faults");
+  outcome_.longest_recovery = std::max(outcome_.longest_recovery, SteadyNow() - fault_end_);
+  if (!WaitWatching([this] { return EachMemberSays("peers{state=\"up\"}", kFaultMembers - 1); })) {
+    Violated("the members do not find each other");
+  }
+}
+
+void MemberFaultRun::AwaitProgress() {
+  std::vector<std::uint64_t> hits;
+  for (std::size_t i = 0; i < clients_.size(); ++i) hits.push_back(board_->clients[i].hits.load());
+  const auto waits = [&](std::size_t i) {
+    return clients_[i].process->Look() != Process::State::kEnded &&
+           board_->clients[i].hits.load() == hits[i];
+  };
+  const auto all_read = [&] {
+    for (std::size_t i = 0; i < clients_.size(); ++i) {
+      if (waits(i)) return false;
+    }
+    return true;
+  };
+  if (WaitWatching(all_read)) return;
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    if (waits(i)) Violated(absl::StrCat("client ", i, " reads no page any more"));
+  }
+}
+
+void MemberFaultRun::LoseOne() {
+  // A point that a member or a client is armed with may come as late as this: once each.
+  for (std::uint32_t attempt = 0;; ++attempt) {
+    const int disturbances = disturbances_;
+    victim_lost_ = false;
+    const std::string problem = LosePages(attempt);
+    if (victim_lost_) WaitWatching([&] { return disturbances_ > disturbances; });
+    Watch();
+    if (disturbances_ == disturbances + (victim_lost_ ? 1 : 0)) {
+      if (!problem.empty()) Violated(problem);
+      return;
+    }
+    Recover();
+  }
+}
+
+std::string MemberFaultRun::LosePages(std::uint32_t attempt) {
+  std::vector<PageRef> pages;
+  for (std::uint32_t i = 0; i < kPagesToSurvive; ++i) {
+    pages.push_back({{.sequence = kMostClients + 1 + i / 16, .page = i % 16}, attempt + 1});
+  }
+  auto writer = ConnectFaultStore({addresses_[plan_.victim]});
+  if (!writer.ok() || !Publish(**writer, pages)) return "pages cannot be published";
+  // The clients go on: it is of a moment in which nothing waits.
+  const auto made = [&] {
+    return CountRead(**writer, pages) == pages.size() && EachMemberSays("copies_waiting", 0);
+  };
+  if (!WaitWatching(made)) return "copies are not made";
+  const int other = (plan_.victim + 1 + static_cast<int>(plan_.seed % 2)) % kFaultMembers;
+  auto reader = ConnectFaultStore({addresses_[other]});
+  if (!reader.ok()) return "no connection to a member that lives";
+  Program& victim = members_[plan_.victim];
+  victim_lost_ = victim.process != nullptr;
+  if (victim_lost_) victim.process->Signal(SIGKILL);
+  const std::size_t read = CountRead(**reader, pages);
+  outcome_.pages_checked += pages.size();
+  if (read == pages.size()) return "";
+  return absl::StrCat("of ", pages.size(), " pages that had a copy, member ", other, " has ", read,
+                      " without member ", plan_.victim);
+}
+
+void MemberFaultRun::EndClients() {
+  board_->stop.store(true);
+  WaitWatching([this] {
+    return std::all_of(clients_.begin(), clients_.end(), [](const Program& client) {
+      return client.process->Look() == Process::State::kEnded;
+    });
+  });
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    Program& client = clients_[i];
+    if (client.process->Look() != Process::State::kEnded) {
+      Violated(absl::StrCat("client ", i, " hangs"));
+    } else if (client.process->outcome() != 0 &&
+               (client.process->outcome() != -SIGKILL || !client.may_die)) {
+      Violated(absl::StrCat("client ", i, " ended with ", client.process->outcome()));
+    }
+  }
+  store_.reset();
+}
+
+void MemberFaultRun::CheckCensus() {
+  for (const char* count :
+       {"slabs{state=\"leased\"}", "slabs{state=\"quarantined\"}", "pins", "parked_fetches"}) {
+    if (!WaitWatching([&] { return EachMemberSays(count, 0); })) {
+      Violated(absl::StrCat("after all have gone a member still has ", count));
+    }
+  }
+}
+
+void MemberFaultRun::EndMembers() {
+  WaitWatching([this] { return IsHealed(); });
+  ending_ = true;
+  for (Program& member : members_) member.process->Signal(SIGTERM);
+  const bool ended = WaitWatching([this] {
+    return std::all_of(members_.begin(), members_.end(), [](Program& member) {
+      return member.process->Look() == Process::State::kEnded;
+    });
+  });
+  for (Program& member : members_) {
+    // A point that it is armed with may come as late as the last goodbye.
+    const int outcome = member.process->outcome();
+    if (!ended || (outcome != 0 && outcome != -SIGKILL))
+      Violated("a member does not end when told");
+  }
+}
+
+void MemberFaultRun::CountClients() {
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    const ClientCounts& counts = board_->clients[i];
+    outcome_.published += counts.published;
+    outcome_.hits += counts.hits;
+    outcome_.misses += counts.misses;
+    outcome_.unavailable += counts.unavailable;
+    outcome_.corrupted += counts.corrupted;
+    if (counts.wrong != 0) Violated(absl::StrCat("client ", i, " got another page's bytes"));
+    if (counts.corrupted != 0) Violated(absl::StrCat("client ", i, " got damaged bytes"));
+    if (clients_[i].was_stopped) continue;
+    outcome_.latest = std::max(outcome_.latest, absl::Microseconds(counts.latest_us.load()));
+  }
+  if (outcome_.latest > patience_) Violated("a call did not return by its deadline");
+}
+
+}  // namespace pinboard::testing

@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// What happens to three members and their clients in one run, all of it drawn from a seed.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace pinboard::testing {
+
+inline constexpr int kFaultMembers = 3;
+
+/// A signal from outside at a time after the start.
+struct MemberFaultEvent {
+  absl::Duration at;
+  bool of_client = false;  // else of a member
+  int number = 0;
+  int signal = 0;
+};
+
+struct MemberFaultPlan {
+  std::uint32_t seed = 0;
+  int clients = 1;
+  absl::Duration load;      // how long the clients work before everything is healed
+  absl::Duration pause;     // what is stopped goes on after it
+  absl::Duration downtime;  // a member that was killed starts again after it
+  std::array<std::string, kFaultMembers>
+      member_faults;                       // PINBOARD_FAULT of each at its first start
+  std::vector<std::string> client_faults;  // of each client
+  std::vector<MemberFaultEvent> events;    // in order of time
+  int victim = 0;                          // the member that is lost when all copies have been made
+
+  /// One line.
+  std::string Describe() const;
+};
+
+/// Up to four faults: at fault points, and from outside.
+MemberFaultPlan DrawMemberPlan(std::uint32_t seed);
+
+}  // namespace pinboard::testing

@@ -1,0 +1,91 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Three real pinboardds that keep each page twice, real clients of all three, a plan of faults, and
+// what must hold then.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "cache_service/page_store.h"
+#include "tests/fault/board.h"
+#include "tests/fault/fault_run.h"
+#include "tests/fault/member_fault_plan.h"
+#include "tests/fault/process.h"
+
+namespace pinboard::testing {
+
+/// Plays the plan, then heals: what is stopped goes on, members that are gone start again. Then,
+/// within `patience` each: a page can be published and read; the members find each other; each
+/// client that lives gets its answers. Then pages are published at the plan's victim, and once no
+/// member has a copy left to make it is killed while the clients go on: each page is readable
+/// through any other member. At last the clients end when told to, no member has anything leased,
+/// quarantined, pinned or parked, and each ends. Never: another page's bytes, damaged bytes, an end
+/// that is not the plan's. Needs a directory for its files; one run at a time in a process.
+class MemberFaultRun {
+ public:
+  MemberFaultRun(const MemberFaultPlan& plan, const std::string& directory,
+                 absl::Duration patience);
+  ~MemberFaultRun();
+
+  FaultOutcome Play();
+
+ private:
+  /// A member or a client.
+  struct Program {
+    std::unique_ptr<Process> process;
+    bool may_die = false;  // the plan kills it
+    bool ended = false;
+    bool was_stopped = false;
+    absl::Time continue_at = absl::InfiniteFuture();
+    absl::Time start_at = absl::InfiniteFuture();  // of a member that was killed
+  };
+
+  void StartMember(int member, const std::string& fault);
+  void StartClient(const std::string& fault);
+  bool ConnectStore();
+  void Load();
+  void Fire(const MemberFaultEvent& event);
+  void Watch();
+  void WatchStops(Program& program);
+  void WatchMember(int member);
+  bool IsHealed() const;
+  bool WaitWatching(const std::function<bool()>& condition);
+  static bool Publish(cache_service::PageStore& store,
+                      const std::vector<cache_service::PageRef>& pages);
+  /// How many of these are read, each with its own bytes.
+  std::size_t CountRead(cache_service::PageStore& store,
+                        const std::vector<cache_service::PageRef>& pages);
+  bool EachMemberSays(const std::string& count, std::uint64_t value);
+  void Recover();
+  void AwaitProgress();
+  void LoseOne();
+  /// What went wrong; empty: nothing.
+  std::string LosePages(std::uint32_t attempt);
+  void EndClients();
+  void CheckCensus();
+  void EndMembers();
+  void CountClients();
+  void Violated(std::string what);
+
+  const MemberFaultPlan plan_;
+  const absl::Duration patience_;
+  const std::string board_path_;
+  SharedBoard board_;
+  std::vector<std::string> addresses_;
+  std::array<Program, kFaultMembers> members_;
+  std::vector<Program> clients_;
+  std::unique_ptr<cache_service::PageStore> store_;  // keeps the group while clients come and go
+  absl::Time fault_end_;
+  int disturbances_ = 0;  // kills and stops seen
+  bool victim_lost_ = false;
+  bool ending_ = false;
+  std::uint32_t next_probe_ = 1;
+  FaultOutcome outcome_;
+};
+
+}  // namespace pinboard::testing
