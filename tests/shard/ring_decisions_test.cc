@@ -7,9 +7,12 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tests/shard/recall_probe.h"
 #include "tests/support/seeded_random.h"
 
@@ -38,6 +41,8 @@ class StepStore final : public cache_service::PageStore {
   explicit StepStore(cache_service::MemoryPages& pages) : store_(pages) {}
 
   void AllowLooks(int looks) { looks_ = looks; }
+  /// Its pages never come.
+  void Withhold(int layer) { withheld_ = layer; }
   /// The layers of each message since the last call.
   std::vector<std::set<int>> TakeMessages() { return std::exchange(messages_, {}); }
 
@@ -51,8 +56,12 @@ class StepStore final : public cache_service::PageStore {
   }
   void Fetch(absl::Span<const cache_service::PageRef> pages, absl::Time deadline) override {
     std::set<int>& layers = messages_.emplace_back();
-    for (const cache_service::PageRef& page : pages) layers.insert(page.key.layer);
-    store_.Fetch(pages, deadline);
+    std::vector<cache_service::PageRef> coming;
+    for (const cache_service::PageRef& page : pages) {
+      layers.insert(page.key.layer);
+      if (page.key.layer != withheld_) coming.push_back(page);
+    }
+    store_.Fetch(coming, deadline);
   }
   std::vector<cache_service::FetchResult> TakeFetched() override {
     AwaitToyBackend();
@@ -68,31 +77,60 @@ class StepStore final : public cache_service::PageStore {
  private:
   cache_service::MemoryPageStore store_;
   int looks_ = 0;
+  int withheld_ = -1;
   std::vector<std::set<int>> messages_;
 };
 
-/// The rows of all layers after each of some steps that look for different rows, with a fork and
-/// two rounds between, one of whose halves lie steps. `companion`: a sequence without rings that
-/// recalls within the step is in every step, so that all decisions are taken at once. What was
-/// asked for when a step's layers are over has come then, and nothing else in this step: a fetch
-/// takes from one step's end, or the next one's layers, to that one's end.
-std::vector<std::vector<std::int32_t>> RowsOfSteps(bool companion) {
+/// What a sequence attends to in a layer after a step, and what had come or been missed till then.
+struct LayerOfStep {
+  int step = 0;
+  std::uint64_t sequence = 0;
+  int layer = 0;
+  std::vector<std::int32_t> rows;
+  std::vector<std::int32_t> resident;  // the first position of each of the ring's pages
+  ShardStats stats;
+};
+
+LayerOfStep Seen(ToyRank& rank, int step, std::uint64_t sequence, int layer) {
+  LayerOfStep seen{step, sequence, layer, rank.shard().RowPositions(sequence, layer), {}, {}};
+  for (int row = 0; row < rank.shard().RingRows(sequence, layer); row += kPageRows) {
+    seen.resident.push_back(seen.rows[row]);
+  }
+  seen.stats = rank.shard().stats();
+  return seen;
+}
+
+std::string Describe(const LayerOfStep& seen) {
+  return absl::StrCat("step ", seen.step, " sequence ", seen.sequence, " layer ", seen.layer,
+                      ": resident are the pages from rows ", absl::StrJoin(seen.resident, " "),
+                      "; so far ", seen.stats.pages_recalled, " recalled, ", seen.stats.misses,
+                      " missed");
+}
+
+/// All layers after each of some steps that look for different rows, with a fork and two rounds
+/// between, one of whose halves lie steps. `companion`: a sequence without rings that recalls
+/// within the step is in every step, so that all decisions are taken at once. Pages come before the
+/// last layer, which is a group of its own and whose pages never come: after all that a step's
+/// layers ask for, and, where a device has yet to copy them, before the step ends. For pages that
+/// come while a step ends, those who decide at once can still join the fetch of another sequence,
+/// and those who decide in the next step ask anew, and get theirs a step later.
+std::vector<LayerOfStep> RunSteps(bool companion) {
+  constexpr int kLast = 8;  // after groups of one, one, two and four
   constexpr std::uint64_t kFork = 8;
   constexpr std::uint64_t kCompanion = 9;
   cache_service::MemoryPages pages;
   StepStore store(pages);
+  store.Withhold(kLast);
   transport::LocalGroup group(1);
   const auto communicator = group.Join(0);
-  ToyRank rank(Model(), communicator.get(), &store, NeverWaiting());
-  rank.on_attended = [&](int layer) {
-    if (layer + 1 == kLayers) store.AllowLooks(1);
-  };
-  std::vector<std::vector<std::int32_t>> rows;
+  ToyRank rank(Model(kLast + 1), communicator.get(), &store, NeverWaiting());
+  rank.on_attended = [&](int layer) { store.AllowLooks(layer + 1 == kLast ? 1 : 0); };
+  std::vector<LayerOfStep> seen;
   Prefill(rank);
   std::vector<std::uint64_t> sequences = {kSequence};
   if (companion) {
     sequences.push_back(kCompanion);
-    EXPECT_TRUE(rank.Add(kCompanion, Recalling("step", kLayers - 1)).ok());
+    EXPECT_TRUE(rank.Add(kCompanion, Recalling("step", kLast)).ok());
   }
   for (int step = 0; step < 60; ++step) {
     EXPECT_TRUE(rank.Step(sequences, 1, 4 + 37 * (step / 3) % 270).ok());
@@ -109,30 +147,32 @@ std::vector<std::vector<std::int32_t>> RowsOfSteps(bool companion) {
     if (step == 43) {
       EXPECT_TRUE(rank.Commit({kSequence, kFork}).ok());
     }
-    for (int l = 0; l < kLayers; ++l) {
-      rows.push_back(rank.shard().RowPositions(kSequence, l));
-      rows.push_back(rank.shard().RowPositions(kFork, l));
+    for (int l = 0; l <= kLast; ++l) {
+      seen.push_back(Seen(rank, step, kSequence, l));
+      if (step >= 10) seen.push_back(Seen(rank, step, kFork, l));
     }
   }
   EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   EXPECT_EQ(rank.FirstWrongRow(kFork), "");
-  const ShardStats stats = rank.shard().stats();
-  EXPECT_GT(stats.pages_recalled, 10U);
-  // Of the fork's, whose origin has let its pages go: misses too.
-  rows.push_back({static_cast<std::int32_t>(stats.pages_recalled),
-                  static_cast<std::int32_t>(stats.misses),
-                  static_cast<std::int32_t>(stats.recall_lag_steps)});
-  return rows;
+  return seen;
 }
 
 TEST(RingDecisions, TakenLayerAfterLayerAreThoseTakenAtOnce) {
-  const auto layer_after_layer = RowsOfSteps(/*companion=*/false);
-  const auto at_once = RowsOfSteps(/*companion=*/true);
+  const auto layer_after_layer = RunSteps(/*companion=*/false);
+  const auto at_once = RunSteps(/*companion=*/true);
   ASSERT_EQ(layer_after_layer.size(), at_once.size());
   for (std::size_t i = 0; i < at_once.size(); ++i) {
-    ASSERT_EQ(layer_after_layer[i], at_once[i])
-        << "step " << i / (2 * kLayers) << " layer " << i / 2 % kLayers;
+    ASSERT_EQ(layer_after_layer[i].rows, at_once[i].rows)
+        << "layer after layer: " << Describe(layer_after_layer[i])
+        << "\nat once:           " << Describe(at_once[i]);
   }
+  const ShardStats& stats = at_once.back().stats;
+  const ShardStats& later = layer_after_layer.back().stats;
+  EXPECT_GT(stats.pages_recalled, 10U);
+  EXPECT_GT(stats.misses, 0U);  // the fork's, whose origin has let its pages go
+  EXPECT_EQ(later.pages_recalled, stats.pages_recalled);
+  EXPECT_EQ(later.misses, stats.misses);
+  EXPECT_EQ(later.recall_lag_steps, stats.recall_lag_steps);
 }
 
 /// A sequence's steps, which look for different rows.
