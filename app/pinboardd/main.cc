@@ -95,6 +95,7 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
   server_options.tenant_file = options.tenant_file;
   server_options.replication.replicas = options.replicas;
   server_options.replication.check = HasItsTag;
+  server_options.drain_deadline = options.drain_deadline;
   PB_ASSIGN_OR_RETURN(const auto server,
                       cache_service::Server::Create(std::move(fabric), server_options, *metrics));
   if (membership != nullptr) {
@@ -107,7 +108,7 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
   PB_RETURN_IF_ERROR(AnnounceReady(options, server->address()));
   const ShutdownWatcher watcher(shutdown_signals, parent, [&] {
     readiness.Set(Readiness::State::kDraining);
-    server->Stop();
+    server->Drain();
   });
   server->Run();
   if (membership != nullptr) {

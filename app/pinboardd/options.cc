@@ -50,6 +50,14 @@ absl::Status SetReplicas(DaemonOptions& options, const std::string& value) {
   return absl::OkStatus();
 }
 
+absl::Status SetDrainDeadline(DaemonOptions& options, const std::string& value) {
+  if (!absl::ParseDuration(value, &options.drain_deadline) ||
+      options.drain_deadline < absl::ZeroDuration() || options.drain_deadline > absl::Hours(1)) {
+    return absl::InvalidArgumentError("a time of 0 to 1h is needed, such as 30s");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SetMetrics(DaemonOptions& options, const std::string& value) {
   if (value == "none") {
     options.metrics.clear();
@@ -95,7 +103,7 @@ const std::map<std::string, Setter>& ValueOptions() {
       {"--keys", SetKeyFile},         {"--tenants", SetTenantFile},
       {"--metrics", SetMetrics},      {"--log-level", SetLogLevel},
       {"--log-format", SetLogFormat}, {"--address-file", SetAddressFile},
-      {"--replicas", SetReplicas},
+      {"--replicas", SetReplicas},    {"--drain-deadline", SetDrainDeadline},
   };
   return options;
 }
@@ -197,6 +205,8 @@ Options
 )",
       MembershipHelp(), R"(
   --replicas N           Keep each page on N members, as long as there are so many. [1]
+  --drain-deadline TIME  On SIGTERM, hand pages over to other members for so long before ending; a
+                         second signal ends it at once. 0: do not. [10s]
 
 Once ready it prints one line on standard output, "pinboardd: listening on HOST:PORT", and serves
 until SIGINT or SIGTERM. Exit status: 0 after a signal, 1 if it cannot run, 2 for a wrong option.

@@ -22,6 +22,7 @@ struct DaemonOptions {
   cache_service::Watermarks watermarks;
   MembershipOptions membership;
   int replicas = 1;
+  absl::Duration drain_deadline = absl::Seconds(10);
   std::string key_file;                    // empty: everybody is let in
   std::string tenant_file;                 // empty: equal shares
   std::string metrics = "127.0.0.1:9400";  // empty: none

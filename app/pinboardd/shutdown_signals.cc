@@ -33,9 +33,19 @@ sigset_t BlockShutdownSignals() {
 }
 
 ShutdownWatcher::ShutdownWatcher(const sigset_t& signals, pid_t parent, std::function<void()> stop)
-    : thread_([signals, parent, stop = std::move(stop)] {
-        WaitForShutdown(signals, parent);
-        stop();
+    : thread_([this, signals, parent, stop = std::move(stop)]() mutable {
+        while (true) {
+          WaitForShutdown(signals, parent);
+          if (ended_.load()) return;
+          stop();
+          if (parent != 0 && getppid() != parent) parent = 0;
+        }
       }) {}
+
+ShutdownWatcher::~ShutdownWatcher() {
+  ended_.store(true);
+  pthread_kill(thread_.native_handle(), SIGTERM);
+  thread_.join();
+}
 
 }  // namespace pinboard::app

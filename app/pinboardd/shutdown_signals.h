@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <atomic>
 #include <functional>
 #include <thread>
 
@@ -15,14 +16,15 @@ namespace pinboard::app {
 /// they inherit the mask.
 sigset_t BlockShutdownSignals();
 
-/// Calls `stop` once, on a thread of its own, when a blocked signal arrives, or, where `parent` is
-/// not 0, when this process has another parent. Destroy it only after stop was called.
+/// Calls `stop`, on a thread of its own, whenever a blocked signal arrives, and, where `parent` is
+/// not 0, once when this process has another parent.
 class ShutdownWatcher {
  public:
   ShutdownWatcher(const sigset_t& signals, pid_t parent, std::function<void()> stop);
-  ~ShutdownWatcher() { thread_.join(); }
+  ~ShutdownWatcher();
 
  private:
+  std::atomic<bool> ended_ = false;
   std::thread thread_;
 };
 

@@ -72,6 +72,7 @@ constexpr Line kMembersNow[] = {
     {"other members: up", "pinboard_service_peers{state=\"up\"}"},
     {"  down", "pinboard_service_peers{state=\"down\"}"},
     {"pages to be copied", "pinboard_service_copies_waiting"},
+    {"pages to be handed over", "pinboard_service_drain_pages_left"},
     {"pages looked for", "pinboard_service_pulls_waiting"},
 };
 
@@ -82,12 +83,6 @@ constexpr Line kMembersTotals[] = {
     {"  corrupt", "pinboard_service_copies_total{outcome=\"corrupt\"}"},
     {"  failed", "pinboard_service_copies_total{outcome=\"failed\"}"},
     {"  too many", "pinboard_service_copies_total{outcome=\"overflow\"}"},
-    {"spills: taken", "pinboard_service_spills_total{outcome=\"taken\"}"},
-    {"  there already", "pinboard_service_spills_total{outcome=\"had\"}"},
-    {"  no room", "pinboard_service_spills_total{outcome=\"no_room\"}"},
-    {"  corrupt", "pinboard_service_spills_total{outcome=\"corrupt\"}"},
-    {"  failed", "pinboard_service_spills_total{outcome=\"failed\"}"},
-    {"  too many", "pinboard_service_spills_total{outcome=\"overflow\"}"},
     {"handed over: taken", "pinboard_service_hand_overs_total{outcome=\"taken\"}"},
     {"  there already", "pinboard_service_hand_overs_total{outcome=\"had\"}"},
     {"  no room", "pinboard_service_hand_overs_total{outcome=\"no_room\"}"},

@@ -45,6 +45,12 @@ struct GrantedSlab {
   SlabPlace place;
 };
 
+/// A page of any group by name.
+struct NamedPage {
+  GroupId group;
+  PageRef page;
+};
+
 /// What is where now, and what has happened since the start.
 struct InventoryCounts {
   std::uint64_t capacity_bytes = 0;
@@ -170,6 +176,14 @@ class Inventory {
   /// are above the watermarks. When to be called again: at once (InfinitePast) where more are to
   /// leave, or as the first page expires.
   absl::Time EvictInBackground(int pages);
+
+  std::uint32_t chunks() const { return arena_.chunks(); }
+  /// Each page of a chunk (counted from 0) that can be fetched and was not named, with its value
+  /// now: those of the lowest leave first.
+  void ForEachUnnamed(std::uint32_t chunk,
+                      absl::FunctionRef<void(SlabId, std::int64_t value)> see) const;
+  /// Nothing where it has left since it was seen.
+  std::optional<NamedPage> Name(SlabId slab);
 
   InventoryCounts counts() const;
 

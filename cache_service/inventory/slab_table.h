@@ -23,8 +23,9 @@ enum class SlabState : std::uint8_t {
 
 struct Slab {
   SlabState state = SlabState::kFree;
-  bool in_order = false;     // of those that could leave
-  std::uint16_t source = 0;  // the member it is a copy of, as replication numbers them; 0: none
+  bool in_order : 1 = false;  // of those that could leave
+  bool named : 1 = false;     // to others, by a service that ends
+  std::uint16_t source = 0;   // the member it is a copy of, as replication numbers them; 0: none
   std::uint32_t serial = 0;
   std::uint32_t pins = 0;
   std::int32_t mean_information = 0;  // the header's, where uses of the page find it
@@ -37,6 +38,7 @@ struct Slab {
   void BeLeased(std::uint32_t lease_serial, GroupId lease_group) {
     state = SlabState::kLeased;
     in_order = false;
+    named = false;
     serial = lease_serial;
     pins = 0;
     group = lease_group;

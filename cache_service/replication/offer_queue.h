@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -24,6 +25,7 @@ struct OfferedName {
   GroupId group;
   PageRef page;
   OfferKind kind = OfferKind::kCopy;
+  std::uint8_t refusals = 0;  // members that did not take it before
 };
 
 ///   Add --> waiting --pinned, sent--> offered --answered--> told of, unpinned
@@ -51,6 +53,9 @@ class OfferQueue {
   void Open(ClientId client, Send send);
   /// What it was offered waits again, first. Its pins are the client's, and end with it.
   void Close();
+
+  /// What waits, which it forgets without a word. Requires it to be closed.
+  std::deque<OfferedName> TakeWaiting() { return std::exchange(waiting_, {}); }
 
   /// Offers as many as may be.
   void Fill(absl::Time now);

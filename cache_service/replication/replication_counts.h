@@ -37,6 +37,7 @@ struct ReplicationCounts {
   std::uint64_t peers_down = 0;
   std::uint64_t offers_waiting = 0;
   std::array<std::array<std::uint64_t, kOfferEnds>, kOfferKinds> offers_total{};  // pages
+  std::uint64_t drain_pages_left = 0;  // to be offered yet, or offered and not answered
   std::uint64_t pulls_waiting = 0;
   std::array<std::uint64_t, kPullEnds> pulls_total{};  // pages
   std::uint64_t lost_drops_total = 0;  // of which a member that was away will not hear
@@ -50,6 +51,7 @@ struct ReplicationCounts {
         offers_total[kind][end] += other.offers_total[kind][end];
       }
     }
+    drain_pages_left += other.drain_pages_left;
     pulls_waiting += other.pulls_waiting;
     for (int end = 0; end < kPullEnds; ++end) pulls_total[end] += other.pulls_total[end];
     lost_drops_total += other.lost_drops_total;

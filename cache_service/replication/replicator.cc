@@ -57,9 +57,13 @@ const std::vector<PeerNumber>& Replicator::PlacesOf(GroupId group, const PageKey
 }
 
 void Replicator::OnPublished(GroupId group, absl::Span<const PublishedPage> pages) {
-  if (options_.replicas <= 1) return;
+  if (options_.replicas <= 1 && !hand_over_.has_value()) return;
   for (const PublishedPage& page : pages) {
     const PageRef ref{page.header.key, page.header.generation};
+    if (hand_over_.has_value()) {
+      HandOverPage({group, ref});
+      continue;
+    }
     for (const PeerNumber place : PlacesOf(group, ref.key)) {
       PeerOf(place).offers.Add({group, ref, OfferKind::kCopy});
     }
@@ -133,6 +137,7 @@ void Replicator::Tick(absl::Time now) {
   holds_.Expire(now);
   LeaveTheLate(now);
   AnnounceGroups();
+  HandOverMore();
   for (const auto& peer : peers_) {
     SendAnswers(*peer);
     peer->offers.Fill(now);
@@ -140,6 +145,7 @@ void Replicator::Tick(absl::Time now) {
 }
 
 absl::Time Replicator::next_tick() const {
+  if (hand_over_.has_value() && hand_over_->is_looking()) return absl::InfinitePast();
   absl::Time next = std::min({pulls_.next_deadline(), holds_.next_expiry(), next_look_});
   for (const auto& peer : peers_) {
     if (peer->link != nullptr) next = std::min(next, peer->link->next_tick());
@@ -155,6 +161,7 @@ ReplicationCounts Replicator::counts() const {
     }
     counts.offers_waiting += peer->offers.waiting();
   }
+  if (hand_over_.has_value()) counts.drain_pages_left = hand_over_->left() + OffersToHeirs();
   counts.pulls_waiting = pulls_.waiting();
   counts.pulls_total = pulls_.ends();
   return counts;

@@ -22,6 +22,7 @@
 #include "cache_service/membership/member.h"
 #include "cache_service/placement/placement.h"
 #include "cache_service/replication/group_holds.h"
+#include "cache_service/replication/hand_over.h"
 #include "cache_service/replication/offer_queue.h"
 #include "cache_service/replication/page_intake.h"
 #include "cache_service/replication/peer_link.h"
@@ -75,6 +76,13 @@ class Replicator {
   void Pull(GroupId group, absl::Span<const PageRef> pages, absl::Time deadline);
   bool IsPulling(GroupId group, const PageRef& page) const { return pulls_.IsPulling(group, page); }
 
+  /// This member ends: from now on it takes no offers, and offers its pages to the first other
+  /// members of their extents that are connected, the best page first; where one is not taken, to
+  /// the next.
+  void Drain() { hand_over_.emplace(store_.inventory); }
+  /// All that could be handed over has been, or nobody is connected who could take it.
+  bool IsDrained() const;
+
   void Tick(absl::Time now);
   absl::Time next_tick() const;
   ReplicationCounts counts() const;
@@ -117,6 +125,14 @@ class Replicator {
   void SendAnswers(Peer& peer);
   void AnnounceGroups();
 
+  // replicator_drain.cc
+  std::optional<PeerNumber> HeirOf(const OfferedName& name) const;
+  bool HasHeirs() const;
+  std::size_t OffersToHeirs() const;
+  void HandOverPage(OfferedName name);
+  void OnOfferEnded(OfferedName name, OfferEnd end);
+  void HandOverMore();
+
   // replicator.cc
   template <typename Message>
   void TellOfDrop(const Message& drop);
@@ -139,7 +155,8 @@ class Replicator {
   absl::Time next_look_ = absl::InfinitePast();  // at who is late, or gone for too long
   std::optional<ExtentId> placed_extent_;        // the last, and its places
   std::vector<PeerNumber> placed_;
-  ReplicationCounts counts_;  // offers and drops
+  std::optional<HandOver> hand_over_;  // while draining
+  ReplicationCounts counts_;           // offers and drops
 };
 
 }  // namespace pinboard::cache_service

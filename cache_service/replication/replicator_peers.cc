@@ -27,7 +27,7 @@ PeerNumber Replicator::NumberOf(const std::string& name) {
   if (is_new) {
     peers_.push_back(std::make_unique<Peer>(
         store_.inventory,
-        [this](const OfferedName& offer, OfferEnd end) { CountOffer(offer.kind, end); }));
+        [this](const OfferedName& offer, OfferEnd end) { OnOfferEnded(offer, end); }));
     peers_.back()->name = name;
     peers_.back()->absent_since = SteadyNow();
   }
@@ -104,6 +104,10 @@ void Replicator::OnGroups(PeerNumber number, const PeerGroups& announced) {
 void Replicator::OnOffer(PeerNumber number, const Offer& offer) {
   const ServiceConnectionPtr from = PeerOf(number).link->connection();
   for (const OfferedPage& page : offer.pages) {
+    if (hand_over_.has_value()) {
+      PeerOf(number).answers.push_back({page.location.slab, OfferOutcome::kNoRoom});
+      continue;
+    }
     const IncomingPage incoming{.group = GroupId(page.group),
                                 .header = page.header,
                                 .location = page.location,
@@ -152,6 +156,8 @@ void Replicator::OnSessionLost(PeerId session, absl::Time now) {
   peer.session.reset();
   peer.absent_since = now;
   peer.offers.Close();
+  if (!hand_over_.has_value()) return;
+  for (const OfferedName& name : peer.offers.TakeWaiting()) HandOverPage(name);
 }
 
 absl::Status Replicator::OnOfferTaken(PeerId session, const OfferTaken& taken) {

@@ -26,6 +26,7 @@ using transport::PeerId;
 
 constexpr std::uint64_t kMaxChunkBytes = std::uint64_t{2} << 20;
 constexpr std::size_t kMaxParkedFetches = 65536;  // of a tenant
+constexpr char kDraining[] = "this service is draining";
 constexpr absl::Duration kDeathCheckInterval = absl::Milliseconds(50);
 // Where tenants share an arena, one that needs little should not hold much.
 constexpr std::uint64_t kTenantSegments = 64;
@@ -179,6 +180,10 @@ void Server::Refuse(PeerId peer, std::uint64_t request, const absl::Status& why)
 }
 
 absl::Status Server::OnLease(Session& session, const Envelope<LeaseRequest>& envelope) {
+  if (drain_asked_.load()) {
+    AnswerLease(session, envelope.request, absl::UnavailableError(kDraining));
+    return absl::OkStatus();
+  }
   const bool too_many = envelope.message.count > kMaxListElements;
   if (too_many) ++session.tenant->refused_leases_total;
   const auto granted = too_many ? absl::InvalidArgumentError(absl::StrCat(
@@ -192,7 +197,9 @@ absl::Status Server::OnLease(Session& session, const Envelope<LeaseRequest>& env
 absl::Status Server::OnLeaseAhead(Session& session, const Envelope<LeaseAhead>& envelope) {
   const auto [count, bytes] = envelope.message;
   absl::StatusOr<std::vector<GrantedSlab>> granted = absl::ResourceExhaustedError("too many");
-  if (count <= kMaxListElements) {
+  if (drain_asked_.load()) {
+    granted = absl::UnavailableError(kDraining);
+  } else if (count <= kMaxListElements) {
     granted = session.tenant->inventory.LeaseAhead(session.client, count, bytes);
   }
   AnswerLease(session, envelope.request, granted);
@@ -430,7 +437,8 @@ ServiceCounts Server::CountsOf(const Tenant& tenant) const {
 }
 
 absl::Time Server::NextTick() const {
-  absl::Time next = std::min(next_eviction_, next_access_check_);
+  absl::Time next =
+      std::min({next_eviction_, next_access_check_, drain_ends_.value_or(absl::InfiniteFuture())});
   if (!lost_.empty()) next = std::min(next, next_death_check_);
   for (const auto& [name, tenant] : tenants_.all()) {
     next = std::min(next, tenant->parked.next_expiry());
@@ -448,6 +456,7 @@ void Server::Tick() {
   RemoveDeadClients(now);
   LookAfterAccess(now);
   LookAfterMembers(now);
+  LookAfterDrain(now);
   next_eviction_ = tenants_.Tick(now);
   metrics_.Update(Counts());
 }
@@ -457,6 +466,11 @@ void Server::Run() {
     fabric_->WaitUntil(NextTick());
     Tick();
   }
+}
+
+void Server::Drain() {
+  if (drain_asked_.exchange(true)) stop_.store(true);
+  fabric_->Wake();
 }
 
 void Server::Stop() {

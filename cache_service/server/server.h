@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,8 @@ struct ServerOptions {
   absl::Duration publish_grace = absl::Milliseconds(50);
   /// Between the members that JoinMembers names.
   ReplicationOptions replication;
+  /// How long Drain hands pages over. 0: it leaves at once.
+  absl::Duration drain_deadline = absl::Seconds(10);
 };
 
 /// Keeps pages for clients (docs/wire_protocol.md). Everything happens on the thread that calls
@@ -70,7 +73,11 @@ class Server {
 
   /// Serves until Stop.
   void Run();
-  /// Thread-safe; also before Run.
+  /// Thread-safe, as the next. Ends too, but grants no lease from now on, says that it is draining,
+  /// and hands its pages over to other members first; at once where there are none, and when it is
+  /// called again.
+  void Drain();
+  /// Also before Run.
   void Stop();
 
  private:
@@ -121,6 +128,8 @@ class Server {
   std::unique_ptr<Replicator> MakeReplicator(Tenant& tenant);
   std::vector<GroupId> ClientGroups(const Tenant& tenant) const;
   void LookAfterMembers(absl::Time now);
+  void BeginDrain(absl::Time now);
+  void LookAfterDrain(absl::Time now);
 
   absl::Status OnLease(Session& session, const Envelope<LeaseRequest>& lease);
   absl::Status OnLeaseAhead(Session& session, const Envelope<LeaseAhead>& lease);
@@ -170,12 +179,14 @@ class Server {
   Tenants tenants_;
   absl::flat_hash_map<transport::PeerId, Session> sessions_;
   std::vector<LostClient> lost_;
+  std::optional<absl::Time> drain_ends_;  // where it drains
   absl::Time next_death_check_ = absl::InfinitePast();
   absl::Time next_eviction_ = absl::InfinitePast();
   absl::Time next_access_check_ = absl::InfinitePast();
   ServiceCounts counts_;  // but what tenants count, and clients
   ServiceMetrics metrics_;
   TenantMetrics tenant_metrics_;
+  std::atomic<bool> drain_asked_ = false;
   std::atomic<bool> stop_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/fault_point.h"
+#include "base/log.h"
 #include "cache_service/fault_points.h"
 #include "cache_service/protocol/negotiation.h"
 #include "cache_service/protocol/send_message.h"
@@ -83,6 +84,26 @@ void Server::LookAfterMembers(absl::Time now) {
     if (is_new || groups_changed) tenant->replicator->SetClientGroups(ClientGroups(*tenant));
     tenant->replicator->Tick(now);
   }
+}
+
+void Server::BeginDrain(absl::Time now) {
+  drain_ends_ = now + options_.drain_deadline;
+  if (membership_ != nullptr) membership_->Announce(MemberState::kDraining);
+  for (const auto& [name, tenant] : tenants_.all()) {
+    if (tenant->replicator != nullptr) tenant->replicator->Drain();
+  }
+}
+
+void Server::LookAfterDrain(absl::Time now) {
+  if (!drain_asked_.load()) return;
+  if (!drain_ends_.has_value()) BeginDrain(now);
+  const bool drained =
+      std::all_of(tenants_.all().begin(), tenants_.all().end(), [](const auto& entry) {
+        return entry.second->replicator == nullptr || entry.second->replicator->IsDrained();
+      });
+  if (!drained && now < *drain_ends_) return;
+  LogInfo("drained: ", Counts().replication.drain_pages_left, " pages were not handed over");
+  stop_.store(true);
 }
 
 absl::Status Server::OnIntroduce(Session& session, const Envelope<Introduce>& envelope) {

@@ -57,8 +57,6 @@ constexpr const char* kPeers = "pinboard_service_peers";
 constexpr const char* kPeersHelp = "Other members, by whether both connections with them are up.";
 constexpr const char* kCopies = "pinboard_service_copies_total";
 constexpr const char* kCopiesHelp = "Pages offered to another member as a copy, by outcome.";
-constexpr const char* kSpills = "pinboard_service_spills_total";
-constexpr const char* kSpillsHelp = "Pages offered to another member for want of room, by outcome.";
 constexpr const char* kHandOvers = "pinboard_service_hand_overs_total";
 constexpr const char* kHandOversHelp = "Pages offered to another member at the end, by outcome.";
 constexpr const char* kPulls = "pinboard_service_pulls_total";
@@ -163,18 +161,6 @@ const Series kSeries[] = {
      Offers<OfferKind::kCopy, OfferEnd::kFailed>},
     {kCopies, kCopiesHelp, Kind::kCounter, "outcome", "overflow",
      Offers<OfferKind::kCopy, OfferEnd::kOverflow>},
-    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "taken",
-     Offers<OfferKind::kSpill, OfferEnd::kTaken>},
-    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "had",
-     Offers<OfferKind::kSpill, OfferEnd::kHad>},
-    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "no_room",
-     Offers<OfferKind::kSpill, OfferEnd::kNoRoom>},
-    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "corrupt",
-     Offers<OfferKind::kSpill, OfferEnd::kCorrupt>},
-    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "failed",
-     Offers<OfferKind::kSpill, OfferEnd::kFailed>},
-    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "overflow",
-     Offers<OfferKind::kSpill, OfferEnd::kOverflow>},
     {kHandOvers, kHandOversHelp, Kind::kCounter, "outcome", "taken",
      Offers<OfferKind::kHandOver, OfferEnd::kTaken>},
     {kHandOvers, kHandOversHelp, Kind::kCounter, "outcome", "had",
@@ -187,6 +173,8 @@ const Series kSeries[] = {
      Offers<OfferKind::kHandOver, OfferEnd::kFailed>},
     {kHandOvers, kHandOversHelp, Kind::kCounter, "outcome", "overflow",
      Offers<OfferKind::kHandOver, OfferEnd::kOverflow>},
+    {"pinboard_service_drain_pages_left", "Pages that a service that ends still hands over.",
+     Kind::kGauge, nullptr, nullptr, [](C c) { return c.replication.drain_pages_left; }},
     {"pinboard_service_pulls_waiting", "Pages that are looked for at other members.", Kind::kGauge,
      nullptr, nullptr, [](C c) { return c.replication.pulls_waiting; }},
     {kPulls, kPullsHelp, Kind::kCounter, "outcome", "hit", Pulled<PullEnd::kHit>},

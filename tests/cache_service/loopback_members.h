@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -35,11 +36,13 @@ class ToldMembership final : public Membership {
   MembershipViewPtr View() const override { return current_.Get(); }
   void OnChange(std::function<void()> changed) override { current_.OnChange(std::move(changed)); }
   absl::Status Join(const Member&) override { return absl::OkStatus(); }
-  void Announce(MemberState) override {}
+  void Announce(MemberState state) override { announced_ = state; }
+  MemberState announced() const { return announced_; }
   absl::Status Leave(absl::Time) override { return absl::OkStatus(); }
 
  private:
   CurrentView current_;
+  std::atomic<MemberState> announced_ = MemberState::kJoined;
 };
 
 /// One service, on a thread of its own until Stop.
@@ -71,6 +74,9 @@ class LoopbackMember {
     server_->Stop();
     thread_.join();
   }
+  void Drain() { server_->Drain(); }
+  /// Returns once it has ended by itself.
+  void Join() { thread_.join(); }
   ToldMembership& membership() { return membership_; }
   transport::Fabric& fabric() { return *fabric_; }
 

@@ -26,6 +26,16 @@ TEST(PinboarddOptionsTest, DefaultsAreLoopback) {
   EXPECT_EQ(options->watermarks.low, 0.95);
 }
 
+TEST(PinboarddOptionsTest, TheDrainDeadlineIsATime) {
+  EXPECT_EQ(ParseDaemonOptions({})->drain_deadline, absl::Seconds(10));
+  EXPECT_EQ(ParseDaemonOptions({"--drain-deadline", "0"})->drain_deadline, absl::ZeroDuration());
+  EXPECT_EQ(ParseDaemonOptions({"--drain-deadline=1m"})->drain_deadline, absl::Minutes(1));
+  for (const char* wrong : {"-1s", "5", "2h", ""}) {
+    EXPECT_EQ(ErrorOf({"--drain-deadline", wrong}),
+              "--drain-deadline: a time of 0 to 1h is needed, such as 30s");
+  }
+}
+
 TEST(PinboarddOptionsTest, ValuesFollowOrAreJoinedByAnEqualsSign) {
   const auto options = ParseDaemonOptions(
       {"--listen=:0", "--arena", "64 MiB", "--metrics", "none", "--exit-with-parent",

@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// The end of this member: its pages go to others. A part of Replicator.
+#include <algorithm>
+
+#include "cache_service/replication/replicator.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+// Named and not answered, of which OfferQueue pins fewer.
+constexpr std::size_t kMostHandedOver = 1024;
+// Looked at in one turn: a millisecond or two with small pages.
+constexpr std::uint32_t kChunksPerTurn = 32;
+
+}  // namespace
+
+std::optional<PeerNumber> Replicator::HeirOf(const OfferedName& name) const {
+  std::size_t skipped = 0;
+  for (const Member* member : PlacementOrder(ExtentIdOf(name.group, name.page.key), places_)) {
+    const PeerNumber number = numbers_.at(member->name);
+    if (PeerOf(number).session.has_value() && skipped++ == name.refusals) return number;
+  }
+  return std::nullopt;
+}
+
+bool Replicator::HasHeirs() const {
+  return std::any_of(places_.members.begin(), places_.members.end(), [this](const Member& member) {
+    return PeerOf(numbers_.at(member.name)).session.has_value();
+  });
+}
+
+std::size_t Replicator::OffersToHeirs() const {
+  std::size_t waiting = 0;
+  for (const auto& peer : peers_) {
+    if (peer->session.has_value()) waiting += peer->offers.waiting();
+  }
+  return waiting;
+}
+
+void Replicator::HandOverPage(OfferedName name) {
+  name.kind = OfferKind::kHandOver;
+  const std::optional<PeerNumber> heir = HeirOf(name);
+  if (!heir.has_value()) return CountOffer(name.kind, OfferEnd::kFailed);
+  PeerOf(*heir).offers.Add(name);
+}
+
+void Replicator::OnOfferEnded(OfferedName name, OfferEnd end) {
+  CountOffer(name.kind, end);
+  if (name.kind != OfferKind::kHandOver) return;
+  if (end != OfferEnd::kNoRoom && end != OfferEnd::kFailed) return;
+  ++name.refusals;
+  if (const auto next = HeirOf(name)) PeerOf(*next).offers.Add(name);
+}
+
+void Replicator::HandOverMore() {
+  if (!hand_over_.has_value()) return;
+  hand_over_->Look(kChunksPerTurn);
+  while (HasHeirs() && OffersToHeirs() < kMostHandedOver) {
+    const std::optional<NamedPage> next = hand_over_->Next();
+    if (!next.has_value()) return;
+    HandOverPage({.group = next->group, .page = next->page});
+  }
+}
+
+bool Replicator::IsDrained() const {
+  if (!hand_over_.has_value() || !HasHeirs()) return true;
+  return hand_over_->is_done() && OffersToHeirs() == 0;
+}
+
+}  // namespace pinboard::cache_service
