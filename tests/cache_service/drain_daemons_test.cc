@@ -59,16 +59,5 @@ TEST(DrainDaemonsTest, WithADeadlineOfZeroItLeavesAtOnce) {
   EXPECT_EQ(members.Count(1, "pages"), 0);
 }
 
-TEST(DrainDaemonsTest, ASecondSignalEndsIt) {
-  MemberDaemons members(2, kLongDrain);
-  const auto store = members.Connect(0);
-  PublishPages(*store);
-  members.process(1).Signal(SIGSTOP);
-  members.process(0).Signal(SIGTERM);
-  members.Await(0, "drain_pages_left", kPages);
-  members.process(0).Signal(SIGINT);
-  EXPECT_EQ(members.process(0).Wait(), 0);
-}
-
 }  // namespace
 }  // namespace pinboard::cache_service
