@@ -64,6 +64,14 @@ void FaultOutcome::Add(const FaultOutcome& other) {
   latest = std::max(latest, other.latest);
 }
 
+void FaultOutcome::Add(const ClientCounts& counts) {
+  published += counts.published;
+  hits += counts.hits;
+  misses += counts.misses;
+  unavailable += counts.unavailable;
+  corrupted += counts.corrupted;
+}
+
 std::string FaultOutcome::ToString() const {
   return absl::StrCat(published, " published, ", hits, " hits, ", misses, " misses, ", unavailable,
                       " unavailable, ", corrupted, " checksum failures; ", kills, " kills, ", stops,

@@ -30,6 +30,8 @@ struct FaultOutcome {
   absl::Duration latest;  // a call beyond its deadline, of clients that were never stopped
 
   void Add(const FaultOutcome& other);
+  /// What a client has counted, but for `latest`.
+  void Add(const ClientCounts& counts);
   /// One line, violations left out.
   std::string ToString() const;
 };

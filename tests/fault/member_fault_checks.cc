@@ -178,11 +178,7 @@ void MemberFaultRun::EndMembers() {
 void MemberFaultRun::CountClients() {
   for (std::size_t i = 0; i < clients_.size(); ++i) {
     const ClientCounts& counts = board_->clients[i];
-    outcome_.published += counts.published;
-    outcome_.hits += counts.hits;
-    outcome_.misses += counts.misses;
-    outcome_.unavailable += counts.unavailable;
-    outcome_.corrupted += counts.corrupted;
+    outcome_.Add(counts);
     if (counts.wrong != 0) Violated(absl::StrCat("client ", i, " got another page's bytes"));
     if (counts.corrupted != 0) Violated(absl::StrCat("client ", i, " got damaged bytes"));
     if (clients_[i].was_stopped) continue;

@@ -4,12 +4,10 @@
 // (PINBOARD_FAULT_RUNS, PINBOARD_TEST_SEED as for random_fault_test).
 #include <gtest/gtest.h>
 
-#include <iostream>
-
 #include "base/log.h"
 #include "tests/fault/fault_run.h"
 #include "tests/fault/fault_settings.h"
-#include "tests/support/seeded_random.h"
+#include "tests/fault/random_runs.h"
 
 namespace pinboard::testing {
 namespace {
@@ -88,22 +86,7 @@ TEST_F(NetworkFaultTest, ALinkThatLosesPacketsLosesNoPage) {
 }
 
 TEST_F(NetworkFaultTest, NoByteIsWrongNobodyHangsAndWhatSurvivesIsReadable) {
-  const std::uint32_t first = TestSeed();
-  const int runs = FaultRuns(4);
-  FaultOutcome total;
-  for (int run = 0; run < runs; ++run) {
-    const std::uint32_t seed = first + static_cast<std::uint32_t>(run);
-    const FaultPlan plan = DrawNetworkPlan(seed);
-    const FaultOutcome outcome = FaultRun(plan, ::testing::TempDir(), FaultPatience()).Play();
-    total.Add(outcome);
-    for (const std::string& violation : outcome.violations) {
-      ADD_FAILURE() << violation << "\n  PINBOARD_TEST_SEED=" << seed
-                    << " PINBOARD_FAULT_RUNS=1\n  " << plan.Describe();
-    }
-    if ((run + 1) % 100 == 0) std::cout << run + 1 << " runs: " << total.ToString() << std::endl;
-  }
-  std::cout << runs << " runs from seed " << first << ": " << total.ToString() << std::endl;
-  EXPECT_GT(total.hits, 0U);
+  PlayRandomRuns<FaultRun>(4, DrawNetworkPlan);
 }
 
 }  // namespace
