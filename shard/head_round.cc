@@ -54,6 +54,7 @@ absl::Status HeadAttention(const ShardContext& context, const SignalRequest& req
   const ShardModel& model = context.options.model;
   const LayerState& layer = state.layers[l];
   const std::size_t rows = layer.positions.size();
+  std::fill(out.begin(), out.end(), 0);
   const int heads = context.total_kv_heads();
   std::vector<std::int32_t> order(rows);
   std::iota(order.begin(), order.end(), 0);

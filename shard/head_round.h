@@ -21,7 +21,7 @@ namespace pinboard {
 
 /// A of one layer for each KV head by itself: mean over the query heads that read it. This rank's
 /// share of an integer sum, [total_kv_heads, rows], of which the heads of other ranks are left
-/// zero.
+/// zero. On the host alone.
 absl::Status HeadAttention(const ShardContext& context, const SignalRequest& request, int l,
                            absl::Span<std::int32_t> out);
 

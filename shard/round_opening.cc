@@ -17,8 +17,7 @@ namespace {
 LayerPlan StartLayer(const LayerState& layer, const LayerSignals& signals) {
   LayerPlan plan;
   plan.rows = layer.rows();
-  plan.totals = layer.totals;
-  plan.totals.Add(signals.information);
+  plan.totals = signals.totals;
   plan.new_information.assign(signals.information.begin(), signals.information.end());
   return plan;
 }

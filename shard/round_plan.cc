@@ -104,7 +104,7 @@ void LeaseSlabs(ShardContext& context, RoundInProgress* round) {
 /// Scores and selects for the sequences `compressed` of the round.
 absl::Status PlanLayers(ShardContext& context, absl::Span<const SignalRequest> requests,
                         absl::Span<const std::size_t> compressed, RoundInProgress* round) {
-  MergedSignals merged;
+  MergedSignals merged(context.operations->memory());
   PB_RETURN_IF_ERROR(MergeSignals(context, requests, context.RoundDeadline(), &merged));
   std::vector<SequenceToChoose> sequences;
   for (std::size_t i = 0; i < compressed.size(); ++i) {

@@ -2,14 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shard/round_signals.h"
 
-#include <algorithm>
-#include <cmath>
-#include <numeric>
-
+#include "base/bytes.h"
 #include "base/status_macros.h"
-#include "kernels/influence/influence.h"
 #include "shard/block_tables.h"
 #include "shard/head_round.h"
+#include "shard/round_information.h"
 
 namespace pinboard {
 namespace {
@@ -21,34 +18,11 @@ bool TakesRedundancy(const SequenceState& state) {
   return state.policy.keep == ScoreRule::kDistinct;
 }
 
-/// Gives each layer's signals their place in `merged`.
-void MakeRoom(const ShardContext& context, absl::Span<const SignalRequest> requests,
-              MergedSignals* merged) {
-  std::vector<absl::Span<std::int32_t>*> parts;
-  std::vector<std::size_t> sizes;
-  const auto add = [&](absl::Span<std::int32_t>* part, std::size_t size) {
-    parts.push_back(part);
-    sizes.push_back(size);
-  };
-  merged->sequences.resize(requests.size());
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    const SequenceState& state = *requests[i].state;
-    const std::size_t heads = state.policy.per_head ? context.total_kv_heads() : 1;
-    merged->sequences[i].resize(state.layers.size());
-    for (std::size_t l = 0; l < state.layers.size(); ++l) {
-      LayerSignals& signals = merged->sequences[i][l];
-      const std::size_t rows = state.layers[l].positions.size();
-      if (TakesAttention(state)) add(&signals.attention, heads * rows);
-      if (TakesRedundancy(state)) add(&signals.redundancy, rows);
-      add(&signals.information, state.length - state.merged_length);
-    }
-  }
-  merged->values.resize(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}));
-  std::size_t taken = 0;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    *parts[i] = absl::MakeSpan(merged->values).subspan(taken, sizes[i]);
-    taken += sizes[i];
-  }
+/// The first `count` of what is left.
+absl::Span<std::int32_t> Take(absl::Span<std::int32_t>* left, std::size_t count) {
+  const absl::Span<std::int32_t> taken = left->first(count);
+  left->remove_prefix(count);
+  return taken;
 }
 
 /// What a launch can do for all layers and sequences joins `rows`.
@@ -83,7 +57,12 @@ absl::Status Attention(const ShardContext& context, const SignalRequest& request
 /// Of the ranks that hold the same keys the first one contributes.
 absl::Status Redundancy(const ShardContext& context, const SignalRequest& request, int l,
                         LayerSignals* signals) {
-  if (!TakesRedundancy(*request.state) || context.kv_replica() != 0) return absl::OkStatus();
+  if (!TakesRedundancy(*request.state)) return absl::OkStatus();
+  if (context.kv_replica() != 0) {
+    const std::vector<std::int32_t> nothing(signals->redundancy.size(), 0);
+    return context.operations->Write(AsBytes(absl::MakeConstSpan(nothing)),
+                                     AsBytes(signals->redundancy));
+  }
   const ShardModel& model = context.options.model;
   return context.operations->KeyRedundancy(
       {model.cache[l], model.kv, model.block_size, TableOf(*request.block_tables, l),
@@ -91,68 +70,139 @@ absl::Status Redundancy(const ShardContext& context, const SignalRequest& reques
       signals->redundancy);
 }
 
-/// H of the pending tokens, aligned as the policy asks.
-std::vector<float> PendingEntropy(const SequenceState& state) {
-  const auto first = state.entropy_after.begin() + (state.policy.method.align_at ? 1 : 0);
-  std::vector<float> entropy(first, first + (state.length - state.merged_length));
-  if (state.policy.method.entropy_over_log_k) {
-    const float log_k = std::log(static_cast<float>(state.policy.method.top_k));
-    for (float& value : entropy) value /= log_k;
-  }
-  return entropy;
-}
+class Merger {
+ public:
+  Merger(ShardContext& context, absl::Span<const SignalRequest> requests, MergedSignals* merged)
+      : context_(context),
+        operations_(*context.operations),
+        requests_(requests),
+        merged_(*merged) {}
 
-/// E of the pending tokens in all layers; this rank's share of the sum.
-absl::Status Information(const ShardContext& context, const SequenceState& state,
-                         absl::Span<LayerSignals> layers) {
-  std::vector<float> entropy = PendingEntropy(state);
-  double tau = state.policy.method.tau;
-  std::vector<float> same_shift;  // of all layers
-  if (state.policy.information == InformationSignal::kEntropy) {
-    same_shift.assign(entropy.size(), 0.0F);
-    tau = 1.0;
-  } else if (state.policy.information == InformationSignal::kShift) {
-    std::fill(entropy.begin(), entropy.end(), 1.0F);
-    tau = 0.0;
+  absl::Status Run(absl::Time deadline) {
+    CountValues();
+    absl::Status own = Measure();
+    if (context_.tp() > 1) {
+      own.Update(operations_.Finish());
+      PB_RETURN_IF_ERROR(SumOverRanks(deadline));
+      if (own.ok())
+        own = operations_.Write(AsBytes(absl::MakeConstSpan(merged_.on_host)), AsBytes(values_));
+    }
+    if (own.ok()) own = AddTotals();
+    own.Update(operations_.Finish());  // in any case: results go to what is merged
+    std::size_t next = 0;
+    ForEachLayer([&](const auto&, LayerSignals& signals) { signals.totals = totals_[next++]; });
+    return own;
   }
-  for (std::size_t l = 0; l < layers.size(); ++l) {
-    const absl::Span<std::int32_t> out = layers[l].information;
-    const std::vector<float>& own_shift = state.layers[l].pending_shift;
-    PB_RETURN_IF_ERROR(
-        kernels::Information(same_shift.empty() ? own_shift : same_shift, entropy, tau, out));
-    if (context.tp() == 1) continue;
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      const int position = state.merged_length + static_cast<int>(i);
-      if (position % context.tp() != context.rank()) out[i] = 0;
+
+ private:
+  struct Sizes {
+    std::size_t attention = 0, redundancy = 0, information = 0;
+  };
+  struct Place {
+    const SignalRequest& request;
+    int layer;
+    const SequenceState& state() const { return *request.state; }
+    const LayerState& before() const { return state().layers[layer]; }
+  };
+
+  /// visit(place, signals)
+  template <typename Visit>
+  void ForEachLayer(Visit visit) {
+    for (std::size_t i = 0; i < requests_.size(); ++i) {
+      auto& layers = merged_.sequences[i];
+      for (std::size_t l = 0; l < layers.size(); ++l) {
+        visit(Place{requests_[i], static_cast<int>(l)}, layers[l]);
+      }
     }
   }
-  return absl::OkStatus();
-}
+
+  Sizes SizesOf(const Place& place) const {
+    const SequenceState& state = place.state();
+    const std::size_t rows = place.before().positions.size();
+    const std::size_t heads = state.policy.per_head ? context_.total_kv_heads() : 1;
+    return {TakesAttention(state) ? heads * rows : 0, TakesRedundancy(state) ? rows : 0,
+            static_cast<std::size_t>(state.length - state.merged_length)};
+  }
+
+  /// And where E goes on the host.
+  void CountValues() {
+    merged_.sequences.resize(requests_.size());
+    for (std::size_t i = 0; i < requests_.size(); ++i) {
+      merged_.sequences[i].resize(requests_[i].state->layers.size());
+    }
+    first_information_ = {0};
+    ForEachLayer([&](const Place& place, LayerSignals&) {
+      const Sizes sizes = SizesOf(place);
+      all_.attention += sizes.attention;
+      all_.redundancy += sizes.redundancy;
+      all_.information += sizes.information;
+      first_information_.push_back(static_cast<std::int64_t>(all_.information));
+      totals_.push_back(place.before().totals);
+    });
+    const bool merges = context_.tp() > 1;
+    merged_.on_host.resize((merges ? all_.attention + all_.redundancy : 0) + all_.information);
+    absl::Span<std::int32_t> information = absl::MakeSpan(merged_.on_host).last(all_.information);
+    ForEachLayer([&](const Place& place, LayerSignals& signals) {
+      signals.information = Take(&information, SizesOf(place).information);
+    });
+  }
+
+  /// This rank's own, also on the host.
+  absl::Status Measure() {
+    PB_ASSIGN_OR_RETURN(values_,
+                        merged_.values.Resize(all_.attention + all_.redundancy + all_.information));
+    absl::Span<std::int32_t> attention = values_.first(all_.attention);
+    absl::Span<std::int32_t> redundancy = values_.subspan(all_.attention, all_.redundancy);
+    std::vector<RowsToScore> rows;
+    absl::Status measured;
+    ForEachLayer([&](const Place& place, LayerSignals& signals) {
+      const Sizes sizes = SizesOf(place);
+      signals.attention = Take(&attention, sizes.attention);
+      signals.redundancy = Take(&redundancy, sizes.redundancy);
+      signals.order = OrderRows(place.before().positions, place.before().ring_rows());
+      measured.Update(Attention(context_, place.request, place.layer, &signals, &rows));
+      measured.Update(Redundancy(context_, place.request, place.layer, &signals));
+    });
+    measured.Update(operations_.AttentionScore(rows));
+    PB_RETURN_IF_ERROR(measured);
+    absl::Span<std::int32_t> information = values_.last(all_.information);
+    for (const SignalRequest& request : requests_) {
+      const std::size_t pending = request.state->length - request.state->merged_length;
+      PB_RETURN_IF_ERROR(InformPending(context_, *request.state,
+                                       Take(&information, pending * request.state->layers.size())));
+    }
+    const absl::Span<std::int32_t> on_host = absl::MakeSpan(merged_.on_host);
+    return operations_.Read(AsBytes(absl::MakeConstSpan(values_.last(on_host.size()))),
+                            AsBytes(on_host));
+  }
+
+  absl::Status SumOverRanks(absl::Time deadline) {
+    ForEachLayer([&](const Place& place, LayerSignals& signals) {
+      KeepOwnShare(context_, place.state(), signals.information);
+    });
+    return context_.communicator->SumInt32(absl::MakeSpan(merged_.on_host), deadline);
+  }
+
+  absl::Status AddTotals() {
+    return operations_.AddInformation(values_.last(all_.information), first_information_,
+                                      absl::MakeSpan(totals_));
+  }
+
+  ShardContext& context_;
+  Operations& operations_;
+  const absl::Span<const SignalRequest> requests_;
+  MergedSignals& merged_;
+  Sizes all_;
+  absl::Span<std::int32_t> values_;                 // in the operations' memory
+  std::vector<std::int64_t> first_information_;     // [layers of all sequences + 1]
+  std::vector<kernels::InformationTotals> totals_;  // [layers of all sequences]
+};
 
 }  // namespace
 
 absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest> requests,
                           absl::Time deadline, MergedSignals* merged) {
-  MakeRoom(context, requests, merged);
-  absl::Status own;
-  std::vector<RowsToScore> rows;
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    const SequenceState& state = *requests[i].state;
-    for (std::size_t l = 0; l < state.layers.size(); ++l) {
-      LayerSignals& signals = merged->sequences[i][l];
-      signals.order = OrderRows(state.layers[l].positions, state.layers[l].ring_rows());
-      own.Update(Attention(context, requests[i], static_cast<int>(l), &signals, &rows));
-      own.Update(Redundancy(context, requests[i], static_cast<int>(l), &signals));
-    }
-  }
-  own.Update(context.operations->AttentionScore(rows));
-  for (std::size_t i = 0; i < requests.size(); ++i) {  // while a device scores
-    own.Update(Information(context, *requests[i].state, absl::MakeSpan(merged->sequences[i])));
-  }
-  own.Update(context.operations->Finish());
-  if (context.tp() == 1) return own;
-  PB_RETURN_IF_ERROR(context.communicator->SumInt32(absl::MakeSpan(merged->values), deadline));
-  return own;
+  return Merger(context, requests, merged).Run(deadline);
 }
 
 }  // namespace pinboard

@@ -96,6 +96,16 @@ class IdleOperations final : public Operations {
   absl::Status KeyRedundancy(const kernels::KeyRedundancyArgs&, absl::Span<std::int32_t>) override {
     return absl::OkStatus();
   }
+  absl::Status Information(const TokensToInform& tokens) override {
+    const Timer timer(inside_ms_);
+    return host_->Information(tokens);
+  }
+  absl::Status AddInformation(absl::Span<const std::int32_t> information,
+                              absl::Span<const std::int64_t> first,
+                              absl::Span<kernels::InformationTotals> totals) override {
+    const Timer timer(inside_ms_);
+    return host_->AddInformation(information, first, totals);
+  }
   absl::Status Fuse(absl::Span<const RowsToFuse> layers, absl::Span<std::int64_t> keep_score,
                     absl::Span<std::int64_t> band_score) override {
     const Timer timer(inside_ms_);

@@ -92,8 +92,9 @@ class ShardRank {
     return operations_->Finish();
   }
 
+  /// attention [problems, rows]: device memory.
   absl::Status ScoreRows(absl::Span<const float> queries, absl::Span<const float> log_sum_exp,
-                         absl::Span<std::vector<std::int32_t>> attention) {
+                         std::int32_t* attention) {
     const std::vector<std::int32_t> window(rows_.end() - kWindow, rows_.end());
     std::vector<RowsToScore> layers;
     for (int p = 0; p < problems_; ++p) {
@@ -101,7 +102,7 @@ class ShardRank {
       layers.push_back(
           {{layer.cache, kShape, kBlockSize, layer.block_table, rows_, kRingPages * kPageRows,
             rows_, queries, window, kHeads, kTotalHeads, kScale, kPool, log_sum_exp},
-           absl::MakeSpan(attention[p])});
+           {attention + p * rows_.size(), rows_.size()}});
     }
     PB_RETURN_IF_ERROR(operations_->AttentionScore(layers));
     return operations_->Finish();
@@ -189,11 +190,10 @@ void AddShardRound(Report& report, int sequences) {
   constexpr std::size_t kQueries = std::size_t{kWindow} * kHeads;
   float* const queries = Copy(Normals(kQueries * kShape.key_dim, kQueryDeviation));
   float* const log_sums = Copy(std::vector<float>(kQueries, 9.0F));
-  std::vector<std::vector<std::int32_t>> attention(rank.problems(),
-                                                   std::vector<std::int32_t>(rank.rows()));
+  auto* const attention = Allocate<std::int32_t>(std::size_t(rank.problems()) * rank.rows());
   const auto score = [&](absl::Span<const float> given) {
     return MedianWallMs([&] {
-      return rank.ScoreRows({queries, kQueries * kShape.key_dim}, given, absl::MakeSpan(attention));
+      return rank.ScoreRows({queries, kQueries * kShape.key_dim}, given, attention);
     });
   };
   report.AddTime(Of("attention of a decode round", sequences), {}, score({}));
@@ -205,6 +205,7 @@ void AddShardRound(Report& report, int sequences) {
   report.AddTime(Of("gather and digest 3 pages a layer", sequences), {},
                  MedianWallMs([&] { return rank.SealPages(kPages, digests, offloaded.bytes()); }));
   report.AddTime(Of("compact", sequences), {}, MedianWallMs([&] { return rank.Compact(); }));
+  Require(cudaFree(attention));
   for (float* const memory : {queries, log_sums}) Require(cudaFree(memory));
 }
 

@@ -31,10 +31,11 @@ __device__ void ForEach(std::int64_t begin, std::int64_t end, Visit visit) {
 }
 
 __global__ __launch_bounds__(kThreads) void InformationKernel(InformationBatch batch) {
+  const std::int64_t first = blockIdx.y * batch.tokens;  // of a layer
   ForEach(0, batch.tokens, [&](std::int64_t t) {
-    const double information = InformationOf(batch.shift[t], batch.entropy[t], batch.tau);
+    const double information = InformationOf(batch.shift[first + t], batch.entropy[t], batch.tau);
     const bool fits = FitsInformation(information);
-    batch.out[t] = fits ? ToFixed32(information, kInformationFractionBits) : 0;
+    batch.out[first + t] = fits ? ToFixed32(information, kInformationFractionBits) : 0;
     if (!fits) atomicAdd(batch.faults, 1U);
   });
 }
@@ -174,8 +175,10 @@ absl::Status LaunchMaxAttention(const FuseBatch& batch, dim3 grid, cudaStream_t 
 }  // namespace
 
 absl::Status LaunchInformation(const InformationBatch& batch, cudaStream_t stream) {
-  if (batch.tokens == 0) return absl::OkStatus();
-  InformationKernel<<<Blocks(batch.tokens), kThreads, 0, stream>>>(batch);
+  PB_RETURN_IF_ERROR(CheckProblems("Information", batch.layers, batch.tokens));
+  if (batch.layers == 0 || batch.tokens == 0) return absl::OkStatus();
+  const dim3 grid(Blocks(batch.tokens), static_cast<unsigned>(batch.layers));
+  InformationKernel<<<grid, kThreads, 0, stream>>>(batch);
   return cuda::ToStatus(cudaGetLastError(), "information");
 }
 

@@ -16,13 +16,15 @@ namespace pinboard::kernels {
 /// All pointers of these batches: device memory. All launches: the integers of the CPU bit for bit;
 /// stream-ordered, allocate nothing, never synchronise, can be captured in a graph.
 struct InformationBatch {
-  const float* shift = nullptr;    // [tokens]
-  const float* entropy = nullptr;  // [tokens]
+  const float* shift = nullptr;    // [layers, tokens]
+  const float* entropy = nullptr;  // [tokens], of all layers
   double tau = 1.0;
-  std::int32_t* out = nullptr;      // [tokens]
-  std::uint32_t* faults = nullptr;  // [1], grows by one for each token that Information refuses
+  std::int32_t* out = nullptr;      // [layers, tokens]
+  std::uint32_t* faults = nullptr;  // [1], grows by one for each value that Information refuses
   std::int64_t tokens = 0;
+  int layers = 1;
 };
+/// InvalidArgument: impossible sizes.
 absl::Status LaunchInformation(const InformationBatch& batch, cudaStream_t stream);
 
 /// Adds to totals[p] the values of problem p (a layer of a sequence), as InformationTotals::Add

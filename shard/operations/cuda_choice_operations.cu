@@ -3,7 +3,9 @@
 // What CudaOperations does to choose the rows of a round.
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "base/bytes.h"
 #include "kernels/influence/influence_cuda.cuh"
 #include "kernels/select/select_cuda.cuh"
 #include "shard/operations/cuda_operations_impl.cuh"
@@ -11,28 +13,12 @@
 namespace pinboard {
 namespace {
 
-using Signal = absl::Span<const std::int32_t> kernels::FuseArgs::*;
-
 /// Where each layer's rows begin, and the number of all.
 template <typename Layers, typename RowsOf>
 std::vector<std::int64_t> FirstRows(const Layers& layers, RowsOf rows_of) {
   std::vector<std::int64_t> first = {0};
   for (const auto& layer : layers) first.push_back(first.back() + rows_of(layer));
   return first;
-}
-
-/// One signal of all layers, each at its first row; null where no layer has it.
-absl::StatusOr<const std::int32_t*> UploadSignal(absl::Span<const RowsToFuse> layers,
-                                                 absl::Span<const std::int64_t> first,
-                                                 Signal signal, cuda::Staging* staging) {
-  const auto has_it = [&](const RowsToFuse& layer) { return !(layer.args.*signal).empty(); };
-  if (std::none_of(layers.begin(), layers.end(), has_it)) return nullptr;
-  PB_ASSIGN_OR_RETURN(const auto room, staging->Reserve<std::int32_t>(first.back()));
-  for (std::size_t l = 0; l < layers.size(); ++l) {
-    const absl::Span<const std::int32_t> values = layers[l].args.*signal;
-    std::copy(values.begin(), values.end(), room.host + first[l]);
-  }
-  return room.device;
 }
 
 absl::Status CheckTotal(const char* operation, std::int64_t rows,
@@ -44,6 +30,75 @@ absl::Status CheckTotal(const char* operation, std::int64_t rows,
 }
 
 }  // namespace
+
+absl::Status CudaOperations::Information(const TokensToInform& tokens) {
+  const std::size_t count = tokens.entropy.size();
+  const auto fits = [&](absl::Span<const float> shift) { return shift.size() == count; };
+  if (!absl::c_all_of(tokens.shift, fits) || tokens.out.size() != tokens.shift.size() * count) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Information: ", count, " entropies, ", tokens.shift.size(), " layers and ",
+                     tokens.out.size(), " results: give a shift and a result per token and layer"));
+  }
+  kernels::InformationBatch batch{.tau = tokens.tau,
+                                  .out = tokens.out.data(),
+                                  .faults = fault(kInformationFault),
+                                  .tokens = static_cast<std::int64_t>(count),
+                                  .layers = static_cast<int>(tokens.shift.size())};
+  PB_ASSIGN_OR_RETURN(batch.entropy, staging_.Upload(tokens.entropy));
+  PB_ASSIGN_OR_RETURN(const auto shifts, staging_.Reserve<float>(tokens.out.size()));
+  batch.shift = shifts.device;
+  float* to = shifts.host;
+  for (const absl::Span<const float> shift : tokens.shift) to = absl::c_copy(shift, to);
+  return Launch([&] { return kernels::LaunchInformation(batch, stream()); });
+}
+
+absl::Status CudaOperations::AddInformation(absl::Span<const std::int32_t> information,
+                                            absl::Span<const std::int64_t> first,
+                                            absl::Span<kernels::InformationTotals> totals) {
+  kernels::AddInformationBatch batch{.information = information.data(),
+                                     .problems = static_cast<int>(totals.size())};
+  for (std::size_t i = 0; i < totals.size(); ++i) {
+    batch.longest = std::max(batch.longest, first[i + 1] - first[i]);
+  }
+  PB_ASSIGN_OR_RETURN(batch.first, staging_.Upload(first));
+  PB_ASSIGN_OR_RETURN(batch.totals, staging_.Upload<kernels::InformationTotals>(totals));
+  PB_RETURN_IF_ERROR(Launch([&] { return kernels::LaunchAddInformation(batch, stream()); }));
+  return Read(AsBytes(absl::MakeConstSpan(batch.totals, totals.size())), AsBytes(totals));
+}
+
+absl::StatusOr<const std::int32_t*> CudaOperations::UploadSignal(
+    absl::Span<const RowsToFuse> layers, absl::Span<const std::int64_t> first, Signal signal) {
+  const auto has_it = [&](const RowsToFuse& layer) { return !(layer.args.*signal).empty(); };
+  if (absl::c_none_of(layers, has_it)) return nullptr;
+  PB_ASSIGN_OR_RETURN(const auto room, staging_.Reserve<std::int32_t>(first.back()));
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    absl::c_copy(layers[l].args.*signal, room.host + first[l]);
+  }
+  return room.device;
+}
+
+absl::StatusOr<const std::int32_t*> CudaOperations::JoinSignal(absl::Span<const RowsToFuse> layers,
+                                                               absl::Span<const std::int64_t> first,
+                                                               Signal signal) {
+  const auto has_it = [&](const RowsToFuse& layer) { return !(layer.args.*signal).empty(); };
+  if (absl::c_none_of(layers, has_it)) return nullptr;
+  PB_ASSIGN_OR_RETURN(std::byte* const joined,
+                      staging_.Scratch(first.back() * sizeof(std::int32_t)));
+  for (std::size_t begin = 0, end = 0; begin < layers.size(); begin = end) {
+    const std::int32_t* const from = (layers[begin].args.*signal).data();
+    // Of layers whose values follow each other as their rows do: mostly all.
+    std::int64_t count = 0;
+    while (end < layers.size() && first[end] == first[begin] + count &&
+           (layers[end].args.*signal).data() == from + count) {
+      count += static_cast<std::int64_t>((layers[end++].args.*signal).size());
+    }
+    if (count == 0) continue;
+    PB_RETURN_IF_ERROR(memory_.Copy(joined + first[begin] * sizeof(std::int32_t),
+                                    reinterpret_cast<const std::byte*>(from),
+                                    count * sizeof(std::int32_t)));
+  }
+  return reinterpret_cast<const std::int32_t*>(joined);
+}
 
 absl::Status CudaOperations::Fuse(absl::Span<const RowsToFuse> layers,
                                   absl::Span<std::int64_t> keep_score,
@@ -59,11 +114,11 @@ absl::Status CudaOperations::Fuse(absl::Span<const RowsToFuse> layers,
     totals.push_back(layer.args.totals);
     batch.longest = std::max<std::int64_t>(batch.longest, rows_of(layer));
   }
-  const auto upload = [&](Signal signal) { return UploadSignal(layers, first, signal, &staging_); };
-  PB_ASSIGN_OR_RETURN(batch.attention, upload(&kernels::FuseArgs::attention));
-  PB_ASSIGN_OR_RETURN(batch.redundancy, upload(&kernels::FuseArgs::redundancy));
-  PB_ASSIGN_OR_RETURN(batch.information, upload(&kernels::FuseArgs::information));
-  PB_ASSIGN_OR_RETURN(batch.positions, upload(&kernels::FuseArgs::positions));
+  using Args = kernels::FuseArgs;
+  PB_ASSIGN_OR_RETURN(batch.attention, JoinSignal(layers, first, &Args::attention));
+  PB_ASSIGN_OR_RETURN(batch.redundancy, JoinSignal(layers, first, &Args::redundancy));
+  PB_ASSIGN_OR_RETURN(batch.information, UploadSignal(layers, first, &Args::information));
+  PB_ASSIGN_OR_RETURN(batch.positions, UploadSignal(layers, first, &Args::positions));
   PB_ASSIGN_OR_RETURN(batch.layers, staging_.Upload(absl::MakeConstSpan(layer_of)));
   PB_ASSIGN_OR_RETURN(batch.totals, staging_.Upload(absl::MakeConstSpan(totals)));
   PB_ASSIGN_OR_RETURN(batch.first_row, staging_.Upload(absl::MakeConstSpan(first)));

@@ -44,12 +44,13 @@ absl::Status CudaOperations::Faults() {
   constexpr std::array<const char*, kFaults> kNames = {
       "TopKLogits",    "MergedEntropy",    "RepresentationShift", "ProjectionSketch",
       "ScorePages",    "EvictedAttention", "AttentionScore",      "ExpectedAttention",
-      "KeyRedundancy", "BuildDigest"};
+      "KeyRedundancy", "Information",      "BuildDigest"};
   absl::Status refused;
   for (int i = 0; i < kFaults; ++i) {
     if (fault_counts_[i] == 0) continue;
-    refused.Update(absl::InvalidArgumentError(
-        absl::StrCat(kNames[i], ": ", fault_counts_[i], " inputs are not finite")));
+    refused.Update(absl::InvalidArgumentError(absl::StrCat(
+        kNames[i], ": ", fault_counts_[i],
+        i == kInformationFault ? " values are not below 64" : " inputs are not finite")));
   }
   if (!refused.ok()) refused.Update(ClearFaults());
   std::ptrdiff_t unwritten = 0;

@@ -59,6 +59,10 @@ class CudaOperations final : public Operations {
                                  absl::Span<std::int32_t> out) override;
   absl::Status KeyRedundancy(const kernels::KeyRedundancyArgs& args,
                              absl::Span<std::int32_t> out) override;
+  absl::Status Information(const TokensToInform& tokens) override;
+  absl::Status AddInformation(absl::Span<const std::int32_t> information,
+                              absl::Span<const std::int64_t> first,
+                              absl::Span<kernels::InformationTotals> totals) override;
   absl::Status Fuse(absl::Span<const RowsToFuse> layers, absl::Span<std::int64_t> keep_score,
                     absl::Span<std::int64_t> band_score) override;
   absl::Status Select(absl::Span<const RowsToSelect> layers,
@@ -89,6 +93,7 @@ class CudaOperations final : public Operations {
     kAttentionFault,
     kExpectedFault,
     kRedundancyFault,
+    kInformationFault,
     kDigestFault,
     kFaults
   };
@@ -111,6 +116,15 @@ class CudaOperations final : public Operations {
   absl::Status ScorePagesBy(int tokens, absl::Span<const PagesToScore* const> layers);
   absl::StatusOr<kernels::AttentionScoreProblem> UploadRows(const RowsToScore& layer);
   absl::Status ScoreRows(absl::Span<const RowsToScore* const> layers);
+  using Signal = absl::Span<const std::int32_t> kernels::FuseArgs::*;
+  /// One signal of all layers, each at its first row; null where no layer has it. From the host.
+  absl::StatusOr<const std::int32_t*> UploadSignal(absl::Span<const RowsToFuse> layers,
+                                                   absl::Span<const std::int64_t> first,
+                                                   Signal signal);
+  /// The same of one that lies in memory().
+  absl::StatusOr<const std::int32_t*> JoinSignal(absl::Span<const RowsToFuse> layers,
+                                                 absl::Span<const std::int64_t> first,
+                                                 Signal signal);
   /// Launches for layers one behind the other that are fused alike.
   absl::Status FuseBy(ScoreRule (*rule_of)(const RowsToFuse&), absl::Span<const RowsToFuse> layers,
                       const kernels::FuseBatch& all);

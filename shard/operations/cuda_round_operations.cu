@@ -89,7 +89,7 @@ absl::StatusOr<kernels::AttentionScoreProblem> CudaOperations::UploadRows(
   PB_ASSIGN_OR_RETURN(problem.row_positions, staging_.Upload(args.row_positions));
   PB_ASSIGN_OR_RETURN(problem.order, staging_.Upload(args.order));
   PB_ASSIGN_OR_RETURN(problem.query_positions, staging_.Upload(args.query_positions));
-  PB_ASSIGN_OR_RETURN(problem.out, staging_.Result(layer.out));
+  problem.out = layer.out.data();
   if (!args.log_sum_exp.empty()) problem.log_sum_exp = args.log_sum_exp.data();
   return problem;
 }
@@ -151,12 +151,12 @@ absl::Status CudaOperations::ExpectedAttention(const kernels::ExpectedAttentionA
   const std::vector<kernels::PairAhead> pairs = kernels::PairsAhead(args.rotary);
   kernels::ExpectedAttentionProblem problem{.cache = args.cache,
                                             .queries = args.queries.data(),
+                                            .out = out.data(),
                                             .rows = static_cast<std::int32_t>(out.size()),
                                             .next_position = args.next_position};
   PB_ASSIGN_OR_RETURN(problem.block_table, staging_.Upload(args.block_table));
   PB_ASSIGN_OR_RETURN(problem.order, staging_.Upload(args.order));
   PB_ASSIGN_OR_RETURN(problem.query_positions, staging_.Upload(args.query_positions));
-  PB_ASSIGN_OR_RETURN(problem.out, staging_.Result(out));
   kernels::ExpectedAttentionBatch batch{.count = 1,
                                         .most_rows = problem.rows,
                                         .shape = args.shape,
@@ -181,11 +181,10 @@ absl::Status CudaOperations::KeyRedundancy(const kernels::KeyRedundancyArgs& arg
   PB_RETURN_IF_ERROR(CheckOrdered("KeyRedundancy",
                                   {args.cache, args.shape, args.block_size, args.block_table},
                                   args.order, out));
-  kernels::KeyRedundancyProblem problem{.cache = args.cache,
-                                        .rows = static_cast<std::int32_t>(out.size())};
+  kernels::KeyRedundancyProblem problem{
+      .cache = args.cache, .out = out.data(), .rows = static_cast<std::int32_t>(out.size())};
   PB_ASSIGN_OR_RETURN(problem.block_table, staging_.Upload(args.block_table));
   PB_ASSIGN_OR_RETURN(problem.order, staging_.Upload(args.order));
-  PB_ASSIGN_OR_RETURN(problem.out, staging_.Result(out));
   kernels::KeyRedundancyBatch batch{.count = 1,
                                     .most_rows = problem.rows,
                                     .shape = args.shape,

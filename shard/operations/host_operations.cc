@@ -99,6 +99,23 @@ class HostOperations final : public Operations {
                              absl::Span<std::int32_t> out) override {
     return kernels::KeyRedundancy(args, out);
   }
+  absl::Status Information(const TokensToInform& tokens) override {
+    absl::Span<std::int32_t> out = tokens.out;
+    for (const absl::Span<const float> shift : tokens.shift) {
+      PB_RETURN_IF_ERROR(
+          kernels::Information(shift, tokens.entropy, tokens.tau, out.first(shift.size())));
+      out.remove_prefix(shift.size());
+    }
+    return absl::OkStatus();
+  }
+  absl::Status AddInformation(absl::Span<const std::int32_t> information,
+                              absl::Span<const std::int64_t> first,
+                              absl::Span<kernels::InformationTotals> totals) override {
+    for (std::size_t i = 0; i < totals.size(); ++i) {
+      totals[i].Add(information.subspan(first[i], first[i + 1] - first[i]));
+    }
+    return absl::OkStatus();
+  }
   absl::Status Fuse(absl::Span<const RowsToFuse> layers, absl::Span<std::int64_t> keep_score,
                     absl::Span<std::int64_t> band_score) override {
     std::size_t first = 0;

@@ -38,12 +38,22 @@ struct PagesToScore {
 /// One layer of a sequence whose rows' attention is wanted.
 struct RowsToScore {
   kernels::AttentionScoreArgs args;
-  absl::Span<std::int32_t> out;
+  absl::Span<std::int32_t> out;  // in memory()
+};
+
+/// New tokens of a sequence whose information is wanted in all its layers.
+struct TokensToInform {
+  std::vector<absl::Span<const float>> shift;  // [layers] of [tokens]
+  absl::Span<const float> entropy;             // [tokens]
+  double tau = 1.0;
+  absl::Span<std::int32_t> out;  // [layers, tokens], in memory()
 };
 
 /// One layer of a sequence whose rows are scored by two rules.
 struct RowsToFuse {
-  kernels::FuseArgs args;  // with the rule for what is kept; all have `information`
+  /// With the rule for what is kept. All have `information`, which lies on the host like the
+  /// positions; attention and redundancy lie in memory().
+  kernels::FuseArgs args;
   ScoreRule band = ScoreRule::kInformation;  // the rule for the band
 };
 
@@ -130,13 +140,19 @@ class Operations {
   /// No two pages have a row in common.
   virtual absl::Status ScatterPages(absl::Span<const PageIn> pages) = 0;
 
-  // A round.
+  // A round. Its signals are written to memory().
   /// log_sum_exp lies in memory(), as the queries do.
   virtual absl::Status AttentionScore(absl::Span<const RowsToScore> layers) = 0;
   virtual absl::Status ExpectedAttention(const kernels::ExpectedAttentionArgs& args,
                                          absl::Span<std::int32_t> out) = 0;
   virtual absl::Status KeyRedundancy(const kernels::KeyRedundancyArgs& args,
                                      absl::Span<std::int32_t> out) = 0;
+  virtual absl::Status Information(const TokensToInform& tokens) = 0;
+  /// Adds to totals[i] the values information[first[i]] ... information[first[i + 1] - 1], which
+  /// lie in memory().
+  virtual absl::Status AddInformation(absl::Span<const std::int32_t> information,
+                                      absl::Span<const std::int64_t> first,
+                                      absl::Span<kernels::InformationTotals> totals) = 0;
   /// Scores of the layers' rows, one layer's behind the other's, in memory().
   virtual absl::Status Fuse(absl::Span<const RowsToFuse> layers,
                             absl::Span<std::int64_t> keep_score,

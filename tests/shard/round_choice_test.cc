@@ -74,24 +74,40 @@ SequenceState RandomState(const ShardContext& context, SeededRandom& random,
   return state;
 }
 
+/// Values of any signals, handed out one behind the other, in the operations' memory.
+class Values {
+ public:
+  absl::Span<std::int32_t> Draw(std::size_t count, int fraction_bits, SeededRandom& random) {
+    const absl::Span<std::int32_t> drawn = absl::MakeSpan(all_).subspan(drawn_, count);
+    for (std::int32_t& value : drawn) value = FromFew(random, fraction_bits);
+    drawn_ += count;
+    return drawn;
+  }
+
+ private:
+  ToyVector<std::int32_t> all_ = ToyVector<std::int32_t>(20'000);
+  std::size_t drawn_ = 0;
+};
+
+/// As MergeSignals leaves them: what the policy does not read is not there.
 struct Signals {
-  Signals(const SequenceState& state, SeededRandom& random) : layers(kLayers), values(3 * kLayers) {
+  Signals(const SequenceState& state, Values& attention, Values& other, SeededRandom& random)
+      : layers(kLayers) {
+    const scheduler::PolicySpec& policy = state.policy;
     for (int l = 0; l < kLayers; ++l) {
       const std::size_t rows = state.layers[l].positions.size();
       layers[l].order = OrderRows(state.layers[l].positions, state.layers[l].ring_rows());
-      layers[l].attention = Draw(3 * l, rows, kAttentionFractionBits, random);
-      layers[l].redundancy = Draw(3 * l + 1, rows, kAttentionFractionBits, random);
-      layers[l].information = Draw(3 * l + 2, kNewTokens, kInformationFractionBits, random);
+      layers[l].attention = attention.Draw(policy.queries == AttentionQueries::kNone ? 0 : rows,
+                                           kAttentionFractionBits, random);
+      layers[l].redundancy = other.Draw(policy.keep == ScoreRule::kDistinct ? rows : 0,
+                                        kAttentionFractionBits, random);
+      layers[l].information = other.Draw(kNewTokens, kInformationFractionBits, random);
+      layers[l].totals = state.layers[l].totals;
+      layers[l].totals.Add(layers[l].information);
     }
-  }
-  absl::Span<std::int32_t> Draw(int i, std::size_t count, int fraction_bits, SeededRandom& random) {
-    values[i].resize(count);
-    for (std::int32_t& value : values[i]) value = FromFew(random, fraction_bits);
-    return absl::MakeSpan(values[i]);
   }
 
   std::vector<LayerSignals> layers;
-  std::vector<std::vector<std::int32_t>> values;
 };
 
 /// A plain choice: everything is sorted, and what is left over is picked out before it is selected
@@ -102,11 +118,9 @@ class PlainChoice {
       : state_(state), signals_(signals) {
     std::vector<std::int64_t> sums;
     for (int l = 0; l < kLayers; ++l) {
-      kernels::InformationTotals totals = state.layers[l].totals;
-      totals.Add(signals[l].information);
-      sums.push_back(totals.sum);
-      keep_.push_back(Fused(l, totals, state.policy.keep));
-      band_.push_back(Fused(l, totals, state.policy.band));
+      sums.push_back(signals[l].totals.sum);
+      keep_.push_back(Fused(l, signals[l].totals, state.policy.keep));
+      band_.push_back(Fused(l, signals[l].totals, state.policy.band));
     }
     counts_ = RoundCounts(state, block_size, sums);
     if (state.scope == scheduler::KeepScope::kGlobal) Unite();
@@ -256,9 +270,9 @@ class RoundChoice : public ::testing::TestWithParam<std::string> {
       context_.operations = *std::move(operations);
     }
   }
-  SequenceOptions Policy(SeededRandom& random) const {
+  SequenceOptions Policy(const std::string& policy, SeededRandom& random) const {
     SequenceOptions options;
-    options.policy = GetParam();
+    options.policy = policy;
     options.window = 16;
     options.seed = 7;
     options.recall_pages = 8;
@@ -280,10 +294,14 @@ TEST_P(RoundChoice, OfSequencesTogetherIsThatOfEachOfTheirLayers) {
   for (int trial = 0; trial < 20; ++trial) {
     std::vector<SequenceState> states;
     for (const int ring_pages : {0, 4, 8}) {
-      states.push_back(RandomState(context_, random, Policy(random), ring_pages));
+      // In the middle perhaps one that takes no attention.
+      const std::string policy =
+          ring_pages == 4 ? random.Pick<std::string>({GetParam(), "recency"}) : GetParam();
+      states.push_back(RandomState(context_, random, Policy(policy, random), ring_pages));
     }
+    Values attention, other;
     std::vector<Signals> signals;
-    for (const SequenceState& state : states) signals.emplace_back(state, random);
+    for (const SequenceState& state : states) signals.emplace_back(state, attention, other, random);
     std::vector<SequencePlan> plans(states.size());
     std::vector<SequenceToChoose> sequences;
     for (std::size_t i = 0; i < states.size(); ++i) {

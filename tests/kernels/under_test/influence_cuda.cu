@@ -13,14 +13,19 @@ absl::Status Information(absl::Span<const float> shift, absl::Span<const float> 
   if (shift.size() != out.size() || entropy.size() != out.size()) {
     return absl::InvalidArgumentError("not a batch");  // sizes have no place in one
   }
+  // Behind another layer, which shifts nothing and so fits wherever the layer does.
   OnDevice device;
-  InformationBatch batch{device.In(shift), device.In(entropy), tau};
-  batch.out = device.Out<std::int32_t>(out.size());
+  const std::size_t tokens = out.size();
+  std::vector<float> shifts(tokens, 0.0F);
+  shifts.insert(shifts.end(), shift.begin(), shift.end());
+  InformationBatch batch{device.In(shifts), device.In(entropy), tau};
+  batch.out = device.Out<std::int32_t>(2 * tokens);
   batch.faults = device.In(std::vector<std::uint32_t>{0});
-  batch.tokens = static_cast<std::int64_t>(out.size());
+  batch.tokens = static_cast<std::int64_t>(tokens);
+  batch.layers = 2;
   PB_RETURN_IF_ERROR(device.Finish(LaunchInformation(batch, nullptr)));
   if (device.Value(batch.faults) > 0) return absl::InvalidArgumentError("a token does not fit");
-  device.Read(batch.out, out);
+  device.Read(batch.out + tokens, out);
   return absl::OkStatus();
 }
 
