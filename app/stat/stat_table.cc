@@ -73,6 +73,7 @@ constexpr Line kMembersNow[] = {
     {"  down", "pinboard_service_peers{state=\"down\"}"},
     {"pages to be copied", "pinboard_service_copies_waiting"},
     {"pages to be handed over", "pinboard_service_drain_pages_left"},
+    {"pages spilled here", "pinboard_service_spilled_pages"},
     {"pages looked for", "pinboard_service_pulls_waiting"},
 };
 
@@ -89,6 +90,13 @@ constexpr Line kMembersTotals[] = {
     {"  corrupt", "pinboard_service_hand_overs_total{outcome=\"corrupt\"}"},
     {"  failed", "pinboard_service_hand_overs_total{outcome=\"failed\"}"},
     {"  too many", "pinboard_service_hand_overs_total{outcome=\"overflow\"}"},
+    {"spilled: taken", "pinboard_service_spills_total{outcome=\"taken\"}"},
+    {"  there already", "pinboard_service_spills_total{outcome=\"had\"}"},
+    {"  no room", "pinboard_service_spills_total{outcome=\"no_room\"}"},
+    {"  corrupt", "pinboard_service_spills_total{outcome=\"corrupt\"}"},
+    {"  failed", "pinboard_service_spills_total{outcome=\"failed\"}"},
+    {"  too many", "pinboard_service_spills_total{outcome=\"overflow\"}"},
+    {"fetched of those spilled here", "pinboard_service_spilled_fetches_total"},
     {"pulls: there", "pinboard_service_pulls_total{outcome=\"hit\"}"},
     {"  nowhere", "pinboard_service_pulls_total{outcome=\"miss\"}"},
     {"  no room", "pinboard_service_pulls_total{outcome=\"no_room\"}"},

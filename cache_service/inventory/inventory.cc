@@ -118,13 +118,13 @@ absl::Status Inventory::Return(ClientId client, SlabId slab) {
 }
 
 absl::Status Inventory::Publish(ClientId client, SlabId slab, const PageHeader& header) {
-  return PublishCopy(client, slab, header, clients_.at(client).group, 0).status();
+  return PublishCopy(client, slab, header, clients_.at(client).group, {}).status();
 }
 
 absl::StatusOr<Inventory::Publication> Inventory::PublishCopy(ClientId client, SlabId slab,
                                                               const PageHeader& header,
-                                                              GroupId group, std::uint16_t source) {
-  return Publish(clients_.at(client), slab, header, group, source, absl::ToUnixNanos(clock_.Now()));
+                                                              GroupId group, PageOrigin origin) {
+  return Publish(clients_.at(client), slab, header, group, origin, absl::ToUnixNanos(clock_.Now()));
 }
 
 absl::Status Inventory::Publish(ClientId client, absl::Span<const PublishedPage> pages,
@@ -133,7 +133,7 @@ absl::Status Inventory::Publish(ClientId client, absl::Span<const PublishedPage>
   const std::int64_t now_ns = absl::ToUnixNanos(clock_.Now());
   for (const PublishedPage& page : pages) {
     PB_RETURN_IF_ERROR(
-        Publish(holder, SlabId(page.slab), page.header, holder.group, 0, now_ns).status());
+        Publish(holder, SlabId(page.slab), page.header, holder.group, {}, now_ns).status());
     published(page.header);
   }
   return absl::OkStatus();
@@ -141,8 +141,7 @@ absl::Status Inventory::Publish(ClientId client, absl::Span<const PublishedPage>
 
 absl::StatusOr<Inventory::Publication> Inventory::Publish(Client& holder, SlabId slab_id,
                                                           const PageHeader& header, GroupId group,
-                                                          std::uint16_t source,
-                                                          std::int64_t now_ns) {
+                                                          PageOrigin origin, std::int64_t now_ns) {
   PB_RETURN_IF_ERROR(CheckLease(holder, slab_id));
   const SlabIndex index = IndexOf(slab_id);
   if (header.bytes == 0 || header.bytes > arena_.Place(index).bytes) {
@@ -165,11 +164,14 @@ absl::StatusOr<Inventory::Publication> Inventory::Publish(Client& holder, SlabId
   if (result.replaced.has_value()) Retire(*result.replaced);
   Slab& slab = SlabOf(index);
   slab.state = SlabState::kPublished;
-  slab.source = source;
+  slab.source = origin.source;
+  slab.spilled = origin.spilled;
+  counts_.spilled_pages += origin.spilled ? 1 : 0;
   slab.group = group;
   slab.header = header;
   slab.mean_information = header.mean_information;
-  slab.published_ns = slab.last_used_ns = now_ns;
+  slab.published_ns = now_ns;
+  slab.last_used_ns = origin.spilled ? 0 : now_ns;
   MayLeave(index);
   ++counts_.pages_published_total;
   counts_.bytes_published_total += header.bytes;
@@ -216,6 +218,8 @@ InventoryCounts& InventoryCounts::operator+=(const InventoryCounts& other) {
   stale_publishes_total += other.stale_publishes_total;
   refused_publishes_total += other.refused_publishes_total;
   lookups_total += other.lookups_total;
+  spilled_pages += other.spilled_pages;
+  spilled_fetches_total += other.spilled_fetches_total;
   for (int i = 0; i < kEvictionCauses; ++i) evictions_total[i] += other.evictions_total[i];
   return *this;
 }

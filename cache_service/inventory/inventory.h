@@ -51,6 +51,13 @@ struct NamedPage {
   PageRef page;
 };
 
+/// Where a page came from that no client published here.
+struct PageOrigin {
+  std::uint16_t source = 0;  // the member that it was read from; 0: nobody's, it is this one's own
+  bool spilled =
+      false;  // it had no room there: here it is used for the first time when it is fetched
+};
+
 /// What is where now, and what has happened since the start.
 struct InventoryCounts {
   std::uint64_t capacity_bytes = 0;
@@ -68,6 +75,8 @@ struct InventoryCounts {
   std::uint64_t stale_publishes_total = 0;
   std::uint64_t refused_publishes_total = 0;  // the tenant may have no more extents
   std::uint64_t lookups_total = 0;
+  std::uint64_t spilled_pages = 0;          // of other members, of those published
+  std::uint64_t spilled_fetches_total = 0;  // that found one
   std::array<std::uint64_t, kEvictionCauses> evictions_total{};
 
   InventoryCounts& operator+=(const InventoryCounts& other);
@@ -103,6 +112,8 @@ class Inventory {
   /// Whether pages are about to leave for want of room.
   bool IsAboveHighMark() const { return arena_.used_bytes() > HighBytes(); }
   bool IsBelowLowMark() const { return arena_.used_bytes() < LowBytes(); }
+  /// Whether the tenant may have a page more than there are.
+  bool MayHavePage() const { return PagesOver(1) == 0; }
   std::uint64_t FreeSlabs(std::uint64_t bytes) const { return arena_.FreeSlabs(bytes); }
 
   /// Requires `client` to be new.
@@ -128,10 +139,10 @@ class Inventory {
   /// The same, one after the other, until the first error; `published` after each.
   absl::Status Publish(ClientId client, absl::Span<const PublishedPage> pages,
                        absl::FunctionRef<void(const PageHeader&)> published);
-  /// The same for another group than the client's: a copy of what `source` has. Ends the lease.
+  /// The same for another group than the client's: a page of another member. Ends the lease.
   enum class Publication : std::uint8_t { kPublished, kStale, kRefused };
   absl::StatusOr<Publication> PublishCopy(ClientId client, SlabId slab, const PageHeader& header,
-                                          GroupId group, std::uint16_t source);
+                                          GroupId group, PageOrigin origin);
 
   struct PinResult {
     MissCause miss = MissCause::kUnknown;
@@ -185,6 +196,12 @@ class Inventory {
   /// Nothing where it has left since it was seen.
   std::optional<NamedPage> Name(SlabId slab);
 
+  /// Keeps what NameLeaving needs from now on. Requires no page to be there.
+  void FollowLeaving() { staying_.emplace(arena_.chunks()); }
+  /// Of the pages that leave once the high watermark is passed, those not seen before, lowest
+  /// first; only this member's own are named. Looks at no more than `most`.
+  std::vector<NamedPage> NameLeaving(std::size_t most);
+
   InventoryCounts counts() const;
 
  private:
@@ -213,7 +230,7 @@ class Inventory {
   const Slab& SlabOf(SlabIndex index) const { return slabs_[arena_.AddressOf(index)]; }
 
   absl::StatusOr<Publication> Publish(Client& holder, SlabId slab, const PageHeader& header,
-                                      GroupId group, std::uint16_t source, std::int64_t now_ns);
+                                      GroupId group, PageOrigin origin, std::int64_t now_ns);
   /// Without `used_ns` it is no use of the page.
   PinResult Pin(Client& holder, const Catalog::Lookup& found, std::optional<std::int64_t> used_ns);
   absl::Status Unpin(Client& holder, SlabId slab);
@@ -236,6 +253,9 @@ class Inventory {
   void EvictChunk(ChunkIndex chunk);
   void MayLeave(SlabIndex index);
   void MayNotLeave(SlabAddress slab);
+  void MayStay(SlabAddress slab);
+  void StopLeaving(SlabAddress slab);
+  void ForgetLeaving(SlabAddress slab);
   void Retire(SlabIndex index);
   void EndPin(SlabIndex index, std::uint32_t pins);
   void Free(SlabIndex index);
@@ -247,7 +267,9 @@ class Inventory {
   const Clock& clock_;
   Catalog catalog_;
   SlabTable slabs_;
-  EvictionOrder order_;  // pages without pins, and some with
+  EvictionOrder order_;                   // pages without pins, and some with
+  std::optional<EvictionOrder> staying_;  // the same of those that are not leaving; if followed
+  std::uint64_t leaving_bytes_ = 0;
   // Pages without pins, by slab bytes; not those in retired chunks. Chunks point into it.
   std::map<std::uint64_t, std::uint64_t> evictable_;
   std::uint64_t evictable_pages_ = 0;  // all pages without pins

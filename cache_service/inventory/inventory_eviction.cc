@@ -130,6 +130,7 @@ void Inventory::MayLeave(SlabIndex index) {
     order_.Add({{policy_->Value(slab.candidate()), slab.serial}, address}, slab_bytes,
                arena_.SlabsPerChunk(slab_bytes));
   }
+  if (staying_.has_value()) MayStay(address);
   ChunkValue& value = chunk_values_[address.chunk.value()];
   if (!arena_.IsRetired(address.chunk)) ++*value.evictable_of_size;
   ++evictable_pages_;
@@ -148,10 +149,12 @@ void Inventory::MayNotLeave(SlabAddress address) {
 void Inventory::Retire(SlabIndex index) {
   Slab& slab = SlabOf(index);
   slab.state = SlabState::kRetired;
+  if (slab.spilled) --counts_.spilled_pages;
   if (slab.in_order) {
     slab.in_order = false;
     order_.Remove(arena_.AddressOf(index));
   }
+  ForgetLeaving(arena_.AddressOf(index));
   if (slab.pins > 0) return;
   MayNotLeave(arena_.AddressOf(index));
   Free(index);

@@ -64,7 +64,11 @@ Inventory::PinResult Inventory::Pin(Client& holder, const Catalog::Lookup& found
   const SlabAddress address = arena_.AddressOf(found.slab);
   Slab& slab = slabs_[address];
   if (slab.pins++ == 0) MayNotLeave(address);
-  if (used_ns.has_value()) slab.last_used_ns = *used_ns;
+  if (used_ns.has_value()) {
+    slab.last_used_ns = *used_ns;
+    if (slab.leaving) StopLeaving(address);
+    if (slab.spilled) ++counts_.spilled_fetches_total;
+  }
   ++holder.pins[found.slab];
   ++counts_.pins;
   return {MissCause::kNone, {IdOf(found.slab, slab), arena_.Place(address)}, &slab.header};

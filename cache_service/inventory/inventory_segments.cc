@@ -12,6 +12,7 @@ void Inventory::AddSegment(std::uint32_t segment, std::uint64_t bytes) {
   arena_.AddSegment(segment, bytes);
   slabs_.Grow(arena_.chunks());
   order_.Grow(arena_.chunks());
+  if (staying_.has_value()) staying_->Grow(arena_.chunks());
   chunk_values_.resize(arena_.chunks());
 }
 

@@ -25,6 +25,9 @@ struct Slab {
   SlabState state = SlabState::kFree;
   bool in_order : 1 = false;  // of those that could leave
   bool named : 1 = false;     // to others, by a service that ends
+  bool staying : 1 = false;   // in the order of those that are not leaving
+  bool leaving : 1 = false;   // seen to be among those that leave next, and not used since
+  bool spilled : 1 = false;   // by a member that had no room for it
   std::uint16_t source = 0;   // the member it is a copy of, as replication numbers them; 0: none
   std::uint32_t serial = 0;
   std::uint32_t pins = 0;
@@ -37,8 +40,7 @@ struct Slab {
   /// All but what a publication sets.
   void BeLeased(std::uint32_t lease_serial, GroupId lease_group) {
     state = SlabState::kLeased;
-    in_order = false;
-    named = false;
+    in_order = named = staying = leaving = spilled = false;
     serial = lease_serial;
     pins = 0;
     group = lease_group;

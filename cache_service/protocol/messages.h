@@ -274,7 +274,7 @@ struct PeerGroups {
 
 enum class OfferKind : std::uint8_t {
   kCopy = 0,      // the service keeps its own
-  kSpill = 1,     // to be taken only into room that is free; the service's own then leaves
+  kSpill = 1,     // to be taken only into room that is free; it is about to leave the service
   kHandOver = 2,  // the service ends
 };
 inline constexpr int kOfferKinds = 3;

@@ -15,6 +15,7 @@ namespace pinboard::cache_service {
 void OfferQueue::Add(const OfferedName& name) {
   if (waiting_.size() >= kMostWaiting) return ended_(name, OfferEnd::kOverflow);
   waiting_.push_back(name);
+  ++of_kind_[static_cast<int>(name.kind)];
 }
 
 void OfferQueue::Open(ClientId client, Send send) {
@@ -28,6 +29,11 @@ void OfferQueue::Close() {
   offered_.clear();
   offered_bytes_ = 0;
   oldest_ = absl::InfiniteFuture();
+}
+
+std::deque<OfferedName> OfferQueue::TakeWaiting() {
+  of_kind_.fill(0);
+  return std::exchange(waiting_, {});
 }
 
 std::optional<OfferedPage> OfferQueue::PinNext(const OfferedName& name) {
@@ -48,11 +54,15 @@ void OfferQueue::Fill(absl::Time now) {
       const OfferedName name = waiting_.front();
       waiting_.pop_front();
       const std::optional<OfferedPage> page = PinNext(name);
-      if (!page.has_value()) continue;
+      if (!page.has_value()) {
+        Forget(name);
+        continue;
+      }
       const auto [entry, is_new] =
           offered_.try_emplace(page->location.slab, Offered{name, page->header.bytes, now});
       if (!is_new) {  // asked for twice: offered once
         inventory_.Unpin(client_, SlabId(page->location.slab)).IgnoreError();
+        Forget(name);
         continue;
       }
       offered_bytes_ += page->header.bytes;
@@ -74,6 +84,7 @@ absl::Status OfferQueue::OnTaken(const OfferTaken& taken) {
     }
     const Offered& offered = node.mapped();
     offered_bytes_ -= offered.bytes;
+    Forget(offered.name);
     PB_RETURN_IF_ERROR(inventory_.Unpin(client_, SlabId(answer.slab)));
     FaultPoint(fault::kOfferAnswered);
     ended_(offered.name, static_cast<OfferEnd>(answer.outcome));

@@ -55,7 +55,7 @@ class OfferQueue {
   void Close();
 
   /// What waits, which it forgets without a word. Requires it to be closed.
-  std::deque<OfferedName> TakeWaiting() { return std::exchange(waiting_, {}); }
+  std::deque<OfferedName> TakeWaiting();
 
   /// Offers as many as may be.
   void Fill(absl::Time now);
@@ -63,6 +63,7 @@ class OfferQueue {
   absl::Status OnTaken(const OfferTaken& taken);
 
   std::size_t waiting() const { return waiting_.size() + offered_.size(); }
+  std::size_t waiting(OfferKind kind) const { return of_kind_[static_cast<int>(kind)]; }
   /// Since when the page that was offered first has not been answered, or InfiniteFuture.
   absl::Time oldest_offer() const { return oldest_; }
 
@@ -74,10 +75,12 @@ class OfferQueue {
   };
 
   std::optional<OfferedPage> PinNext(const OfferedName& name);
+  void Forget(const OfferedName& name) { --of_kind_[static_cast<int>(name.kind)]; }
 
   Inventory& inventory_;
   const Ended ended_;
   std::deque<OfferedName> waiting_;
+  std::array<std::size_t, kOfferKinds> of_kind_{};       // waiting or offered
   absl::flat_hash_map<std::uint64_t, Offered> offered_;  // by slab id
   std::uint64_t offered_bytes_ = 0;
   absl::Time oldest_ = absl::InfiniteFuture();  // never later than true

@@ -30,7 +30,7 @@ OfferOutcome PageIntake::Refuses(const ServiceConnection& from, const IncomingPa
     case MissCause::kEvicted:
       break;
   }
-  if (page.only_if_roomy && !store_.is_roomy(page.header.bytes)) return OfferOutcome::kNoRoom;
+  if (page.origin.spilled && !store_.is_roomy(page.header.bytes)) return OfferOutcome::kNoRoom;
   return OfferOutcome::kTaken;
 }
 
@@ -72,7 +72,7 @@ OfferOutcome PageIntake::Finish(const Flight& flight, const absl::Status& status
     return outcome;
   }
   const absl::StatusOr<Inventory::Publication> published =
-      inventory.PublishCopy(store_.self, flight.slab.slab, page.header, page.group, page.source);
+      inventory.PublishCopy(store_.self, flight.slab.slab, page.header, page.group, page.origin);
   if (!published.ok()) return OfferOutcome::kFailed;
   if (*published == Inventory::Publication::kRefused) return OfferOutcome::kNoRoom;
   return *published == Inventory::Publication::kStale ? OfferOutcome::kHad : OfferOutcome::kTaken;

@@ -32,9 +32,8 @@ struct TenantStore {
 struct IncomingPage {
   GroupId group;
   PageHeader header;
-  SlabLocation location;       // there
-  bool only_if_roomy = false;  // no page is to leave for it
-  PeerNumber source = 0;       // of which it is a copy
+  SlabLocation location;  // there
+  PageOrigin origin;      // where it is spilled, no page is to leave for it
 };
 
 ///   Take --room--> on its way --read--> checked --> published, and `came` is called

@@ -35,7 +35,7 @@ inline constexpr int kPullEnds = 6;
 struct ReplicationCounts {
   std::uint64_t peers_up = 0;
   std::uint64_t peers_down = 0;
-  std::uint64_t offers_waiting = 0;
+  std::uint64_t offers_waiting = 0;                                               // but spills
   std::array<std::array<std::uint64_t, kOfferEnds>, kOfferKinds> offers_total{};  // pages
   std::uint64_t drain_pages_left = 0;  // to be offered yet, or offered and not answered
   std::uint64_t pulls_waiting = 0;

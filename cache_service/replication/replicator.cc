@@ -18,31 +18,34 @@ Replicator::Replicator(Surroundings around, const TenantStore& store,
       store_(store),
       options_(options),
       intake_(store, options, around_.look_again),
-      pulls_({.ask =
-                  [this](PeerNumber peer, std::uint64_t request, const PeerFetch& fetch) {
-                    const PeerLink* link = PeerOf(peer).link.get();
-                    if (link == nullptr || !link->up()) return false;
-                    link->connection()->Send(request, fetch);
-                    return true;
-                  },
-              .take =
-                  [this](PeerNumber peer, GroupId group, const FetchedPage& page,
-                         PageIntake::Done done) {
-                    const ServiceConnectionPtr from = PeerOf(peer).link->connection();
-                    const IncomingPage incoming{group, page.header, page.location, false, peer};
-                    intake_.Take(from, incoming,
-                                 [this, peer, from, slab = page.location.slab,
-                                  done = std::move(done)](OfferOutcome outcome) {
-                                   if (from->open()) PeerOf(peer).unpins.push_back(slab);
-                                   done(outcome);
-                                 });
-                  },
-              .unpin =
-                  [this](PeerNumber peer, const FetchedPage& page) {
-                    PeerOf(peer).unpins.push_back(page.location.slab);
-                  },
-              .ended = around_.look_again}),
-      holds_(store.inventory, options.group_grace, options.orphan_timeout) {}
+      pulls_(
+          {.ask =
+               [this](PeerNumber peer, std::uint64_t request, const PeerFetch& fetch) {
+                 const PeerLink* link = PeerOf(peer).link.get();
+                 if (link == nullptr || !link->up()) return false;
+                 link->connection()->Send(request, fetch);
+                 return true;
+               },
+           .take =
+               [this](PeerNumber peer, GroupId group, const FetchedPage& page,
+                      PageIntake::Done done) {
+                 const ServiceConnectionPtr from = PeerOf(peer).link->connection();
+                 const IncomingPage incoming{group, page.header, page.location, {.source = peer}};
+                 intake_.Take(from, incoming,
+                              [this, peer, from, slab = page.location.slab,
+                               done = std::move(done)](OfferOutcome outcome) {
+                                if (from->open()) PeerOf(peer).unpins.push_back(slab);
+                                done(outcome);
+                              });
+               },
+           .unpin =
+               [this](PeerNumber peer, const FetchedPage& page) {
+                 PeerOf(peer).unpins.push_back(page.location.slab);
+               },
+           .ended = around_.look_again}),
+      holds_(store.inventory, options.group_grace, options.orphan_timeout) {
+  store_.inventory.FollowLeaving();
+}
 
 const std::vector<PeerNumber>& Replicator::PlacesOf(GroupId group, const PageKey& key) {
   const ExtentId extent = ExtentIdOf(group, key);
@@ -138,6 +141,7 @@ void Replicator::Tick(absl::Time now) {
   LeaveTheLate(now);
   AnnounceGroups();
   HandOverMore();
+  SpillMore(now);
   for (const auto& peer : peers_) {
     SendAnswers(*peer);
     peer->offers.Fill(now);
@@ -159,7 +163,7 @@ ReplicationCounts Replicator::counts() const {
     if (peer->link != nullptr) {
       ++(peer->link->up() && peer->session.has_value() ? counts.peers_up : counts.peers_down);
     }
-    counts.offers_waiting += peer->offers.waiting();
+    counts.offers_waiting += peer->offers.waiting() - peer->offers.waiting(OfferKind::kSpill);
   }
   if (hand_over_.has_value()) counts.drain_pages_left = hand_over_->left() + OffersToHeirs();
   counts.pulls_waiting = pulls_.waiting();

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// One tenant's pages at other members: copies made, pulled, and forgotten.
+// One tenant's pages at other members: copied, spilled, pulled, and forgotten.
 #pragma once
 
 #include <cstdint>
@@ -103,6 +103,7 @@ class Replicator {
     std::uint64_t incarnation = 0;  // of its last session
     absl::Time absent_since;        // where it has no session
     OfferQueue offers;
+    absl::Time full_until = absl::InfinitePast();  // it has no room for what others spill
     std::deque<MissedDrop> missed_drops;
     // Shared with the fabric, which counts down as sends end, maybe after this has ended.
     std::shared_ptr<std::size_t> sends = std::make_shared<std::size_t>(0);
@@ -130,8 +131,14 @@ class Replicator {
   bool HasHeirs() const;
   std::size_t OffersToHeirs() const;
   void HandOverPage(OfferedName name);
-  void OnOfferEnded(OfferedName name, OfferEnd end);
+  void OnOfferEnded(PeerNumber peer, OfferedName name, OfferEnd end);
   void HandOverMore();
+
+  // replicator_spill.cc
+  std::optional<PeerNumber> HostOf(const OfferedName& name, absl::Time now) const;
+  std::size_t MayBeSpilled(absl::Time now) const;
+  void SpillMore(absl::Time now);
+  void OnSpillEnded(PeerNumber peer, const OfferedName& name, OfferEnd end);
 
   // replicator.cc
   template <typename Message>

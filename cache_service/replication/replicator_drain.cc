@@ -45,8 +45,9 @@ void Replicator::HandOverPage(OfferedName name) {
   PeerOf(*heir).offers.Add(name);
 }
 
-void Replicator::OnOfferEnded(OfferedName name, OfferEnd end) {
+void Replicator::OnOfferEnded(PeerNumber peer, OfferedName name, OfferEnd end) {
   CountOffer(name.kind, end);
+  if (name.kind == OfferKind::kSpill) return OnSpillEnded(peer, name, end);
   if (name.kind != OfferKind::kHandOver) return;
   if (end != OfferEnd::kNoRoom && end != OfferEnd::kFailed) return;
   ++name.refusals;

@@ -26,8 +26,9 @@ PeerNumber Replicator::NumberOf(const std::string& name) {
       numbers_.try_emplace(name, static_cast<PeerNumber>(peers_.size() + 1));
   if (is_new) {
     peers_.push_back(std::make_unique<Peer>(
-        store_.inventory,
-        [this](const OfferedName& offer, OfferEnd end) { OnOfferEnded(offer, end); }));
+        store_.inventory, [this, number = number->second](const OfferedName& offer, OfferEnd end) {
+          OnOfferEnded(number, offer, end);
+        }));
     peers_.back()->name = name;
     peers_.back()->absent_since = SteadyNow();
   }
@@ -108,11 +109,10 @@ void Replicator::OnOffer(PeerNumber number, const Offer& offer) {
       PeerOf(number).answers.push_back({page.location.slab, OfferOutcome::kNoRoom});
       continue;
     }
-    const IncomingPage incoming{.group = GroupId(page.group),
-                                .header = page.header,
-                                .location = page.location,
-                                .only_if_roomy = offer.kind == OfferKind::kSpill,
-                                .source = offer.kind == OfferKind::kCopy ? number : PeerNumber{0}};
+    // Who ends leaves its pages to this member.
+    const PageOrigin origin{.source = offer.kind == OfferKind::kHandOver ? PeerNumber{0} : number,
+                            .spilled = offer.kind == OfferKind::kSpill};
+    const IncomingPage incoming{GroupId(page.group), page.header, page.location, origin};
     intake_.Take(from, incoming,
                  [this, number, from, slab = page.location.slab](OfferOutcome outcome) {
                    if (from->open()) PeerOf(number).answers.push_back({slab, outcome});

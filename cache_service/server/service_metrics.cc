@@ -59,6 +59,8 @@ constexpr const char* kCopies = "pinboard_service_copies_total";
 constexpr const char* kCopiesHelp = "Pages offered to another member as a copy, by outcome.";
 constexpr const char* kHandOvers = "pinboard_service_hand_overs_total";
 constexpr const char* kHandOversHelp = "Pages offered to another member at the end, by outcome.";
+constexpr const char* kSpills = "pinboard_service_spills_total";
+constexpr const char* kSpillsHelp = "Pages about to leave offered to another member, by outcome.";
 constexpr const char* kPulls = "pinboard_service_pulls_total";
 constexpr const char* kPullsHelp =
     "Pages asked for, not here and looked for elsewhere, by outcome.";
@@ -173,6 +175,22 @@ const Series kSeries[] = {
      Offers<OfferKind::kHandOver, OfferEnd::kFailed>},
     {kHandOvers, kHandOversHelp, Kind::kCounter, "outcome", "overflow",
      Offers<OfferKind::kHandOver, OfferEnd::kOverflow>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "taken",
+     Offers<OfferKind::kSpill, OfferEnd::kTaken>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "had",
+     Offers<OfferKind::kSpill, OfferEnd::kHad>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "no_room",
+     Offers<OfferKind::kSpill, OfferEnd::kNoRoom>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "corrupt",
+     Offers<OfferKind::kSpill, OfferEnd::kCorrupt>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "failed",
+     Offers<OfferKind::kSpill, OfferEnd::kFailed>},
+    {kSpills, kSpillsHelp, Kind::kCounter, "outcome", "overflow",
+     Offers<OfferKind::kSpill, OfferEnd::kOverflow>},
+    {"pinboard_service_spilled_pages", "Pages that other members had no room for.", Kind::kGauge,
+     nullptr, nullptr, [](C c) { return c.inventory.spilled_pages; }},
+    {"pinboard_service_spilled_fetches_total", "Fetches that found one of them.", Kind::kCounter,
+     nullptr, nullptr, [](C c) { return c.inventory.spilled_fetches_total; }},
     {"pinboard_service_drain_pages_left", "Pages that a service that ends still hands over.",
      Kind::kGauge, nullptr, nullptr, [](C c) { return c.replication.drain_pages_left; }},
     {"pinboard_service_pulls_waiting", "Pages that are looked for at other members.", Kind::kGauge,

@@ -126,6 +126,7 @@ absl::StatusOr<std::vector<GrantedSlab>> Tenants::Lease(Tenant& tenant, ClientId
 }
 
 bool Tenants::IsRoomy(const Tenant& tenant, std::uint64_t bytes) const {
+  if (!tenant.inventory.MayHavePage()) return false;
   if (tenant.inventory.FreeSlabs(bytes) > 0) return tenant.inventory.IsBelowLowMark();
   return MayGrow(tenant) && pool_.free_bytes() >= memory_.chunk_bytes;
 }

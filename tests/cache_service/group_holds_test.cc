@@ -78,7 +78,7 @@ TEST_F(GroupHoldsTest, ItsPagesLeaveWithTheLastHold) {
   inventory_.AddClient(kSelf, GroupId(99));
   holds_.Announce(1, {kGroup}, start_);
   const SlabId slab = (*inventory_.Lease(kSelf, 1, kTestPageBytes))[0].slab;
-  EXPECT_EQ(*inventory_.PublishCopy(kSelf, slab, TestHeader(TestPage(1)), kGroup, 1),
+  EXPECT_EQ(*inventory_.PublishCopy(kSelf, slab, TestHeader(TestPage(1)), kGroup, {.source = 1}),
             Inventory::Publication::kPublished);
   EXPECT_EQ(inventory_.Find(kGroup, TestPage(1)), MissCause::kNone);
   holds_.Announce(1, {}, start_);
