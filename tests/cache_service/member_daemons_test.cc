@@ -99,6 +99,22 @@ TEST(MemberDaemonsTest, AMemberThatDiesIsDoneWithoutAndOneThatIsStartedAgainKnow
   EXPECT_EQ(CountReadable(*members.Connect(2), Pages(kPages)), kPages) << "from the first, anew";
 }
 
+TEST(MemberDaemonsTest, WhatAFullMemberLosesIsFetchedFromThoseThatHaveRoom) {
+  const MemberDaemons members(3, {"--arena", "2MiB", "--watermarks", "90:50"});
+  const auto store = members.Connect(0);
+  const std::vector<PageRef> pages = Pages(500);  // 512 fit, 256 stay
+  for (std::size_t page = 0; page < pages.size(); ++page) {
+    const auto information = static_cast<std::int32_t>(page);
+    ASSERT_EQ(PublishTagged(*store, pages[page], information), absl::OkStatus());
+    if (page % 50 == 49) members.Await(0, "pins", 0);
+  }
+  const std::uint64_t here = members.Count(0, "pages");
+  EXPECT_LT(here, 400);
+  EXPECT_GT(CountReadable(*store, pages), 450);
+  EXPECT_GT(members.Count(0, "pulls_total{outcome=\"hit\"}"), 450 - here);
+  EXPECT_EQ(members.Count(1, "evictions_total{cause=\"watermark\"}"), 0);
+}
+
 TEST(MemberDaemonsTest, AStoppedMemberHoldsUpNobody) {
   MemberDaemons members(3, {"--arena", "16MiB", "--replicas", "3"});
   const auto store = members.Connect(0);
