@@ -104,19 +104,20 @@ class Chooser {
           {.rows = static_cast<int>(layer.rows()), .keep = layer.plan->counts.keep_rows});
     }
     PB_RETURN_IF_ERROR(Select(counts));
-    for (const RowsOfLayer& layer : rows_.layers) {
+    rows_.ForEachLayer([&](const RowsOfLayer& layer, std::size_t) {
       if (context_.options.export_plans) {
         SummariseScores(RowsOf(layer, rows_.scores), RowsOf(layer, rows_.classes),
                         RowsOf(layer, rows_.marks), layer.plan);
       }
       TakeKept(rows_, layer);
-    }
+    });
     return absl::OkStatus();
   }
 
   absl::Status SelectBorderline() {
-    std::vector<RowsToSelect> counts;
-    for (RowsOfLayer& layer : rows_.layers) counts.push_back(CountBorderline(rows_, &layer));
+    std::vector<RowsToSelect> counts(rows_.layers.size());
+    rows_.ForEachLayer(
+        [&](RowsOfLayer& layer, std::size_t i) { counts[i] = CountBorderline(rows_, &layer); });
     const auto has_band = [](const RowsToSelect& layer) { return layer.near + layer.far > 0; };
     if (std::any_of(counts.begin(), counts.end(), has_band)) {
       PB_RETURN_IF_ERROR(Select(counts));
@@ -124,7 +125,7 @@ class Chooser {
     } else {
       std::fill(rows_.classes.begin(), rows_.classes.end(), RowClass::kDropped);
     }
-    for (const RowsOfLayer& layer : rows_.layers) PackPages(rows_, layer);
+    rows_.ForEachLayer([&](const RowsOfLayer& layer, std::size_t) { PackPages(rows_, layer); });
     return absl::OkStatus();
   }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "base/parallel.h"
 #include "base/status_macros.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "shard/round_choice.h"
@@ -42,27 +43,46 @@ class Hash {
   std::unique_ptr<XXH3_state_t, Free> state_{XXH3_createState()};
 };
 
+std::uint64_t HashLayer(const LayerState& before, const LayerPlan& plan) {
+  Hash hash;
+  hash.Add({plan.rows, plan.counts.keep_rows, plan.counts.ring_pages});
+  hash.Add(plan.kept_rows);
+  for (const auto& rows : plan.head_rows) hash.Add(rows);
+  hash.Add(before.information);
+  hash.Add(plan.new_information);
+  std::vector<std::int64_t> pages;
+  pages.reserve(plan.band.publish.size() * (kPageRows + 1));
+  for (const auto& page : plan.band.publish) {
+    for (const auto& row : page.rows) pages.push_back(row.row);
+    pages.push_back(page.mean_information);
+  }
+  hash.Add(pages);
+  hash.Add(plan.band.drop);
+  hash.Add(plan.ring_slots);
+  hash.Add(plan.band.fill);
+  return hash.value();
+}
+
+/// Of the hashes of its layers.
 std::uint64_t HashPlan(const ShardContext& context, const RoundInProgress& round) {
+  std::vector<std::pair<const LayerState*, const LayerPlan*>> layers;
+  std::size_t rows = 0;
   Hash hash;
   hash.Add({static_cast<std::int64_t>(round.number)});
   for (const SequencePlan& sequence : round.sequences) {
-    hash.Add({static_cast<std::int64_t>(sequence.sequence), sequence.length});
+    hash.Add({static_cast<std::int64_t>(sequence.sequence), sequence.length,
+              static_cast<std::int64_t>(sequence.layers.size())});
+    const SequenceState& state = context.sequences.at(sequence.sequence);
     for (std::size_t l = 0; l < sequence.layers.size(); ++l) {
-      const LayerPlan& layer = sequence.layers[l];
-      hash.Add({layer.rows, layer.counts.keep_rows, layer.counts.ring_pages});
-      hash.Add(layer.kept_rows);
-      for (const auto& rows : layer.head_rows) hash.Add(rows);
-      hash.Add(context.sequences.at(sequence.sequence).layers[l].information);
-      hash.Add(layer.new_information);
-      for (const auto& page : layer.band.publish) {
-        for (const auto& row : page.rows) hash.Add({row.row});
-        hash.Add({page.mean_information});
-      }
-      hash.Add(layer.band.drop);
-      hash.Add(layer.ring_slots);
-      hash.Add(layer.band.fill);
+      layers.emplace_back(&state.layers[l], &sequence.layers[l]);
+      rows += sequence.layers[l].rows;
     }
   }
+  std::vector<std::uint64_t> of_layers(layers.size());
+  ForEachInParallel(layers.size(), ThreadsForRows(rows), [&](std::size_t i) {
+    of_layers[i] = HashLayer(*layers[i].first, *layers[i].second);
+  });
+  hash.Add(of_layers);
   return hash.value();
 }
 

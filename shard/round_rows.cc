@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/parallel.h"
 #include "kernels/influence/influence_core.h"
 #include "shard/round_counts.h"
 
@@ -20,13 +21,18 @@ void RoundRows::Add(const SequenceState& state, int l, const LayerSignals& signa
   count += layers.back().rows();
 }
 
+void RoundRows::ForEachLayer(absl::FunctionRef<void(RowsOfLayer&, std::size_t)> visit) {
+  ForEachInParallel(layers.size(), ThreadsForRows(count),
+                    [&](std::size_t i) { visit(layers[i], i); });
+}
+
 void RoundRows::LayOut() {
   information.resize(count);
   marks.assign(count, 0);
   classes.resize(count);
   const auto needs_positions = [](const RowsOfLayer& layer) { return layer.NeedsPositions(); };
   if (std::any_of(layers.begin(), layers.end(), needs_positions)) positions.resize(count);
-  for (const RowsOfLayer& layer : layers) {
+  ForEachLayer([&](const RowsOfLayer& layer, std::size_t) {
     const auto& order = layer.signals->order.rows;
     const auto information_of_layer = RowsOf(layer, information);
     // New rows have the highest positions.
@@ -36,12 +42,12 @@ void RoundRows::LayOut() {
     std::copy(layer.plan->new_information.begin(), layer.plan->new_information.end(),
               information_of_layer.begin() + static_cast<std::ptrdiff_t>(old_rows));
     MarkProtected(*layer.state, layer.before(), order, RowsOf(layer, marks));
-    if (!layer.NeedsPositions()) continue;
+    if (!layer.NeedsPositions()) return;
     const auto positions_of_layer = RowsOf(layer, positions);
     for (std::size_t i = 0; i < order.size(); ++i) {
       positions_of_layer[i] = layer.before().positions[order[i]];
     }
-  }
+  });
 }
 
 void MarkProtected(const SequenceState& state, const LayerState& layer,

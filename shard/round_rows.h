@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "kernels/select/select.h"
 #include "scheduler/band_plan.h"
@@ -40,6 +41,9 @@ struct RoundRows {
   std::vector<std::int64_t> scores;  // on the host, where they are needed there
 
   void Add(const SequenceState& state, int l, const LayerSignals& signals, LayerPlan* plan);
+  /// visit(layer, its index) for each, of several at once where there are many rows: it writes to
+  /// what is that layer's alone.
+  void ForEachLayer(absl::FunctionRef<void(RowsOfLayer&, std::size_t)> visit);
   /// E and protection of all rows; positions where any layer asks for them.
   void LayOut();
 };

@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shard/round_signals.h"
 
+#include <utility>
+
 #include "base/bytes.h"
+#include "base/parallel.h"
 #include "base/status_macros.h"
 #include "shard/block_tables.h"
 #include "shard/head_round.h"
@@ -153,13 +156,13 @@ class Merger {
                         merged_.values.Resize(all_.attention + all_.redundancy + all_.information));
     absl::Span<std::int32_t> attention = values_.first(all_.attention);
     absl::Span<std::int32_t> redundancy = values_.subspan(all_.attention, all_.redundancy);
+    OrderAll();
     std::vector<RowsToScore> rows;
     absl::Status measured;
     ForEachLayer([&](const Place& place, LayerSignals& signals) {
       const Sizes sizes = SizesOf(place);
       signals.attention = Take(&attention, sizes.attention);
       signals.redundancy = Take(&redundancy, sizes.redundancy);
-      signals.order = OrderRows(place.before().positions, place.before().ring_rows());
       measured.Update(Attention(context_, place.request, place.layer, &signals, &rows));
       measured.Update(Redundancy(context_, place.request, place.layer, &signals));
     });
@@ -174,6 +177,19 @@ class Merger {
     const absl::Span<std::int32_t> on_host = absl::MakeSpan(merged_.on_host);
     return operations_.Read(AsBytes(absl::MakeConstSpan(values_.last(on_host.size()))),
                             AsBytes(on_host));
+  }
+
+  void OrderAll() {
+    std::vector<std::pair<const LayerState*, RowOrder*>> layers;
+    std::size_t rows = 0;
+    ForEachLayer([&](const Place& place, LayerSignals& signals) {
+      layers.emplace_back(&place.before(), &signals.order);
+      rows += place.before().positions.size();
+    });
+    ForEachInParallel(layers.size(), ThreadsForRows(rows), [&](std::size_t i) {
+      const auto& [layer, order] = layers[i];
+      *order = OrderRows(layer->positions, layer->ring_rows());
+    });
   }
 
   absl::Status SumOverRanks(absl::Time deadline) {

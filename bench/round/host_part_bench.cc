@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 // The host's part of rounds of a DeepSeek-R1-shaped rank: the same calls as `round_bench whole`,
-// with operations whose time does not count. Medians of this thread's CPU time. Needs no GPU.
+// with operations whose time does not count. Medians of this thread's CPU time, so what other
+// threads do beside it does not count either. Needs no GPU.
 //
 // usage: host_part_bench [sequences] [context]    8 of 32768 tokens unless said otherwise
 #include <algorithm>

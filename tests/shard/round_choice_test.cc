@@ -323,6 +323,41 @@ INSTANTIATE_TEST_SUITE_P(Policies, RoundChoice,
                                            "rkv"),
                          [](const auto& info) { return info.param; });
 
+using RoundPlanHash = RoundChoice;
+
+TEST_P(RoundPlanHash, CoversTheRoundAndTheInformationOfEachLayer) {
+  SeededRandom random;
+  constexpr std::uint64_t kSequence = 5;
+  SequenceState& state = context_.sequences[kSequence];
+  state = RandomState(context_, random, Policy(GetParam(), random), 8);
+  state.entropy_after.assign(kNewTokens + 1, 1.0F);
+  for (LayerState& layer : state.layers) layer.pending_shift.assign(kNewTokens, 0.5F);
+  const std::vector<std::int32_t> table(1);
+  const std::vector<Shard::RoundEntry> entries = {{.sequence = kSequence, .block_tables = {table}}};
+  const auto hash = [&](std::uint64_t number) {
+    const auto round = PlanRound(context_, number, entries);
+    EXPECT_TRUE(round.ok()) << round.status();
+    EXPECT_TRUE(round->ready) << round->not_ready_because;
+    return round->plan_hash;
+  };
+  const std::uint64_t planned = hash(1);
+  EXPECT_EQ(hash(1), planned);
+  EXPECT_NE(hash(2), planned);
+  for (LayerState& layer : state.layers) {
+    std::int32_t& known = layer.information[random.Int(0, 200)];
+    ++known;
+    EXPECT_NE(hash(1), planned) << "E of a row";
+    --known;
+    layer.pending_shift.back() += 0.5F;
+    EXPECT_NE(hash(1), planned) << "E of a new token";
+    layer.pending_shift.back() -= 0.5F;
+  }
+  EXPECT_EQ(hash(1), planned);
+}
+
+INSTANTIATE_TEST_SUITE_P(WithoutQueries, RoundPlanHash, ::testing::Values("recency"),
+                         [](const auto& info) { return info.param; });
+
 TEST(OrderRowsTest, MergesTheRingsRowsIntoThoseBehindThem) {
   SeededRandom random;
   for (int trial = 0; trial < 200; ++trial) {
