@@ -8,11 +8,9 @@
 
 #include <cstdint>
 
-namespace pinboard::kernels {
+#include "kernels/mbarrier.cuh"
 
-__device__ inline std::uint32_t SharedAddress(const void* shared) {
-  return static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
-}
+namespace pinboard::kernels {
 
 /// What was written to shared memory before is what the tensor cores read after.
 __device__ inline void FenceForTensorCores() {
@@ -26,40 +24,6 @@ __device__ inline void BeginCopy16(std::uint32_t shared, const void* from, bool 
                "r"(present ? 16 : 0)
                : "memory");
 }
-
-class Mbarrier {
- public:
-  __device__ explicit Mbarrier(std::uint32_t address) : address_(address) {}
-
-  /// By one thread, before a barrier of the block.
-  __device__ void Init(int arrivals) const {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(address_), "r"(arrivals)
-                 : "memory");
-  }
-  __device__ void Arrive() const {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(address_) : "memory");
-  }
-  /// Arrives once the copies that this thread has begun are there.
-  __device__ void ArriveAfterCopies() const {
-    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(address_) : "memory");
-  }
-  /// Until the phase of this parity has ended.
-  __device__ void Wait(std::uint32_t parity) const {
-    std::uint32_t done = 0;
-    while (done == 0) {
-      asm volatile(
-          "{\n.reg .pred done;\n"
-          "mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2;\n"
-          "selp.u32 %0, 1, 0, done;\n}"
-          : "=r"(done)
-          : "r"(address_), "r"(parity)
-          : "memory");
-    }
-  }
-
- private:
-  std::uint32_t address_;
-};
 
 /// kStages stages of kStageBytes. Its barriers are the 16 * kStages bytes from `barriers` on.
 template <int kStages, int kStageBytes>

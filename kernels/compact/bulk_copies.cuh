@@ -7,13 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/mbarrier.cuh"
 #include "kernels/row_words.cuh"
 
 namespace pinboard::kernels::compact {
-
-__device__ inline std::uint32_t SharedAddress(const void* shared) {
-  return static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
-}
 
 /// What a warp's loads say when they have arrived, one round after another.
 class Arrivals {
@@ -21,42 +18,29 @@ class Arrivals {
   /// By all lanes; the block synchronises before it is used.
   __device__ explicit Arrivals(std::uint64_t* barrier) : barrier_(SharedAddress(barrier)) {
     if (threadIdx.x % 32 != 0) return;
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(barrier_) : "memory");
+    barrier_.Init(1);
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
   /// A round of this many bytes, by all lanes, before its loads.
   __device__ void Expect(std::uint32_t bytes) const {
-    if (threadIdx.x % 32 == 0) {
-      asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier_),
-                   "r"(bytes)
-                   : "memory");
-    }
+    if (threadIdx.x % 32 == 0) barrier_.ArriveExpecting(bytes);
     __syncwarp();
   }
   __device__ void Load(std::uint32_t shared, const std::byte* global, std::uint32_t bytes) const {
     asm volatile(
         "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, "
         "[%3];" ::"r"(shared),
-        "l"(global), "r"(bytes), "r"(barrier_)
+        "l"(global), "r"(bytes), "r"(barrier_.address())
         : "memory");
   }
   /// For all of the round's bytes, by all lanes.
   __device__ void Await() {
-    std::uint32_t done = 0;
-    while (done == 0) {
-      asm volatile(
-          "{\n.reg .pred done;\n"
-          "mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2;\n"
-          "selp.u32 %0, 1, 0, done;\n}"
-          : "=r"(done)
-          : "r"(barrier_), "r"(parity_)
-          : "memory");
-    }
+    barrier_.Wait(parity_);
     parity_ ^= 1U;
   }
 
  private:
-  const std::uint32_t barrier_;
+  const Mbarrier barrier_;
   std::uint32_t parity_ = 0;
 };
 
