@@ -176,6 +176,7 @@ class Staging {
     if (chunk == chunks->end()) {
       PB_ASSIGN_OR_RETURN(Chunk fresh,
                           MakeChunk(std::max(rounded, kChunkBytes), chunks != &pinned_));
+      if (chunks == &results_) PB_RETURN_IF_ERROR(Clear(fresh));
       chunks->push_back(std::move(fresh));
       chunk = std::prev(chunks->end());
     }
@@ -193,6 +194,12 @@ class Staging {
       PB_ASSIGN_OR_RETURN(chunk.device, memory_->Allocate(size));
     }
     return chunk;
+  }
+
+  /// Results are copied back together with the gaps between them, which nothing writes.
+  absl::Status Clear(const Chunk& chunk) {
+    return ToStatus(cudaMemsetAsync(chunk.device.get(), 0, chunk.size, memory_->stream()),
+                    "clear the room for results");
   }
 
   StreamMemory* memory_;

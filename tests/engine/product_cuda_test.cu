@@ -106,6 +106,7 @@ TEST_F(ProductCudaTest, AreThoseOfPlainLoopsForAnySize) {
     ExpectAsInLoops(Dense(rows, 24, 12));
     ExpectAsInLoops(Dense(rows, 33, 20));
   }
+  for (const int rows : {1, 5, 300}) ExpectAsInLoops(Dense(rows, 128, 256));
 }
 
 TEST_F(ProductCudaTest, AreAddedToWhatIsThere) {
