@@ -34,15 +34,27 @@ SequenceApplier::SequenceApplier(ShardContext* context, AgreedSequence* agreed,
       agreed_(*agreed),
       plan_(*agreed->plan),
       state_(context->sequences.at(plan_.sequence)),
-      requests_(*requests) {}
+      requests_(*requests),
+      dropped_(plan_.layers.size()) {}
 
-absl::Status SequenceApplier::Run() {
-  const int layers = static_cast<int>(plan_.layers.size());
-  for (int l = 0; l < layers; ++l) PB_RETURN_IF_ERROR(BeginLayer(l));
-  PB_RETURN_IF_ERROR(context_.operations->Compact(moves_));
+std::size_t SequenceApplier::rows() const {
+  std::size_t rows = 0;
+  for (const LayerPlan& layer : plan_.layers) rows += layer.rows;
+  return rows;
+}
+
+absl::Status SequenceApplier::MoveRows() {
+  for (int l = 0; l < layers(); ++l) PB_RETURN_IF_ERROR(MoveLayer(l));
+  return context_.operations->Compact(moves_);
+}
+
+absl::Status SequenceApplier::FillRings() {
   RoundOutcome& outcome = *agreed_.outcome;
-  for (int l = 0; l < layers; ++l) {
-    PB_RETURN_IF_ERROR(ApplyLayer(l));
+  for (int l = 0; l < layers(); ++l) {
+    if (!hashes_.empty()) PB_RETURN_IF_ERROR(CheckMoved(l, hashes_[l]));
+    FillRing(l);
+    requests_.dropped.insert(requests_.dropped.end(), dropped_[l].begin(), dropped_[l].end());
+    PublishPages(absl::MakeSpan(agreed_.prepared[l].pages));
     const LayerPlan& layer = plan_.layers[l];
     outcome.kept += static_cast<std::int64_t>(layer.kept_rows.size());
     outcome.ring += state_.layers[l].ring_rows();
@@ -52,13 +64,12 @@ absl::Status SequenceApplier::Run() {
   return context_.operations->ScatterPages(fills_);
 }
 
-absl::Status SequenceApplier::BeginLayer(int l) {
+absl::Status SequenceApplier::MoveLayer(int l) {
   LayerState& layer = state_.layers[l];
   const LayerPlan& plan = plan_.layers[l];
   const PreparedLayer& prepared = agreed_.prepared[l];
   const int ring_rows = old_ring_rows_.emplace_back(layer.ring_rows());
   layer.recall.GrowRing(plan.counts.ring_pages);
-  for (const SealedPage& page : prepared.pages) Enter(layer, page);
   if (!plan.head_rows.empty()) {
     return CompactHeads(context_, l, agreed_.tables, plan.head_rows, plan.rows, layer.rows());
   }
@@ -71,18 +82,15 @@ absl::Status SequenceApplier::BeginLayer(int l) {
   return absl::OkStatus();
 }
 
-absl::Status SequenceApplier::ApplyLayer(int l) {
+void SequenceApplier::ApplyLayer(int l) {
   LayerState& layer = state_.layers[l];
-  const LayerPlan& plan = plan_.layers[l];
-  PreparedLayer& prepared = agreed_.prepared[l];
-  if (!hashes_.empty()) PB_RETURN_IF_ERROR(CheckMoved(l, hashes_[l]));
+  const PreparedLayer& prepared = agreed_.prepared[l];
+  for (const SealedPage& page : prepared.pages) Enter(layer, page);
   MoveStates(l, prepared.moved);
-  FillRing(l, prepared.pages);
-  layer.totals = plan.totals;
+  PlaceInRing(l, prepared.pages);
+  layer.totals = plan_.layers[l].totals;
   layer.pending_shift.erase(layer.pending_shift.begin(), layer.pending_shift.begin() + pending());
   DropPages(l);
-  PublishPages(absl::MakeSpan(prepared.pages));
-  return absl::OkStatus();
 }
 
 void SequenceApplier::MoveStates(int l, absl::Span<const std::int32_t> moved) {
@@ -117,25 +125,32 @@ absl::Status SequenceApplier::CheckMoved(int l, absl::Span<const std::uint64_t> 
                                           " does not hold the bytes that were kept"));
 }
 
-void SequenceApplier::FillRing(int l, absl::Span<const SealedPage> sealed) {
+void SequenceApplier::FillRing(int l) {
   const ShardModel& model = context_.options.model;
+  const LayerPlan& plan = plan_.layers[l];
+  for (std::size_t i = 0; i < plan.ring_slots.size(); ++i) {
+    const SealedPage& page = agreed_.prepared[l].pages[plan.band.fill[i]];
+    fills_.push_back({{model.cache[l], model.kv, model.block_size, Destination(l)},
+                      plan.ring_slots[i] * kPageRows,
+                      {page.header.key, page.header.generation},
+                      page.header.tag,
+                      {page.own.get(), page.header.bytes},
+                      page.own});
+  }
+}
+
+void SequenceApplier::PlaceInRing(int l, absl::Span<const SealedPage> sealed) {
   LayerState& layer = state_.layers[l];
   const LayerPlan& plan = plan_.layers[l];
   for (std::size_t i = 0; i < plan.ring_slots.size(); ++i) {
     const SealedPage& page = sealed[plan.band.fill[i]];
     const int slot = plan.ring_slots[i];
     const int first_row = slot * kPageRows;
-    fills_.push_back({{model.cache[l], model.kv, model.block_size, Destination(l)},
-                      first_row,
-                      {page.header.key, page.header.generation},
-                      page.header.tag,
-                      {page.own.get(), page.header.bytes},
-                      page.own});
     std::copy(page.header.positions.begin(), page.header.positions.end(),
               layer.positions.begin() + first_row);
     std::copy(page.header.information.begin(), page.header.information.end(),
               layer.information.begin() + first_row);
-    RemovePage(layer, layer.recall.ring()[slot]);
+    RemovePage(l, layer.recall.ring()[slot]);
     layer.recall.Place(page.header.key.page, slot);
   }
 }
@@ -145,18 +160,17 @@ void SequenceApplier::DropPages(int l) {
   for (const std::uint32_t page : plan_.layers[l].band.drop) {
     // A step since Begin may have called the page back, on all ranks alike.
     const auto& in_flight = layer.recall.in_flight();
-    if (!std::binary_search(in_flight.begin(), in_flight.end(), page)) RemovePage(layer, page);
+    if (!std::binary_search(in_flight.begin(), in_flight.end(), page)) RemovePage(l, page);
   }
 }
 
 /// Nothing where it has left the band already, or the slot was never filled.
-void SequenceApplier::RemovePage(LayerState& layer, std::uint32_t page) {
+void SequenceApplier::RemovePage(int l, std::uint32_t page) {
+  LayerState& layer = state_.layers[l];
   const auto info = layer.pages.find(page);
   if (info == layer.pages.end()) return;
   const auto ref = info->second.ref;
-  if (ref.key.sequence == plan_.sequence && context_.OwnsPage(page)) {
-    requests_.dropped.push_back(ref);
-  }
+  if (ref.key.sequence == plan_.sequence && context_.OwnsPage(page)) dropped_[l].push_back(ref);
   layer.recall.Remove(page);
   layer.digests.Remove(page);
   layer.pages.erase(info);

@@ -33,25 +33,33 @@ struct StoreRequests {
   std::vector<cache_service::PageLease> published;
 };
 
-/// Run, Finish of the operations, End; all that it is given outlives this.
+/// MoveRows, ApplyLayer of each layer, FillRings, Finish of the operations, End; all that it is
+/// given outlives this.
 class SequenceApplier {
  public:
   SequenceApplier(ShardContext* context, AgreedSequence* agreed, StoreRequests* requests);
 
-  /// New pages join the band, rows move, and with them what is known of them; rings are filled,
-  /// pages dropped and published.
-  absl::Status Run();
+  int layers() const { return static_cast<int>(plan_.layers.size()); }
+  /// Of all layers.
+  std::size_t rows() const;
+  /// Rings grow, rows move.
+  absl::Status MoveRows();
+  /// What is known of a layer moves with its rows; new pages join its band and its ring, others
+  /// leave. Of that layer alone: several threads may work on one each.
+  void ApplyLayer(int l);
+  /// Rings are filled, pages dropped and published.
+  absl::Status FillRings();
   /// Once that has been done.
   absl::Status End();
 
  private:
-  absl::Status BeginLayer(int l);
-  absl::Status ApplyLayer(int l);
+  absl::Status MoveLayer(int l);
   void MoveStates(int l, absl::Span<const std::int32_t> moved);
   absl::Status CheckMoved(int l, absl::Span<const std::uint64_t> before) const;
-  void FillRing(int l, absl::Span<const SealedPage> sealed);
+  void PlaceInRing(int l, absl::Span<const SealedPage> sealed);
+  void FillRing(int l);
   void DropPages(int l);
-  void RemovePage(LayerState& layer, std::uint32_t page);
+  void RemovePage(int l, std::uint32_t page);
   void PublishPages(absl::Span<SealedPage> pages);
   int pending() const { return plan_.length - state_.merged_length; }
   absl::Span<const std::int32_t> Source(int l) const { return TableOf(agreed_.tables.source, l); }
@@ -64,6 +72,7 @@ class SequenceApplier {
   const SequencePlan& plan_;
   SequenceState& state_;
   StoreRequests& requests_;
+  std::vector<std::vector<cache_service::PageRef>> dropped_;  // [layers]
   // Of all layers, for one call each.
   std::vector<kernels::CompactArgs> moves_;
   std::vector<PageIn> fills_;
