@@ -6,10 +6,12 @@
 #include <deque>
 #include <utility>
 
+#include "base/parallel.h"
 #include "base/status_macros.h"
 #include "kernels/compact/compact.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "shard/block_tables.h"
+#include "shard/row_order.h"
 
 namespace pinboard {
 namespace {
@@ -25,9 +27,9 @@ class Preparer {
   absl::StatusOr<std::vector<PreparedSequence>> Run(std::span<const Shard::RoundEntry> entries) {
     PB_RETURN_IF_ERROR(MakeRoom());
     std::vector<PreparedSequence> sequences(entries.size());
-    absl::Status made;
+    absl::Status made = Describe(entries, absl::MakeSpan(sequences));
     for (std::size_t i = 0; made.ok() && i < entries.size(); ++i) {
-      made = Prepare(round_.sequences[i], TablesOfRound(entries[i]), &sequences[i]);
+      made = Prepare(SequenceOf(entries, i), &sequences[i]);
     }
     // In any case: a device may be writing tags and pages to `sequences`.
     made.Update(context_.operations->Finish());
@@ -39,9 +41,13 @@ class Preparer {
   /// What is prepared of a sequence.
   struct Sequence {
     const SequencePlan& plan;
-    const RoundTables& tables;
+    RoundTables tables;
     SequenceState& state;
   };
+  Sequence SequenceOf(std::span<const Shard::RoundEntry> entries, std::size_t i) const {
+    const SequencePlan& plan = round_.sequences[i];
+    return {plan, TablesOfRound(entries[i]), context_.sequences.at(plan.sequence)};
+  }
 
   bool IsObserved(const SequencePlan& plan) const {
     return context_.sequences.at(plan.sequence).observe;
@@ -62,27 +68,58 @@ class Preparer {
     return {room_, room_.get() + std::exchange(taken_, taken_ + page_bytes_)};
   }
 
+  /// What each layer has to know by itself, on several threads.
+  absl::Status Describe(std::span<const Shard::RoundEntry> entries,
+                        absl::Span<PreparedSequence> prepared) const {
+    struct Layer {
+      std::size_t sequence;
+      int index;
+      absl::Status described;
+    };
+    std::vector<Layer> layers;
+    std::size_t rows = 0;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      const SequencePlan& plan = round_.sequences[i];
+      if (IsObserved(plan)) continue;
+      prepared[i].resize(plan.layers.size());
+      for (std::size_t l = 0; l < plan.layers.size(); ++l) {
+        layers.push_back({i, static_cast<int>(l), {}});
+        rows += plan.layers[l].rows;
+      }
+    }
+    ForEachInParallel(layers.size(), ThreadsForRows(rows), [&](std::size_t i) {
+      Layer& layer = layers[i];
+      layer.described = Describe(SequenceOf(entries, layer.sequence), layer.index,
+                                 &prepared[layer.sequence][layer.index]);
+    });
+    for (const Layer& layer : layers) PB_RETURN_IF_ERROR(layer.described);
+    return absl::OkStatus();
+  }
+
   /// A device gathers one sequence's pages while the host prepares the next.
-  absl::Status Prepare(const SequencePlan& plan, const RoundTables& tables,
-                       PreparedSequence* prepared) {
-    if (IsObserved(plan)) return absl::OkStatus();
+  absl::Status Prepare(const Sequence& sequence, PreparedSequence* prepared) {
     out_.clear();
     digests_.clear();
     rows_.clear();
     slots_.clear();
-    prepared->resize(plan.layers.size());
-    const Sequence sequence{plan, tables, context_.sequences.at(plan.sequence)};
     for (std::size_t l = 0; l < prepared->size(); ++l) {
-      PB_RETURN_IF_ERROR(Layer(sequence, static_cast<int>(l), &(*prepared)[l]));
+      PreparedLayer& layer = (*prepared)[l];
+      ClaimMemory(sequence.plan.layers[l].band, &layer);
+      if (!layer.pages.empty()) {
+        PB_RETURN_IF_ERROR(Seal(sequence, static_cast<int>(l), &layer));
+      }
     }
     PB_RETURN_IF_ERROR(context_.operations->GatherPages(out_));
     return context_.operations->BuildDigests(digests_);
   }
 
-  absl::Status Layer(const Sequence& sequence, int l, PreparedLayer* layer) {
+  /// The headers of its new pages but for their tags, and its rows that move.
+  absl::Status Describe(const Sequence& sequence, int l, PreparedLayer* layer) const {
     const LayerPlan& plan = sequence.plan.layers[l];
-    ClaimPages(sequence, l, layer);
-    if (!layer->pages.empty()) PB_RETURN_IF_ERROR(Seal(sequence, l, layer));
+    layer->pages.resize(plan.band.publish.size());
+    for (std::size_t i = 0; i < layer->pages.size(); ++i) {
+      WriteHeader(sequence, l, static_cast<std::uint32_t>(i), &layer->pages[i].header);
+    }
     const LayerState& now = sequence.state.layers[l];
     layer->moved.reserve(plan.kept_rows.size() + now.rows() - plan.rows);
     layer->moved = plan.kept_rows;
@@ -93,13 +130,9 @@ class Preparer {
                                   now.ring_rows(), TableOf(sequence.tables.destination, l)});
   }
 
-  /// Memory for the new pages, where it is needed, and their headers but for the tags.
-  void ClaimPages(const Sequence& sequence, int l, PreparedLayer* layer) {
-    const scheduler::BandPlan& band = sequence.plan.layers[l].band;
-    layer->pages.resize(band.publish.size());
-    for (std::size_t i = 0; i < layer->pages.size(); ++i) {
-      SealedPage& page = layer->pages[i];
-      WriteHeader(sequence, l, static_cast<std::uint32_t>(i), &page.header);
+  /// For the new pages, where it is needed.
+  void ClaimMemory(const scheduler::BandPlan& band, PreparedLayer* layer) {
+    for (SealedPage& page : layer->pages) {
       if (!context_.OwnsPage(page.header.key.page) || round_.leases.empty()) continue;
       page.lease = std::move(round_.leases.back());
       round_.leases.pop_back();
