@@ -39,7 +39,7 @@ std::vector<PlacedRow> SortedRing(absl::Span<const std::int32_t> positions) {
 
 int ThreadsForRows(std::size_t rows) {
   constexpr std::size_t kMost = 4;
-  constexpr std::size_t kRowsOfOne = 4096;
+  constexpr std::size_t kRowsOfOne = 1024;
   return static_cast<int>(std::min(kMost, 1 + rows / kRowsOfOne));
 }
 
