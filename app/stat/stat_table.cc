@@ -72,6 +72,7 @@ constexpr Line kMembersNow[] = {
     {"other members: up", "pinboard_service_peers{state=\"up\"}"},
     {"  down", "pinboard_service_peers{state=\"down\"}"},
     {"pages to be copied", "pinboard_service_copies_waiting"},
+    {"pages with a copy too few", "pinboard_service_under_replicated_pages"},
     {"pages to be handed over", "pinboard_service_drain_pages_left"},
     {"pages spilled here", "pinboard_service_spilled_pages"},
     {"pages looked for", "pinboard_service_pulls_waiting"},

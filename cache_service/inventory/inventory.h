@@ -196,6 +196,13 @@ class Inventory {
   /// Nothing where it has left since it was seen.
   std::optional<NamedPage> Name(SlabId slab);
 
+  /// Goes through up to `most` slabs, `from` and those after it. For each page that can be fetched:
+  /// whether it is this member's own from now on, if it was not. Where to go on, or nothing at the
+  /// end.
+  std::optional<SlabAddress> VisitPages(
+      SlabAddress from, std::uint32_t most,
+      absl::FunctionRef<bool(const NamedPage&, const PageOrigin&)> becomes_own);
+
   /// Keeps what NameLeaving needs from now on. Requires no page to be there.
   void FollowLeaving() { staying_.emplace(arena_.chunks()); }
   /// Of the pages that leave once the high watermark is passed, those not seen before, lowest

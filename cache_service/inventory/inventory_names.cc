@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// Which pages a service that ends has not named to others yet: a part of Inventory.
+// Pages as they are named to other members: a part of Inventory.
 #include "cache_service/inventory/inventory.h"
 
 namespace pinboard::cache_service {
@@ -21,6 +21,24 @@ std::optional<NamedPage> Inventory::Name(SlabId id) {
   if (slab.state != SlabState::kPublished || IdOf(IndexOf(id), slab) != id) return std::nullopt;
   slab.named = true;
   return NamedPage{slab.group, {slab.header.key, slab.header.generation}};
+}
+
+std::optional<SlabAddress> Inventory::VisitPages(
+    SlabAddress from, std::uint32_t most,
+    absl::FunctionRef<bool(const NamedPage&, const PageOrigin&)> becomes_own) {
+  for (; most > 0 && from.chunk.value() < arena_.chunks(); --most) {
+    if (!slabs_.Has(from)) {
+      from = {ChunkIndex(from.chunk.value() + 1), 0};
+      continue;
+    }
+    Slab& slab = slabs_[from];
+    ++from.slot;
+    if (slab.state != SlabState::kPublished) continue;
+    const NamedPage page{slab.group, {slab.header.key, slab.header.generation}};
+    if (becomes_own(page, {slab.source, slab.spilled})) slab.source = 0;
+  }
+  if (from.chunk.value() == arena_.chunks()) return std::nullopt;
+  return from;
 }
 
 }  // namespace pinboard::cache_service

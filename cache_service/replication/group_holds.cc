@@ -28,6 +28,13 @@ void GroupHolds::PeerLost(PeerNumber peer, absl::Time now) {
   }
 }
 
+void GroupHolds::Offered(GroupId group, absl::Time now) {
+  if (inventory_.KeepsGroup(group)) return;
+  inventory_.HoldGroup(group);
+  const auto [hold, is_new] = expires_.try_emplace({PeerNumber{0}, group}, absl::InfiniteFuture());
+  ExpireAt(hold->second, now + orphan_timeout_);
+}
+
 void GroupHolds::Expire(absl::Time now) {
   if (now < next_expiry_) return;
   next_expiry_ = absl::InfiniteFuture();

@@ -31,6 +31,10 @@ class GroupHolds {
   /// The peer is gone: its holds end after the orphan's timeout, unless it announces them again.
   void PeerLost(PeerNumber peer, absl::Time now);
 
+  /// A page of the group is offered. Where nobody is known to have clients of it, as after a start,
+  /// it is held as for a member that was lost: who has them is heard of later.
+  void Offered(GroupId group, absl::Time now);
+
   void Expire(absl::Time now);
   /// InfiniteFuture where none expires.
   absl::Time next_expiry() const { return next_expiry_; }

@@ -35,7 +35,8 @@ inline constexpr int kPullEnds = 6;
 struct ReplicationCounts {
   std::uint64_t peers_up = 0;
   std::uint64_t peers_down = 0;
-  std::uint64_t offers_waiting = 0;                                               // but spills
+  std::uint64_t offers_waiting = 0;  // but spills
+  std::uint64_t under_replicated_pages = 0;
   std::array<std::array<std::uint64_t, kOfferEnds>, kOfferKinds> offers_total{};  // pages
   std::uint64_t drain_pages_left = 0;  // to be offered yet, or offered and not answered
   std::uint64_t pulls_waiting = 0;
@@ -46,6 +47,7 @@ struct ReplicationCounts {
     peers_up += other.peers_up;
     peers_down += other.peers_down;
     offers_waiting += other.offers_waiting;
+    under_replicated_pages += other.under_replicated_pages;
     for (int kind = 0; kind < kOfferKinds; ++kind) {
       for (int end = 0; end < kOfferEnds; ++end) {
         offers_total[kind][end] += other.offers_total[kind][end];

@@ -47,18 +47,6 @@ Replicator::Replicator(Surroundings around, const TenantStore& store,
   store_.inventory.FollowLeaving();
 }
 
-const std::vector<PeerNumber>& Replicator::PlacesOf(GroupId group, const PageKey& key) {
-  const ExtentId extent = ExtentIdOf(group, key);
-  if (placed_extent_ == extent) return placed_;
-  placed_extent_ = extent;
-  placed_.clear();
-  for (const Member* member : PlacementOrder(extent, places_)) {
-    if (placed_.size() + 1 >= static_cast<std::size_t>(options_.replicas)) break;
-    placed_.push_back(numbers_.at(member->name));
-  }
-  return placed_;
-}
-
 void Replicator::OnPublished(GroupId group, absl::Span<const PublishedPage> pages) {
   if (options_.replicas <= 1 && !hand_over_.has_value()) return;
   for (const PublishedPage& page : pages) {
@@ -67,9 +55,7 @@ void Replicator::OnPublished(GroupId group, absl::Span<const PublishedPage> page
       HandOverPage({group, ref});
       continue;
     }
-    for (const PeerNumber place : PlacesOf(group, ref.key)) {
-      PeerOf(place).offers.Add({group, ref, OfferKind::kCopy});
-    }
+    MakeCopies(group, ref);
   }
 }
 
@@ -141,6 +127,7 @@ void Replicator::Tick(absl::Time now) {
   LeaveTheLate(now);
   AnnounceGroups();
   HandOverMore();
+  MakeMoreCopies();
   SpillMore(now);
   for (const auto& peer : peers_) {
     SendAnswers(*peer);
@@ -150,6 +137,7 @@ void Replicator::Tick(absl::Time now) {
 
 absl::Time Replicator::next_tick() const {
   if (hand_over_.has_value() && hand_over_->is_looking()) return absl::InfinitePast();
+  if (unlooked_.has_value() && HasRoomForCopies()) return absl::InfinitePast();
   absl::Time next = std::min({pulls_.next_deadline(), holds_.next_expiry(), next_look_});
   for (const auto& peer : peers_) {
     if (peer->link != nullptr) next = std::min(next, peer->link->next_tick());
@@ -166,6 +154,7 @@ ReplicationCounts Replicator::counts() const {
     counts.offers_waiting += peer->offers.waiting() - peer->offers.waiting(OfferKind::kSpill);
   }
   if (hand_over_.has_value()) counts.drain_pages_left = hand_over_->left() + OffersToHeirs();
+  counts.under_replicated_pages = UnderReplicated();
   counts.pulls_waiting = pulls_.waiting();
   counts.pulls_total = pulls_.ends();
   return counts;

@@ -134,6 +134,18 @@ class Replicator {
   void OnOfferEnded(PeerNumber peer, OfferedName name, OfferEnd end);
   void HandOverMore();
 
+  // replicator_copies.cc
+  using Placed = std::pair<ExtentId, std::vector<PeerNumber>>;
+  std::vector<PeerNumber> FirstOf(const ExtentId& extent, const MembershipView& places) const;
+  const std::vector<PeerNumber>& PlacesOf(const ExtentId& extent);
+  bool HadItsPlace(PeerNumber place, const ExtentId& extent);
+  void MakeCopies(GroupId group, const PageRef& page);
+  void MakeCopiesAnew(MembershipView before);
+  bool MakeCopiesOf(const NamedPage& page, const PageOrigin& origin);
+  bool HasRoomForCopies() const;
+  void MakeMoreCopies();
+  std::uint64_t UnderReplicated() const;
+
   // replicator_spill.cc
   std::optional<PeerNumber> HostOf(const OfferedName& name, absl::Time now) const;
   std::size_t MayBeSpilled(absl::Time now) const;
@@ -143,7 +155,6 @@ class Replicator {
   // replicator.cc
   template <typename Message>
   void TellOfDrop(const Message& drop);
-  const std::vector<PeerNumber>& PlacesOf(GroupId group, const PageKey& key);
   void CountOffer(OfferKind kind, OfferEnd end);
 
   const Surroundings around_;
@@ -160,10 +171,16 @@ class Replicator {
   bool groups_changed_ = true;
   std::uint64_t seen_group_changes_ = 0;
   absl::Time next_look_ = absl::InfinitePast();  // at who is late, or gone for too long
-  std::optional<ExtentId> placed_extent_;        // the last, and its places
-  std::vector<PeerNumber> placed_;
-  std::optional<HandOver> hand_over_;  // while draining
-  ReplicationCounts counts_;           // offers and drops
+  std::optional<Placed> placed_;                 // the last extent that was looked for in places_
+
+  // While the pages here are looked at, since the places changed: how far, and what is left.
+  std::optional<SlabAddress> unlooked_;
+  std::uint64_t unlooked_pages_ = 0;
+  std::optional<MembershipView> before_;           // what all pages were placed on; none: unknown
+  std::optional<Placed> placed_before_;            // likewise as placed_
+  absl::flat_hash_set<PeerNumber> started_again_;  // since then, without the pages they had
+  std::optional<HandOver> hand_over_;              // while draining
+  ReplicationCounts counts_;                       // offers and drops
 };
 
 }  // namespace pinboard::cache_service

@@ -109,14 +109,19 @@ void Replicator::OnOffer(PeerNumber number, const Offer& offer) {
       PeerOf(number).answers.push_back({page.location.slab, OfferOutcome::kNoRoom});
       continue;
     }
+    holds_.Offered(GroupId(page.group), SteadyNow());
     // Who ends leaves its pages to this member.
     const PageOrigin origin{.source = offer.kind == OfferKind::kHandOver ? PeerNumber{0} : number,
                             .spilled = offer.kind == OfferKind::kSpill};
     const IncomingPage incoming{GroupId(page.group), page.header, page.location, origin};
-    intake_.Take(from, incoming,
-                 [this, number, from, slab = page.location.slab](OfferOutcome outcome) {
-                   if (from->open()) PeerOf(number).answers.push_back({slab, outcome});
-                 });
+    intake_.Take(
+        from, incoming,
+        [this, number, from, kind = offer.kind, slab = page.location.slab, group = incoming.group,
+         ref = PageRef{page.header.key, page.header.generation}](OfferOutcome outcome) {
+          if (from->open()) PeerOf(number).answers.push_back({slab, outcome});
+          const bool is_own = kind == OfferKind::kHandOver;
+          if (is_own && outcome == OfferOutcome::kTaken) MakeCopies(group, ref);
+        });
   }
 }
 
@@ -174,11 +179,19 @@ void Replicator::ChoosePlaces(absl::Time now) {
   std::vector<Member> chosen;
   for (const Member& member : view_->members) {
     if (member.name == around_.self.member || member.state != MemberState::kJoined) continue;
-    if (IsPresent(PeerOf(numbers_.at(member.name)), now)) chosen.push_back(member);
+    const Peer& peer = PeerOf(numbers_.at(member.name));
+    if (!IsPresent(peer, now)) continue;
+    chosen.push_back(member);
+    chosen.back().incarnation = peer.incarnation;
   }
   if (chosen == places_.members) return;
-  places_.members = std::move(chosen);
-  placed_extent_.reset();
+  MembershipView before = std::exchange(places_, {.members = std::move(chosen)});
+  placed_.reset();
+  for (const auto& peer : peers_) {
+    if (peer->session.has_value() || hand_over_.has_value()) continue;
+    if (places_.Find(peer->name) == nullptr) peer->offers.TakeWaiting();
+  }
+  MakeCopiesAnew(std::move(before));
 }
 
 void Replicator::LeaveTheLate(absl::Time now) {

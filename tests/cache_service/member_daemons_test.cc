@@ -115,6 +115,35 @@ TEST(MemberDaemonsTest, WhatAFullMemberLosesIsFetchedFromThoseThatHaveRoom) {
   EXPECT_EQ(members.Count(1, "evictions_total{cause=\"watermark\"}"), 0);
 }
 
+TEST(MemberDaemonsTest, WithTwoReplicasNoPageIsLostWithASecondMember) {
+  MemberDaemons members(3, {"--arena", "16MiB", "--replicas", "2"});
+  const auto first = members.Connect(0);
+  PublishAll(*first, Pages(kPages));
+  members.Await(0, "pages", kPages);
+  members.Await(0, "under_replicated_pages", 0);
+  members.Kill(0);
+  for (const int left : {1, 2}) {
+    members.Await(left, "peers{state=\"up\"}", 1);
+    members.Await(left, "under_replicated_pages", 0);
+  }
+  members.Kill(1);
+  EXPECT_EQ(members.Count(2, "pages"), kPages);
+  EXPECT_EQ(CountReadable(*members.Connect(2), Pages(kPages)), kPages);
+}
+
+TEST(MemberDaemonsTest, AMemberThatIsStartedAgainGetsItsCopiesAnew) {
+  MemberDaemons members(3, {"--arena", "16MiB", "--replicas", "3"});
+  const auto store = members.Connect(0);
+  PublishAll(*store, Pages(kPages));
+  members.Await(0, "pages", kPages);
+  members.Await(0, "under_replicated_pages", 0);
+  members.Kill(2);
+  members.Start(2);
+  members.Await(2, "pages", kPages);
+  members.Await(0, "under_replicated_pages", 0);
+  members.Await(1, "under_replicated_pages", 0);
+}
+
 TEST(MemberDaemonsTest, AStoppedMemberHoldsUpNobody) {
   MemberDaemons members(3, {"--arena", "16MiB", "--replicas", "3"});
   const auto store = members.Connect(0);

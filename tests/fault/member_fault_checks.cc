@@ -89,20 +89,31 @@ void MemberFaultRun::AwaitProgress() {
   }
 }
 
-void MemberFaultRun::LoseOne() {
+void MemberFaultRun::LoseTwo() {
   // A point that a member or a client is armed with may come as late as this: once each.
   for (std::uint32_t attempt = 0;; ++attempt) {
     const int disturbances = disturbances_;
-    victim_lost_ = false;
+    losses_ = 0;
     const std::string problem = LosePages(attempt);
-    if (victim_lost_) WaitWatching([&] { return disturbances_ > disturbances; });
+    WaitWatching([&] { return disturbances_ >= disturbances + losses_; });
     Watch();
-    if (disturbances_ == disturbances + (victim_lost_ ? 1 : 0)) {
+    if (disturbances_ == disturbances + losses_) {
       if (!problem.empty()) Violated(problem);
       return;
     }
     Recover();
   }
+}
+
+std::size_t MemberFaultRun::CountWithout(int lost, int reader, const std::vector<PageRef>& pages) {
+  auto store = ConnectFaultStore({addresses_[reader]});
+  if (!store.ok()) return 0;
+  if (members_[lost].process != nullptr) {
+    members_[lost].process->Signal(SIGKILL);
+    ++losses_;
+  }
+  outcome_.pages_checked += pages.size();
+  return CountRead(**store, pages);
 }
 
 std::string MemberFaultRun::LosePages(std::uint32_t attempt) {
@@ -117,17 +128,24 @@ std::string MemberFaultRun::LosePages(std::uint32_t attempt) {
     return CountRead(**writer, pages) == pages.size() && EachMemberSays("copies_waiting", 0);
   };
   if (!WaitWatching(made)) return "copies are not made";
-  const int other = (plan_.victim + 1 + static_cast<int>(plan_.seed % 2)) % kFaultMembers;
-  auto reader = ConnectFaultStore({addresses_[other]});
-  if (!reader.ok()) return "no connection to a member that lives";
-  Program& victim = members_[plan_.victim];
-  victim_lost_ = victim.process != nullptr;
-  if (victim_lost_) victim.process->Signal(SIGKILL);
-  const std::size_t read = CountRead(**reader, pages);
-  outcome_.pages_checked += pages.size();
+  const int second = (plan_.victim + 1 + static_cast<int>(plan_.seed % 2)) % kFaultMembers;
+  const int third = 3 - plan_.victim - second;
+  const auto missing = [&](std::size_t read, const std::string& without) {
+    return absl::StrCat(pages.size() - read, " of ", pages.size(), " pages are lost without ",
+                        without);
+  };
+  std::size_t read = CountWithout(plan_.victim, second, pages);
+  if (read < pages.size()) return missing(read, absl::StrCat("member ", plan_.victim));
+  const auto is_back = [&] {
+    return IsHealed() && EachMemberSays("peers{state=\"up\"}", kFaultMembers - 1);
+  };
+  if (!WaitWatching(is_back)) return "the members do not find each other";
+  if (!WaitWatching([&] { return EachMemberSays("under_replicated_pages", 0); })) {
+    return "copies are not made anew";
+  }
+  read = CountWithout(second, third, pages);
   if (read == pages.size()) return "";
-  return absl::StrCat("of ", pages.size(), " pages that had a copy, member ", other, " has ", read,
-                      " without member ", plan_.victim);
+  return missing(read, absl::StrCat("members ", plan_.victim, " and then ", second));
 }
 
 void MemberFaultRun::EndClients() {

@@ -23,6 +23,8 @@ namespace {
 
 // All pages of all clients fit: what is not there was never copied, or lost.
 constexpr std::uint64_t kArenaBytes = std::uint64_t{8} << 20;
+// Half of all pages of four clients: who has clients is full, who has none has room.
+constexpr std::uint64_t kTightArenaBytes = 32 * kFaultPageBytes;
 
 std::vector<std::string> FreeAddresses() {
   const std::string first = FreeLoopbackRange(kFaultMembers);
@@ -55,9 +57,9 @@ void MemberFaultRun::Violated(std::string what) { outcome_.violations.push_back(
 void MemberFaultRun::StartMember(int member, const std::string& fault) {
   Program& program = members_[member];
   program = {};
-  program.process =
-      StartFaultService(addresses_[member], kArenaBytes, fault, {},
-                        {"--members", absl::StrJoin(addresses_, ","), "--replicas", "2"});
+  program.process = StartFaultService(
+      addresses_[member], plan_.is_tight ? kTightArenaBytes : kArenaBytes, fault, {},
+      {"--members", absl::StrJoin(addresses_, ","), "--replicas", plan_.is_tight ? "1" : "2"});
   if (AddressOf(*program.process).empty()) Violated(absl::StrCat("no start of member ", member));
 }
 
@@ -92,8 +94,10 @@ FaultOutcome MemberFaultRun::Play() {
   Load();
   Recover();
   AwaitProgress();
-  LoseOne();
-  AwaitProgress();
+  if (!plan_.is_tight) {
+    LoseTwo();
+    AwaitProgress();
+  }
   EndClients();
   CheckCensus();
   EndMembers();
