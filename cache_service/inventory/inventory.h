@@ -53,9 +53,10 @@ struct NamedPage {
 
 /// Where a page came from that no client published here.
 struct PageOrigin {
-  std::uint16_t source = 0;  // the member that it was read from; 0: nobody's, it is this one's own
-  bool spilled =
-      false;  // it had no room there: here it is used for the first time when it is fetched
+  /// The member that it was read from. 0: it is this one's own.
+  std::uint16_t source = 0;
+  /// It had no room there. Here it counts as never used until it is fetched.
+  bool spilled = false;
 };
 
 /// What is where now, and what has happened since the start.

@@ -79,7 +79,10 @@ class Replicator {
   /// This member ends: from now on it takes no offers, and offers its pages to the first other
   /// members of their extents that are connected, the best page first; where one is not taken, to
   /// the next.
-  void Drain() { hand_over_.emplace(store_.inventory); }
+  void Drain() {
+    hand_over_.emplace(store_.inventory);
+    look_.reset();
+  }
   /// All that could be handed over has been, or nobody is connected who could take it.
   bool IsDrained() const;
 
@@ -118,8 +121,6 @@ class Replicator {
   void OnLinkDown(PeerNumber number);
   void OnGroups(PeerNumber number, const PeerGroups& groups);
   void OnOffer(PeerNumber number, const Offer& offer);
-  bool IsPresent(const Peer& peer, absl::Time now) const;
-  void ChoosePlaces(absl::Time now);
   void LeaveTheLate(absl::Time now);
   template <typename Message>
   void SendToSession(Peer& peer, const Message& message);
@@ -136,6 +137,16 @@ class Replicator {
 
   // replicator_copies.cc
   using Placed = std::pair<ExtentId, std::vector<PeerNumber>>;
+  /// At all pages here, since the places have changed.
+  struct Look {
+    SlabAddress next;
+    std::uint64_t pages_left = 0;
+    std::optional<MembershipView> before;           // what all were placed on; none: not known
+    std::optional<Placed> placed;                   // the last extent that was looked for there
+    absl::flat_hash_set<PeerNumber> started_again;  // since then, without the pages they had
+  };
+  bool IsPresent(const Peer& peer, absl::Time now) const;
+  void ChoosePlaces(absl::Time now);
   std::vector<PeerNumber> FirstOf(const ExtentId& extent, const MembershipView& places) const;
   const std::vector<PeerNumber>& PlacesOf(const ExtentId& extent);
   bool HadItsPlace(PeerNumber place, const ExtentId& extent);
@@ -173,14 +184,9 @@ class Replicator {
   absl::Time next_look_ = absl::InfinitePast();  // at who is late, or gone for too long
   std::optional<Placed> placed_;                 // the last extent that was looked for in places_
 
-  // While the pages here are looked at, since the places changed: how far, and what is left.
-  std::optional<SlabAddress> unlooked_;
-  std::uint64_t unlooked_pages_ = 0;
-  std::optional<MembershipView> before_;           // what all pages were placed on; none: unknown
-  std::optional<Placed> placed_before_;            // likewise as placed_
-  absl::flat_hash_set<PeerNumber> started_again_;  // since then, without the pages they had
-  std::optional<HandOver> hand_over_;              // while draining
-  ReplicationCounts counts_;                       // offers and drops
+  std::optional<Look> look_;
+  std::optional<HandOver> hand_over_;  // while draining
+  ReplicationCounts counts_;           // offers and drops
 };
 
 }  // namespace pinboard::cache_service

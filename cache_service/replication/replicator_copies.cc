@@ -17,6 +17,29 @@ constexpr std::uint32_t kSlabsPerTurn = 64;
 
 }  // namespace
 
+bool Replicator::IsPresent(const Peer& peer, absl::Time now) const {
+  return peer.session.has_value() || now < peer.absent_since + options_.gone_after;
+}
+
+void Replicator::ChoosePlaces(absl::Time now) {
+  std::vector<Member> chosen;
+  for (const Member& member : view_->members) {
+    if (member.name == around_.self.member || member.state != MemberState::kJoined) continue;
+    const Peer& peer = PeerOf(numbers_.at(member.name));
+    if (!IsPresent(peer, now)) continue;
+    chosen.push_back(member);
+    chosen.back().incarnation = peer.incarnation;
+  }
+  if (chosen == places_.members) return;
+  MembershipView before = std::exchange(places_, {.members = std::move(chosen)});
+  placed_.reset();
+  for (const auto& peer : peers_) {
+    if (peer->session.has_value() || hand_over_.has_value()) continue;
+    if (places_.Find(peer->name) == nullptr) peer->offers.TakeWaiting();
+  }
+  MakeCopiesAnew(std::move(before));
+}
+
 std::vector<PeerNumber> Replicator::FirstOf(const ExtentId& extent,
                                             const MembershipView& places) const {
   std::vector<PeerNumber> first;
@@ -34,12 +57,12 @@ const std::vector<PeerNumber>& Replicator::PlacesOf(const ExtentId& extent) {
 }
 
 bool Replicator::HadItsPlace(PeerNumber place, const ExtentId& extent) {
-  if (!before_.has_value() || started_again_.contains(place)) return false;
-  if (!placed_before_.has_value() || placed_before_->first != extent) {
-    placed_before_ = {extent, FirstOf(extent, *before_)};
+  if (!look_->before.has_value() || look_->started_again.contains(place)) return false;
+  std::optional<Placed>& placed = look_->placed;
+  if (!placed.has_value() || placed->first != extent) {
+    placed = {extent, FirstOf(extent, *look_->before)};
   }
-  const std::vector<PeerNumber>& had = placed_before_->second;
-  return std::find(had.begin(), had.end(), place) != had.end();
+  return std::find(placed->second.begin(), placed->second.end(), place) != placed->second.end();
 }
 
 void Replicator::MakeCopies(GroupId group, const PageRef& page) {
@@ -51,24 +74,24 @@ void Replicator::MakeCopies(GroupId group, const PageRef& page) {
 
 void Replicator::MakeCopiesAnew(MembershipView before) {
   if (options_.replicas <= 1 || hand_over_.has_value()) return;
+  Look look{.pages_left = store_.inventory.counts().published_pages};
+  if (look_.has_value()) look.started_again = std::move(look_->started_again);
   for (const Member& member : before.members) {
     const Member* now = places_.Find(member.name);
     if (now != nullptr && member.incarnation != 0 && member.incarnation != now->incarnation) {
-      started_again_.insert(numbers_.at(member.name));
+      look.started_again.insert(numbers_.at(member.name));
     }
   }
-  before_.reset();
-  placed_before_.reset();
-  if (!unlooked_.has_value()) before_ = std::move(before);  // else some pages are placed by others
-  unlooked_ = SlabAddress{};
-  unlooked_pages_ = store_.inventory.counts().published_pages;
+  // Where the last look has not ended, pages are placed on what was there before it, or after.
+  if (!look_.has_value()) look.before = std::move(before);
+  look_ = std::move(look);
 }
 
 bool Replicator::MakeCopiesOf(const NamedPage& page, const PageOrigin& origin) {
-  if (unlooked_pages_ > 0) --unlooked_pages_;
+  if (look_->pages_left > 0) --look_->pages_left;  // more may have come
   if (origin.spilled) return false;
   const bool is_own = origin.source == 0;
-  const bool is_others = !is_own && !started_again_.contains(origin.source) &&
+  const bool is_others = !is_own && !look_->started_again.contains(origin.source) &&
                          places_.Find(PeerOf(origin.source).name) != nullptr;
   if (is_others) return false;
   const ExtentId extent = ExtentIdOf(page.group, page.page.key);
@@ -86,16 +109,16 @@ bool Replicator::HasRoomForCopies() const {
 }
 
 void Replicator::MakeMoreCopies() {
-  if (!unlooked_.has_value() || !HasRoomForCopies()) return;
-  unlooked_ = store_.inventory.VisitPages(*unlooked_, kSlabsPerTurn,
-                                          [this](const NamedPage& page, const PageOrigin& origin) {
-                                            return MakeCopiesOf(page, origin);
-                                          });
-  if (unlooked_.has_value()) return;
-  unlooked_pages_ = 0;
-  before_.reset();
-  placed_before_.reset();
-  started_again_.clear();
+  if (!look_.has_value() || !HasRoomForCopies()) return;
+  const std::optional<SlabAddress> next = store_.inventory.VisitPages(
+      look_->next, kSlabsPerTurn, [this](const NamedPage& page, const PageOrigin& origin) {
+        return MakeCopiesOf(page, origin);
+      });
+  if (next.has_value()) {
+    look_->next = *next;
+  } else {
+    look_.reset();
+  }
 }
 
 std::uint64_t Replicator::UnderReplicated() const {
@@ -106,7 +129,7 @@ std::uint64_t Replicator::UnderReplicated() const {
       });
   const bool enough = places_.members.size() + 1 >= static_cast<std::size_t>(options_.replicas);
   if (!all_are_there || !enough) return store_.inventory.counts().published_pages;
-  std::uint64_t pages = unlooked_pages_;
+  std::uint64_t pages = look_.has_value() ? std::max(look_->pages_left, std::uint64_t{1}) : 0;
   for (const auto& peer : peers_) pages += peer->offers.waiting(OfferKind::kCopy);
   return pages;
 }

@@ -171,29 +171,6 @@ absl::Status Replicator::OnOfferTaken(PeerId session, const OfferTaken& taken) {
   return PeerOf(*number).offers.OnTaken(taken);
 }
 
-bool Replicator::IsPresent(const Peer& peer, absl::Time now) const {
-  return peer.session.has_value() || now < peer.absent_since + options_.gone_after;
-}
-
-void Replicator::ChoosePlaces(absl::Time now) {
-  std::vector<Member> chosen;
-  for (const Member& member : view_->members) {
-    if (member.name == around_.self.member || member.state != MemberState::kJoined) continue;
-    const Peer& peer = PeerOf(numbers_.at(member.name));
-    if (!IsPresent(peer, now)) continue;
-    chosen.push_back(member);
-    chosen.back().incarnation = peer.incarnation;
-  }
-  if (chosen == places_.members) return;
-  MembershipView before = std::exchange(places_, {.members = std::move(chosen)});
-  placed_.reset();
-  for (const auto& peer : peers_) {
-    if (peer->session.has_value() || hand_over_.has_value()) continue;
-    if (places_.Find(peer->name) == nullptr) peer->offers.TakeWaiting();
-  }
-  MakeCopiesAnew(std::move(before));
-}
-
 void Replicator::LeaveTheLate(absl::Time now) {
   if (now < next_look_) return;
   next_look_ = peers_.empty() ? absl::InfiniteFuture() : now + kLookInterval;

@@ -136,6 +136,38 @@ TEST_F(CopiesAnewTest, WhatAMemberThatDrainsHandsOverGetsItsCopies) {
   EXPECT_EQ(Readable(*members[2].Connect()), kPages);
 }
 
+TEST_F(CopiesAnewTest, WhatIsPublishedWhileAMemberDrainsGetsItsCopies) {
+  ServerOptions options = Options(2);
+  options.drain_deadline = absl::InfiniteDuration();
+  options.replication.answer_timeout = absl::Hours(1);
+  LoopbackMembers members(3, options);
+  const auto store = members[0].Connect();
+  PublishAll(members[0], *store);
+  AwaitCopies(members[0]);
+  constexpr int kHeld = 16;
+  auto leases = store->Lease(kHeld, kTestPageBytes, Soon());
+  ASSERT_EQ(leases.status(), absl::OkStatus());
+  members.hub().Stall(members[2].fabric(), true);  // so that it does not end yet
+  members[0].Drain();
+  while (members[0].membership().announced() != MemberState::kDraining) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  std::vector<PageHeader> headers;
+  for (int held = 0; held < kHeld; ++held) {
+    const PageRef page = TestPage(kPages + 16 * held);  // each of another extent
+    FillTestPage(page, (*leases)[held].memory());
+    headers.push_back(TestHeader(page));
+  }
+  store->Publish(*std::move(leases), headers);
+  members[0].Await("pages", kPages + kHeld);
+  members.hub().Stall(members[2].fabric(), false);
+  members[0].Join();
+  for (const int left : {1, 2}) AwaitPeers(members[left], 1, 1);
+  for (const int left : {1, 2, 1}) AwaitCopies(members[left]);
+  EXPECT_EQ(members[1].Count("pages"), kPages + kHeld);
+  EXPECT_EQ(members[2].Count("pages"), kPages + kHeld);
+}
+
 TEST_F(CopiesAnewTest, WhatIsDroppedMeanwhileDoesNotComeBack) {
   LoopbackMembers members(3, Options(2));
   const auto store = members[0].Connect();

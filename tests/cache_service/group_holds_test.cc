@@ -73,6 +73,20 @@ TEST_F(GroupHoldsTest, EachMemberHoldsForItself) {
   EXPECT_FALSE(inventory_.KeepsGroup(kGroup));
 }
 
+TEST_F(GroupHoldsTest, AnOfferHoldsAGroupThatNobodySpokeOfUntilSomebodyMay) {
+  holds_.Offered(kGroup, start_);
+  holds_.Offered(kGroup, start_ + absl::Seconds(30));
+  EXPECT_TRUE(inventory_.KeepsGroup(kGroup));
+  holds_.Announce(1, {}, start_);  // nobody's word ends it
+  holds_.Expire(start_ + absl::Seconds(59));
+  EXPECT_TRUE(inventory_.KeepsGroup(kGroup));
+  holds_.Announce(1, {kGroup}, start_ + absl::Seconds(59));
+  holds_.Offered(kGroup, start_ + absl::Seconds(59));
+  holds_.Announce(1, {}, start_ + absl::Seconds(59));
+  holds_.Expire(start_ + absl::Seconds(69));
+  EXPECT_FALSE(inventory_.KeepsGroup(kGroup)) << "where somebody speaks of it, offers do not count";
+}
+
 TEST_F(GroupHoldsTest, ItsPagesLeaveWithTheLastHold) {
   constexpr ClientId kSelf(1);
   inventory_.AddClient(kSelf, GroupId(99));

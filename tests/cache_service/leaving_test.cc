@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -17,6 +19,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 
 constexpr ClientId kClient(1);
 constexpr GroupId kGroup(5);
@@ -96,6 +99,34 @@ TEST_F(LeavingTest, PagesOfOtherMembersAreNotNamedAndLeaveAsOthersDo) {
   Publish(1, 1, {.source = 3, .spilled = true});
   for (int page = 2; page < kLow + 3; ++page) Publish(page, page);
   EXPECT_THAT(Named(), ElementsAre(2));
+}
+
+TEST_F(LeavingTest, EachPageIsVisitedOnceAndMayBecomeThisMembersOwn) {
+  for (int page = 0; page < 25; ++page) {
+    Publish(page, 0, {.source = static_cast<std::uint16_t>(page % 3), .spilled = page == 2});
+  }
+  inventory_.Drop(kGroup, TestPage(7));
+  std::set<std::uint32_t> seen;
+  std::map<std::uint16_t, int> sources;
+  int visits = 0;
+  const auto visit = [&](const NamedPage& named, const PageOrigin& origin) {
+    EXPECT_TRUE(seen.insert(named.page.key.page).second);
+    EXPECT_EQ(origin.spilled, named.page.key.page == 2);
+    ++sources[origin.source];
+    return origin.source == 2;
+  };
+  const auto go = [&] {
+    std::optional<SlabAddress> next = SlabAddress{};
+    for (; next.has_value(); ++visits) next = inventory_.VisitPages(*next, 6, visit);
+  };
+  go();
+  EXPECT_EQ(seen.size(), 24);
+  EXPECT_GT(visits, 4);
+  EXPECT_THAT(sources, ElementsAre(Pair(0, 9), Pair(1, 7), Pair(2, 8)));
+  seen.clear();
+  sources.clear();
+  go();
+  EXPECT_THAT(sources, ElementsAre(Pair(0, 17), Pair(1, 7)));
 }
 
 class RecentlyUsedLeavingTest : public LeavingTest {

@@ -98,6 +98,23 @@ TEST_F(OfferQueueTest, ALostConnectionPutsWhatWasOfferedBackInFront) {
   EXPECT_THAT(ended_, IsEmpty());
 }
 
+TEST_F(OfferQueueTest, KnowsHowManyWaitOfEachKind) {
+  Add(1);
+  Add(2);
+  for (const int page : {3, 3, 4, 5}) queue_.Add({kGroup, TestPage(page), OfferKind::kSpill});
+  EXPECT_EQ(queue_.waiting(OfferKind::kCopy), 2);
+  EXPECT_EQ(queue_.waiting(OfferKind::kSpill), 4);
+  inventory_.Drop(kRank, TestPage(4));
+  Open();
+  queue_.Fill(now_);
+  EXPECT_EQ(queue_.waiting(OfferKind::kSpill), 2) << "one is gone, one was asked for twice";
+  ASSERT_EQ(Answer(2, OfferOutcome::kTaken), absl::OkStatus());
+  EXPECT_EQ(queue_.waiting(OfferKind::kSpill), 1);
+  queue_.Close();
+  EXPECT_EQ(queue_.TakeWaiting().size(), 3);
+  EXPECT_EQ(queue_.waiting(OfferKind::kCopy) + queue_.waiting(OfferKind::kSpill), 0);
+}
+
 TEST_F(OfferQueueTest, PinsABoundedNumberAtATime) {
   for (int page = 0; page < kPages; ++page) Add(page);
   Open();
