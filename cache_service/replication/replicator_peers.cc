@@ -161,8 +161,11 @@ void Replicator::OnSessionLost(PeerId session, absl::Time now) {
   peer.session.reset();
   peer.absent_since = now;
   peer.offers.Close();
-  if (!hand_over_.has_value()) return;
-  for (const OfferedName& name : peer.offers.TakeWaiting()) HandOverPage(name);
+  if (hand_over_.has_value()) {
+    for (const OfferedName& name : peer.offers.TakeWaiting()) HandOverPage(name);
+  } else if (places_.Find(peer.name) == nullptr) {
+    peer.offers.TakeWaiting();  // nothing is placed there any more
+  }
 }
 
 absl::Status Replicator::OnOfferTaken(PeerId session, const OfferTaken& taken) {

@@ -96,6 +96,8 @@ TEST_F(CopiesAnewTest, AMemberThatComesGetsWhatItIsToHave) {
   EXPECT_GT(moved, 0);
   EXPECT_LT(moved, kPages) << "what has its place where it was stays there";
   EXPECT_EQ(members[0].Count("copies_total{outcome=\"taken\"}"), kPages + moved);
+  EXPECT_EQ(members[0].Count("copies_total{outcome=\"had\"}"), 0)
+      << "nor is it offered there again";
 }
 
 TEST_F(CopiesAnewTest, AMemberThatWasOnlyAwayIsOfferedNothingAnew) {
@@ -162,10 +164,26 @@ TEST_F(CopiesAnewTest, WhatIsPublishedWhileAMemberDrainsGetsItsCopies) {
   members[0].Await("pages", kPages + kHeld);
   members.hub().Stall(members[2].fabric(), false);
   members[0].Join();
+  members.Kill(0);
   for (const int left : {1, 2}) AwaitPeers(members[left], 1, 1);
   for (const int left : {1, 2, 1}) AwaitCopies(members[left]);
   EXPECT_EQ(members[1].Count("pages"), kPages + kHeld);
   EXPECT_EQ(members[2].Count("pages"), kPages + kHeld);
+}
+
+TEST_F(CopiesAnewTest, WhatWaitsForAMemberThatEndsGoesToAnotherAndIsForgotten) {
+  LoopbackMembers members(3, Options(2));
+  const auto store = members[0].Connect();
+  members.hub().Stall(members[1].fabric(), true);
+  PublishAll(members[0], *store);
+  auto listed = members.All();
+  listed[1].state = MemberState::kDraining;
+  members[0].membership().Tell(listed);
+  members[2].Await("pages", kPages);
+  members.Kill(1);
+  AwaitPeers(members[0], 1, 1);
+  AwaitCopies(members[0]);
+  members[0].Await("copies_waiting", 0);
 }
 
 TEST_F(CopiesAnewTest, WhatIsDroppedMeanwhileDoesNotComeBack) {
