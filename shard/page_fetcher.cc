@@ -65,8 +65,21 @@ void PageFetcher::Settle(const RefKey& ref, std::shared_ptr<const std::byte> byt
   under_way_.erase(fetch);
 }
 
+void PageFetcher::CountFailure(const absl::Status& why) {
+  if (absl::IsNotFound(why)) {
+    ++failures_.absent;
+  } else if (absl::IsDeadlineExceeded(why)) {
+    ++failures_.late;
+  } else if (why.ok()) {
+    ++failures_.corrupt;  // it came
+  } else {
+    ++failures_.unavailable;
+  }
+}
+
 void PageFetcher::SettleCopies(absl::Span<PageIntake::Copy> copies) {
   for (PageIntake::Copy& copy : copies) {
+    if (copy.bytes == nullptr) ++failures_.corrupt;
     Settle({copy.identity.key, copy.identity.generation}, std::move(copy.bytes));
   }
 }
@@ -78,6 +91,7 @@ absl::Status PageFetcher::Poll() {
     const auto fetch = under_way_.find(ref);
     if (fetch == under_way_.end()) continue;
     if (!IsAsked(result)) {
+      CountFailure(result.pin.status());
       Settle(ref, nullptr);
       continue;
     }
@@ -97,6 +111,7 @@ absl::StatusOr<bool> PageFetcher::Wait(absl::Time deadline) {
   while (!under_way_.empty() && store_->WaitFetched(deadline)) PB_RETURN_IF_ERROR(Poll());
   PB_ASSIGN_OR_RETURN(auto copies, intake_->Wait());
   SettleCopies(absl::MakeSpan(copies));
+  failures_.late += under_way_.size();
   while (!under_way_.empty()) Settle(RefKey(under_way_.begin()->first), nullptr);
   return true;
 }

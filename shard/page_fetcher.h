@@ -39,6 +39,10 @@ struct FetchedPage {
 class PageFetcher {
  public:
   enum class State : std::uint8_t { kPending, kReady, kMissed };
+  /// Why pages did not come: ShardStats.
+  struct Failures {
+    std::uint64_t absent = 0, unavailable = 0, late = 0, corrupt = 0;
+  };
 
   /// `store` may be null: nothing is ever started.
   PageFetcher(cache_service::PageStore* store, std::unique_ptr<PageIntake> intake)
@@ -79,6 +83,8 @@ class PageFetcher {
   /// Forgets a sequence's tickets; late results are ignored.
   void Forget(std::uint64_t sequence);
 
+  const Failures& failures() const { return failures_; }
+
  private:
   struct Entry {
     std::uint32_t page = 0;
@@ -100,10 +106,12 @@ class PageFetcher {
   Entry* Find(const FetchTicket& ticket);
   void Settle(const RefKey& ref, std::shared_ptr<const std::byte> bytes);
   void SettleCopies(absl::Span<PageIntake::Copy> copies);
+  void CountFailure(const absl::Status& why);
 
   cache_service::PageStore* store_;
   std::unique_ptr<PageIntake> intake_;
   int room_ = 0;
+  Failures failures_;
   absl::flat_hash_map<std::uint64_t, std::vector<Ring>> rings_;  // [layers] of a sequence
   absl::flat_hash_map<RefKey, Fetch> under_way_;
 };

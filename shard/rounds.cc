@@ -8,6 +8,8 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "shard/block_tables.h"
 #include "shard/round_apply.h"
@@ -16,6 +18,24 @@
 #include "shard/round_vote.h"
 
 namespace pinboard {
+namespace {
+
+/// Adds the time of its life to a sum.
+class StageTime {
+ public:
+  explicit StageTime(std::uint64_t* sum_ns) : sum_ns_(sum_ns) {}
+  ~StageTime() {
+    *sum_ns_ += static_cast<std::uint64_t>(absl::ToInt64Nanoseconds(SteadyNow() - start_));
+  }
+  StageTime(const StageTime&) = delete;
+  StageTime& operator=(const StageTime&) = delete;
+
+ private:
+  std::uint64_t* sum_ns_;
+  const absl::Time start_ = SteadyNow();
+};
+
+}  // namespace
 
 std::vector<std::uint64_t> Rounds::Due(int used_blocks, int total_blocks) const {
   std::vector<std::uint64_t> due;
@@ -47,6 +67,7 @@ absl::Status Rounds::Begin(std::span<const Shard::RoundEntry> entries) {
   for (const Shard::RoundEntry& entry : entries) {
     rings.push_back({entry.sequence, &context_->sequences.at(entry.sequence), &entry.block_tables});
   }
+  const StageTime time(&context_->stats.round_plan_ns);
   recall_->DecideAll();
   PB_RETURN_IF_ERROR(recall_->MakeVisible(rings));
   PB_ASSIGN_OR_RETURN(round_, PlanRound(*context_, ++round_number_, entries));
@@ -106,6 +127,7 @@ absl::Status Rounds::CheckCommit(std::span<const Shard::RoundEntry> entries) con
 }
 
 std::vector<PreparedSequence> Rounds::Prepare(std::span<const Shard::RoundEntry> entries) {
+  const StageTime time(&context_->stats.round_prepare_ns);
   if (!round_->ready) return {};
   auto prepared = PrepareRound(*context_, *round_, entries);
   if (prepared.ok()) return *std::move(prepared);
@@ -114,6 +136,7 @@ std::vector<PreparedSequence> Rounds::Prepare(std::span<const Shard::RoundEntry>
 }
 
 absl::StatusOr<std::string> Rounds::Agree() {
+  const StageTime time(&context_->stats.round_vote_ns);
   PB_ASSIGN_OR_RETURN(const Verdict verdict,
                       VoteOnRound(*context_, round_->ready, round_->plan_hash));
   ++context_->stats.rounds;
@@ -146,6 +169,7 @@ RoundOutcome Rounds::Judge(const SequencePlan& plan, const std::string& kept_all
 absl::Status Rounds::Apply(std::span<const Shard::RoundEntry> entries,
                            absl::Span<PreparedSequence> prepared,
                            absl::Span<RoundOutcome> outcomes) {
+  const StageTime time(&context_->stats.round_apply_ns);
   std::vector<AgreedSequence> agreed;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (!outcomes[i].kept_all_because.empty()) continue;
@@ -156,6 +180,11 @@ absl::Status Rounds::Apply(std::span<const Shard::RoundEntry> entries,
 }
 
 void Rounds::Report(const Shard::RoundEntry& entry, RoundOutcome* outcome) const {
+  ShardStats& stats = context_->stats;
+  stats.rows_kept += static_cast<std::uint64_t>(outcome->kept);
+  stats.rows_in_rings += static_cast<std::uint64_t>(outcome->ring);
+  stats.rows_offloaded += static_cast<std::uint64_t>(outcome->borderline);
+  stats.rows_dropped += static_cast<std::uint64_t>(outcome->dropped);
   const SequenceState& state = context_->sequences.at(entry.sequence);
   const int block_size = context_->options.model.block_size;
   for (std::size_t table = 0; table < entry.block_tables.size(); ++table) {

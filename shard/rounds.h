@@ -50,7 +50,7 @@ class Rounds {
   /// To those that do not keep everything.
   absl::Status Apply(std::span<const Shard::RoundEntry> entries,
                      absl::Span<PreparedSequence> prepared, absl::Span<RoundOutcome> outcomes);
-  /// How many rows are left.
+  /// How many rows are left; counts what became of all of them.
   void Report(const Shard::RoundEntry& entry, RoundOutcome* outcome) const;
   void End();
 

@@ -211,6 +211,11 @@ void ShardRuntime::NoteWorkspace() {
 ShardStats ShardRuntime::stats() const {
   ShardStats stats = context_.stats;
   stats.collectives = context_.communicator->issued();
+  const PageFetcher::Failures& failures = fetcher_.failures();
+  stats.fetches_absent = failures.absent;
+  stats.fetches_unavailable = failures.unavailable;
+  stats.fetches_late = failures.late;
+  stats.fetches_corrupt = failures.corrupt;
   for (const auto& [id, state] : context_.sequences) {
     for (const LayerState& layer : state.layers) {
       stats.digest_bytes += layer.digests.size() * kernels::DigestBytes(context_.options.model.kv);

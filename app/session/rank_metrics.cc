@@ -14,7 +14,24 @@ struct CounterSpec {
   Number Stats::*field;
   const char* name;
   const char* help;
+  const char* label = nullptr;  // its name, where there is one
+  const char* value = nullptr;
+  double unit = 1;
 };
+
+constexpr double kNanosecond = 1e-9;
+constexpr char kRoundSeconds[] = "pinboard_rank_round_seconds_total";
+constexpr char kRoundSecondsHelp[] =
+    "Time in rounds: plan (score, merge, select), prepare (gather what is to be offloaded), vote, "
+    "apply (compact). In plan and vote other ranks are waited for.";
+constexpr char kRoundRows[] = "pinboard_rank_round_rows_total";
+constexpr char kRoundRowsHelp[] =
+    "What applied rounds made of rows, all sequences and layers: kept, in a ring, offloaded by the "
+    "round, dropped.";
+constexpr char kFailedFetches[] = "pinboard_rank_failed_fetches_total";
+constexpr char kFailedFetchesHelp[] =
+    "Pages that this rank asked for and did not get: absent at the service, the service "
+    "unavailable, late, corrupt.";
 
 constexpr CounterSpec<ShardStats, std::uint64_t> kShardCounters[] = {
     {&ShardStats::rounds, "pinboard_rank_rounds_total", "Compression rounds committed."},
@@ -24,6 +41,19 @@ constexpr CounterSpec<ShardStats, std::uint64_t> kShardCounters[] = {
      "Rounds of a sequence that kept everything because no blocks were free for shared rows."},
     {&ShardStats::keepset_mismatches, "pinboard_rank_keepset_mismatches_total",
      "Rounds in which the ranks' plans differed."},
+    {&ShardStats::round_plan_ns, kRoundSeconds, kRoundSecondsHelp, "stage", "plan", kNanosecond},
+    {&ShardStats::round_prepare_ns, kRoundSeconds, kRoundSecondsHelp, "stage", "prepare",
+     kNanosecond},
+    {&ShardStats::round_vote_ns, kRoundSeconds, kRoundSecondsHelp, "stage", "vote", kNanosecond},
+    {&ShardStats::round_apply_ns, kRoundSeconds, kRoundSecondsHelp, "stage", "apply", kNanosecond},
+    {&ShardStats::rows_kept, kRoundRows, kRoundRowsHelp, "fate", "kept"},
+    {&ShardStats::rows_in_rings, kRoundRows, kRoundRowsHelp, "fate", "ring"},
+    {&ShardStats::rows_offloaded, kRoundRows, kRoundRowsHelp, "fate", "offloaded"},
+    {&ShardStats::rows_dropped, kRoundRows, kRoundRowsHelp, "fate", "dropped"},
+    {&ShardStats::fetches_absent, kFailedFetches, kFailedFetchesHelp, "cause", "absent"},
+    {&ShardStats::fetches_unavailable, kFailedFetches, kFailedFetchesHelp, "cause", "unavailable"},
+    {&ShardStats::fetches_late, kFailedFetches, kFailedFetchesHelp, "cause", "late"},
+    {&ShardStats::fetches_corrupt, kFailedFetches, kFailedFetchesHelp, "cause", "corrupt"},
     {&ShardStats::pages_offloaded, "pinboard_rank_pages_offloaded_total",
      "Pages this rank sent to the cache service."},
     {&ShardStats::bytes_offloaded, "pinboard_rank_offloaded_bytes_total",
@@ -61,6 +91,29 @@ constexpr CounterSpec<engine::EngineStats, std::int64_t> kEngineCounters[] = {
      "Cache blocks copied because a sequence writes into them that others share."},
 };
 
+/// From 4 us, four times as much each, to 16.8 s.
+std::vector<double> WaitBounds() {
+  std::vector<double> bounds;
+  for (double bound = 4e-6; bounds.size() < 12; bound *= 4) bounds.push_back(bound);
+  return bounds;
+}
+
+Counter* AddCollectiveFailure(MetricRegistry& registry, const char* reason) {
+  return &registry.AddCounter(
+      "pinboard_rank_collective_failures_total",
+      "Collectives that did not end well: a rank was late, a rank is lost, the ranks disagreed on "
+      "what they were in, or another fault.",
+      {{"reason", reason}});
+}
+
+/// Of one counter of a table.
+template <typename Spec>
+Counter* Add(MetricRegistry& registry, const Spec& spec) {
+  MetricLabels labels;
+  if (spec.label != nullptr) labels[spec.label] = spec.value;
+  return &registry.AddCounter(spec.name, spec.help, labels);
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> RankMetricsAddress(const std::string& address, int rank, int tp) {
@@ -76,6 +129,9 @@ absl::StatusOr<std::string> RankMetricsAddress(const std::string& address, int r
 
 RankMetrics::RankMetrics()
     : registry_(NewMetricRegistry()),
+      collective_failures_{
+          AddCollectiveFailure(*registry_, "late"), AddCollectiveFailure(*registry_, "lost"),
+          AddCollectiveFailure(*registry_, "disagreed"), AddCollectiveFailure(*registry_, "other")},
       evicted_attention_(&registry_->AddCounter(
           "pinboard_rank_evicted_attention_total",
           "Shares of attention on evicted pages, estimated from digests, summed over the quality "
@@ -93,11 +149,17 @@ RankMetrics::RankMetrics()
       blocks_saved_(&registry_->AddGauge(
           "pinboard_rank_blocks_saved",
           "Cache blocks that rounds set free so far, less those they took for shared rows.")) {
+  for (int call = 0; call < transport::kCollectiveCalls; ++call) {
+    collective_seconds_[call] = &registry_->AddHistogram(
+        "pinboard_rank_collective_seconds",
+        "Time of this rank in a collective: mostly, waiting for the others.", WaitBounds(),
+        {{"call", transport::CollectiveCallName(static_cast<transport::CollectiveCall>(call))}});
+  }
   for (const auto& spec : kShardCounters) {
-    shard_counters_.push_back({spec.field, &registry_->AddCounter(spec.name, spec.help)});
+    shard_counters_.push_back({spec.field, Add(*registry_, spec), spec.unit});
   }
   for (const auto& spec : kEngineCounters) {
-    engine_counters_.push_back({spec.field, &registry_->AddCounter(spec.name, spec.help)});
+    engine_counters_.push_back({spec.field, Add(*registry_, spec)});
   }
 }
 
@@ -111,11 +173,11 @@ void RankMetrics::Update(const ShardStats& shard, const engine::EngineStats& eng
                          int step_tokens, std::size_t cache_bytes_used) {
   steps_->Increment();
   tokens_->Increment(step_tokens);
-  for (const auto& [field, counter] : shard_counters_) {
-    counter->Increment(static_cast<double>(shard.*field - last_shard_.*field));
+  for (const auto& [field, counter, unit] : shard_counters_) {
+    counter->Increment(static_cast<double>(shard.*field - last_shard_.*field) * unit);
   }
-  for (const auto& [field, counter] : engine_counters_) {
-    counter->Increment(static_cast<double>(engine.*field - last_engine_.*field));
+  for (const auto& [field, counter, unit] : engine_counters_) {
+    counter->Increment(static_cast<double>(engine.*field - last_engine_.*field) * unit);
   }
   evicted_attention_->Increment(shard.evicted_attention - last_shard_.evicted_attention);
   digest_bytes_->Set(static_cast<double>(shard.digest_bytes));
@@ -124,6 +186,23 @@ void RankMetrics::Update(const ShardStats& shard, const engine::EngineStats& eng
   blocks_saved_->Set(static_cast<double>(engine.blocks_saved));
   last_shard_ = shard;
   last_engine_ = engine;
+}
+
+void RankMetrics::ObserveCollective(transport::CollectiveCall call, absl::Duration time,
+                                    const absl::Status& outcome) {
+  collective_seconds_[static_cast<int>(call)]->Observe(absl::ToDoubleSeconds(time));
+  if (outcome.ok()) return;
+  const auto [late, lost, disagreed, other] = collective_failures_;
+  switch (outcome.code()) {
+    case absl::StatusCode::kDeadlineExceeded:
+      return late->Increment();
+    case absl::StatusCode::kUnavailable:
+      return lost->Increment();
+    case absl::StatusCode::kFailedPrecondition:
+      return disagreed->Increment();
+    default:
+      return other->Increment();
+  }
 }
 
 }  // namespace pinboard::app

@@ -13,6 +13,8 @@ namespace pinboard::app {
 absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOptions& options,
                                                                const RankContext& rank) {
   std::unique_ptr<RankSession> session(new RankSession(options, rank));
+  if (!options.metrics.empty()) PB_RETURN_IF_ERROR(session->ServeMetrics(options.metrics));
+  transport::Communicator* const communicator = session->rank_.communicator;
   engine::EngineOptions engine_options;
   engine_options.model_dir = options.model_dir;
   engine_options.random_weights = options.random_weights;
@@ -21,7 +23,7 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
   engine_options.cache_blocks = options.cache_blocks;
   engine_options.layer_tables = options.layer_tables;
   engine_options.collective_deadline = options.deadline;
-  PB_ASSIGN_OR_RETURN(session->engine_, engine::Engine::Load(engine_options, rank.communicator));
+  PB_ASSIGN_OR_RETURN(session->engine_, engine::Engine::Load(engine_options, communicator));
   session->max_step_tokens_ = engine_options.max_step_tokens;
 
   ShardOptions shard_options;
@@ -35,15 +37,22 @@ absl::StatusOr<std::unique_ptr<RankSession>> RankSession::Open(const SessionOpti
   shard_options.export_plans = options.export_plans;
   shard_options.rank_deadline_ms = absl::ToInt64Milliseconds(options.deadline);
   shard_options.round_deadline_ms = shard_options.rank_deadline_ms;
-  PB_ASSIGN_OR_RETURN(session->shard_, CreateShard(shard_options, rank.communicator, rank.store));
+  PB_ASSIGN_OR_RETURN(session->shard_, CreateShard(shard_options, communicator, rank.store));
   PB_RETURN_IF_ERROR(session->engine_->Attach(session->shard_.get()));
-
-  if (!options.metrics.empty()) {
-    PB_ASSIGN_OR_RETURN(const std::string address,
-                        RankMetricsAddress(options.metrics, rank.rank, rank.tp));
-    PB_ASSIGN_OR_RETURN(session->metrics_, RankMetrics::Serve(address));
-  }
   return session;
+}
+
+absl::Status RankSession::ServeMetrics(const std::string& address) {
+  PB_ASSIGN_OR_RETURN(const std::string own, RankMetricsAddress(address, rank_.rank, rank_.tp));
+  PB_ASSIGN_OR_RETURN(metrics_, RankMetrics::Serve(own));
+  if (rank_.tp == 1) return absl::OkStatus();  // its collectives are none
+  observed_ = std::make_unique<transport::ObservedCommunicator>(
+      *rank_.communicator,
+      [this](transport::CollectiveCall call, absl::Duration time, const absl::Status& outcome) {
+        metrics_->ObserveCollective(call, time, outcome);
+      });
+  rank_.communicator = observed_.get();
+  return absl::OkStatus();
 }
 
 absl::Status RankSession::AttachShard(bool attached) {

@@ -17,6 +17,7 @@
 #include "engine/engine.h"
 #include "pinboard/backend.h"
 #include "pinboard/shard.h"
+#include "transport/collective/observed/observed_communicator.h"
 
 namespace pinboard::app {
 
@@ -67,6 +68,9 @@ class RankSession {
   absl::StatusOr<engine::StepOutput> Prefill(std::uint64_t sequence,
                                              absl::Span<const std::int32_t> prompt);
 
+  /// Null where none are served.
+  const RankMetrics* metrics() const { return metrics_.get(); }
+
   std::int64_t steps() const { return steps_; }
   int max_step_tokens() const { return max_step_tokens_; }
   absl::Time Deadline() const;
@@ -75,14 +79,17 @@ class RankSession {
   RankSession(const SessionOptions& options, const RankContext& rank)
       : rank_(rank), deadline_(options.deadline) {}
 
-  const RankContext rank_;
+  absl::Status ServeMetrics(const std::string& address);
+
+  RankContext rank_;  // its communicator, where metrics are served, is observed_
   const absl::Duration deadline_;
   int max_step_tokens_ = 0;
   std::uint64_t last_sequence_ = 0;
   std::int64_t steps_ = 0;
+  std::unique_ptr<RankMetrics> metrics_;  // null: not served
+  std::unique_ptr<transport::ObservedCommunicator> observed_;
   std::unique_ptr<engine::Engine> engine_;  // its stream outlives the shard, which it calls no more
   std::unique_ptr<Shard> shard_;
-  std::unique_ptr<RankMetrics> metrics_;  // null: not served
 };
 
 }  // namespace pinboard::app

@@ -5,10 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
+
 namespace pinboard::app {
 namespace {
 
 using ::testing::HasSubstr;
+using transport::CollectiveCall;
 
 TEST(RankMetrics, RanksServeAtConsecutivePorts) {
   EXPECT_EQ(*RankMetricsAddress("127.0.0.1:9464", 3, 4), "127.0.0.1:9467");
@@ -42,6 +46,65 @@ TEST(RankMetrics, FollowTheShardAndTheEngine) {
   EXPECT_THAT(text, HasSubstr("\npinboard_rank_steps_total 2\n"));
   EXPECT_THAT(text, HasSubstr("\npinboard_rank_tokens_total 11\n"));
   EXPECT_THAT(text, HasSubstr("\npinboard_rank_kv_cache_bytes 8192\n"));
+}
+
+TEST(RankMetrics, TellPartsOfASumApartAndTimesInSeconds) {
+  const auto metrics = RankMetrics::Serve("127.0.0.1:0");
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  ShardStats shard;
+  shard.round_plan_ns = 1'500'000'000;
+  shard.round_apply_ns = 250'000'000;
+  shard.rows_kept = 40;
+  shard.rows_dropped = 7;
+  shard.fetches_late = 2;
+  (*metrics)->Update(shard, {}, 1, 0);
+  const std::string text = (*metrics)->registry().ExpositionText();
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_round_seconds_total{stage=\"plan\"} 1.5\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_round_seconds_total{stage=\"vote\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_round_seconds_total{stage=\"apply\"} 0.25\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_round_rows_total{fate=\"kept\"} 40\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_round_rows_total{fate=\"dropped\"} 7\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_failed_fetches_total{cause=\"late\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("\npinboard_rank_failed_fetches_total{cause=\"absent\"} 0\n"));
+}
+
+TEST(RankMetrics, CountCollectivesByCallTimeAndFailure) {
+  const auto metrics = RankMetrics::Serve("127.0.0.1:0");
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  RankMetrics& rank = **metrics;
+  rank.ObserveCollective(CollectiveCall::kSumInt32, absl::Microseconds(5), absl::OkStatus());
+  rank.ObserveCollective(CollectiveCall::kSumInt32, absl::Seconds(2),
+                         absl::DeadlineExceededError("rank 1 is late"));
+  rank.ObserveCollective(CollectiveCall::kAwait, absl::ZeroDuration(),
+                         absl::UnavailableError("rank 1 is lost"));
+  rank.ObserveCollective(CollectiveCall::kLaunch, absl::ZeroDuration(),
+                         absl::FailedPreconditionError("the ranks disagree"));
+  rank.ObserveCollective(CollectiveCall::kLaunch, absl::ZeroDuration(),
+                         absl::InternalError("a fault"));
+  const std::string text = rank.registry().ExpositionText();
+  const std::string seconds = "\npinboard_rank_collective_seconds";
+  EXPECT_THAT(text, HasSubstr(seconds + "_count{call=\"sum_int32\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr(seconds + "_bucket{call=\"sum_int32\",le=\"4e-06\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr(seconds + "_bucket{call=\"sum_int32\",le=\"1.6e-05\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr(seconds + "_count{call=\"await\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr(seconds + "_count{call=\"launch\"} 2\n"));
+  for (const char* reason : {"late", "lost", "disagreed", "other"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("\npinboard_rank_collective_failures_total{reason=\"") +
+                                reason + "\"} 1\n"));
+  }
+}
+
+TEST(RankMetrics, AreAsPrometheusWantsThem) {
+  if (std::system("command -v promtool >/dev/null") != 0) {
+    GTEST_SKIP() << "promtool, of Debian's package prometheus, is not installed";
+  }
+  const auto metrics = RankMetrics::Serve("127.0.0.1:0");
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  const std::string text = (*metrics)->registry().ExpositionText();
+  std::FILE* const promtool = popen("promtool check metrics >&2", "w");
+  ASSERT_NE(promtool, nullptr);
+  EXPECT_EQ(std::fwrite(text.data(), 1, text.size(), promtool), text.size());
+  EXPECT_EQ(pclose(promtool), 0);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "app/session/model_files.h"
 #include "app/session/token_scripts.h"
 #include "tests/app/session_fixture.h"
+#include "tests/support/free_port.h"
 
 namespace pinboard::app {
 namespace {
@@ -83,6 +84,37 @@ TEST_P(Sessions, DrawnTokensAreTheSameOnEveryRankAndDependOnTheSeed) {
   // Rounding could move a draw; with these seeds it does not.
   EXPECT_EQ(made_with(2, 1.0, 7), one);
   EXPECT_EQ(made_with(4, 1.0, 7), one);
+}
+
+/// The value of a series that the exposition has.
+double ValueOf(const std::string& exposition, const std::string& series) {
+  const auto at = exposition.find("\n" + series + " ");
+  EXPECT_NE(at, std::string::npos) << series;
+  return at == std::string::npos ? 0 : std::stod(exposition.substr(at + series.size() + 2));
+}
+
+TEST_P(Sessions, ServeMetricsThatSeeTheirCollectives) {
+  cache_service::MemoryPages pages;
+  SessionOptions options = Options(32);
+  options.metrics = FreeLoopbackRange(2);
+  OnSessions(2, options, &pages, [&](RankSession& session) {
+    const SequenceOptions bounded{.policy = "pinboard", .window = 16, .recall_pages = 4};
+    ASSERT_TRUE(session.engine().AddSequence(7, bounded).ok());
+    ASSERT_TRUE(session.Prefill(7, RandomIds(300, 5)).ok());
+    ASSERT_TRUE(session.engine().Compress({7}).ok());
+    session.CountStep(0);
+    const std::string text = session.metrics()->registry().ExpositionText();
+    double calls = 0;
+    for (const char* call : {"sum_int32", "sum_float", "all_gather"}) {
+      const std::string count =
+          std::string("pinboard_rank_collective_seconds_count{call=\"") + call + "\"}";
+      EXPECT_GT(ValueOf(text, count), 0);
+      calls += ValueOf(text, count);
+    }
+    EXPECT_EQ(calls, ValueOf(text, "pinboard_rank_collectives_total"));
+    EXPECT_GT(ValueOf(text, "pinboard_rank_round_seconds_total{stage=\"plan\"}"), 0);
+    EXPECT_GT(ValueOf(text, "pinboard_rank_round_rows_total{fate=\"kept\"}"), 0);
+  });
 }
 
 TEST(CacheBlocks, HoldTheLargestTextsThatRunSideBySide) {

@@ -87,6 +87,8 @@ inline void ExpectMissedByAll(const SequenceOptions& options, int steps) {
   EXPECT_GT(stats[0].misses, 0U);
   EXPECT_EQ(stats[0].misses, stats[1].misses);
   EXPECT_EQ(stats[0].pages_recalled, 0U);
+  EXPECT_EQ(stats[0].fetches_absent, 0U) << "its own pages came";
+  EXPECT_GT(stats[1].fetches_absent, 0U);
 }
 
 }  // namespace pinboard::testing

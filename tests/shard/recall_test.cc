@@ -108,8 +108,41 @@ TEST(Recall, AfterTheServiceIsGoneMissesAndGoesOn) {
     EXPECT_TRUE(outcomes.value()[0].applied) << outcomes.value()[0].kept_all_because;
     for (int step = 0; step < 5; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, 100));
     EXPECT_GT(rank.shard().stats().misses, 0U);
+    EXPECT_GT(rank.shard().stats().fetches_unavailable, 0U);
+    EXPECT_EQ(rank.shard().stats().fetches_absent, 0U);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
   });
+}
+
+TEST(Recall, OfAPageThatIsNotWhatWasPublishedIsAMissAndCountedAsSuch) {
+  const int wanted = FindRecallable({})[0];
+  ToyGroup group({}, 1, ToyOptions());
+  ToyRank& rank = group.rank(0);
+  Prefill(rank);
+  for (std::uint32_t page = 0; page < 16; ++page) {
+    for (std::uint16_t layer = 0; layer < 3; ++layer)
+      group.pages().Corrupt({kSequence, page, layer});
+  }
+  for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+  const ShardStats stats = rank.shard().stats();
+  EXPECT_GT(stats.fetches_corrupt, 0U);
+  EXPECT_EQ(stats.fetches_corrupt, stats.misses);
+  EXPECT_EQ(stats.fetches_absent + stats.fetches_unavailable + stats.fetches_late, 0U);
+  EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+}
+
+TEST(Recall, OfAPageThatDoesNotComeInTimeIsCountedAsLate) {
+  const int wanted = FindRecallable({})[0];
+  ShardOptions options = ToyOptions();
+  options.fetch_deadline_ms = 1;
+  ToyGroup group({}, 1, options);
+  ToyRank& rank = group.rank(0);
+  Prefill(rank);
+  group.pages().HoldResults(true);
+  for (int step = 0; step < 3; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1, wanted));
+  const ShardStats stats = rank.shard().stats();
+  EXPECT_GT(stats.fetches_late, 0U);
+  EXPECT_EQ(stats.fetches_absent + stats.fetches_unavailable + stats.fetches_corrupt, 0U);
 }
 
 /// A band that holds whatever is evicted.

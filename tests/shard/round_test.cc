@@ -401,6 +401,33 @@ TEST_P(RoundOfSharers, WithoutBlocksForOneItKeepsEverythingAndIsCounted) {
 
 INSTANTIATE_TEST_SUITE_P(All, RoundOfSharers, ::testing::Bool());
 
+TEST(Round, CountsWhatItMadeOfRowsAndWhereItsTimeWent) {
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int) {
+    ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
+    RoundOutcome sum;
+    for (int round = 0; round < 2; ++round) {
+      ASSERT_PB_OK(rank.Step({kSequence}, 200));
+      auto outcomes = rank.Compress({kSequence});
+      ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+      sum.kept += outcomes.value()[0].kept;
+      sum.ring += outcomes.value()[0].ring;
+      sum.borderline += outcomes.value()[0].borderline;
+      sum.dropped += outcomes.value()[0].dropped;
+    }
+    const ShardStats stats = rank.shard().stats();
+    EXPECT_GT(sum.dropped, 0);
+    EXPECT_EQ(stats.rows_kept, static_cast<std::uint64_t>(sum.kept));
+    EXPECT_EQ(stats.rows_in_rings, static_cast<std::uint64_t>(sum.ring));
+    EXPECT_EQ(stats.rows_offloaded, static_cast<std::uint64_t>(sum.borderline));
+    EXPECT_EQ(stats.rows_dropped, static_cast<std::uint64_t>(sum.dropped));
+    for (const std::uint64_t ns :
+         {stats.round_plan_ns, stats.round_prepare_ns, stats.round_vote_ns, stats.round_apply_ns}) {
+      EXPECT_GT(ns, 0U);
+    }
+  });
+}
+
 TEST(Round, PlansTheRowsThatItLeaves) {
   ToyGroup group({}, 1, ToyOptions());
   ToyRank& rank = group.rank(0);

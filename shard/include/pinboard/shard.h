@@ -161,10 +161,17 @@ struct ShardStats {
   std::uint64_t rounds = 0, rounds_kept_all = 0, keepset_mismatches = 0;
   std::uint64_t rounds_without_blocks =
       0;  // of a sequence, that kept all as none could be reserved
+  /// Of rounds: in `plan` and `vote` this rank waits for the others too.
+  std::uint64_t round_plan_ns = 0, round_prepare_ns = 0, round_vote_ns = 0, round_apply_ns = 0;
+  /// As in RoundOutcome, of the rounds that were applied: of all sequences and layers.
+  std::uint64_t rows_kept = 0, rows_in_rings = 0, rows_offloaded = 0, rows_dropped = 0;
   std::uint64_t pages_offloaded = 0, bytes_offloaded = 0;
   std::uint64_t pages_recalled = 0, bytes_recalled = 0;  // became visible in the ring
   std::uint64_t misses = 0, waits = 0;                   // waits: steps that waited for pages
-  std::uint64_t recall_choices = 0;                      // steps of a sequence that chose pages
+  /// Of the pages that this rank asked for: not there; no service; not in time; not what was
+  /// published. A page that one rank does not get is one of `misses` on all.
+  std::uint64_t fetches_absent = 0, fetches_unavailable = 0, fetches_late = 0, fetches_corrupt = 0;
+  std::uint64_t recall_choices = 0;    // steps of a sequence that chose pages
   std::uint64_t ring_pages_seen = 0;   // in all steps; churn = pages_recalled / ring_pages_seen
   std::uint64_t recall_lag_steps = 0;  // summed over pages_recalled: wanted -> visible
   /// Quality samples, each of one query in one layer (kernels/evicted_attention): the shares of
