@@ -8,6 +8,7 @@
 #include "app/pinboard/commands.h"
 #include "app/pinboard/common_flags.h"
 #include "base/heap.h"
+#include "base/locks.h"
 
 namespace pinboard::app {
 namespace {
@@ -63,5 +64,6 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   pinboard::KeepFreedMemory();
+  pinboard::LockWithoutLookingForCycles();
   return pinboard::app::Main(argc, argv);
 }

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/heap.h"
+#include "base/locks.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/socket_address.h"
@@ -155,5 +156,6 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   pinboard::KeepFreedMemory();
+  pinboard::LockWithoutLookingForCycles();
   return pinboard::app::Main(argc, argv);
 }

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <iterator>
 #include <utility>
 
 #include "app/service_load/page_values.h"
 #include "base/clock.h"
 #include "base/status_macros.h"
+#include "base/stream_copies.h"
 
 namespace pinboard::app {
 namespace {
@@ -23,14 +23,6 @@ constexpr absl::Duration kOperationTimeout = absl::Seconds(10);
 void AddLatency(absl::Duration latency, OperationCounts* counts) {
   counts->latency_us.push_back(absl::ToDoubleMicroseconds(latency));
   counts->busy_seconds += absl::ToDoubleSeconds(latency);
-}
-
-void Append(std::vector<FetchResult> more, std::vector<FetchResult>* results) {
-  if (results->empty()) {
-    *results = std::move(more);
-  } else {
-    std::move(more.begin(), more.end(), std::back_inserter(*results));
-  }
 }
 
 }  // namespace
@@ -110,8 +102,11 @@ absl::Status LoadClient::Put(const std::vector<std::uint32_t>& pages) {
   }
   PB_RETURN_IF_ERROR(leases.status());
   const absl::Time leased = SteadyNow();
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    std::memcpy((*leases)[i].memory().data(), pages_.data() + i * bytes, bytes);
+  {
+    StreamCopies copies;
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+      copies.Copy((*leases)[i].memory().data(), pages_.data() + i * bytes, bytes);
+    }
   }
   result_.put.copy_seconds += absl::ToDoubleSeconds(SteadyNow() - leased);
   store_->Publish(*std::move(leases), headers);
@@ -139,30 +134,32 @@ absl::Status LoadClient::Get() {
   std::erase_if(refs, [](const PageRef& ref) { return ref.generation == 0; });
   const absl::Time start = SteadyNow();
   store_->Fetch(refs, start + kOperationTimeout);
-  std::vector<FetchResult> results;
-  while (store_->WaitFetched(start + kOperationTimeout)) {
-    Append(store_->TakeFetched(), &results);
-  }
+  std::vector<std::vector<FetchResult>> replies;
+  while (store_->WaitFetched(start + kOperationTimeout)) replies.push_back(store_->TakeFetched());
   if (workload_.copy) {
     const absl::Time fetched = SteadyNow();
-    CopyOut(results);
+    CopyOut(replies);
     result_.get.copy_seconds += absl::ToDoubleSeconds(SteadyNow() - fetched);
   }
   AddLatency(SteadyNow() - start, &result_.get);
-  for (const FetchResult& fetched : results) PB_RETURN_IF_ERROR(Check(fetched));
+  for (const std::vector<FetchResult>& reply : replies) {
+    for (const FetchResult& fetched : reply) PB_RETURN_IF_ERROR(Check(fetched));
+  }
   return absl::OkStatus();
 }
 
-void LoadClient::CopyOut(std::vector<FetchResult>& results) {
+void LoadClient::CopyOut(std::vector<std::vector<FetchResult>>& replies) {
   std::byte* to = pages_.data();
-  for (FetchResult& fetched : results) {
-    if (!fetched.pin.ok()) continue;
-    const absl::Span<const std::byte> from = fetched.pin->bytes();
-    // A page of another size than was published is wrong, and found so where it lies.
-    if (from.size() != BytesOf(board_.names.PageOf(fetched.page.key))) continue;
-    std::memcpy(to, from.data(), from.size());
-    fetched.pin = PagePin(absl::MakeConstSpan(to, from.size()), nullptr);
-    to += from.size();
+  for (std::vector<FetchResult>& reply : replies) {
+    for (FetchResult& fetched : reply) {
+      if (!fetched.pin.ok()) continue;
+      const absl::Span<const std::byte> from = fetched.pin->bytes();
+      // A page of another size than was published is wrong, and found so where it lies.
+      if (from.size() != BytesOf(board_.names.PageOf(fetched.page.key))) continue;
+      std::memcpy(to, from.data(), from.size());
+      fetched.pin = PagePin(absl::MakeConstSpan(to, from.size()), nullptr);
+      to += from.size();
+    }
   }
 }
 

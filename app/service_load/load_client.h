@@ -66,7 +66,7 @@ class LoadClient {
   std::vector<std::uint32_t> DrawOwn();
   absl::Status Put(const std::vector<std::uint32_t>& pages);
   absl::Status Get();
-  void CopyOut(std::vector<cache_service::FetchResult>& results);
+  void CopyOut(std::vector<std::vector<cache_service::FetchResult>>& replies);
   absl::Status Check(const cache_service::FetchResult& fetched);
 
   LoadBoard& board_;

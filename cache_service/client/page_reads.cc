@@ -71,7 +71,7 @@ absl::Status PageReads::OnFetchReply(const Envelope<FetchReply>& envelope) {
     PB_RETURN_IF_ERROR(
         Take(envelope.request, PageRef(pending->second.pages[fetched.index]), fetched));
   }
-  connection_->SendInBatches(&cache_service::Unpin::slabs, late);
+  connection_->SendInBatches(&cache_service::Unpin::slabs, std::move(late));
   return absl::OkStatus();
 }
 
@@ -156,8 +156,9 @@ void PageReads::Unpin(absl::Span<const HoldId> pins) {
     pin.connection->Release();
     if (pin.connection == connection_.get()) slabs.push_back(pin.slab);
   }
-  if (connection_ != nullptr) connection_->SendInBatches(&cache_service::Unpin::slabs, slabs);
-  if (!slabs.empty()) FaultPoint(fault::kUnpinSent);
+  if (slabs.empty()) return;
+  connection_->SendInBatches(&cache_service::Unpin::slabs, std::move(slabs));
+  FaultPoint(fault::kUnpinSent);
 }
 
 void PageReads::Expire(absl::Time now) {

@@ -153,7 +153,7 @@ void PageWrites::Return(absl::Span<const HoldId> leases) {
     lease.connection->Release();
     if (lease.connection == connection_.get()) slabs.push_back(lease.location.slab);
   }
-  if (connection_ != nullptr) connection_->SendInBatches(&ReturnSlabs::slabs, slabs);
+  if (!slabs.empty()) connection_->SendInBatches(&ReturnSlabs::slabs, std::move(slabs));
 }
 
 void PageWrites::InOrder(absl::AnyInvocable<void()> step) {
@@ -215,7 +215,7 @@ void PageWrites::OnPutDone(const std::shared_ptr<Publication>& publication,
 void PageWrites::EndPublication(Publication& publication) {
   // Without a connection the service keeps the slabs from others until this process lets go.
   if (publication.status.ok()) {
-    connection_->SendInBatches(&cache_service::Publish::pages, publication.pages);
+    connection_->SendInBatches(&cache_service::Publish::pages, std::move(publication.pages));
     FaultPoint(fault::kPublishSent);
   }
   if (&publication == publication_.get()) publication_ = nullptr;

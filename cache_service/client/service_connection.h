@@ -76,10 +76,14 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
                 [self = shared_from_this()](absl::Status) { --self->sends_in_flight_; });
   }
   template <typename Message, typename Element>
-  void SendInBatches(std::vector<Element> Message::*list, const std::vector<Element>& elements) {
+  void SendInBatches(std::vector<Element> Message::*list, std::vector<Element> elements) {
+    Message message;
+    if (!elements.empty() && elements.size() <= kMaxListElements) {
+      message.*list = std::move(elements);
+      return Send(0, message);
+    }
     for (std::size_t begin = 0; begin < elements.size(); begin += kMaxListElements) {
       const std::size_t end = std::min<std::size_t>(elements.size(), begin + kMaxListElements);
-      Message message;
       (message.*list).assign(elements.begin() + begin, elements.begin() + end);
       Send(0, message);
     }

@@ -101,7 +101,9 @@ void ServiceStore::OnLeased(std::uint64_t request,
 
 void ServiceStore::OnFetched(const PageRef& page, const PageHeader& header,
                              absl::StatusOr<FetchedMemory> memory) {
-  FetchResult& result = arrived_.emplace_back(FetchResult{page, header});
+  FetchResult& result = arrived_.emplace_back();
+  result.page = page;
+  result.header = header;
   if (memory.ok()) {
     result.pin = MakePin(*std::move(memory));
   } else {
@@ -112,7 +114,10 @@ void ServiceStore::OnFetched(const PageRef& page, const PageHeader& header,
 void ServiceStore::DeliverArrived() {
   if (arrived_.empty()) return;
   answered_now_ = true;
-  Deliver(std::exchange(arrived_, {}));
+  std::vector<FetchResult> results;
+  results.reserve(arrived_.size());  // as many may come next
+  results.swap(arrived_);
+  Deliver(std::move(results));
 }
 
 void ServiceStore::Deliver(std::vector<FetchResult> results) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache_service/inventory/inventory.h"
 
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -66,22 +67,33 @@ absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::
   std::vector<GrantedSlab> granted;
   granted.reserve(count);
   Client& holder = clients_.at(client);
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const SlabIndex index = *arena_.Allocate(bytes);
-    const SlabAddress address = arena_.AddressOf(index);
-    if (!slabs_.IsOpen(address.chunk)) {
-      slabs_.Open(address.chunk, arena_.SlabsPerChunk(bytes));
-      chunk_values_[address.chunk.value()].evictable_of_size = &evictable_[Arena::SlabBytes(bytes)];
+  std::array<SlabIndex, kSlabsTogether> allocated;
+  for (std::uint64_t begin = 0; begin < count; begin += kSlabsTogether) {
+    const auto part = absl::MakeSpan(allocated).subspan(0, count - begin);
+    for (SlabIndex& index : part) index = Allocate(bytes);
+    for (const SlabIndex index : part) {
+      const SlabAddress address = arena_.AddressOf(index);
+      Slab& slab = slabs_[address];
+      slab.BeLeased(next_serial_++, holder.group);
+      holder.leases.insert(index);
+      granted.push_back({IdOf(index, slab), arena_.Place(address)});
     }
-    Slab& slab = slabs_[address];
-    slab.BeLeased(next_serial_++, holder.group);
-    holder.leases.insert(index);
-    granted.push_back({IdOf(index, slab), arena_.Place(address)});
   }
   counts_.leased_slabs += count;
   used_slabs_ += count;
   counts_.leases_total += count;
   return granted;
+}
+
+SlabIndex Inventory::Allocate(std::uint64_t bytes) {
+  const SlabIndex index = *arena_.Allocate(bytes);
+  const SlabAddress address = arena_.AddressOf(index);
+  if (!slabs_.IsOpen(address.chunk)) {
+    slabs_.Open(address.chunk, arena_.SlabsPerChunk(bytes));
+    chunk_values_[address.chunk.value()].evictable_of_size = &evictable_[Arena::SlabBytes(bytes)];
+  }
+  __builtin_prefetch(&slabs_[address]);
+  return index;
 }
 
 absl::StatusOr<std::vector<GrantedSlab>> Inventory::LeaseAhead(ClientId client, std::uint64_t count,
@@ -131,12 +143,34 @@ absl::Status Inventory::Publish(ClientId client, absl::Span<const PublishedPage>
                                 absl::FunctionRef<void(const PageHeader&)> published) {
   Client& holder = clients_.at(client);
   const std::int64_t now_ns = absl::ToUnixNanos(clock_.Now());
-  for (const PublishedPage& page : pages) {
-    PB_RETURN_IF_ERROR(
-        Publish(holder, SlabId(page.slab), page.header, holder.group, {}, now_ns).status());
-    published(page.header);
+  for (std::size_t begin = 0; begin < pages.size(); begin += kSlabsTogether) {
+    const auto part = pages.subspan(begin, kSlabsTogether);
+    PrefetchForPublication(holder.group, part);
+    for (const PublishedPage& page : part) {
+      PB_RETURN_IF_ERROR(
+          Publish(holder, SlabId(page.slab), page.header, holder.group, {}, now_ns).status());
+      published(page.header);
+    }
   }
   return absl::OkStatus();
+}
+
+void Inventory::PrefetchForPublication(GroupId group, absl::Span<const PublishedPage> pages) const {
+  std::array<PageRef, kSlabsTogether> refs;
+  std::array<const ExtentPage*, kSlabsTogether> places;
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    refs[i] = {pages[i].header.key, pages[i].header.generation};
+    const SlabAddress address = arena_.AddressOf(IndexOf(SlabId(pages[i].slab)));
+    if (slabs_.Has(address)) Prefetch(slabs_[address]);
+  }
+  catalog_.Locate(group, absl::MakeSpan(refs).subspan(0, pages.size()),
+                  absl::MakeSpan(places).subspan(0, pages.size()));
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    // The slab of the page that this one replaces.
+    if (places[i] != nullptr && places[i]->gone == MissCause::kNone) {
+      __builtin_prefetch(&SlabOf(places[i]->slab));
+    }
+  }
 }
 
 absl::StatusOr<Inventory::Publication> Inventory::Publish(Client& holder, SlabId slab_id,

@@ -137,7 +137,8 @@ class Inventory {
   absl::Status Return(ClientId client, SlabId slab);
   /// Ends the lease. A stale page (its generation, or a later one, was there) is counted and freed.
   absl::Status Publish(ClientId client, SlabId slab, const PageHeader& header);
-  /// The same, one after the other, until the first error; `published` after each.
+  /// The same, one after the other, until the first error; `published` after each. What is kept of
+  /// many pages comes into the cache at once.
   absl::Status Publish(ClientId client, absl::Span<const PublishedPage> pages,
                        absl::FunctionRef<void(const PageHeader&)> published);
   /// The same for another group than the client's: a page of another member. Ends the lease.
@@ -237,6 +238,9 @@ class Inventory {
   Slab& SlabOf(SlabIndex index) { return slabs_[arena_.AddressOf(index)]; }
   const Slab& SlabOf(SlabIndex index) const { return slabs_[arena_.AddressOf(index)]; }
 
+  /// Requires that there is one.
+  SlabIndex Allocate(std::uint64_t bytes);
+  void PrefetchForPublication(GroupId group, absl::Span<const PublishedPage> pages) const;
   absl::StatusOr<Publication> Publish(Client& holder, SlabId slab, const PageHeader& header,
                                       GroupId group, PageOrigin origin, std::int64_t now_ns);
   /// Without `used_ns` it is no use of the page.

@@ -9,22 +9,6 @@
 #include "cache_service/inventory/inventory.h"
 
 namespace pinboard::cache_service {
-namespace {
-
-// Pages looked at together: their records take a quarter of a core's first cache.
-constexpr std::size_t kTogether = 48;
-constexpr std::size_t kLineBytes = 64;
-
-void Prefetch(const Slab& slab) {
-  const auto* bytes = reinterpret_cast<const char*>(&slab);
-  for (std::size_t offset = 0; offset < sizeof(slab); offset += kLineBytes) {
-    __builtin_prefetch(bytes + offset);
-  }
-  __builtin_prefetch(bytes + sizeof(slab) - 1);
-}
-
-}  // namespace
-
 Inventory::PinResult Inventory::Pin(ClientId client, const PageRef& page) {
   Client& holder = clients_.at(client);
   return Pin(holder, catalog_.Find(holder.group, page), absl::ToUnixNanos(clock_.Now()));
@@ -43,9 +27,9 @@ void Inventory::Pin(ClientId client, GroupId group, absl::Span<const PageRef> pa
                     absl::FunctionRef<void(std::size_t, const PinResult&)> pinned) {
   Client& holder = clients_.at(client);
   const std::int64_t now_ns = absl::ToUnixNanos(clock_.Now());
-  std::array<const ExtentPage*, kTogether> places;
-  for (std::size_t begin = 0; begin < pages.size(); begin += kTogether) {
-    const auto part = pages.subspan(begin, kTogether);
+  std::array<const ExtentPage*, kSlabsTogether> places;
+  for (std::size_t begin = 0; begin < pages.size(); begin += kSlabsTogether) {
+    const auto part = pages.subspan(begin, kSlabsTogether);
     catalog_.Locate(group, part, absl::MakeSpan(places).subspan(0, part.size()));
     for (std::size_t i = 0; i < part.size(); ++i) {
       const Catalog::Lookup found = Catalog::Read(places[i], part[i].generation);
@@ -80,8 +64,8 @@ absl::Status Inventory::Unpin(ClientId client, SlabId slab) {
 
 absl::Status Inventory::Unpin(ClientId client, absl::Span<const SlabId> slabs) {
   Client& holder = clients_.at(client);
-  for (std::size_t begin = 0; begin < slabs.size(); begin += kTogether) {
-    const auto part = slabs.subspan(begin, kTogether);
+  for (std::size_t begin = 0; begin < slabs.size(); begin += kSlabsTogether) {
+    const auto part = slabs.subspan(begin, kSlabsTogether);
     for (const SlabId slab : part) {
       const SlabAddress address = arena_.AddressOf(IndexOf(slab));
       if (slabs_.Has(address)) __builtin_prefetch(&slabs_[address]);

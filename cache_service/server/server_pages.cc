@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 // What clients ask of pages: a part of Server.
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -19,6 +20,8 @@ namespace {
 using transport::PeerId;
 
 constexpr std::size_t kMaxParkedFetches = 65536;  // of a tenant
+// A reply has so many pages at most, so that the client reads the first while the next are pinned.
+constexpr std::size_t kPagesOfAReply = 128;
 constexpr char kDraining[] = "this service is draining";
 
 }  // namespace
@@ -105,7 +108,7 @@ absl::Status Server::OnFetch(Session& session, const Envelope<Fetch>& envelope) 
   const absl::Time pull_ends = now + options_.replication.pull_timeout;
   const std::vector<PageRef>& asked = envelope.message.pages;
   std::vector<FetchedPage> pages;
-  pages.reserve(asked.size());
+  pages.reserve(std::min(asked.size(), kPagesOfAReply));
   Tenant& tenant = *session.tenant;
   const bool pulls = tenant.replicator != nullptr && tenant.replicator->IsElsewhere(session.group);
   std::vector<PageRef> pulled;
@@ -122,6 +125,9 @@ absl::Status Server::OnFetch(Session& session, const Envelope<Fetch>& envelope) 
           return;
         }
         tenant.CountFetched(pages.emplace_back(Describe(pinned, index)));
+        if (pages.size() < kPagesOfAReply) return;
+        Reply(session, envelope.request, std::exchange(pages, {}));
+        pages.reserve(kPagesOfAReply);
       });
   Reply(session, envelope.request, std::move(pages));
   if (!pulled.empty()) tenant.replicator->Pull(session.group, pulled, pull_ends);

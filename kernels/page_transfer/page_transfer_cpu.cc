@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/stream_copies.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "kernels/page_transfer/page_transfer_core.h"
 #include "kernels/paged_rows.h"
@@ -79,7 +80,7 @@ absl::StatusOr<std::uint64_t> PageGather(const PageCopyArgs& args,
       at += bytes;
     });
   }
-  std::memcpy(page.data(), packed.get(), page.size());
+  StreamCopies().Copy(page.data(), packed.get(), page.size());
   return PageTag({packed.get(), page.size()}, identity);
 }
 

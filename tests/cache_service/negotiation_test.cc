@@ -53,14 +53,20 @@ TEST(NegotiationTest, AnAnswerOutsideTheOfferIsRefused) {
       absl::IsFailedPrecondition(CheckAgreed(Offer(1, 3, 5), {.version = 2, .features = 2})));
 }
 
-/// Answers Hello with the given Welcome, every Fetch as told, and every Lease with no slab.
+/// Answers Hello with the given Welcome, every Fetch as told, every Lease with no slab, or, once
+/// told to lend, with its first one, and refuses every LeaseAhead.
 class OtherService {
  public:
   using OnFetch =
       std::function<void(transport::Fabric&, transport::PeerId, const Envelope<Fetch>&)>;
 
-  OtherService(const Welcome& welcome, OnFetch on_fetch, const Segments& segments = {})
+  OtherService(const Welcome& welcome, OnFetch on_fetch, Segments segments = {}, bool lends = false)
       : fabric_(hub_.MakeFabric()) {
+    if (lends) {
+      memory_ = *fabric_->Allocate(kLentBytes);
+      const auto key = memory_->remote_key();
+      segments.segments.push_back({1, kLentBytes, {key.begin(), key.end()}});
+    }
     fabric_->OnMessage(
         static_cast<std::uint8_t>(MessageType::kHello),
         [this, welcome, segments](transport::PeerId peer, absl::Span<const std::byte> bytes) {
@@ -75,7 +81,17 @@ class OtherService {
     fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kLease),
                        [this](transport::PeerId peer, absl::Span<const std::byte> bytes) {
                          const auto lease = *DecodeMessage<LeaseRequest>(bytes);
-                         SendMessage(*fabric_, peer, lease.request, LeaseReply{});
+                         LeaseReply reply;
+                         if (memory_ != nullptr) reply.slabs.resize(1, {.slab = 1, .segment = 1});
+                         SendMessage(*fabric_, peer, lease.request, reply);
+                       });
+    fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kLeaseAhead),
+                       [this](transport::PeerId peer, absl::Span<const std::byte> bytes) {
+                         ++asked_ahead_;
+                         LeaseReply refusal;
+                         refusal.code = static_cast<std::uint8_t>(absl::StatusCode::kUnavailable);
+                         SendMessage(*fabric_, peer, DecodeMessage<LeaseAhead>(bytes)->request,
+                                     refusal);
                        });
     address_ = *fabric_->Listen("other:0");
     thread_ = std::thread([this] {
@@ -99,12 +115,17 @@ class OtherService {
     return StatsClient::Connect(hub_.MakeFabric(), address_, "test", std::nullopt, Soon()).status();
   }
   std::uint64_t offered() const { return offered_; }
+  int asked_ahead() const { return asked_ahead_; }
 
  private:
   transport::LoopbackHub hub_;
+  static constexpr std::size_t kLentBytes = std::size_t{1} << 20;
+
   std::unique_ptr<transport::Fabric> fabric_;
+  std::unique_ptr<transport::Segment> memory_;
   std::string address_;
   std::atomic<std::uint64_t> offered_ = 0;
+  std::atomic<int> asked_ahead_ = 0;
   std::atomic<bool> stop_ = false;
   std::thread thread_;
 };
@@ -157,6 +178,23 @@ TEST(NegotiationTest, ALeaseOfFewerSlabsThanAskedForEndsTheConnection) {
   const absl::Status status = (*store)->Lease(2, 64, Soon()).status();
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("broke the protocol"));
+}
+
+TEST(NegotiationTest, SlabsAreAskedForAheadOnlyWhereThatWasAgreedOn) {
+  for (const std::uint64_t features : {std::uint64_t{0}, kFeatureLeasesAhead}) {
+    OtherService service({.version = 1, .features = features}, MissAll, {}, /*lends=*/true);
+    const auto store = service.Connect();
+    ASSERT_EQ(store.status(), absl::OkStatus());
+    // One lease behind the other, as often as it may take: each is a reason to ask ahead.
+    const absl::Time give_up = Soon();
+    for (int i = 0; i < 50 || (features != 0 && service.asked_ahead() == 0); ++i) {
+      ASSERT_LT(absl::Now(), give_up);
+      ASSERT_EQ((*store)->Lease(1, 64, Soon()).status(), absl::OkStatus());
+    }
+    // What was sent before has come once this is answered.
+    EXPECT_TRUE(absl::IsNotFound(FetchTestPage(**store, TestPage(1)).pin.status()));
+    EXPECT_EQ(service.asked_ahead() > 0, features != 0);
+  }
 }
 
 // A service that takes a segment back just then: its key is of no use any more.

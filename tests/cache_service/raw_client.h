@@ -64,6 +64,19 @@ class RawClient {
     fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType), nullptr);
     return received.value_or(std::vector<std::byte>{});
   }
+  /// The next messages of this type, until `enough`.
+  template <typename Message, typename Enough>
+  std::vector<Message> ReceiveUntil(Enough enough) {
+    std::vector<Message> received;
+    fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType),
+                       [&received](transport::PeerId, absl::Span<const std::byte> payload) {
+                         received.push_back(DecodeMessage<Message>(payload)->message);
+                       });
+    while (!enough(received) && !closed_ && SteadyNow() < give_up_) Wait();
+    EXPECT_TRUE(enough(received));
+    fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType), nullptr);
+    return received;
+  }
   template <typename Reply, typename Message>
   Reply Ask(const Message& message) {
     Send(message, 77);

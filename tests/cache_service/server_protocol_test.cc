@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "cache_service/protocol/messages.h"
 #include "cache_service/protocol/negotiation.h"
 #include "tests/cache_service/daemon.h"
@@ -187,6 +189,37 @@ TEST_F(ServerProtocolTest, AnImpossibleLeaseIsRefusedAndTheConnectionStays) {
     EXPECT_FALSE(reply.text.empty());
   }
   EXPECT_EQ(Leasable(client), kPages);
+}
+
+// The client reads the first pages while the next are pinned.
+TEST(ServerRepliesTest, ALargeFetchIsAnsweredInPartsEachPageOnce) {
+  constexpr std::uint32_t kMany = 300;
+  const Daemon daemon(2 * kMany * kTestPageBytes);
+  RawClient client(daemon.address());
+  client.Greet();
+  const auto leased = client.Ask<LeaseReply>(LeaseRequest{kMany, kTestPageBytes});
+  ASSERT_EQ(leased.slabs.size(), kMany);
+  Publish publish;
+  Fetch fetch;
+  for (std::uint32_t i = 0; i < kMany; ++i) {
+    publish.pages.push_back({leased.slabs[i].slab, TestHeader(TestPage(i))});
+    fetch.pages.push_back(TestPage(i));
+  }
+  client.Send(publish);
+  client.Send(fetch);
+  const auto pages = [](const std::vector<FetchReply>& replies) {
+    std::vector<std::uint32_t> indices;
+    for (const FetchReply& reply : replies) {
+      for (const FetchedPage& page : reply.pages) indices.push_back(page.index);
+    }
+    return indices;
+  };
+  const auto replies = client.ReceiveUntil<FetchReply>(
+      [&](const std::vector<FetchReply>& so_far) { return pages(so_far).size() >= kMany; });
+  EXPECT_GE(replies.size(), 3);
+  std::vector<std::uint32_t> all(kMany);
+  std::iota(all.begin(), all.end(), 0);
+  EXPECT_EQ(pages(replies), all);
 }
 
 TEST(ServerEvictionTest, AboveTheHighMarkPagesLeaveWithoutAnybodyAsking) {
