@@ -24,51 +24,49 @@ inline constexpr std::uint32_t kMaxListElements = 65536;
 /// Bytes of a text or a key in any message.
 inline constexpr std::uint32_t kMaxTextBytes = 4096;
 
-/// What a structure occupies: so many bytes, or at least so many where it holds texts, keys or
-/// lists.
-struct EncodedSize {
-  std::size_t bytes = 0;
-  bool fixed = true;
-};
+/// True where every value of a structure occupies the same bytes: it holds no text, key or list.
+template <typename Structure>
+inline constexpr bool kFixedSize = std::is_trivially_copyable_v<Structure>;
 
-/// Adds up fields by their types.
+/// Adds up fields by their types: texts, keys and lists as empty ones.
 class SizeCounter {
  public:
   template <typename... Values>
   constexpr void operator()(const Values&... values) {
     (Count(values), ...);
   }
-  constexpr EncodedSize size() const { return size_; }
+  constexpr std::size_t bytes() const { return bytes_; }
 
  private:
   template <typename Value>
   constexpr void Count(const Value& value) {
     if constexpr (std::is_enum_v<Value> || std::is_integral_v<Value>) {
-      size_.bytes += sizeof(Value);
+      bytes_ += sizeof(Value);
     } else {
       Fields(value, *this);
     }
   }
   template <typename Element, std::size_t size>
   constexpr void Count(const std::array<Element, size>& /*array*/) {
-    size_.bytes += sizeof(Element) * size;
+    bytes_ += sizeof(Element) * size;
   }
   template <typename Element>
   constexpr void Count(const std::vector<Element>& /*list*/) {
-    size_ = {size_.bytes + sizeof(std::uint32_t), false};
+    bytes_ += sizeof(std::uint32_t);
   }
   constexpr void Count(const std::string& /*text*/) {
-    size_ = {size_.bytes + sizeof(std::uint32_t), false};
+    bytes_ += sizeof(std::uint32_t);
   }
 
-  EncodedSize size_;
+  std::size_t bytes_ = 0;
 };
 
-template <typename Element>
-constexpr EncodedSize EncodedSizeOf() {
+/// The bytes that a structure occupies, or at least occupies where its size is not fixed.
+template <typename Structure>
+constexpr std::size_t LeastEncodedBytes() {
   SizeCounter counter;
-  counter(Element{});
-  return counter.size();
+  counter(Structure{});
+  return counter.bytes();
 }
 
 /// Copies fields that hold no text, key or list to memory with room for them.
@@ -174,10 +172,9 @@ class ByteWriter {
   template <typename Element>
   void Write(const std::vector<Element>& list) {
     Write(static_cast<std::uint32_t>(list.size()));
-    constexpr EncodedSize element_size = EncodedSizeOf<Element>();
-    if constexpr (element_size.fixed) {
+    if constexpr (kFixedSize<Element>) {
       const std::size_t begin = bytes_.size();
-      bytes_.resize(begin + list.size() * element_size.bytes);
+      bytes_.resize(begin + list.size() * LeastEncodedBytes<Element>());
       FixedWriter writer(bytes_.data() + begin);
       for (const Element& element : list) writer(element);
     } else {
@@ -235,12 +232,12 @@ class ByteReader {
   }
   template <typename Element>
   void Read(std::vector<Element>& list) {
-    constexpr EncodedSize element_size = EncodedSizeOf<Element>();
-    list.resize(Count(kMaxListElements, element_size.bytes));
-    if constexpr (element_size.fixed) {
+    const std::size_t element_bytes = LeastEncodedBytes<Element>();
+    list.resize(Count(kMaxListElements, element_bytes));
+    if constexpr (kFixedSize<Element>) {
       FixedReader reader(bytes_.data());
       for (Element& element : list) reader(element);
-      bytes_.remove_prefix(list.size() * element_size.bytes);
+      bytes_.remove_prefix(list.size() * element_bytes);
     } else {
       for (Element& element : list) Read(element);
     }
