@@ -54,9 +54,7 @@ class SizeCounter {
   constexpr void Count(const std::vector<Element>& /*list*/) {
     bytes_ += sizeof(std::uint32_t);
   }
-  constexpr void Count(const std::string& /*text*/) {
-    bytes_ += sizeof(std::uint32_t);
-  }
+  constexpr void Count(const std::string& /*text*/) { bytes_ += sizeof(std::uint32_t); }
 
   std::size_t bytes_ = 0;
 };
