@@ -51,15 +51,15 @@ void OfferQueue::Fill(absl::Time now) {
     Offer offer{.kind = waiting_.front().kind};
     while (!waiting_.empty() && waiting_.front().kind == offer.kind &&
            offered_.size() < kMostOffered && offered_bytes_ < kMostOfferedBytes) {
-      const OfferedName name = waiting_.front();
+      OfferedName name = std::move(waiting_.front());
       waiting_.pop_front();
       const std::optional<OfferedPage> page = PinNext(name);
       if (!page.has_value()) {
         Forget(name);
         continue;
       }
-      const auto [entry, is_new] =
-          offered_.try_emplace(page->location.slab, Offered{name, page->header.bytes, now});
+      const auto [entry, is_new] = offered_.try_emplace(
+          page->location.slab, Offered{std::move(name), page->header.bytes, now});
       if (!is_new) {  // asked for twice: offered once
         inventory_.Unpin(client_, SlabId(page->location.slab)).IgnoreError();
         Forget(name);

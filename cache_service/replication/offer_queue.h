@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "cache_service/inventory/inventory.h"
+#include "cache_service/replication/group_holds.h"
 #include "cache_service/replication/replication_counts.h"
 
 namespace pinboard::cache_service {
@@ -25,7 +26,7 @@ struct OfferedName {
   GroupId group;
   PageRef page;
   OfferKind kind = OfferKind::kCopy;
-  std::uint8_t refusals = 0;  // members that did not take it before
+  std::vector<PeerNumber> refused_by;  // where it is handed over
 };
 
 ///   Add --> waiting --pinned, sent--> offered --answered--> told of, unpinned

@@ -61,7 +61,8 @@ class Replicator {
   /// Another member has connected, as this client. InvalidArgument: it is none.
   absl::Status OnIntroduce(transport::PeerId session, ClientId client, const Introduce& who);
   /// No effect for sessions of others than members, as in the next.
-  void OnSessionLost(transport::PeerId session, absl::Time now);
+  /// `said_goodbye`: it ends, and is not waited for.
+  void OnSessionLost(transport::PeerId session, bool said_goodbye, absl::Time now);
   absl::Status OnOfferTaken(transport::PeerId session, const OfferTaken& taken);
 
   // What clients of this member did.
@@ -83,7 +84,8 @@ class Replicator {
     hand_over_.emplace(store_.inventory);
     look_.reset();
   }
-  /// All that could be handed over has been, or nobody is connected who could take it.
+  /// All that could be handed over has been, or nobody is there who could take it: connected, or
+  /// lost for less than the time that an answer may take.
   bool IsDrained() const;
 
   void Tick(absl::Time now);
@@ -129,6 +131,7 @@ class Replicator {
 
   // replicator_drain.cc
   std::optional<PeerNumber> HeirOf(const OfferedName& name) const;
+  bool IsHeir(const Peer& peer) const;
   bool HasHeirs() const;
   std::size_t OffersToHeirs() const;
   void HandOverPage(OfferedName name);

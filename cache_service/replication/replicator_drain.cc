@@ -3,6 +3,7 @@
 // The end of this member: its pages go to others. A part of Replicator.
 #include <algorithm>
 
+#include "base/clock.h"
 #include "cache_service/replication/replicator.h"
 
 namespace pinboard::cache_service {
@@ -16,24 +17,31 @@ constexpr std::uint32_t kChunksPerTurn = 32;
 }  // namespace
 
 std::optional<PeerNumber> Replicator::HeirOf(const OfferedName& name) const {
-  std::size_t skipped = 0;
+  std::optional<PeerNumber> awaited;
   for (const Member* member : PlacementOrder(ExtentIdOf(name.group, name.page.key), places_)) {
     const PeerNumber number = numbers_.at(member->name);
-    if (PeerOf(number).session.has_value() && skipped++ == name.refusals) return number;
+    if (std::find(name.refused_by.begin(), name.refused_by.end(), number) != name.refused_by.end())
+      continue;
+    if (PeerOf(number).session.has_value()) return number;
+    if (!awaited.has_value() && IsHeir(PeerOf(number))) awaited = number;
   }
-  return std::nullopt;
+  return awaited;
+}
+
+bool Replicator::IsHeir(const Peer& peer) const {
+  return peer.session.has_value() || SteadyNow() < peer.absent_since + options_.answer_timeout;
 }
 
 bool Replicator::HasHeirs() const {
   return std::any_of(places_.members.begin(), places_.members.end(), [this](const Member& member) {
-    return PeerOf(numbers_.at(member.name)).session.has_value();
+    return IsHeir(PeerOf(numbers_.at(member.name)));
   });
 }
 
 std::size_t Replicator::OffersToHeirs() const {
   std::size_t waiting = 0;
   for (const auto& peer : peers_) {
-    if (peer->session.has_value()) waiting += peer->offers.waiting();
+    if (IsHeir(*peer)) waiting += peer->offers.waiting();
   }
   return waiting;
 }
@@ -50,12 +58,16 @@ void Replicator::OnOfferEnded(PeerNumber peer, OfferedName name, OfferEnd end) {
   if (name.kind == OfferKind::kSpill) return OnSpillEnded(peer, name, end);
   if (name.kind != OfferKind::kHandOver) return;
   if (end != OfferEnd::kNoRoom && end != OfferEnd::kFailed) return;
-  ++name.refusals;
+  name.refused_by.push_back(peer);
   if (const auto next = HeirOf(name)) PeerOf(*next).offers.Add(name);
 }
 
 void Replicator::HandOverMore() {
   if (!hand_over_.has_value()) return;
+  for (const auto& peer : peers_) {
+    if (IsHeir(*peer)) continue;
+    for (const OfferedName& name : peer->offers.TakeWaiting()) HandOverPage(name);
+  }
   hand_over_->Look(kChunksPerTurn);
   while (HasHeirs() && OffersToHeirs() < kMostHandedOver) {
     const std::optional<NamedPage> next = hand_over_->Next();

@@ -154,12 +154,12 @@ std::optional<PeerNumber> Replicator::OfSession(PeerId session) const {
   return std::nullopt;
 }
 
-void Replicator::OnSessionLost(PeerId session, absl::Time now) {
+void Replicator::OnSessionLost(PeerId session, bool said_goodbye, absl::Time now) {
   const std::optional<PeerNumber> number = OfSession(session);
   if (!number.has_value()) return;
   Peer& peer = PeerOf(*number);
   peer.session.reset();
-  peer.absent_since = now;
+  peer.absent_since = said_goodbye ? absl::InfinitePast() : now;
   peer.offers.Close();
   if (hand_over_.has_value()) {
     for (const OfferedName& name : peer.offers.TakeWaiting()) HandOverPage(name);
@@ -188,7 +188,9 @@ void Replicator::LeaveTheLate(absl::Time now) {
     if (peer.session.has_value() &&
         (peer.offers.oldest_offer() < since || *peer.sends > kMostSends)) {
       LogWarning("member ", peer.name, " does not answer: its connection is closed");
-      around_.fabric.Close(*peer.session);
+      const PeerId session = *peer.session;
+      around_.fabric.Close(session);
+      OnSessionLost(session, false, now);
     }
   }
   ChoosePlaces(now);

@@ -227,7 +227,9 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
   sessions_.erase(found);
   Tenant* const tenant = session.leaving != nullptr ? session.leaving : session.tenant;
   if (tenant == nullptr) return;
-  if (tenant->replicator != nullptr) tenant->replicator->OnSessionLost(peer, SteadyNow());
+  if (tenant->replicator != nullptr) {
+    tenant->replicator->OnSessionLost(peer, session.leaving != nullptr, SteadyNow());
+  }
   client_groups_changed_ = true;
   if (session.leaving != nullptr) return tenant->inventory.RemoveClient(session.client);
   tenant->parked.RemovePeer(peer);

@@ -2,7 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // pinboardds that are told to end: what they had, others have.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
 
+#include "absl/strings/str_cat.h"
+#include "cache_service/fault_points.h"
 #include "tests/cache_service/member_daemons.h"
 
 namespace pinboard::cache_service {
@@ -26,6 +30,7 @@ TEST(DrainDaemonsTest, AllPagesOfADrainedMemberAreReadableThroughAnother) {
   MemberDaemons members(3, kLongDrain);
   const auto store = members.Connect(0);
   const std::vector<PageRef> pages = PublishPages(*store);
+  members.Await(0, "pages", kPages);  // over sockets the last are on their way
   members.process(0).Signal(SIGTERM);
   EXPECT_EQ(members.process(0).Wait(), 0);
   EXPECT_EQ(members.Count(1, "pages") + members.Count(2, "pages"), kPages) << "each on one";
@@ -57,6 +62,22 @@ TEST(DrainDaemonsTest, WithADeadlineOfZeroItLeavesAtOnce) {
   members.process(0).Signal(SIGTERM);
   EXPECT_EQ(members.process(0).Wait(), 0);
   EXPECT_EQ(members.Count(1, "pages"), 0);
+}
+
+// It is stopped as it makes its first offer, which is of a part of the pages.
+TEST(DrainDaemonsTest, ASecondSignalEndsIt) {
+  setenv("PINBOARD_FAULT", absl::StrCat(fault::kOffering, "=stop").c_str(), 1);
+  MemberDaemons members(2, kLongDrain);
+  unsetenv("PINBOARD_FAULT");
+  const auto store = members.Connect(0);
+  PublishPages(*store);
+  members.Await(0, "pages", kPages);
+  members.process(0).Signal(SIGTERM);
+  members.process(0).WaitUntilStopped();
+  members.process(0).Signal(SIGINT);
+  members.process(0).Signal(SIGCONT);
+  EXPECT_EQ(members.process(0).Wait(), 0);
+  EXPECT_LT(members.Count(1, "pages"), kPages);
 }
 
 }  // namespace

@@ -72,6 +72,41 @@ TEST_F(DrainTest, PagesOfAMemberThatGoesSilentGoToTheNext) {
   members.hub().Stall(members[2].fabric(), false);
 }
 
+TEST_F(DrainTest, AMemberThatWasLostAsItBeganGetsThePagesWhenItIsConnectedAgain) {
+  ServerOptions options = EndlessOptions();
+  options.replication.gone_after = absl::Hours(1);
+  LoopbackMembers members(2, options);
+  const auto store = members[0].Connect();
+  PublishAll(*store);
+  members.Kill(1);
+  members[0].Await("peers{state=\"up\"}", 0);
+  members[0].Drain();
+  members[0].Await("drain_pages_left", kPages);
+  LoopbackMember again(members.hub(), members[1].self().address, options);
+  again.Start(members.All());
+  members[0].Join();
+  EXPECT_EQ(again.Count("pages"), kPages);
+}
+
+TEST_F(DrainTest, ItDoesNotWaitForAMemberThatHasLeft) {
+  ServerOptions options = EndlessOptions();
+  options.replication.gone_after = absl::Hours(1);
+  transport::LoopbackHub hub;
+  LoopbackMember member(hub, "loopback:0", options);
+  auto leaves = std::make_unique<LoopbackMember>(hub, "loopback:0", options);
+  const std::vector<Member> both = {member.self(), leaves->self()};
+  member.Start(both);
+  leaves->Start(both);
+  member.Await("peers{state=\"up\"}", 1);
+  const auto store = member.Connect();
+  PublishAll(*store);
+  leaves.reset();
+  member.Await("peers{state=\"up\"}", 0);
+  member.Drain();
+  member.Join();
+  EXPECT_EQ(member.Count("hand_overs_total{outcome=\"taken\"}"), 0);
+}
+
 TEST_F(DrainTest, AMemberThatDrainsTakesNothingFromAnother) {
   LoopbackMembers members(3, EndlessOptions());
   const auto first = members[0].Connect();

@@ -26,23 +26,28 @@ inline std::string FreeLoopbackAddress() {
   return "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
 }
 
-/// The first of `count` ports in a row, as for ranks that listen at PORT + rank. They lie below the
-/// ports that Linux gives to connections: it takes even ones for those, which are the neighbours of
-/// the odd ones that FreeLoopbackAddress gets, and a run opens dozens of connections.
+/// The first of `count` ports in a row, as for ranks that listen at PORT + rank. Until this process
+/// ends nobody else gets them, and who allows an address to be used again can listen there. They
+/// lie below the ports that Linux gives to connections: it takes even ones for those, which are the
+/// neighbours of the odd ones that FreeLoopbackAddress gets, and a run opens dozens of connections.
 inline std::string FreeLoopbackRange(int count) {
-  const auto is_free = [](int port) {
+  const auto take = [](int port) {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<std::uint16_t>(port));
-    const bool bound = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-    close(fd);
-    return bound;
+    if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+      close(fd);
+      return false;
+    }
+    const int on = 1;  // from now on: it was bound as the only one
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    return true;
   };
   int first = 20000 + getpid() % 8000;
   for (int port = first; port < first + count; ++port) {
-    if (!is_free(port)) first = port + 1;
+    if (!take(port)) first = port + 1;
   }
   return "127.0.0.1:" + std::to_string(first);
 }
