@@ -21,6 +21,7 @@ using cache_service::PageRef;
 using cache_service::PageStore;
 
 constexpr absl::Duration kCallPatience = absl::Milliseconds(600);  // a fetch may look elsewhere
+constexpr absl::Duration kEndIsSeen = absl::Milliseconds(500);
 constexpr int kPagesToSurvive = 48;
 
 }  // namespace
@@ -96,7 +97,11 @@ void MemberFaultRun::LoseTwo() {
     losses_ = 0;
     const std::string problem = LosePages(attempt);
     WaitWatching([&] { return disturbances_ >= disturbances + losses_; });
-    Watch();
+    // Of a process that dies, its connections may be lost before its end is seen.
+    const absl::Time seen = SteadyNow() + (problem.empty() ? absl::ZeroDuration() : kEndIsSeen);
+    do {
+      Watch();
+    } while (SteadyNow() < seen);
     if (disturbances_ == disturbances + losses_) {
       if (!problem.empty()) Violated(problem);
       return;
