@@ -22,8 +22,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, KeyRedundancyTest, testing::ValuesIn(AllCacheCa
 
 TEST_P(KeyRedundancyTest, MergesOverRanksWithinTheBoundOfTheFormulaOverAllPairs) {
   SeededRandom random;
-  int checked = 0;
-  for (int trial = 0; trial < 3; ++trial) {
+  int checked = 0;  // some draws have pairs too near the threshold, and decide nothing
+  for (int trial = 0; trial < 3 || (checked == 0 && trial < 30); ++trial) {
     checked += checks::ExpectRedundancyMergesWithinItsBound(
                    under_test::KeyRedundancy, checks::RandomRedundancyInput(GetParam(), random))
                    ? 1
