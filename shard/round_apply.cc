@@ -7,7 +7,7 @@
 
 #include "base/parallel.h"
 #include "base/status_macros.h"
-#include "shard/row_order.h"
+#include "shard/round_threads.h"
 
 namespace pinboard {
 namespace {

@@ -17,6 +17,7 @@
 #include "shard/round_choice.h"
 #include "shard/round_counts.h"
 #include "shard/round_signals.h"
+#include "shard/round_threads.h"
 
 namespace pinboard {
 namespace {

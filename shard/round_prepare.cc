@@ -11,7 +11,7 @@
 #include "kernels/compact/compact.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "shard/block_tables.h"
-#include "shard/row_order.h"
+#include "shard/round_threads.h"
 
 namespace pinboard {
 namespace {

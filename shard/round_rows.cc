@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 #include "kernels/influence/influence_core.h"
 #include "shard/round_counts.h"
+#include "shard/round_threads.h"
 
 namespace pinboard {
 

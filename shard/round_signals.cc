@@ -10,6 +10,7 @@
 #include "shard/block_tables.h"
 #include "shard/head_round.h"
 #include "shard/round_information.h"
+#include "shard/round_threads.h"
 
 namespace pinboard {
 namespace {
@@ -87,8 +88,9 @@ class Merger {
     if (context_.tp() > 1) {
       own.Update(operations_.Finish());
       PB_RETURN_IF_ERROR(SumOverRanks(deadline));
-      if (own.ok())
+      if (own.ok()) {
         own = operations_.Write(AsBytes(absl::MakeConstSpan(merged_.on_host)), AsBytes(values_));
+      }
     }
     if (own.ok()) own = AddTotals();
     own.Update(operations_.Finish());  // in any case: results go to what is merged

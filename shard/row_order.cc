@@ -37,12 +37,6 @@ std::vector<PlacedRow> SortedRing(absl::Span<const std::int32_t> positions) {
 
 }  // namespace
 
-int ThreadsForRows(std::size_t rows) {
-  constexpr std::size_t kMost = 4;
-  constexpr std::size_t kRowsOfOne = 1024;
-  return static_cast<int>(std::min(kMost, 1 + rows / kRowsOfOne));
-}
-
 RowOrder OrderRows(absl::Span<const std::int32_t> positions, int ring_rows) {
   const auto rows = static_cast<std::int32_t>(positions.size());
   RowOrder order;

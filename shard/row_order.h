@@ -3,7 +3,6 @@
 // A layer's physical rows in the order of positions, in which a round scores and selects them.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -19,9 +18,5 @@ struct RowOrder {
 /// positions [rows], none negative: those of the first `ring_rows` are distinct and in any order,
 /// those behind them ascend. In time linear in the rows.
 RowOrder OrderRows(absl::Span<const std::int32_t> positions, int ring_rows);
-
-/// On how many threads a round goes through `rows` rows of all its layers at some nanoseconds each:
-/// one more for some 30 us of work, at most four, for the host has others' work.
-int ThreadsForRows(std::size_t rows);
 
 }  // namespace pinboard

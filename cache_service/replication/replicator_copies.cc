@@ -51,8 +51,9 @@ std::vector<PeerNumber> Replicator::FirstOf(const ExtentId& extent,
 }
 
 const std::vector<PeerNumber>& Replicator::PlacesOf(const ExtentId& extent) {
-  if (!placed_.has_value() || placed_->first != extent)
+  if (!placed_.has_value() || placed_->first != extent) {
     placed_ = {extent, FirstOf(extent, places_)};
+  }
   return placed_->second;
 }
 

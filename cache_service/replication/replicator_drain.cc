@@ -3,6 +3,7 @@
 // The end of this member: its pages go to others. A part of Replicator.
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "base/clock.h"
 #include "cache_service/replication/replicator.h"
 
@@ -20,8 +21,7 @@ std::optional<PeerNumber> Replicator::HeirOf(const OfferedName& name) const {
   std::optional<PeerNumber> awaited;
   for (const Member* member : PlacementOrder(ExtentIdOf(name.group, name.page.key), places_)) {
     const PeerNumber number = numbers_.at(member->name);
-    if (std::find(name.refused_by.begin(), name.refused_by.end(), number) != name.refused_by.end())
-      continue;
+    if (absl::c_linear_search(name.refused_by, number)) continue;
     if (PeerOf(number).session.has_value()) return number;
     if (!awaited.has_value() && IsHeir(PeerOf(number))) awaited = number;
   }

@@ -23,7 +23,7 @@
 
 namespace pinboard::transport {
 
-/// See README.md for the states. Nothing of a caller runs inside a UCX callback: those only fill
+/// See UcxPeer for the states. Nothing of a caller runs inside a UCX callback: those only fill
 /// inboxes and the operation table, which Progress empties.
 class UcxFabric : public Fabric {
  public:

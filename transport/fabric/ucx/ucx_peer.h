@@ -20,7 +20,7 @@
 
 namespace pinboard::transport {
 
-/// States (README.md draws them): kConnecting, the socket is under way; kGreeting, waiting for the
+/// States: kConnecting, the socket is under way; kGreeting, waiting for the
 /// other side's Hello; kOpen; kClosing, no new operations, those under way end; kGone, the socket
 /// ended, so nothing will end by itself. Removed from kClosing and kGone by UcxFabric::Reap.
 enum class PeerState : std::uint8_t { kConnecting, kGreeting, kOpen, kClosing, kGone };
