@@ -73,5 +73,5 @@ provide_shared_memory() {
   export UCX_POSIX_DIR=$root/build/shared-memory
   mkdir -p "$UCX_POSIX_DIR"
   say "/dev/shm has $((free_kib / 1024)) of $need_mib MiB free, so UCX_POSIX_DIR=$UCX_POSIX_DIR is used; faster:" \
-    "mount -t tmpfs -o size=1g tmpfs /dev/shm (a container: --shm-size=1g)"
+    "mount -t tmpfs -o size=256m tmpfs /dev/shm (a container: --shm-size=256m)"
 }

@@ -173,9 +173,9 @@ Options
                          if you say so: then give it --keys, and a network that nobody else reads.
                          Port 0: any free one. [127.0.0.1:7700]
   --arena SIZE           Memory for pages: 512MiB, 64GiB, ... Allocated at the start
-                         (with --keys: as tenants need it). Engines on this machine map it, so it
-                         comes out of /dev/shm: on huge pages where the kernel gives them to shared
-                         memory, spread over the machine's memory nodes. [1GiB]
+                         (with --keys: as tenants need it). Engines on this machine map it: shared
+                         memory, on huge pages where the kernel gives them to that, spread over the
+                         machine's memory nodes. [1GiB]
   --eviction POLICY      Which page leaves first when room is needed. [aged-score:10m]
                          lru: the longest unused
                          score: the one of the lowest mean information E

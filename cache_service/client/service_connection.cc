@@ -86,7 +86,7 @@ absl::StatusOr<std::unique_ptr<MemoryRegistration>> ServiceConnection::RegisterM
   return absl::FailedPreconditionError(
       absl::StrCat("the memory of the cache service at ", address_,
                    " cannot be mapped, and a device is to reach it: the service must run on this "
-                   "host, and UCX_TLS allow shared memory"));
+                   "host as this user, and UCX_TLS allow shared memory"));
 }
 
 void ServiceConnection::OnError(const Error& error) {

@@ -170,7 +170,7 @@ void ServiceLink::SayOnceThatPagesAreCopied(bool mapping_expected) {
   if (mapping_expected) {
     LogWarning("the memory of the cache service at ", address_,
                " cannot be mapped though it is on this host: pages are copied (UCX_TLS must allow "
-               "shared memory)");
+               "shared memory, and both run as one user)");
   } else {
     LogInfo("the cache service at ", address_, " is on another host: pages are copied");
   }

@@ -3,6 +3,8 @@
 // One-sided access to the memory of another process.
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/fsuid.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <memory>
@@ -20,9 +22,13 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
+constexpr uid_t kNobody = 65534;
+
 class SegmentProcesses : public ::testing::Test {
  protected:
-  void Connect(const char* transports) {
+  /// Until the owner has said how its segment is mapped.
+  void Meet(const char* transports) {
+    key_.clear();
     if (transports != nullptr) setenv("UCX_TLS", transports, 1);
     owner_ = std::make_unique<ChildProcess>(
         std::vector<std::string>{BuiltProgram("tests/transport/transport_test_segment_owner")});
@@ -41,6 +47,10 @@ class SegmentProcesses : public ::testing::Test {
     ASSERT_TRUE(peer.ok()) << peer.status();
     peer_ = *peer;
     WaitUntil([this] { return !key_.empty(); });
+  }
+
+  void Connect(const char* transports) {
+    ASSERT_NO_FATAL_FAILURE(Meet(transports));
     auto segment = fabric_->Map(peer_, key_);
     ASSERT_TRUE(segment.ok()) << segment.status();
     segment_ = *std::move(segment);
@@ -102,8 +112,54 @@ TEST_F(SegmentProcesses, ADirectWriteIsSeenByTheOwner) {
   EXPECT_EQ(Content()[4321], std::byte{9});
 }
 
+TEST_F(SegmentProcesses, WhatIsMappedIsPutAndGotWithoutItsOwner) {
+  ASSERT_NO_FATAL_FAILURE(Connect(nullptr));
+  owner_->Signal(SIGSTOP);
+  const Bytes written(300'000, std::byte{7});
+  Bytes read(written.size());
+  std::vector<absl::StatusCode> codes;
+  const auto callback = [&codes](const absl::Status& status) { codes.push_back(status.code()); };
+  fabric_->Put(*segment_, 1000, written, callback);
+  fabric_->Get(*segment_, 1000, absl::MakeSpan(read), callback);
+  EXPECT_TRUE(read == written);
+  EXPECT_THAT(codes, ::testing::IsEmpty());
+  fabric_->Progress();
+  EXPECT_THAT(codes, ::testing::ElementsAre(absl::StatusCode::kOk, absl::StatusCode::kOk));
+}
+
+TEST_F(SegmentProcesses, AKeyOfAnEarlierVersionIsRefusedAsThat) {
+  ASSERT_NO_FATAL_FAILURE(Meet(nullptr));
+  constexpr std::uint64_t kEarlierMagic = 0x31594b4653424;
+  std::memcpy(key_.data(), &kEarlierMagic, sizeof(kEarlierMagic));
+  const absl::Status refused = fabric_->Map(peer_, key_).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("earlier Pinboard"));
+}
+
+// UCX 1.13 destroys keys that it has not filled where it cannot attach to a dead owner's memory.
+TEST_F(SegmentProcesses, AnOwnerThatDiedBeforeItsSegmentWasMappedIsUnavailable) {
+  ASSERT_NO_FATAL_FAILURE(Meet(nullptr));
+  owner_->Signal(SIGKILL);
+  owner_->Wait();
+  const auto segment = fabric_->Map(peer_, key_);
+  EXPECT_EQ(segment.status().code(), absl::StatusCode::kUnavailable) << segment.status();
+  WaitUntil([this] { return closed_; });
+}
+
 TEST_F(SegmentProcesses, PutAndGetWorkBesideTheMapping) {
   ASSERT_NO_FATAL_FAILURE(Connect(nullptr));
+  PutAndGet();
+}
+
+TEST_F(SegmentProcesses, WhereTheKernelShowsTheOwnersFilesToOthersOnlyPutAndGetRemain) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can be another user for a moment";
+  ASSERT_NO_FATAL_FAILURE(Meet(nullptr));
+  setfsuid(kNobody);
+  auto segment = fabric_->Map(peer_, key_);
+  setfsuid(0);
+  ASSERT_TRUE(segment.ok()) << segment.status();
+  segment_ = *std::move(segment);
+  EXPECT_TRUE(segment_->direct().empty());
   PutAndGet();
 }
 

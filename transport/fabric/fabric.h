@@ -36,8 +36,8 @@ class RemoteSegment {
  public:
   virtual ~RemoteSegment() = default;
   virtual std::size_t size_bytes() const = 0;
-  /// The peer's memory mapped into this process (`ucp_rkey_ptr`), or empty where the transport
-  /// cannot: then use Put and Get.
+  /// The peer's memory mapped into this process, or empty where the transport cannot: then use Put
+  /// and Get.
   virtual absl::Span<std::byte> direct() = 0;
 };
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/fabric/ucx/memory_limit.h"
 
-#include <sys/statvfs.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -41,17 +41,18 @@ std::uint64_t ControlGroupHeadroom() {
   return limit > used ? limit - used : 0;
 }
 
-std::uint64_t SharedMemoryRoom() {
-  struct statvfs shm {};
-  if (statvfs("/dev/shm", &shm) != 0) return kUnlimited;
-  return static_cast<std::uint64_t>(shm.f_bavail) * shm.f_frsize;
+/// A file made longer than this ends the process (SIGXFSZ).
+std::uint64_t FileSizeLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kUnlimited;
+  return limit.rlim_cur;
 }
 
 }  // namespace
 
 absl::Status CheckSharedMemory(std::size_t bytes) {
   const std::uint64_t available =
-      std::min({MemAvailable(), ControlGroupHeadroom(), SharedMemoryRoom()});
+      std::min({MemAvailable(), ControlGroupHeadroom(), FileSizeLimit()});
   if (bytes <= available) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat("a segment of ", bytes >> 20,
                                                    " MiB exceeds the shared memory available, ",

@@ -10,7 +10,7 @@
 namespace pinboard::transport {
 
 /// ResourceExhausted, with both figures, if `bytes` of shared memory exceed the memory available:
-/// the least of MemAvailable, the control group's headroom and the room in /dev/shm.
+/// the least of MemAvailable, the control group's headroom and the limit on a file's size.
 absl::Status CheckSharedMemory(std::size_t bytes);
 
 }  // namespace pinboard::transport

@@ -46,7 +46,7 @@ void OperationTable::AbandonAll(const absl::Status& status) {
   for (const auto& operation : all_) MakeDue(*operation, status);
 }
 
-void OperationTable::Refuse(Fabric::Done done, const absl::Status& status) {
+void OperationTable::EndAtOnce(Fabric::Done done, const absl::Status& status) {
   if (done) due_.push_back({std::move(done), status});
 }
 

@@ -58,7 +58,7 @@ class OperationTable {
   void Abandon(PeerId peer, const absl::Status& status);
   void AbandonAll(const absl::Status& status);
   /// An operation that never reaches UCX.
-  void Refuse(Fabric::Done done, const absl::Status& status);
+  void EndAtOnce(Fabric::Done done, const absl::Status& status);
 
   /// Operations of the peer whose callback has not become due.
   int Outstanding(PeerId peer) const;

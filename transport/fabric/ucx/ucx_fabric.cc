@@ -71,8 +71,8 @@ absl::StatusOr<PeerId> UcxFabric::Connect(const std::string& address, absl::Time
 void UcxFabric::StartConnect(const std::string& address, absl::Time deadline, Connected connected) {
   absl::StatusOr<UniqueFd> fd = StartConnectTcp(address);
   if (!fd.ok()) {
-    return operations_.Refuse([connected](const absl::Status& why) { connected(why); },
-                              fd.status());
+    return operations_.EndAtOnce([connected](const absl::Status& why) { connected(why); },
+                                 fd.status());
   }
   UcxPeer& peer = *AddPeer(*std::move(fd));
   peer.state = PeerState::kConnecting;

@@ -20,10 +20,11 @@ struct UcxFabricOptions {
 };
 
 /// A Fabric over UCX: shared memory between processes of one host, sockets or RDMA between hosts,
-/// whatever UCX_TLS and UCX_NET_DEVICES leave enabled. A peer is found dead when its socket closes,
-/// which the kernel does at once for a killed process. Thread-compatible, see Fabric; the
-/// instances of several threads are independent. Unavailable: UCX cannot start (the message says
-/// which environment variables to look at).
+/// whatever UCX_TLS and UCX_NET_DEVICES leave enabled. Segments of a peer on this host are mapped
+/// without UCX (shared_mapping.h), unless UCX_TLS leaves shared memory out. A peer is found dead
+/// when its socket closes, which the kernel does at once for a killed process. Thread-compatible,
+/// see Fabric; the instances of several threads are independent. Unavailable: UCX cannot start (the
+/// message says which environment variables to look at).
 absl::StatusOr<std::unique_ptr<Fabric>> MakeUcxFabric(const UcxFabricOptions& options = {});
 
 }  // namespace pinboard::transport

@@ -105,8 +105,7 @@ void UcxFabric::Greet(UcxPeer& peer) {
 absl::Status UcxFabric::Open(UcxPeer& peer, const Hello& hello) {
   // UCX offers shared memory only without its own peer error handling. There the socket tells us of
   // a death; over a network UCX must also give up what it has under way, else it aborts.
-  peer.endpoint_can_fail =
-      hello.host != HostIdentity() || !AllowsSharedMemory(std::getenv("UCX_TLS"));
+  peer.shares_memory = hello.host == HostIdentity() && AllowsSharedMemory(std::getenv("UCX_TLS"));
   if (!peer.outgoing) PB_RETURN_IF_ERROR(GiveWorker(peer));
   PB_RETURN_IF_ERROR(CreateEndpoint(peer, hello));
   if (!peer.outgoing) {
@@ -143,8 +142,7 @@ absl::Status UcxFabric::CreateEndpoint(UcxPeer& peer, const Hello& hello) {
   params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
                       UCP_EP_PARAM_FIELD_ERR_HANDLER;
   params.address = reinterpret_cast<const ucp_address_t*>(hello.worker.data());
-  params.err_mode =
-      peer.endpoint_can_fail ? UCP_ERR_HANDLING_MODE_PEER : UCP_ERR_HANDLING_MODE_NONE;
+  params.err_mode = peer.shares_memory ? UCP_ERR_HANDLING_MODE_NONE : UCP_ERR_HANDLING_MODE_PEER;
   params.err_handler = {&UcxFabric::EndpointFailed, this};
   const ucs_status_t created = ucp_ep_create(peer.worker->get(), &params, &peer.endpoint);
   return UcxStatus(created, "cannot reach the peer (UCX_TLS and UCX_NET_DEVICES of both sides)");
@@ -241,7 +239,7 @@ void UcxFabric::Finish(PeerId id) {
 
 void UcxFabric::CloseEndpoint(UcxPeer& peer) {
   if (peer.endpoint == nullptr) return;
-  const bool force = peer.endpoint_can_fail && peer.state == PeerState::kGone;
+  const bool force = !peer.shares_memory && peer.state == PeerState::kGone;
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
   param.flags = force ? UCP_EP_CLOSE_FLAG_FORCE : 0;

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/status_macros.h"
+#include "base/stream_copies.h"
 #include "transport/fabric/ucx/ucx_fabric_impl.h"
 #include "transport/fabric/ucx/ucx_status.h"
 
@@ -79,8 +82,8 @@ ucs_status_t UcxFabric::MessageArrived(void* receiver, const void* header_bytes,
 void UcxFabric::Send(PeerId id, std::uint8_t type, absl::Span<const std::byte> payload, Done done) {
   UcxPeer* peer = FindOpen(id);
   if (peer == nullptr) {
-    return operations_.Refuse(std::move(done), absl::UnavailableError(absl::StrCat(
-                                                   "peer ", id.value(), " is not connected")));
+    return operations_.EndAtOnce(std::move(done), absl::UnavailableError(absl::StrCat(
+                                                      "peer ", id.value(), " is not connected")));
   }
   Operation* operation = operations_.Start(id, 1, std::move(done));
   operation->header = {.to_peer = peer->remote_id,
@@ -132,7 +135,15 @@ absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxFabric::Map(
   if (peer == nullptr) {
     return absl::UnavailableError(absl::StrCat("peer ", id.value(), " is not connected"));
   }
-  return UcxRemoteSegment::Map(id, peer->worker, peer->endpoint, remote_key);
+  PB_ASSIGN_OR_RETURN(const RemoteKey key, RemoteKey::Parse(remote_key));
+  if (peer->shares_memory) {
+    auto mapped = UcxRemoteSegment::Map(id, key);
+    if (!absl::IsPermissionDenied(mapped.status())) return mapped;
+    if (!std::exchange(said_not_mapped_, true)) {
+      LogWarning(std::string(mapped.status().message()), "; what lies there is copied through UCX");
+    }
+  }
+  return UcxRemoteSegment::Reach(id, peer->worker, peer->endpoint, key);
 }
 
 bool UcxFabric::CheckAccess(RemoteSegment& segment, std::size_t offset, std::size_t bytes,
@@ -148,7 +159,7 @@ bool UcxFabric::CheckAccess(RemoteSegment& segment, std::size_t offset, std::siz
   } else if (bytes > 0) {
     return true;
   }
-  operations_.Refuse(std::move(done), status);
+  operations_.EndAtOnce(std::move(done), status);
   return false;
 }
 
@@ -156,6 +167,10 @@ void UcxFabric::Put(RemoteSegment& segment, std::size_t offset, absl::Span<const
                     Done done) {
   if (!CheckAccess(segment, offset, from.size(), done)) return;
   auto& remote = static_cast<UcxRemoteSegment&>(segment);
+  if (!remote.direct().empty()) {
+    StreamCopies().Copy(remote.direct().data() + offset, from.data(), from.size());
+    return operations_.EndAtOnce(std::move(done), absl::OkStatus());
+  }
   UcxPeer* peer = FindOpen(remote.peer());
   Operation* operation = operations_.Start(peer->id, 2, std::move(done));
   const ucp_request_param_t param = OperationParam(operation);
@@ -175,6 +190,10 @@ void UcxFabric::Get(RemoteSegment& segment, std::size_t offset, absl::Span<std::
                     Done done) {
   if (!CheckAccess(segment, offset, to.size(), done)) return;
   auto& remote = static_cast<UcxRemoteSegment&>(segment);
+  if (!remote.direct().empty()) {
+    std::memcpy(to.data(), remote.direct().data() + offset, to.size());
+    return operations_.EndAtOnce(std::move(done), absl::OkStatus());
+  }
   UcxPeer* peer = FindOpen(remote.peer());
   Operation* operation = operations_.Start(peer->id, 1, std::move(done));
   const ucp_request_param_t param = OperationParam(operation);

@@ -115,6 +115,7 @@ class UcxFabric : public Fabric {
   std::vector<PeerId> leaving_;   // kClosing and kGone
   std::vector<PeerId> dirty_;     // have messages to deliver
   std::uint64_t dropped_messages_ = 0;
+  bool said_not_mapped_ = false;
   bool drained_ = false;  // what had arrived when Progress began is in the inboxes
 
   std::array<MessageHandler, kMessageTypes> on_message_;

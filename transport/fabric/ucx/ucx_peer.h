@@ -44,7 +44,7 @@ struct UcxPeer {
   /// Shared with what is mapped of the peer.
   std::shared_ptr<UcxWorker> worker;
   ucp_ep_h endpoint = nullptr;
-  bool endpoint_can_fail = false;  // created with UCX's own error handling
+  bool shares_memory = false;  // else the endpoint has UCX's own error handling
   std::uint32_t remote_id = 0;
   std::uint32_t remote_nonce = 0;
   std::uint64_t messages_sent = 0;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/fabric/ucx/ucx_segment.h"
 
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -15,17 +16,20 @@
 namespace pinboard::transport {
 namespace {
 
-constexpr std::uint64_t kMagic = 0x31594b4653424ULL;
+constexpr std::uint64_t kMagic = 0x3259454b4250;              // "PBKEY2"
+constexpr std::uint64_t kMagicOfUcxMemory = 0x31594b4653424;  // UCX had to map it
 constexpr std::size_t kPageBytes = 4096;
 
 // Leads the bytes of ucp_rkey_pack.
 struct KeyHeader {
   std::uint64_t magic = kMagic;
+  std::uint64_t checksum = 0;  // of all that follows it: UCX trusts what it unpacks
   std::uint64_t address = 0;
   std::uint64_t size_bytes = 0;
-  std::uint64_t packed_bytes = 0;
-  std::uint64_t checksum = 0;  // of the packed bytes: UCX trusts what it unpacks
+  SharedFile file;
 };
+static_assert(sizeof(KeyHeader) == 56);
+constexpr std::size_t kCheckedFrom = 16;
 
 }  // namespace
 
@@ -37,69 +41,85 @@ absl::StatusOr<std::unique_ptr<Segment>> UcxSegment::Allocate(const UcxContext& 
   }
   bytes = (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
   PB_RETURN_IF_ERROR(CheckSharedMemory(bytes));
+  PB_ASSIGN_OR_RETURN(SharedMapping mapping, SharedMapping::Allocate(bytes));
+  PlaceSharedMemory(mapping.memory());
   ucp_mem_map_params_t params{};
-  params.field_mask = UCP_MEM_MAP_PARAM_FIELD_LENGTH | UCP_MEM_MAP_PARAM_FIELD_FLAGS;
+  params.field_mask = UCP_MEM_MAP_PARAM_FIELD_ADDRESS | UCP_MEM_MAP_PARAM_FIELD_LENGTH |
+                      UCP_MEM_MAP_PARAM_FIELD_FLAGS;
+  params.address = mapping.memory().data();
   params.length = bytes;
-  params.flags = UCP_MEM_MAP_ALLOCATE | UCP_MEM_MAP_NONBLOCK;
+  params.flags = UCP_MEM_MAP_NONBLOCK;
   ucp_mem_h handle = nullptr;
-  const ucs_status_t mapped = ucp_mem_map(context.get(), &params, &handle);
+  const ucs_status_t registered = ucp_mem_map(context.get(), &params, &handle);
   PB_RETURN_IF_ERROR(
-      UcxStatus(mapped, absl::StrCat("cannot allocate a segment of ", bytes >> 20, " MiB")));
-  std::unique_ptr<UcxSegment> segment(new UcxSegment(context.get(), handle));
+      UcxStatus(registered, absl::StrCat("cannot register a segment of ", bytes >> 20, " MiB")));
+  std::unique_ptr<UcxSegment> segment(new UcxSegment(std::move(mapping), context.get(), handle));
   PB_RETURN_IF_ERROR(segment->Describe());
-  PlaceSharedMemory(segment->memory_);
   return segment;
 }
 
 absl::Status UcxSegment::Describe() {
-  ucp_mem_attr_t attributes{};
-  attributes.field_mask = UCP_MEM_ATTR_FIELD_ADDRESS | UCP_MEM_ATTR_FIELD_LENGTH;
-  PB_RETURN_IF_ERROR(UcxStatus(ucp_mem_query(handle_, &attributes), "cannot query a segment"));
-  memory_ = {static_cast<std::byte*>(attributes.address), attributes.length};
-
   void* packed = nullptr;
-  KeyHeader header;
-  PB_RETURN_IF_ERROR(UcxStatus(ucp_rkey_pack(context_, handle_, &packed, &header.packed_bytes),
+  std::size_t packed_bytes = 0;
+  PB_RETURN_IF_ERROR(UcxStatus(ucp_rkey_pack(context_, handle_, &packed, &packed_bytes),
                                "cannot pack a remote key"));
-  const absl::Span<const std::byte> key(static_cast<std::byte*>(packed), header.packed_bytes);
-  header.address = reinterpret_cast<std::uint64_t>(attributes.address);
-  header.size_bytes = attributes.length;
-  header.checksum = Fnv1a(key);
-  remote_key_.resize(sizeof(header) + key.size());
+  KeyHeader header;
+  header.address = reinterpret_cast<std::uint64_t>(memory().data());
+  header.size_bytes = memory().size();
+  header.file = mapping_.file();
+  remote_key_.resize(sizeof(header) + packed_bytes);
   std::memcpy(remote_key_.data(), &header, sizeof(header));
-  std::memcpy(remote_key_.data() + sizeof(header), key.data(), key.size());
+  std::memcpy(remote_key_.data() + sizeof(header), packed, packed_bytes);
   ucp_rkey_buffer_release(packed);
+  const std::uint64_t checksum = Fnv1a(absl::MakeConstSpan(remote_key_).subspan(kCheckedFrom));
+  std::memcpy(remote_key_.data() + offsetof(KeyHeader, checksum), &checksum, sizeof(checksum));
   return absl::OkStatus();
 }
 
 UcxSegment::~UcxSegment() { ucp_mem_unmap(context_, handle_); }
 
-absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxRemoteSegment::Map(
-    PeerId peer, std::shared_ptr<UcxWorker> worker, ucp_ep_h endpoint,
-    absl::Span<const std::byte> remote_key) {
+absl::StatusOr<RemoteKey> RemoteKey::Parse(absl::Span<const std::byte> bytes) {
   KeyHeader header;
-  if (remote_key.size() < sizeof(header)) {
+  if (bytes.size() < sizeof(header.magic)) {
     return absl::InvalidArgumentError("a remote key is too short");
   }
-  std::memcpy(&header, remote_key.data(), sizeof(header));
-  const auto packed = remote_key.subspan(sizeof(header));
-  if (header.magic != kMagic || header.packed_bytes != packed.size() ||
-      header.checksum != Fnv1a(packed)) {
-    return absl::InvalidArgumentError("not a remote key of a UCX segment, or damaged");
+  std::memcpy(&header.magic, bytes.data(), sizeof(header.magic));
+  if (header.magic == kMagicOfUcxMemory) {
+    return absl::InvalidArgumentError(
+        "a remote key of an earlier Pinboard: run the same version on both sides");
   }
-  ucp_rkey_h key = nullptr;
-  PB_RETURN_IF_ERROR(
-      UcxStatus(ucp_ep_rkey_unpack(endpoint, packed.data(), &key), "cannot map a segment"));
-  std::unique_ptr<UcxRemoteSegment> segment(
-      new UcxRemoteSegment(peer, std::move(worker), key, header.address, header.size_bytes));
-  void* local = nullptr;
-  if (ucp_rkey_ptr(key, header.address, &local) == UCS_OK) {
-    segment->direct_ = {static_cast<std::byte*>(local), segment->size_bytes_};
-    AskForHugePages(segment->direct_).IgnoreError();  // its owner has said so
+  if (header.magic != kMagic || bytes.size() < sizeof(header)) {
+    return absl::InvalidArgumentError("not a remote key of a UCX segment");
   }
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  if (header.checksum != Fnv1a(bytes.subspan(kCheckedFrom))) {
+    return absl::InvalidArgumentError("a remote key is damaged");
+  }
+  return RemoteKey{.address = header.address,
+                   .size_bytes = header.size_bytes,
+                   .file = header.file,
+                   .packed = bytes.subspan(sizeof(header))};
+}
+
+absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxRemoteSegment::Map(PeerId peer,
+                                                                     const RemoteKey& key) {
+  std::unique_ptr<UcxRemoteSegment> segment(new UcxRemoteSegment(peer, key));
+  PB_ASSIGN_OR_RETURN(segment->mapping_, SharedMapping::Map(key.file, key.size_bytes));
+  AskForHugePages(segment->direct()).IgnoreError();  // its owner has said so
   return segment;
 }
 
-UcxRemoteSegment::~UcxRemoteSegment() { ucp_rkey_destroy(key_); }
+absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxRemoteSegment::Reach(
+    PeerId peer, std::shared_ptr<UcxWorker> worker, ucp_ep_h endpoint, const RemoteKey& key) {
+  std::unique_ptr<UcxRemoteSegment> segment(new UcxRemoteSegment(peer, key));
+  segment->worker_ = std::move(worker);
+  PB_RETURN_IF_ERROR(UcxStatus(ucp_ep_rkey_unpack(endpoint, key.packed.data(), &segment->key_),
+                               "cannot reach a segment"));
+  return segment;
+}
+
+UcxRemoteSegment::~UcxRemoteSegment() {
+  if (key_ != nullptr) ucp_rkey_destroy(key_);
+}
 
 }  // namespace pinboard::transport

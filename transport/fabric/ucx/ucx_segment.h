@@ -12,62 +12,77 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "transport/fabric/fabric.h"
+#include "transport/fabric/ucx/shared_mapping.h"
 #include "transport/fabric/ucx/ucx_worker.h"
 
 namespace pinboard::transport {
 
-/// Memory that UCX allocated, in shared memory where a transport can.
+/// A memory file of this process's own, which peers on this host map themselves; registered with
+/// UCX for those that cannot.
 class UcxSegment : public Segment {
  public:
   static absl::StatusOr<std::unique_ptr<Segment>> Allocate(const UcxContext& context,
                                                            std::size_t bytes);
   ~UcxSegment() override;
-  absl::Span<std::byte> memory() override { return memory_; }
+  absl::Span<std::byte> memory() override { return mapping_.memory(); }
   absl::Span<const std::byte> remote_key() const override { return remote_key_; }
 
  private:
-  UcxSegment(ucp_context_h context, ucp_mem_h handle) : context_(context), handle_(handle) {}
+  UcxSegment(SharedMapping mapping, ucp_context_h context, ucp_mem_h handle)
+      : mapping_(std::move(mapping)), context_(context), handle_(handle) {}
   absl::Status Describe();
 
+  SharedMapping mapping_;
   ucp_context_h context_;
   ucp_mem_h handle_;
-  absl::Span<std::byte> memory_;
   std::vector<std::byte> remote_key_;
+};
+
+/// A remote key's bytes as they are understood. `packed` lies in them.
+struct RemoteKey {
+  std::uint64_t address = 0;  // in the owner's address space
+  std::size_t size_bytes = 0;
+  SharedFile file;
+  absl::Span<const std::byte> packed;  // of ucp_rkey_pack
+
+  /// InvalidArgument: not a remote key of this transport, of another version of it, or damaged.
+  static absl::StatusOr<RemoteKey> Parse(absl::Span<const std::byte> bytes);
 };
 
 /// A peer's segment: knows the peer by id only, so that it may outlive the connection.
 class UcxRemoteSegment : public RemoteSegment {
  public:
-  /// InvalidArgument: not a remote key of this transport, or damaged.
-  static absl::StatusOr<std::unique_ptr<RemoteSegment>> Map(PeerId peer,
-                                                            std::shared_ptr<UcxWorker> worker,
-                                                            ucp_ep_h endpoint,
-                                                            absl::Span<const std::byte> remote_key);
+  /// Of a peer on this host: its memory. UCX is not asked: 1.13 crashes where it cannot attach to
+  /// memory whose owner has died. Errors: SharedMapping::Map's.
+  static absl::StatusOr<std::unique_ptr<RemoteSegment>> Map(PeerId peer, const RemoteKey& key);
+  /// Of any other peer, by UCX's one-sided operations.
+  static absl::StatusOr<std::unique_ptr<RemoteSegment>> Reach(PeerId peer,
+                                                              std::shared_ptr<UcxWorker> worker,
+                                                              ucp_ep_h endpoint,
+                                                              const RemoteKey& key);
   ~UcxRemoteSegment() override;
 
   std::size_t size_bytes() const override { return size_bytes_; }
-  absl::Span<std::byte> direct() override { return direct_; }
+  absl::Span<std::byte> direct() override { return mapping_.memory(); }
   PeerId peer() const { return peer_; }
+  /// Of what is reached.
   ucp_rkey_h key() const { return key_; }
   std::uint64_t address() const { return address_; }
 
  private:
-  UcxRemoteSegment(PeerId peer, std::shared_ptr<UcxWorker> worker, ucp_rkey_h key,
-                   std::uint64_t address, std::size_t size_bytes)
-      : peer_(peer),
-        worker_(std::move(worker)),
-        key_(key),
-        address_(address),
-        size_bytes_(size_bytes) {}
+  UcxRemoteSegment(PeerId peer, const RemoteKey& key)
+      : peer_(peer), address_(key.address), size_bytes_(key.size_bytes) {}
 
   PeerId peer_;
-  // Shared with the peer, which may go first: the key lies in the worker's memory.
-  std::shared_ptr<UcxWorker> worker_;
-  ucp_rkey_h key_;
   std::uint64_t address_;  // in the peer's address space
   std::size_t size_bytes_;
-  absl::Span<std::byte> direct_;
+  SharedMapping mapping_;  // where it is mapped
+  // Where it is reached. Shared with the peer, which may go first: the key lies in the worker's
+  // memory.
+  std::shared_ptr<UcxWorker> worker_;
+  ucp_rkey_h key_ = nullptr;
 };
 
 }  // namespace pinboard::transport
