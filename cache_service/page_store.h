@@ -116,6 +116,10 @@ struct PageStoreStats {
   std::uint64_t bytes_published = 0;
   std::uint64_t bytes_fetched = 0;
   std::uint64_t misses = 0;
+  std::uint64_t connections = 0;  // made; where there is a service
+  /// Times that a service said what the protocol does not allow, or answered with another page than
+  /// the one asked for: the connection was ended, and what was asked for over it is Unavailable.
+  std::uint64_t protocol_errors = 0;
 };
 
 /// Losing a page, or the whole service, is a miss: never wrong bytes, never an error of the request

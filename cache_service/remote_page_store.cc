@@ -161,6 +161,8 @@ PageStoreStats ServicesStore::stats() const {
     sum.bytes_published += stats.bytes_published;
     sum.bytes_fetched += stats.bytes_fetched;
     sum.misses += stats.misses;
+    sum.connections += stats.connections;
+    sum.protocol_errors += stats.protocol_errors;
   }
   return sum;
 }

@@ -142,6 +142,7 @@ void ServiceLink::ContinueGreeting() {
 }
 
 void ServiceLink::OnBroken(const absl::Status& why) {
+  ++protocol_errors_;
   End(absl::UnavailableError(absl::StrCat("the cache service at ", address_,
                                           " broke the protocol: ", std::string(why.message()))));
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -77,6 +78,9 @@ class ServiceLink final : private ServiceReplies {
     return current_ == nullptr ? absl::InfiniteFuture() : current_->unanswered_since();
   }
 
+  /// PageStoreStats says of what. On any thread.
+  std::uint64_t protocol_errors() const { return protocol_errors_.load(); }
+
   /// Ends the connection as if it had been lost. Requires connected().
   void GiveUp(const absl::Status& reason) { End(reason); }
   /// Says goodbye and closes; returns by the deadline.
@@ -119,6 +123,7 @@ class ServiceLink final : private ServiceReplies {
   ServiceConnectionPtr current_;
   std::vector<ServiceConnectionPtr> ended_;  // and still held, or not yet said goodbye to
   bool said_copied_ = false;
+  std::atomic<std::uint64_t> protocol_errors_ = 0;
 };
 
 }  // namespace pinboard::cache_service

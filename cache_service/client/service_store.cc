@@ -214,8 +214,13 @@ void ServiceStore::DropSequence(std::uint64_t sequence) {
 }
 
 PageStoreStats ServiceStore::stats() const {
-  absl::MutexLock lock(&mutex_);
-  return stats_;
+  PageStoreStats stats;
+  {
+    absl::MutexLock lock(&mutex_);
+    stats = stats_;
+  }
+  stats.protocol_errors = link_.protocol_errors();
+  return stats;
 }
 
 }  // namespace pinboard::cache_service

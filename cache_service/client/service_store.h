@@ -98,6 +98,7 @@ class ServiceStore final : public PageStore {
   void OnFetched(const PageRef& page, const PageHeader& header,
                  absl::StatusOr<FetchedMemory> memory);
   void Deliver(std::vector<FetchResult> results);
+  void OnConnected();
   void OnClosed(const absl::Status& reason);
 
   void LookAfterHealth();

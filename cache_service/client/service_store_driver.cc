@@ -50,7 +50,7 @@ ServiceStore::~ServiceStore() {
 
 absl::Status ServiceStore::Start(absl::Time deadline) {
   PB_RETURN_IF_ERROR(link_.Connect(deadline));
-  if (link_.connected()) health_.Connected(SteadyNow());
+  if (link_.connected()) OnConnected();
   LookAfterHealth();
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
@@ -137,6 +137,12 @@ void ServiceStore::Deliver(std::vector<FetchResult> results) {
     std::move(results.begin(), results.end(), std::back_inserter(results_));
   }
   if (waiting_callers_ > 0) answered_.SignalAll();
+}
+
+void ServiceStore::OnConnected() {
+  health_.Connected(SteadyNow());
+  absl::MutexLock lock(&mutex_);
+  ++stats_.connections;
 }
 
 void ServiceStore::OnClosed(const absl::Status& reason) {
@@ -238,7 +244,7 @@ bool ServiceStore::Reconnect(absl::Time now) {
   if (now < next_reconnect_) return false;
   if (link_.Connect(now + kReconnectAttempt).ok() && link_.connected()) {
     LogInfo("connected again to the cache service at ", address_);
-    health_.Connected(SteadyNow());
+    OnConnected();
     LookAfterHealth();
     absl::MutexLock lock(&mutex_);
     status_ = absl::OkStatus();

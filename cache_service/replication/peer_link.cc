@@ -140,8 +140,7 @@ absl::Status PeerLink::OnReply(const Envelope<LeaseReply>&) {
 
 absl::Status PeerLink::OnReply(const Envelope<FetchReply>& envelope) {
   PB_RETURN_IF_ERROR(CheckUp());
-  handlers_.fetched(envelope.request, envelope.message.pages);
-  return absl::OkStatus();
+  return OnFetched(envelope.request, envelope.message.pages);
 }
 
 absl::Status PeerLink::OnReply(const Envelope<FetchMisses>& envelope) {
@@ -151,8 +150,13 @@ absl::Status PeerLink::OnReply(const Envelope<FetchMisses>& envelope) {
     if (page.miss == MissCause::kNone) return absl::InvalidArgumentError("a miss without a cause");
     missed.push_back({.index = page.index, .miss = page.miss});
   }
-  handlers_.fetched(envelope.request, missed);
-  return absl::OkStatus();
+  return OnFetched(envelope.request, missed);
+}
+
+absl::Status PeerLink::OnFetched(std::uint64_t request,
+                                 const std::vector<FetchedPage>& pages) const {
+  if (handlers_.fetched(request, pages)) return absl::OkStatus();
+  return absl::InvalidArgumentError("it answered what it was not asked");
 }
 
 absl::Status PeerLink::OnReply(const Envelope<Error>& envelope) {
@@ -185,6 +189,11 @@ absl::Status PeerLink::OnReply(const Envelope<PeerDropSequence>& envelope) {
   PB_RETURN_IF_ERROR(CheckUp());
   handlers_.drop_sequence(envelope.message);
   return absl::OkStatus();
+}
+
+void PeerLink::OnBroken(const absl::Status& why) {
+  handlers_.broken();
+  Leave(why);
 }
 
 void PeerLink::Suspect(const std::string& why) {

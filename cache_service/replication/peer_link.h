@@ -40,7 +40,9 @@ class PeerLink final : private ServiceReplies {
     std::function<void(const Offer&)> offer;
     std::function<void(const PeerDrop&)> drop;
     std::function<void(const PeerDropSequence&)> drop_sequence;
-    std::function<void(std::uint64_t request, const std::vector<FetchedPage>&)> fetched;
+    /// False: it was not asked for so, which breaks the protocol.
+    std::function<bool(std::uint64_t request, const std::vector<FetchedPage>&)> fetched;
+    std::function<void()> broken;  // the other one broke the protocol: the connection ends
   };
   /// What to show; nothing where the service has no keys. An error: this one has none to show.
   using Keys = std::function<absl::StatusOr<std::optional<Credentials>>()>;
@@ -80,13 +82,14 @@ class PeerLink final : private ServiceReplies {
   absl::Status OnReply(const Envelope<Offer>& envelope) override;
   absl::Status OnReply(const Envelope<PeerDrop>& envelope) override;
   absl::Status OnReply(const Envelope<PeerDropSequence>& envelope) override;
-  void OnBroken(const absl::Status& why) override { Leave(why); }
+  void OnBroken(const absl::Status& why) override;
   void OnClosed(const absl::Status& reason) override { Rest(reason); }
 
   void Connect(absl::Time now);
   void OnConnected(const absl::StatusOr<transport::PeerId>& peer);
   void ContinueGreeting();
   absl::Status CheckUp() const;
+  absl::Status OnFetched(std::uint64_t request, const std::vector<FetchedPage>& pages) const;
   void Leave(const absl::Status& why);
   void Rest(const absl::Status& why);
   void LetGoOfEnded();

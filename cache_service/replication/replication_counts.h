@@ -41,6 +41,7 @@ struct ReplicationCounts {
   std::uint64_t drain_pages_left = 0;  // to be offered yet, or offered and not answered
   std::uint64_t pulls_waiting = 0;
   std::array<std::uint64_t, kPullEnds> pulls_total{};  // pages
+  std::uint64_t peer_protocol_errors_total = 0;        // connections ended for what a member said
   std::uint64_t lost_drops_total = 0;  // of which a member that was away will not hear
 
   ReplicationCounts& operator+=(const ReplicationCounts& other) {
@@ -56,6 +57,7 @@ struct ReplicationCounts {
     drain_pages_left += other.drain_pages_left;
     pulls_waiting += other.pulls_waiting;
     for (int end = 0; end < kPullEnds; ++end) pulls_total[end] += other.pulls_total[end];
+    peer_protocol_errors_total += other.peer_protocol_errors_total;
     lost_drops_total += other.lost_drops_total;
     return *this;
   }

@@ -77,9 +77,9 @@ PeerLink::Handlers Replicator::HandlersOf(PeerNumber number) {
               },
           .fetched =
               [this, number](std::uint64_t request, const std::vector<FetchedPage>& pages) {
-                if (pulls_.OnFetched(number, request, pages)) return;
-                PeerOf(number).link->Suspect("it answered what it was not asked");
-              }};
+                return pulls_.OnFetched(number, request, pages);
+              },
+          .broken = [this] { ++counts_.peer_protocol_errors_total; }};
 }
 
 void Replicator::OnLinkDown(PeerNumber number) {

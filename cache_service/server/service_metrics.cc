@@ -204,6 +204,9 @@ const Series kSeries[] = {
     {kPulls, kPullsHelp, Kind::kCounter, "outcome", "corrupt", Pulled<PullEnd::kCorrupt>},
     {kPulls, kPullsHelp, Kind::kCounter, "outcome", "timeout", Pulled<PullEnd::kTimeout>},
     {kPulls, kPullsHelp, Kind::kCounter, "outcome", "overflow", Pulled<PullEnd::kOverflow>},
+    {"pinboard_service_peer_protocol_errors_total",
+     "Connections to other members ended for what they said.", Kind::kCounter, nullptr, nullptr,
+     [](C c) { return c.replication.peer_protocol_errors_total; }},
     {"pinboard_service_lost_drops_total", "Drops that a member that was away will not hear of.",
      Kind::kCounter, nullptr, nullptr, [](C c) { return c.replication.lost_drops_total; }},
 };

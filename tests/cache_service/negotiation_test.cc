@@ -10,6 +10,8 @@
 #include <functional>
 #include <thread>
 
+#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "cache_service/client/stats_client.h"
 #include "cache_service/protocol/send_message.h"
 #include "cache_service/remote_page_store.h"
@@ -169,6 +171,29 @@ TEST(NegotiationTest, ShortMissesEndAConnectionThatDidNotAgreeOnThem) {
   const absl::Status status = FetchTestPage(**store, TestPage(1)).pin.status();
   EXPECT_TRUE(absl::IsUnavailable(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("broke the protocol"));
+}
+
+TEST(NegotiationTest, AnotherPageThanTheOneAskedForEndsTheConnectionAndIsCounted) {
+  OtherService service({.version = 1}, [](transport::Fabric& fabric, transport::PeerId peer,
+                                          const Envelope<Fetch>& fetch) {
+    PageRef page = fetch.message.pages.at(0);
+    ++page.generation;
+    FetchReply reply;
+    reply.pages.push_back({.index = 0, .miss = MissCause::kNone, .header = TestHeader(page)});
+    SendMessage(fabric, peer, fetch.request, reply);
+  });
+  const auto store = service.Connect();
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  EXPECT_EQ((*store)->stats().connections, 1U);
+  EXPECT_EQ((*store)->stats().protocol_errors, 0U);
+  const absl::Status status = FetchTestPage(**store, TestPage(1)).pin.status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_EQ((*store)->stats().protocol_errors, 1U);
+  const absl::Time give_up = Soon();
+  while ((*store)->stats().connections < 2 && SteadyNow() < give_up) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_EQ((*store)->stats().connections, 2U);
 }
 
 TEST(NegotiationTest, ALeaseOfFewerSlabsThanAskedForEndsTheConnection) {

@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A member that does not keep to what members say to each other.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "cache_service/protocol/messages.h"
+#include "cache_service/protocol/negotiation.h"
+#include "cache_service/protocol/send_message.h"
+#include "tests/cache_service/loopback_members.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+constexpr std::uint64_t kGroup = 1;
+
+/// Greets a member, says that it has pages of kGroup, and answers each question for one with the
+/// generation after.
+class WrongMember {
+ public:
+  explicit WrongMember(transport::LoopbackHub& hub) : fabric_(hub.MakeFabric()) {
+    Answer<Hello>([this](transport::PeerId peer, const Envelope<Hello>&) {
+      SendMessage(*fabric_, peer, 0, Welcome{.version = 1, .features = kMemberFeatures});
+      SendMessage(*fabric_, peer, 0, Segments{});
+    });
+    Answer<Introduce>([this](transport::PeerId peer, const Envelope<Introduce>&) {
+      SendMessage(*fabric_, peer, 0, PeerGroups{{{kGroup, kGroupHasPages}}});
+    });
+    Answer<PeerFetch>([this](transport::PeerId peer, const Envelope<PeerFetch>& fetch) {
+      PageRef page = fetch.message.pages.at(0);
+      ++page.generation;
+      FetchReply reply;
+      reply.pages.push_back({.index = 0, .miss = MissCause::kNone, .header = TestHeader(page)});
+      SendMessage(*fabric_, peer, fetch.request, reply);
+    });
+    address_ = *fabric_->Listen("loopback:0");
+    thread_ = std::thread([this] {
+      while (!stop_) fabric_->WaitUntil(absl::InfiniteFuture());
+    });
+  }
+  ~WrongMember() {
+    stop_ = true;
+    fabric_->Wake();
+    thread_.join();
+  }
+  Member self() const { return {.name = address_, .address = address_, .incarnation = 1}; }
+
+ private:
+  template <typename Message, typename Handler>
+  void Answer(Handler handler) {
+    fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType),
+                       [handler](transport::PeerId peer, absl::Span<const std::byte> bytes) {
+                         handler(peer, *DecodeMessage<Message>(bytes));
+                       });
+  }
+
+  const std::unique_ptr<transport::Fabric> fabric_;
+  std::string address_;
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;
+};
+
+TEST(PeerProtocolTest, AMemberThatAnswersWithAnotherPageIsLeftAndCounted) {
+  LoopbackMembers members(1, LoopbackMembers::Options(64 * kTestPageBytes, 1));
+  WrongMember wrong(members.hub());
+  auto all = members.All();
+  all.push_back(wrong.self());
+  members[0].membership().Tell(all);
+  const auto store = members[0].Connect(kGroup);
+  const absl::Time give_up = Soon();
+  do {  // it may not be connected yet
+    EXPECT_TRUE(absl::IsNotFound(FetchTestPage(*store, TestPage(1)).pin.status()));
+  } while (members[0].Count("peer_protocol_errors_total") < 1 && SteadyNow() < give_up);
+  EXPECT_GE(members[0].Count("peer_protocol_errors_total"), 1);
+  EXPECT_EQ(members[0].Count("pages"), 0);
+  EXPECT_EQ(store->stats().protocol_errors, 0U) << "to its clients it is a miss";
+}
+
+}  // namespace
+}  // namespace pinboard::cache_service
