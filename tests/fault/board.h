@@ -21,8 +21,11 @@ struct ClientCounts {
   std::atomic<std::uint64_t> unavailable;  // leases and fetches refused or late
   std::atomic<std::uint64_t> corrupted;    // bytes that do not fit their checksum
   std::atomic<std::uint64_t> wrong;        // bytes that fit it and are another page's
-  std::atomic<std::int64_t> latest_us;     // the longest that a call took beyond its deadline
-  std::atomic<bool> connected;             // once
+  std::atomic<std::uint64_t> had_to_miss;  // misses of what is forgotten, or was never published
+  std::atomic<std::uint64_t> stale;        // and hits
+  std::atomic<std::uint64_t> protocol_errors;  // as its store counts them
+  std::atomic<std::int64_t> latest_us;         // the longest that a call took beyond its deadline
+  std::atomic<bool> connected;                 // once
 };
 
 struct Board {
@@ -37,6 +40,9 @@ struct Board {
   /// Life and generation in which its client has read its page back; 0 while the client may be
   /// changing it. As long as the service lives, it is to be there.
   std::atomic<std::uint64_t> confirmed[kMostClients][kPagesOfClient];
+  /// The latest generation that its service has said is dropped or replaced, 0 for none: neither it
+  /// nor an earlier one is there any more.
+  std::atomic<std::uint32_t> forgotten[kMostClients][kPagesOfClient];
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 

@@ -60,23 +60,33 @@ void FaultOutcome::Add(const FaultOutcome& other) {
   stops += other.stops;
   aborted_by_ucx += other.aborted_by_ucx;
   pages_checked += other.pages_checked;
+  had_to_miss += other.had_to_miss;
   longest_recovery = std::max(longest_recovery, other.longest_recovery);
   latest = std::max(latest, other.latest);
 }
 
-void FaultOutcome::Add(const ClientCounts& counts) {
+void FaultOutcome::Add(int index, const ClientCounts& counts) {
   published += counts.published;
   hits += counts.hits;
   misses += counts.misses;
   unavailable += counts.unavailable;
   corrupted += counts.corrupted;
+  had_to_miss += counts.had_to_miss;
+  const auto never = [&](const std::atomic<std::uint64_t>& count, const char* what) {
+    if (count != 0)
+      Violated(absl::StrCat("client ", index, " got ", what, " ", count.load(), " times"));
+  };
+  never(counts.wrong, "another page's bytes");
+  never(counts.stale, "a page that was dropped, replaced or never published");
+  never(counts.protocol_errors,
+        "what breaks the protocol, as another page than the one asked for,");
 }
 
 std::string FaultOutcome::ToString() const {
   return absl::StrCat(published, " published, ", hits, " hits, ", misses, " misses, ", unavailable,
                       " unavailable, ", corrupted, " checksum failures; ", kills, " kills, ", stops,
                       " stops, ", aborted_by_ucx, " aborts by UCX; ", pages_checked,
-                      " pages had to be there; longest recovery ",
+                      " pages had to be there, ", had_to_miss, " had to be gone; longest recovery ",
                       absl::FormatDuration(longest_recovery), ", latest return ",
                       absl::FormatDuration(latest), " after its deadline; ", violations.size(),
                       " violations");
@@ -98,7 +108,7 @@ FaultRun::~FaultRun() {
   unlink(clock_path_.c_str());
 }
 
-void FaultRun::Violated(std::string what) { outcome_.violations.push_back(std::move(what)); }
+void FaultRun::Violated(std::string what) { outcome_.Violated(std::move(what)); }
 
 void FaultRun::RunAt(Host host, std::function<void()> task) {
   if (network_ == nullptr) return task();
@@ -185,7 +195,7 @@ void FaultRun::Fire(const FaultEvent& event) {
     case EventKind::kStopClient:
       return client.process->Signal(SIGSTOP);
     case EventKind::kSetClock:
-      if (service_continues_at_ == absl::InfiniteFuture()) AwaitConnected();
+      AwaitConnected();  // as it starts, UCX measures the processor's clock by the wall clock
       return WriteNumber(clock_path_, event.clock_seconds);
     case EventKind::kCorrupt:
       return Corrupt();

@@ -26,12 +26,14 @@ struct FaultOutcome {
   /// Clients that UCX 1.13 aborted as the service was killed, over sockets alone: known (ADR 24).
   std::uint64_t aborted_by_ucx = 0;
   std::uint64_t pages_checked = 0;  // that had to be there at the end
+  std::uint64_t had_to_miss = 0;    // pages dropped, replaced or never published, and not there
   absl::Duration longest_recovery;
   absl::Duration latest;  // a call beyond its deadline, of clients that were never stopped
 
   void Add(const FaultOutcome& other);
-  /// What a client has counted, but for `latest`.
-  void Add(const ClientCounts& counts);
+  /// What client `index` has counted, but for `latest`; what must be 0 is a violation.
+  void Add(int index, const ClientCounts& counts);
+  void Violated(std::string what) { violations.push_back(std::move(what)); }
   /// One line, violations left out.
   std::string ToString() const;
 };

@@ -78,6 +78,7 @@ void FaultRun::CheckConfirmed() {
 }
 
 void FaultRun::CheckCensus() {
+  if (store_->stats().protocol_errors != 0) Violated("the service broke the protocol");
   store_.reset();
   std::string census = "no answer";
   const bool empty = WaitWatching([&] {
@@ -86,6 +87,9 @@ void FaultRun::CheckCensus() {
     return found;
   });
   if (!empty) Violated("after all have gone: " + census);
+  std::string mistakes;
+  RunAt(Host::kClients, [&] { mistakes = FindMistakes(address_); });
+  if (!mistakes.empty()) Violated("the service counted " + mistakes);
 }
 
 void FaultRun::EndService() {
@@ -100,8 +104,7 @@ void FaultRun::EndService() {
 void FaultRun::CountClients() {
   for (std::size_t i = 0; i < clients_.size(); ++i) {
     const ClientCounts& counts = board_->clients[i];
-    outcome_.Add(counts);
-    if (counts.wrong != 0) Violated(absl::StrCat("client ", i, " got another page's bytes"));
+    outcome_.Add(static_cast<int>(i), counts);
     if (counts.corrupted != 0 && !corrupted_.has_value()) {
       Violated(absl::StrCat("client ", i, " got damaged bytes"));
     }

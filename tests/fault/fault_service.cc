@@ -82,4 +82,22 @@ bool IsEmptyService(const std::string& address, std::string* census) {
   return census->empty();
 }
 
+std::string FindMistakes(const std::string& address) {
+  const auto counts = AskCounts(address);
+  if (!counts.has_value()) return "";
+  std::string mistakes;
+  for (const char* name :
+       {"refused_connections_total", "peer_protocol_errors_total",
+        "copies_total{outcome=\"corrupt\"}", "hand_overs_total{outcome=\"corrupt\"}",
+        "spills_total{outcome=\"corrupt\"}", "pulls_total{outcome=\"corrupt\"}"}) {
+    const auto count = counts->find(name);
+    if (count == counts->end()) {
+      absl::StrAppend(&mistakes, "no ", name, "; ");
+    } else if (count->second != 0) {
+      absl::StrAppend(&mistakes, name, " ", count->second, "; ");
+    }
+  }
+  return mistakes;
+}
+
 }  // namespace pinboard::testing

@@ -35,4 +35,9 @@ std::optional<std::map<std::string, std::uint64_t>> AskCounts(const std::string&
 /// that asks. `census` says what there is.
 bool IsEmptyService(const std::string& address, std::string* census);
 
+/// What the service has counted that no fault of a process or a network explains: clients and
+/// members that broke the protocol, pages whose bytes had changed on their way. Empty: nothing, or
+/// it does not answer.
+std::string FindMistakes(const std::string& address);
+
 }  // namespace pinboard::testing

@@ -23,6 +23,7 @@ using cache_service::PageStore;
 constexpr absl::Duration kCallPatience = absl::Milliseconds(600);  // a fetch may look elsewhere
 constexpr absl::Duration kEndIsSeen = absl::Milliseconds(500);
 constexpr int kPagesToSurvive = 48;
+constexpr int kPagesToForget = 16;
 
 }  // namespace
 
@@ -90,12 +91,13 @@ void MemberFaultRun::AwaitProgress() {
   }
 }
 
-void MemberFaultRun::LoseTwo() {
+void MemberFaultRun::PlayUndisturbed(const std::function<std::string(std::uint32_t)>& scene) {
   // A point that a member or a client is armed with may come as late as this: once each.
   for (std::uint32_t attempt = 0;; ++attempt) {
+    WaitWatching([this] { return IsHealed(); });
     const int disturbances = disturbances_;
     losses_ = 0;
-    const std::string problem = LosePages(attempt);
+    const std::string problem = scene(attempt);
     WaitWatching([&] { return disturbances_ >= disturbances + losses_; });
     // Of a process that dies, its connections may be lost before its end is seen.
     const absl::Time seen = SteadyNow() + (problem.empty() ? absl::ZeroDuration() : kEndIsSeen);
@@ -108,6 +110,41 @@ void MemberFaultRun::LoseTwo() {
     }
     Recover();
   }
+}
+
+std::string MemberFaultRun::ForgetPages(std::uint32_t attempt) {
+  std::vector<PageRef> pages;
+  for (std::uint32_t i = 0; i < kPagesToForget; ++i) {
+    pages.push_back({{.sequence = kMostClients + 10, .page = i}, 2 * attempt + 1});
+  }
+  std::vector<PageRef> later = pages;
+  for (PageRef& page : later) ++page.generation;
+  auto writer = ConnectFaultStore({addresses_[plan_.victim]});
+  if (!writer.ok() || !Publish(**writer, pages)) return "pages cannot be published";
+  const auto have_all = [&](const std::vector<PageRef>& asked) {
+    return [&] {
+      return std::all_of(addresses_.begin(), addresses_.end(), [&](const std::string& address) {
+        auto reader = ConnectFaultStore({address});
+        return reader.ok() && CountRead(**reader, asked) == asked.size();
+      });
+    };
+  };
+  // Where a page is, its drop is remembered, though another member may not have heard of it yet.
+  if (!WaitWatching(have_all(pages))) return "a member does not get all pages";
+  if (!Publish(**writer, later)) return "pages cannot be published again";
+  if (!WaitWatching(have_all(later))) return "a member does not get all later generations";
+  outcome_.had_to_miss += 3 * pages.size();
+  if (CountRead(**writer, pages) > 0) return "a page that was replaced is there";
+  (*writer)->Drop(later);
+  if (CountRead(**writer, later) > 0) return "a page that was dropped is there";
+  const auto are_gone = [&] {
+    return std::all_of(addresses_.begin(), addresses_.end(), [&](const std::string& address) {
+      auto reader = ConnectFaultStore({address});
+      return reader.ok() && CountRead(**reader, later) == 0;
+    });
+  };
+  if (!WaitWatching(are_gone)) return "a page that was dropped is at another member";
+  return "";
 }
 
 std::size_t MemberFaultRun::CountWithout(int lost, int reader, const std::vector<PageRef>& pages) {
@@ -169,6 +206,7 @@ void MemberFaultRun::EndClients() {
       Violated(absl::StrCat("client ", i, " ended with ", client.process->outcome()));
     }
   }
+  if (store_->stats().protocol_errors != 0) Violated("a member broke the protocol");
   store_.reset();
 }
 
@@ -178,6 +216,10 @@ void MemberFaultRun::CheckCensus() {
     if (!WaitWatching([&] { return EachMemberSays(count, 0); })) {
       Violated(absl::StrCat("after all have gone a member still has ", count));
     }
+  }
+  for (const std::string& address : addresses_) {
+    const std::string mistakes = FindMistakes(address);
+    if (!mistakes.empty()) Violated("a member counted " + mistakes);
   }
 }
 
@@ -201,8 +243,7 @@ void MemberFaultRun::EndMembers() {
 void MemberFaultRun::CountClients() {
   for (std::size_t i = 0; i < clients_.size(); ++i) {
     const ClientCounts& counts = board_->clients[i];
-    outcome_.Add(counts);
-    if (counts.wrong != 0) Violated(absl::StrCat("client ", i, " got another page's bytes"));
+    outcome_.Add(static_cast<int>(i), counts);
     if (counts.corrupted != 0) Violated(absl::StrCat("client ", i, " got damaged bytes"));
     if (clients_[i].was_stopped) continue;
     outcome_.latest = std::max(outcome_.latest, absl::Microseconds(counts.latest_us.load()));

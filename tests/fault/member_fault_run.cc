@@ -52,7 +52,7 @@ MemberFaultRun::MemberFaultRun(const MemberFaultPlan& plan, const std::string& d
 
 MemberFaultRun::~MemberFaultRun() { unlink(board_path_.c_str()); }
 
-void MemberFaultRun::Violated(std::string what) { outcome_.violations.push_back(std::move(what)); }
+void MemberFaultRun::Violated(std::string what) { outcome_.Violated(std::move(what)); }
 
 void MemberFaultRun::StartMember(int member, const std::string& fault) {
   Program& program = members_[member];
@@ -95,7 +95,8 @@ FaultOutcome MemberFaultRun::Play() {
   Recover();
   AwaitProgress();
   if (!plan_.is_tight) {
-    LoseTwo();
+    PlayUndisturbed([this](std::uint32_t attempt) { return ForgetPages(attempt); });
+    PlayUndisturbed([this](std::uint32_t attempt) { return LosePages(attempt); });
     AwaitProgress();
   }
   EndClients();

@@ -21,13 +21,14 @@ namespace pinboard::testing {
 
 /// Plays the plan, then heals: what is stopped goes on, members that are gone start again. Then,
 /// within `patience` each: a page can be published and read; the members find each other; each
-/// client that lives gets its answers. Then, unless members have little room, pages are published
-/// at the plan's victim, and once no member has a copy left to make it is killed while the clients
-/// go on: each page is readable through any other member. Once it is back and no page has a copy
-/// too few, that other member is killed as well, and each page is readable through the third. At
-/// last the clients end when told to, no member has anything leased, quarantined, pinned or parked,
-/// and each ends. Never: another page's bytes, damaged bytes, an end that is not the plan's. Needs
-/// a directory for its files; one run at a time in a process.
+/// client that lives gets its answers. Then, unless members have little room, pages that are at all
+/// members are replaced and dropped at one, which misses them from then on, and soon so do all.
+/// Then pages are published at the plan's victim, and once no member has a copy left to make it is
+/// killed while the clients go on: each page is readable through any other member. Once it is back
+/// and no page has a copy too few, that other member is killed as well, and each page is readable
+/// through the third. At last the clients end when told to, no member has anything leased,
+/// quarantined, pinned or parked, and each ends. Never: another page's bytes, damaged bytes, an end
+/// that is not the plan's. Needs a directory for its files; one run at a time in a process.
 class MemberFaultRun {
  public:
   MemberFaultRun(const MemberFaultPlan& plan, const std::string& directory,
@@ -65,8 +66,10 @@ class MemberFaultRun {
   bool EachMemberSays(const std::string& count, std::uint64_t value);
   void Recover();
   void AwaitProgress();
-  void LoseTwo();
-  /// What went wrong; empty: nothing.
+  /// What went wrong in a scene, of which this is the nth attempt; empty: nothing. A problem in a
+  /// scene that a late fault disturbs is none: it is played again.
+  void PlayUndisturbed(const std::function<std::string(std::uint32_t)>& scene);
+  std::string ForgetPages(std::uint32_t attempt);
   std::string LosePages(std::uint32_t attempt);
   /// How many pages a member has after the loss of another.
   std::size_t CountWithout(int lost, int reader, const std::vector<cache_service::PageRef>& pages);

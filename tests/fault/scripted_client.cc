@@ -3,6 +3,7 @@
 #include "tests/fault/scripted_client.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -20,6 +21,8 @@ using cache_service::PageRef;
 using cache_service::PageStore;
 
 constexpr absl::Duration kPatience = absl::Milliseconds(50);
+// For what a service may wait for, as nobody has published it: a hit, which is wrong, comes sooner.
+constexpr absl::Duration kShortPatience = absl::Milliseconds(2);
 constexpr int kMostPages = 4;
 
 PageRef NameOf(int client, std::uint32_t page, std::uint32_t generation) {
@@ -75,23 +78,32 @@ Verdict Judge(const FetchResult& fetched) {
   return damaged ? Verdict::kCorrupted : Verdict::kWrong;
 }
 
-ScriptedClient::ScriptedClient(PageStore& store, Board& board, int index, std::uint32_t seed)
+ScriptedClient::ScriptedClient(PageStore& store, Board& board, int index, std::uint32_t seed,
+                               Forgets forgets)
     : store_(store),
       board_(board),
       index_(index),
+      forgets_(forgets),
       counts_(board.clients[index]),
       random_(seed * 1'000'003 + static_cast<std::uint32_t>(index)) {}
 
 void ScriptedClient::Run() {
+  std::uint64_t protocol_errors = 0;
   while (!board_.stop.load()) {
-    const int draw = random_.Int(1, 20);
+    const int draw = random_.Int(1, 40);
     if (draw == 1) {
+      GetUnpublished();
+    } else if (draw <= 3) {
       Drop();
-    } else if (draw <= 8) {
+    } else if (draw <= 6) {
+      GetForgotten();
+    } else if (draw <= 20) {
       Put();
     } else {
       Get();
     }
+    const std::uint64_t seen = store_.stats().protocol_errors;
+    counts_.protocol_errors += seen - std::exchange(protocol_errors, seen);
   }
 }
 
@@ -113,8 +125,10 @@ void ScriptedClient::NoteReturn(absl::Time deadline) {
 void ScriptedClient::Put() {
   std::vector<PageRef> refs;
   const std::uint32_t generation = ++board_.generation[index_];
+  const std::uint64_t connection = store_.stats().connections;
   for (const std::uint32_t page : SomePages()) {
     board_.confirmed[index_][page].store(0);
+    published_over_[page] = connection;
     refs.push_back(NameOf(index_, page, generation));
   }
   const absl::Time deadline = SteadyNow() + kPatience;
@@ -138,15 +152,20 @@ void ScriptedClient::Get() {
     const std::uint32_t generation = board_.latest[owner][page].load();
     if (generation != 0) refs.push_back(NameOf(owner, page, generation));
   }
-  if (refs.empty()) return;
-  const absl::Time deadline = SteadyNow() + kPatience;
-  store_.Fetch(refs, deadline);
+  Fetch(refs, kPatience, [this, life](const FetchResult& fetched) { Take(fetched, life); });
+}
+
+void ScriptedClient::Fetch(const std::vector<PageRef>& pages, absl::Duration patience,
+                           const Taken& taken) {
+  if (pages.empty()) return;
+  const absl::Time deadline = SteadyNow() + patience;
+  store_.Fetch(pages, deadline);
   std::size_t resolved = 0;
   // Without a limit of its own: the store has to keep to the deadline.
-  while (resolved < refs.size() && store_.WaitFetched(absl::InfiniteFuture())) {
+  while (resolved < pages.size() && store_.WaitFetched(absl::InfiniteFuture())) {
     for (const FetchResult& fetched : store_.TakeFetched()) {
       ++resolved;
-      Take(fetched, life);
+      taken(fetched);
     }
   }
   NoteReturn(deadline);
@@ -176,17 +195,75 @@ void ScriptedClient::Take(const FetchResult& fetched, std::uint32_t life) {
   const bool mine = page.key.sequence == static_cast<std::uint64_t>(index_);
   if (mine && board_.latest[index_][page.key.page].load() == page.generation) {
     board_.confirmed[index_][page.key.page].store(Confirmation(life, page.generation));
+    Forget({page.key, page.generation - 1});
   }
 }
 
 void ScriptedClient::Drop() {
-  std::vector<PageRef> refs;
-  for (const std::uint32_t page : SomePages()) {
+  const bool whole_sequence = random_.OneIn(16);
+  std::vector<std::uint32_t> pages = SomePages();
+  if (whole_sequence) {
+    pages.resize(kPagesOfClient);
+    std::iota(pages.begin(), pages.end(), 0);
+  }
+  std::vector<PageRef> dropped;
+  for (const std::uint32_t page : pages) {
     const std::uint32_t generation = board_.latest[index_][page].exchange(0);
     board_.confirmed[index_][page].store(0);
-    if (generation != 0) refs.push_back(NameOf(index_, page, generation));
+    if (generation != 0) dropped.push_back(NameOf(index_, page, generation));
   }
-  store_.Drop(refs);
+  const std::uint64_t connection = store_.stats().connections;
+  if (whole_sequence) {
+    store_.DropSequence(static_cast<std::uint64_t>(index_));
+  } else {
+    store_.Drop(dropped);
+  }
+  Fetch(dropped, whole_sequence ? kShortPatience : kPatience, [&](const FetchResult& fetched) {
+    // What is said over one connection takes effect in this order; a drop may be lost with it.
+    const bool in_order = published_over_[fetched.page.key.page] == connection &&
+                          store_.stats().connections == connection;
+    if (in_order) TakeForgotten(fetched);
+    if (fetched.pin.status().message() == "page dropped") Forget(fetched.page);
+  });
+}
+
+void ScriptedClient::GetForgotten() {
+  std::vector<PageRef> refs;
+  const int owner = random_.Int(0, board_.client_count.load() - 1);
+  for (const std::uint32_t page : SomePages()) {
+    const auto latest = static_cast<int>(board_.forgotten[owner][page].load());
+    if (latest == 0) continue;
+    const int first = std::max(1, latest - 3);  // most are pages that were there a moment ago
+    refs.push_back(NameOf(owner, page, static_cast<std::uint32_t>(random_.Int(first, latest))));
+  }
+  Fetch(refs, kShortPatience, [this](const FetchResult& fetched) { TakeForgotten(fetched); });
+}
+
+void ScriptedClient::GetUnpublished() {
+  std::vector<PageRef> refs;
+  for (const std::uint32_t page : SomePages()) {
+    refs.push_back(NameOf(index_, page, board_.generation[index_].load() + 1));
+  }
+  Fetch(refs, kShortPatience, [this](const FetchResult& fetched) {
+    ++(fetched.pin.ok() ? counts_.stale : counts_.had_to_miss);
+  });
+}
+
+void ScriptedClient::TakeForgotten(const FetchResult& fetched) {
+  if (fetched.pin.ok() && forgets_ == Forgets::kMaybe) {
+    if (Judge(fetched) != Verdict::kIntact) ++counts_.wrong;
+    return;
+  }
+  if (fetched.pin.ok()) {
+    ++counts_.stale;
+    return;
+  }
+  if (absl::IsNotFound(fetched.pin.status())) ++counts_.had_to_miss;
+}
+
+void ScriptedClient::Forget(const PageRef& page) {
+  std::atomic<std::uint32_t>& forgotten = board_.forgotten[page.key.sequence][page.key.page];
+  forgotten.store(std::max(forgotten.load(), page.generation));
 }
 
 }  // namespace pinboard::testing

@@ -46,7 +46,11 @@ int main(int argc, char** argv) {
       continue;
     }
     board->clients[index].connected.store(true);
-    testing::ScriptedClient(**store, *board, index, std::atoi(argv[4])).Run();
+    using testing::ScriptedClient;
+    ScriptedClient(
+        **store, *board, index, std::atoi(argv[4]),
+        services.size() == 1 ? ScriptedClient::Forgets::kSurely : ScriptedClient::Forgets::kMaybe)
+        .Run();
   }
   return 0;
 }

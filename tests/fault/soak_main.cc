@@ -181,8 +181,9 @@ bool Soak::Report(const std::string& path) const {
   std::uint64_t hits = 0;
   std::uint64_t wrong = 0;
   for (int i = 0; i < kClients; ++i) {
-    hits += board_->clients[i].hits;
-    wrong += board_->clients[i].wrong + board_->clients[i].corrupted;
+    const ClientCounts& counts = board_->clients[i];
+    hits += counts.hits;
+    wrong += counts.wrong + counts.corrupted + counts.stale + counts.protocol_errors;
   }
   std::printf("%llu pages read and checked, %llu wrong;", static_cast<unsigned long long>(hits),
               static_cast<unsigned long long>(wrong));
