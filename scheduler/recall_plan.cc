@@ -3,6 +3,8 @@
 #include "scheduler/recall_plan.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cassert>
 #include <cstddef>
 #include <functional>
@@ -12,19 +14,17 @@
 namespace pinboard::scheduler {
 namespace {
 
-bool Contains(const PageList& pages, std::uint32_t page) {
-  bool found = false;  // without a way out: some sixteen comparisons at once
-  for (const std::uint32_t one : pages) found |= one == page;
-  return found;
+bool Contains(absl::Span<const std::uint32_t> pages, std::uint32_t page) {
+  return std::find(pages.begin(), pages.end(), page) != pages.end();
 }
 
-/// A number of scores that are compared at once.
-constexpr std::size_t kBlock = 8;
-
-bool AnyReaches(const std::int32_t* block, std::int32_t floor) {
-  bool any = false;
-  for (std::size_t i = 0; i < kBlock; ++i) any |= block[i] >= floor;
-  return any;
+static_assert(std::endian::native == std::endian::little, "bytes are taken as they lie");
+/// Bit i: block[i], of 8 values, is at least `floor`. Without a branch: the bytes of eight
+/// comparisons, each 0 or 1, and a product that has their sum by places in its highest byte.
+std::uint64_t WhichReach(const std::int32_t* block, std::int32_t floor) {
+  std::array<std::uint8_t, 8> reaches;
+  for (std::size_t i = 0; i < reaches.size(); ++i) reaches[i] = block[i] >= floor ? 1 : 0;
+  return (std::bit_cast<std::uint64_t>(reaches) * 0x0102040810204080U) >> 56U;
 }
 
 /// False where it was not there.
@@ -33,10 +33,6 @@ bool EraseFrom(PageList& ascending, std::uint32_t page) {
   if (at == ascending.end() || *at != page) return false;
   ascending.erase(at);
   return true;
-}
-
-void InsertInto(PageList& ascending, std::uint32_t page) {
-  ascending.insert(std::lower_bound(ascending.begin(), ascending.end(), page), page);
 }
 
 }  // namespace
@@ -81,15 +77,17 @@ void RecallPlan::Smooth(absl::Span<const std::int32_t> scores, Smoothing smoothi
                  [](std::int32_t now, std::int32_t before) { return before / 2 + now / 2; });
 }
 
+void RecallPlan::PrefetchScores() const {
+  constexpr std::size_t kLine = 64 / sizeof(std::int32_t);
+  for (std::size_t i = 0; i < smoothed_.size(); i += kLine) __builtin_prefetch(&smoothed_[i], 1);
+}
+
 PageList RecallPlan::Update(absl::Span<const std::int32_t> scores, int max_fetches,
                             Smoothing smoothing) {
   Smooth(scores, smoothing);
   Know();
-  PageList fetches;  // indices first
-  for (std::size_t i = 0; i < wanted_.size(); ++i) {
-    if (Contains(ring_at_, wanted_at_[i]) || Contains(in_flight_, wanted_[i])) continue;
-    fetches.push_back(wanted_at_[i]);
-  }
+  PageList fetches;  // places first
+  wanted_.ForEachNotIn(held_, [&](std::uint32_t at) { fetches.push_back(at); });
   const auto most = static_cast<std::size_t>(std::max(max_fetches, 0));
   if (fetches.size() > most) {
     std::sort(fetches.begin(), fetches.end(),
@@ -97,113 +95,122 @@ PageList RecallPlan::Update(absl::Span<const std::int32_t> scores, int max_fetch
     fetches.resize(most);
     std::sort(fetches.begin(), fetches.end());
   }
-  for (std::uint32_t& page : fetches) page = pages_[page];
-  for (const std::uint32_t page : fetches) InsertInto(in_flight_, page);
+  for (std::uint32_t& page : fetches) {
+    const std::uint32_t at = std::exchange(page, pages_[page]);
+    held_.Add(at);
+    const auto before = std::lower_bound(in_flight_.begin(), in_flight_.end(), page);
+    in_flight_at_.insert(in_flight_at_.begin() + (before - in_flight_.begin()), at);
+    in_flight_.insert(before, page);
+  }
   return fetches;
 }
 
 Replacements RecallPlan::Resolve(absl::Span<const std::uint32_t> ready,
                                  absl::Span<const std::uint32_t> missed) {
   for (const std::uint32_t page : missed) {
-    if (EraseFrom(in_flight_, page)) Remove(page);
+    if (!EraseFrom(in_flight_, page)) continue;
+    Remove(page);
+    knows_ = false;
   }
-  PageList arrived;
-  for (const std::uint32_t page : ready) {
-    if (EraseFrom(in_flight_, page)) arrived.push_back(page);
-  }
-  if (arrived.empty()) return {};
-  std::sort(arrived.begin(), arrived.end());
+  if (ready.empty()) return {};
   if (!knows_) Know();
   Replacements replacements;
-  for (const std::uint32_t page : arrived) {
-    const auto wanted = std::lower_bound(wanted_.begin(), wanted_.end(), page);
-    if (wanted == wanted_.end() || *wanted != page) continue;
-    // There is one: no more pages are wanted than there are slots, and this one is wanted and not
-    // resident.
-    const int slot = replaceable_.back();
-    replaceable_.pop_back();
-    ring_[slot] = page;
-    ring_at_[slot] = wanted_at_[wanted - wanted_.begin()];
-    replacements.push_back({page, slot});
+  std::size_t staying = 0;
+  for (std::size_t i = 0; i < in_flight_.size(); ++i) {
+    const std::uint32_t page = in_flight_[i], at = in_flight_at_[i];
+    if (!Contains(ready, page)) {
+      in_flight_[staying] = page;
+      in_flight_at_[staying++] = at;
+    } else if (at != kNowhere && wanted_.Has(at)) {
+      const int slot = SlotToReplace();
+      if (ring_at_[slot] != kNowhere) held_.Remove(ring_at_[slot]);
+      ring_[slot] = page;
+      ring_at_[slot] = at;
+      replacements.push_back({page, slot});
+    } else if (at != kNowhere) {
+      held_.Remove(at);
+    }
   }
+  in_flight_.resize(staying);
+  in_flight_at_.resize(staying);
   return replacements;
 }
 
 void RecallPlan::Know() {
-  if (!knows_) FindRing();
+  if (!knows_) FindPlaces();
   ChooseWanted();
-  ChooseReplaceable();
   knows_ = true;
 }
 
-void RecallPlan::FindRing() {
-  ring_at_.clear();
-  for (const std::uint32_t page : ring_) {
-    const auto at = std::lower_bound(pages_.begin(), pages_.end(), page);
-    const bool is_there = at != pages_.end() && *at == page;
-    ring_at_.push_back(is_there ? static_cast<std::uint32_t>(at - pages_.begin()) : kNowhere);
-  }
+void RecallPlan::FindPlaces() {
+  held_.Clear(pages_.size());
+  const auto find = [this](const PageList& pages, PageList* places) {
+    places->clear();
+    for (const std::uint32_t page : pages) {
+      const auto found = std::lower_bound(pages_.begin(), pages_.end(), page);
+      const bool is_there = found != pages_.end() && *found == page;
+      places->push_back(is_there ? static_cast<std::uint32_t>(found - pages_.begin()) : kNowhere);
+      if (is_there) held_.Add(places->back());
+    }
+  };
+  find(ring_, &ring_at_);
+  find(in_flight_, &in_flight_at_);
 }
 
-RecallPlan::Rank RecallPlan::RankOf(std::uint32_t index) const {
-  return Rank{smoothed_[index]} * (Rank{1} << 32) + (0xffffffffU - index);
+RecallPlan::Rank RecallPlan::RankOf(std::uint32_t at) const {
+  return Rank{smoothed_[at]} * (Rank{1} << 32) + (0xffffffffU - at);
 }
 
 std::int32_t RecallPlan::FloorOfWanted() const {
   if (!knows_) return std::numeric_limits<std::int32_t>::min();
   std::int32_t floor = std::numeric_limits<std::int32_t>::max();
-  for (const std::uint32_t index : wanted_at_) floor = std::min(floor, smoothed_[index]);
+  wanted_.ForEach([&](std::uint32_t at) { floor = std::min(floor, smoothed_[at]); });
   return floor;
 }
 
 void RecallPlan::ChooseWanted() {
   const std::int32_t floor = FloorOfWanted();
-  wanted_.clear();
-  wanted_at_.clear();
+  wanted_.Clear(pages_.size());
   const std::size_t count = std::min(ring_.size(), pages_.size());
   if (count == 0) return;
-  absl::InlinedVector<Rank, 64> candidates;
-  for (std::size_t begin = 0; begin < smoothed_.size(); begin += kBlock) {
-    const std::size_t end = std::min(begin + kBlock, smoothed_.size());
-    if (end - begin == kBlock && !AnyReaches(&smoothed_[begin], floor)) continue;
-    for (std::size_t i = begin; i < end; ++i) {
-      if (smoothed_[i] >= floor) candidates.push_back(RankOf(static_cast<std::uint32_t>(i)));
+  constexpr std::size_t kBlock = 8, kTogether = 64;
+  std::size_t at = 0;
+  for (; at + kTogether <= smoothed_.size(); at += kTogether) {
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < kTogether; i += kBlock) {
+      bits |= WhichReach(&smoothed_[at + i], floor) << i;
     }
+    wanted_.AddBits(at, bits);
   }
-  auto best = candidates;
-  std::nth_element(best.begin(), best.begin() + (count - 1), best.end(), std::greater<>());
-  for (const Rank rank : candidates) {
-    if (rank < best[count - 1]) continue;
-    wanted_at_.push_back(0xffffffffU - static_cast<std::uint32_t>(rank));
-    wanted_.push_back(PageAt(wanted_at_.back()));
+  for (; at < smoothed_.size(); ++at) wanted_.AddBits(at, smoothed_[at] >= floor ? 1 : 0);
+  if (wanted_.size() > count) KeepBest(count);
+}
+
+void RecallPlan::KeepBest(std::size_t count) {
+  absl::InlinedVector<Rank, 64> ranks;
+  wanted_.ForEach([&](std::uint32_t at) { ranks.push_back(RankOf(at)); });
+  const auto last = ranks.begin() + static_cast<std::ptrdiff_t>(count) - 1;
+  std::nth_element(ranks.begin(), last, ranks.end(), std::greater<>());
+  for (auto rank = last + 1; rank != ranks.end(); ++rank) {
+    wanted_.Remove(0xffffffffU - static_cast<std::uint32_t>(*rank));
   }
 }
 
-std::uint32_t RecallPlan::PageAt(std::uint32_t index) const {
-  const auto slot = std::find(ring_at_.begin(), ring_at_.end(), index);
-  return slot == ring_at_.end() ? pages_[index] : ring_[slot - ring_at_.begin()];
-}
-
-void RecallPlan::ChooseReplaceable() {
+int RecallPlan::SlotToReplace() const {
   struct Candidate {
-    std::int64_t score;
-    std::uint32_t page;
-    int slot;
-  };
-  absl::InlinedVector<Candidate, 16> candidates;
+    std::int64_t score = std::numeric_limits<std::int64_t>::max();
+    std::uint32_t page = 0;
+    int slot = 0;
+  } next;
   for (std::size_t slot = 0; slot < ring_.size(); ++slot) {
     const std::uint32_t at = ring_at_[slot];
-    if (Contains(wanted_at_, at)) continue;
-    candidates.push_back({at == kNowhere ? std::numeric_limits<std::int64_t>::min() : smoothed_[at],
-                          ring_[slot], static_cast<int>(slot)});
+    if (at != kNowhere && wanted_.Has(at)) continue;
+    const std::int64_t score =
+        at == kNowhere ? std::numeric_limits<std::int64_t>::min() : smoothed_[at];
+    if (score > next.score || (score == next.score && ring_[slot] <= next.page)) continue;
+    next = {score, ring_[slot], static_cast<int>(slot)};
   }
-  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    if (a.score != b.score) return a.score > b.score;
-    return a.page != b.page ? a.page < b.page : a.slot > b.slot;
-  });
-  replaceable_.resize(candidates.size());
-  std::transform(candidates.begin(), candidates.end(), replaceable_.begin(),
-                 [](const Candidate& candidate) { return candidate.slot; });
+  return next.slot;
 }
 
 }  // namespace pinboard::scheduler

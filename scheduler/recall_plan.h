@@ -8,6 +8,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/types/span.h"
+#include "scheduler/page_set.h"
 
 namespace pinboard::scheduler {
 
@@ -70,6 +71,10 @@ class RecallPlan {
   PageList Update(absl::Span<const std::int32_t> scores, int max_fetches,
                   Smoothing smoothing = Smoothing::kHalf);
 
+  /// Has what Update will read of a band brought closer, for whoever goes through many plans: its
+  /// scores, in the order of `scores`.
+  void PrefetchScores() const;
+
   /// Resolves fetches. `ready`: pages that ALL ranks hold verified; `missed`: pages any rank missed
   /// (they are struck first). Returns the replacements to make visible at the next boundary, in
   /// ascending page numbers; a ready page that is no longer wanted is let go. Pages that are not in
@@ -78,35 +83,37 @@ class RecallPlan {
                        absl::Span<const std::uint32_t> missed);
 
  private:
-  /// In ring_at_: the page has left the band, or the slot was never filled.
+  /// In ring_at_ and in_flight_at_: the page has left the band, or the slot was never filled.
   static constexpr std::uint32_t kNowhere = 0xffffffffU;
 
   /// Of a page among all others by s, ties to the lower number: higher is better.
   using Rank = std::int64_t;
-  Rank RankOf(std::uint32_t index) const;
+  Rank RankOf(std::uint32_t at) const;
 
   void Smooth(absl::Span<const std::int32_t> scores, Smoothing smoothing);
-  /// After a change of band or ring: all that is known of them, but for scores, anew.
+  /// After a change of band, ring or scores: what follows from them.
   void Know();
-  void FindRing();
+  void FindPlaces();
   void ChooseWanted();
-  void ChooseReplaceable();
   /// A score that no page of the wanted set is below: what was wanted last is mostly wanted still,
   /// so few others have to be looked at.
   std::int32_t FloorOfWanted() const;
-  /// pages_[index], mostly without a look at it.
-  std::uint32_t PageAt(std::uint32_t index) const;
+  /// Only the best `count` of wanted_ stay.
+  void KeepBest(std::size_t count);
+  /// The slot that goes next. One of them holds no wanted page.
+  int SlotToReplace() const;
 
   std::vector<std::uint32_t> pages_;
   std::vector<std::int64_t> mean_information_;  // parallel to pages_, as is smoothed_
   std::vector<std::int32_t> smoothed_;
   PageList ring_;
   PageList in_flight_;
-  // Known since the last Update or Resolve, unless band or ring have been changed:
+  // Places in pages_, known since the last Update or Resolve, unless band or ring have been
+  // changed:
   bool knows_ = false;
-  PageList ring_at_;                          // each slot's page in pages_, or kNowhere
-  PageList wanted_, wanted_at_;               // ascending
-  absl::InlinedVector<int, 16> replaceable_;  // slots of pages not wanted; the last one goes first
+  PageList ring_at_, in_flight_at_;  // parallel to ring_, in_flight_
+  PageSet held_;                     // resident or in flight
+  PageSet wanted_;
 };
 
 }  // namespace pinboard::scheduler

@@ -9,6 +9,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <tuple>
 
 #include "tests/support/seeded_random.h"
 
@@ -247,6 +248,38 @@ class RandomWalk {
     return fetches;
   }
 
+  /// What `ready` pages, ascending, are to replace, with all pages and all slots looked at.
+  std::vector<Replacement> ReplacementsBySorting(const std::vector<std::uint32_t>& ready,
+                                                 const std::vector<std::uint32_t>& missed) {
+    std::vector<std::uint32_t> wanted;
+    for (const std::uint32_t page : plan_.pages()) {
+      if (std::count(missed.begin(), missed.end(), page) == 0) wanted.push_back(page);
+    }
+    const std::set<std::uint32_t> live(wanted.begin(), wanted.end());
+    std::stable_sort(wanted.begin(), wanted.end(), [this](std::uint32_t a, std::uint32_t b) {
+      return smoothed_[a] > smoothed_[b];
+    });
+    PageList ring = plan_.ring();
+    wanted.resize(std::min(wanted.size(), ring.size()));
+    const auto is_wanted = [&](std::uint32_t page) {
+      return std::count(wanted.begin(), wanted.end(), page) > 0;
+    };
+    std::vector<Replacement> replacements;
+    for (const std::uint32_t page : ready) {
+      if (!is_wanted(page)) continue;
+      std::vector<std::tuple<std::int64_t, std::int64_t, int>> slots;  // the next to go is least
+      for (std::size_t slot = 0; slot < ring.size(); ++slot) {
+        if (is_wanted(ring[slot])) continue;
+        slots.emplace_back(live.contains(ring[slot]) ? smoothed_[ring[slot]] : -1,
+                           -std::int64_t{ring[slot]}, slot);
+      }
+      const int slot = std::get<2>(*std::min_element(slots.begin(), slots.end()));
+      ring[slot] = page;
+      replacements.push_back({page, slot});
+    }
+    return replacements;
+  }
+
   void CheckFetches(const PageList& fetches, const PageList& before, int cap) {
     ASSERT_LE(static_cast<int>(fetches.size()), cap);
     ASSERT_TRUE(std::is_sorted(fetches.begin(), fetches.end()));
@@ -270,7 +303,9 @@ class RandomWalk {
       }
     }
     const auto ring_before = plan_.ring();
+    const auto expected = ReplacementsBySorting(ready, missed);
     const auto replacements = plan_.Resolve(ready, missed);
+    ASSERT_THAT(replacements, ::testing::ElementsAreArray(expected));
     std::size_t changed = 0;
     for (std::size_t slot = 0; slot < ring_before.size(); ++slot) {
       changed += ring_before[slot] != plan_.ring()[slot] ? 1 : 0;
@@ -309,6 +344,14 @@ TEST(RecallPlan, WhateverHappensTheRingIsFullAndHoldsNoPageTwice) {
       random_walk.Step();
       ASSERT_FALSE(testing::Test::HasFatalFailure());
     }
+  }
+}
+
+TEST(RecallPlan, ALargeBandIsDecidedOnAsASmallOne) {
+  RandomWalk random_walk(TestSeed(), 700, 16);
+  for (int step = 0; step < 300; ++step) {
+    random_walk.Step();
+    ASSERT_FALSE(testing::Test::HasFatalFailure());
   }
 }
 
