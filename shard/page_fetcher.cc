@@ -5,10 +5,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/prefetch.h"
 #include "base/status_macros.h"
 
 namespace pinboard {
 namespace {
+
+/// Fetches are looked up in the order in which they were asked for, which is none of the memory's:
+/// so many ahead their places are on their way.
+constexpr std::size_t kAhead = 8;
 
 bool IsAsked(const cache_service::FetchResult& result) {
   return result.pin.ok() && result.header.key == result.page.key &&
@@ -21,7 +26,12 @@ void PageFetcher::Start(absl::Span<const Request> requests, absl::Time deadline)
   room_ -= static_cast<int>(requests.size());
   std::vector<cache_service::PageRef> refs;
   refs.reserve(requests.size());
-  for (const Request& request : requests) {
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (i + kAhead < requests.size()) {
+      const Request& soon = requests[i + kAhead];
+      Expect({soon.ref.key, soon.ref.generation}, soon.ticket.sequence, soon.ticket.layer);
+    }
+    const Request& request = requests[i];
     const FetchTicket& ticket = request.ticket;
     Entry* entry = Find(ticket);
     if (entry == nullptr) {
@@ -41,6 +51,11 @@ const PageFetcher::Ring* PageFetcher::FindRing(std::uint64_t sequence, int layer
   const auto found = rings_.find(sequence);
   if (found == rings_.end() || layer >= std::ssize(found->second)) return nullptr;
   return &found->second[layer];
+}
+
+void PageFetcher::Expect(const RefKey& ref, std::uint64_t sequence, int layer) const {
+  under_way_.prefetch(ref);
+  if (const Ring* const ring = FindRing(sequence, layer)) Prefetch(*ring);
 }
 
 PageFetcher::Entry* PageFetcher::Find(const FetchTicket& ticket) {
@@ -78,7 +93,13 @@ void PageFetcher::CountFailure(const absl::Status& why) {
 }
 
 void PageFetcher::SettleCopies(absl::Span<PageIntake::Copy> copies) {
-  for (PageIntake::Copy& copy : copies) {
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    if (i + kAhead < copies.size()) {
+      const kernels::PageIdentity& soon = copies[i + kAhead].identity;
+      // A page is mostly asked for by the sequence that has made it.
+      Expect({soon.key, soon.generation}, soon.key.sequence, soon.key.layer);
+    }
+    PageIntake::Copy& copy = copies[i];
     if (copy.bytes == nullptr) ++failures_.corrupt;
     Settle({copy.identity.key, copy.identity.generation}, std::move(copy.bytes));
   }
@@ -86,7 +107,13 @@ void PageFetcher::SettleCopies(absl::Span<PageIntake::Copy> copies) {
 
 absl::Status PageFetcher::Poll() {
   std::vector<PageIntake::Arrival> arrivals;
-  for (auto& result : store_->TakeFetched()) {
+  std::vector<cache_service::FetchResult> results = store_->TakeFetched();
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (i + kAhead < results.size()) {
+      const cache_service::PageRef& soon = results[i + kAhead].page;
+      under_way_.prefetch(RefKey{soon.key, soon.generation});
+    }
+    cache_service::FetchResult& result = results[i];
     const RefKey ref{result.page.key, result.page.generation};
     const auto fetch = under_way_.find(ref);
     if (fetch == under_way_.end()) continue;

@@ -92,7 +92,9 @@ class PageFetcher {
     std::uint64_t wanted_at = 0;
     FetchedPage fetched;
   };
-  using Ring = std::vector<Entry>;  // no more than the ring has slots, in no order
+  /// No more than the ring has slots, in no order: few, so that a step that goes through all rings
+  /// finds them side by side.
+  using Ring = absl::InlinedVector<Entry, 4>;
   using RefKey = std::pair<PageKey, std::uint32_t>;
   /// A fetch under way.
   struct Fetch {
@@ -102,6 +104,8 @@ class PageFetcher {
 
   /// Null where nothing was ever started for it.
   const Ring* FindRing(std::uint64_t sequence, int layer) const;
+  /// A fetch, and a ring that wants it, will be looked at soon.
+  void Expect(const RefKey& ref, std::uint64_t sequence, int layer) const;
   /// Null where it was never started, or has been taken.
   Entry* Find(const FetchTicket& ticket);
   void Settle(const RefKey& ref, std::shared_ptr<const std::byte> bytes);

@@ -117,18 +117,19 @@ absl::Status Recall::Score(absl::Span<const StepSlice> slices) {
     scores += layer.digests.size();
   });
   findings.scores.resize(scores);
-  std::vector<PagesToScore> layers;
+  to_score_.clear();
+  to_score_.reserve(findings.rings.size());
   ForEachScored(slices, [&](const StepSlice& slice, LayerState& layer, std::size_t ring) {
     const int last = std::min(slice.entry.tokens, slice.state->policy.window);
-    layers.push_back(
+    to_score_.push_back(
         LivePages(*context_, layer, layer.queries.Last(last),
                   absl::MakeSpan(findings.scores)
                       .subspan(findings.rings[ring].first_score, findings.rings[ring].scores)));
   });
   const bool drifts = std::any_of(slices.begin(), slices.end(),
                                   [](const StepSlice& slice) { return Drifts(*slice.state); });
-  if (layers.empty() && !drifts) return absl::OkStatus();
-  PB_RETURN_IF_ERROR(context_->operations->ScorePages(layers));
+  if (to_score_.empty() && !drifts) return absl::OkStatus();
+  PB_RETURN_IF_ERROR(context_->operations->ScorePages(to_score_));
   return context_->operations->Mark();
 }
 

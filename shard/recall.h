@@ -91,6 +91,7 @@ class Recall {
   RingDecisions decisions_;
   std::vector<Drift> drifts_;  // [slices]
   std::vector<std::uint8_t> report_;
+  std::vector<PagesToScore> to_score_;  // of one call: some 200 bytes for each ring
 };
 
 }  // namespace pinboard

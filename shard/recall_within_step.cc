@@ -135,7 +135,7 @@ void RecallWithinStep::Choose(absl::Span<const std::int32_t>* merged) {
     merged->remove_prefix(one.scores.size());
   }
   scored_.clear();
-  if (!requests.empty()) fetcher_->Start(requests, context_->FetchDeadline());
+  StartFetches(*context_, *fetcher_, &requests);
 }
 
 }  // namespace pinboard

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/prefetch.h"
 #include "base/status_macros.h"
 
 namespace pinboard {
@@ -16,7 +17,6 @@ StepFindings& RingDecisions::Begin(absl::Span<const StepSlice> slices) {
     findings_.sequences.push_back({slice.entry.sequence, slice.state->steps});
   }
   findings_.rings.assign(slices.size() * context_->options.model.layers, {});
-  findings_.scores.clear();
   findings_.reported.clear();
   findings_.reports.clear();
   return findings_;
@@ -28,26 +28,38 @@ SequenceState* RingDecisions::Find(std::uint64_t sequence) const {
 }
 
 void RingDecisions::Choose() {
-  for (std::size_t s = 0; s < findings_.sequences.size(); ++s) {
-    SequenceState& state = *Find(findings_.sequences[s].id);
-    for (int l = 0; l < context_->options.model.layers; ++l) ChooseFor(s, state, l);
-  }
+  ForEachRing(0, context_->options.model.layers,
+              [this](std::size_t s, SequenceState& state, int l) { ChooseFor(s, state, l); });
   chosen_ = true;
-  StartFetches();
+  StartFetches(*context_, *fetcher_, &requests_);
 }
 
 void RingDecisions::Decide(int end) {
   if (!ready_ || decided_ >= end) return;
-  for (std::size_t s = 0; s < findings_.sequences.size(); ++s) {
-    SequenceState& state = *Find(findings_.sequences[s].id);
-    for (int l = decided_; l < end; ++l) {
-      if (!chosen_) ChooseFor(s, state, l);
-      SettleFor(s, state, l);
-    }
-  }
-  StartFetches();
+  ForEachRing(decided_, end, [this](std::size_t s, SequenceState& state, int l) {
+    if (!chosen_) ChooseFor(s, state, l);
+    SettleFor(s, state, l);
+  });
+  StartFetches(*context_, *fetcher_, &requests_);
   decided_ = end;
   ready_ = end < context_->options.model.layers;
+}
+
+void RingDecisions::ForEachRing(int first, int end,
+                                absl::FunctionRef<void(std::size_t, SequenceState&, int)> visit) {
+  states_.clear();
+  for (const StepFindings::Sequence& sequence : findings_.sequences) {
+    states_.push_back(Find(sequence.id));
+  }
+  const std::size_t layers = end - first, rings = states_.size() * layers;
+  const auto layer_of = [&](std::size_t ring) -> const LayerState& {
+    return states_[ring / layers]->layers[first + ring % layers];
+  };
+  for (std::size_t i = 0; i < rings; ++i) {
+    if (i + 2 < rings) Prefetch(layer_of(i + 2).recall);
+    if (i + 1 < rings) layer_of(i + 1).recall.PrefetchScores();
+    visit(i / layers, *states_[i / layers], first + static_cast<int>(i % layers));
+  }
 }
 
 void RingDecisions::ChooseFor(std::size_t sequence, SequenceState& state, int layer) {
@@ -81,11 +93,6 @@ void RingDecisions::SettleFor(std::size_t sequence, SequenceState& state, int la
               any_missed_, &agreed_);
 }
 
-void RingDecisions::StartFetches() {
-  if (!requests_.empty()) fetcher_->Start(requests_, context_->FetchDeadline());
-  requests_.clear();
-}
-
 absl::Status RingDecisions::Show(absl::Span<const Rings> sequences, int first, int end) {
   if (agreed_.empty()) return absl::OkStatus();
   const Rings* rings = nullptr;  // of the page before: those of a sequence follow each other
@@ -97,18 +104,27 @@ absl::Status RingDecisions::Show(absl::Span<const Rings> sequences, int first, i
     });
     return found == sequences.end() ? nullptr : rings = &*found;
   };
-  const auto shown =
-      std::stable_partition(agreed_.begin(), agreed_.end(),
-                            [&](const AgreedPage& agreed) { return rings_of(agreed) == nullptr; });
+  std::size_t staying = 0;  // mostly none
   std::vector<PageIn> pages;
-  pages.reserve(agreed_.end() - shown);
-  for (auto agreed = shown; agreed != agreed_.end(); ++agreed) {
-    const Rings& its = *rings_of(*agreed);
+  pages.reserve(agreed_.size());
+  for (std::size_t i = 0; i < agreed_.size(); ++i) {
+    constexpr std::size_t kAhead = 8;
+    if (i + kAhead < agreed_.size()) {
+      const AgreedPage& soon = agreed_[i + kAhead];
+      if (const SequenceState* state = Find(soon.sequence)) PrefetchPage(*state, soon);
+    }
+    AgreedPage& agreed = agreed_[i];
+    const Rings* const its = rings_of(agreed);
+    if (its == nullptr) {
+      if (staying != i) agreed_[staying] = std::move(agreed);
+      ++staying;
+      continue;
+    }
     PB_ASSIGN_OR_RETURN(pages.emplace_back(),
-                        ShowPage(*context_, *its.state, *its.tables, *agreed));
+                        ShowPage(*context_, *its->state, *its->tables, agreed));
   }
   PB_RETURN_IF_ERROR(context_->operations->ScatterPages(pages));
-  agreed_.erase(shown, agreed_.end());
+  agreed_.resize(staying);
   return absl::OkStatus();
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "shard/context.h"
@@ -47,7 +48,8 @@ class RingDecisions {
   RingDecisions(ShardContext* context, PageFetcher* fetcher)
       : context_(context), fetcher_(fetcher) {}
 
-  /// Begins a step's findings; those of before have been acted upon, or are not to be.
+  /// Begins a step's findings; those of before have been acted upon, or are not to be. Scores are
+  /// left as they are: whoever scores says how many there are.
   StepFindings& Begin(absl::Span<const StepSlice> slices);
   StepFindings& findings() { return findings_; }
   /// The scores, which have been merged, choose pages now: before the fetches are reported.
@@ -80,14 +82,18 @@ class RingDecisions {
   }
   void ChooseFor(std::size_t sequence, SequenceState& state, int layer);
   void SettleFor(std::size_t sequence, SequenceState& state, int layer);
-  void StartFetches();
+  /// Of the layers first ... end - 1, in the order in which fetches are asked for. The memory of
+  /// the rings that come next is on its way meanwhile.
+  void ForEachRing(int first, int end,
+                   absl::FunctionRef<void(std::size_t sequence, SequenceState&, int layer)> visit);
 
   ShardContext* context_;
   PageFetcher* fetcher_;
   StepFindings findings_;
   bool ready_ = false;
-  bool chosen_ = false;  // of all layers, before the reports
-  int decided_ = 0;      // layers
+  bool chosen_ = false;                 // of all layers, before the reports
+  int decided_ = 0;                     // layers
+  std::vector<SequenceState*> states_;  // [findings_.sequences], while rings are gone through
   std::vector<PageFetcher::Request> requests_;
   std::vector<std::uint32_t> all_hold_, any_missed_;  // of one ring
   std::vector<AgreedPage> agreed_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/prefetch.h"
 #include "base/status_macros.h"
 #include "shard/block_tables.h"
 
@@ -39,6 +40,16 @@ absl::StatusOr<PageIn> ShowPage(ShardContext& context, SequenceState& state,
       page.bytes};
 }
 
+void PrefetchPage(const SequenceState& state, const AgreedPage& agreed) {
+  const LayerState& layer = state.layers[agreed.layer];
+  const auto info = layer.pages.find(agreed.replacement.page);
+  if (info == layer.pages.end()) return;
+  const int first_row = agreed.replacement.ring_slot * kPageRows;
+  Prefetch(info->second);
+  PrefetchBytes(&layer.positions[first_row], kPageRows * sizeof(std::int32_t));
+  PrefetchBytes(&layer.information[first_row], kPageRows * sizeof(std::int32_t));
+}
+
 void SettlePages(ShardContext& context, PageFetcher& fetcher, std::uint64_t sequence,
                  SequenceState& state, int layer, absl::Span<const std::uint32_t> ready,
                  absl::Span<const std::uint32_t> missed, std::vector<AgreedPage>* agreed) {
@@ -65,8 +76,25 @@ void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer, std::u
   const auto smoothing =
       state.recalls_within_step(layer) ? scheduler::Smoothing::kNone : scheduler::Smoothing::kHalf;
   for (const std::uint32_t page : of_layer.recall.Update(merged, room, smoothing)) {
-    requests->push_back({{sequence, layer, page}, of_layer.pages.at(page).ref, step});
+    requests->push_back({{sequence, layer, page}, {}, step});
   }
+}
+
+void StartFetches(ShardContext& context, PageFetcher& fetcher,
+                  std::vector<PageFetcher::Request>* requests) {
+  if (requests->empty()) return;
+  const SequenceState* state = nullptr;
+  std::uint64_t sequence = 0;  // the state's: requests of a sequence follow each other
+  for (PageFetcher::Request& request : *requests) {
+    const FetchTicket& ticket = request.ticket;
+    if (state == nullptr || ticket.sequence != sequence) {
+      sequence = ticket.sequence;
+      state = &context.sequences.at(sequence);
+    }
+    request.ref = state->layers[ticket.layer].pages.at(ticket.page).ref;
+  }
+  fetcher.Start(*requests, context.FetchDeadline());
+  requests->clear();
 }
 
 PagesToScore LivePages(const ShardContext& context, const LayerState& layer,

@@ -26,6 +26,9 @@ struct AgreedPage {
 absl::StatusOr<PageIn> ShowPage(ShardContext& context, SequenceState& state,
                                 const BlockTables& tables, const AgreedPage& agreed);
 
+/// What ShowPage will read and write is on its way.
+void PrefetchPage(const SequenceState& state, const AgreedPage& agreed);
+
 /// Ends fetches of one layer: `ready` ones, which all ranks hold, take the slots their ring gives
 /// them and are appended to `agreed`; `missed` ones, which any rank missed, leave band and digests.
 void SettlePages(ShardContext& context, PageFetcher& fetcher, std::uint64_t sequence,
@@ -33,10 +36,16 @@ void SettlePages(ShardContext& context, PageFetcher& fetcher, std::uint64_t sequ
                  absl::Span<const std::uint32_t> missed, std::vector<AgreedPage>* agreed);
 
 /// Merged scores of a layer's live pages, of the sequence's step `step`, choose its ring; what is
-/// missing goes to `requests`, as far as the step has room for fetches.
+/// missing goes to `requests`, as far as the step has room for fetches: who wants it, for
+/// StartFetches.
 void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer, std::uint64_t step,
                  absl::Span<const std::int32_t> merged, int room,
                  std::vector<PageFetcher::Request>* requests);
+
+/// Asks for them, in one message, and leaves none. Their pages are looked up here, one after
+/// another with nothing between, so that the memory's answers to many overlap.
+void StartFetches(ShardContext& context, PageFetcher& fetcher,
+                  std::vector<PageFetcher::Request>* requests);
 
 /// A layer's live pages, to be scored by the queries [n, query_heads, key_dim]; scores [live
 /// pages].

@@ -2,10 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shard/step_recorder.h"
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
 #include "base/bytes.h"
+#include "base/prefetch.h"
 #include "base/status_macros.h"
 #include "shard/block_tables.h"
 
@@ -79,7 +78,9 @@ absl::Status StepRecorder::Queries(int layer, absl::Span<const float> queries) {
 }
 
 absl::Status StepRecorder::Copy() {
-  return context_->operations->CopyAll(std::exchange(to_copy_, {}));
+  absl::Status copied = context_->operations->CopyAll(to_copy_);
+  to_copy_.clear();
+  return copied;
 }
 
 absl::Status StepRecorder::LogSumExps(int layer, absl::Span<const float> log_sum_exps) {
@@ -94,7 +95,10 @@ absl::Status StepRecorder::Remember(int layer, absl::Span<const float> values, i
                                                    " values of queries for ", tokens_,
                                                    " tokens of ", width));
   }
-  for (const StepSlice& slice : slices_) {
+  for (std::size_t i = 0; i < slices_.size(); ++i) {
+    constexpr std::size_t kAhead = 4;
+    if (i + kAhead < slices_.size()) Prefetch(slices_[i + kAhead].state->layers[layer].*window);
+    const StepSlice& slice = slices_[i];
     PB_ASSIGN_OR_RETURN(
         const absl::Span<float> to,
         (slice.state->layers[layer].*window).Extend(slice.entry.tokens, slice.first_position));
