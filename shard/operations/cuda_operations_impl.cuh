@@ -150,11 +150,13 @@ class TransferLayers {
 
   /// Its index.
   absl::StatusOr<std::int32_t> Add(const kernels::PageCopyArgs& layer) {
-    if (layers_.empty() || layer.cache.key.base != layers_.back().cache.key.base ||
-        layer.block_table.data() != table_) {
-      PB_ASSIGN_OR_RETURN(const std::int32_t* const table, staging_->Upload(layer.block_table));
-      layers_.push_back({layer.cache, table});
+    const bool is_other_table = layers_.empty() || layer.block_table.data() != table_;
+    if (is_other_table) {
+      PB_ASSIGN_OR_RETURN(on_device_, staging_->Upload(layer.block_table));
       table_ = layer.block_table.data();
+    }
+    if (is_other_table || layer.cache.key.base != layers_.back().cache.key.base) {
+      layers_.push_back({layer.cache, on_device_});
     }
     return static_cast<std::int32_t>(layers_.size()) - 1;
   }
@@ -166,6 +168,7 @@ class TransferLayers {
   cuda::Staging* staging_;
   std::vector<kernels::PageTransferLayer> layers_;
   const std::int32_t* table_ = nullptr;  // the last one's, on the host
+  const std::int32_t* on_device_ = nullptr;
 };
 
 /// A view of the host's kind, as launches take it, which write to what it only reads.
