@@ -14,7 +14,8 @@ endif()
 find_program(PINBOARD_CCACHE ccache)
 if(PINBOARD_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${PINBOARD_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${PINBOARD_CCACHE})
+  # Sources do not use __TIME__, nor define what changes the precompiled headers.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${PINBOARD_CCACHE})
   set(CMAKE_CUDA_COMPILER_LAUNCHER ${PINBOARD_CCACHE})
 endif()
 
