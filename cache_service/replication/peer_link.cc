@@ -19,7 +19,9 @@ namespace {
 using transport::PeerId;
 
 constexpr absl::Duration kFirstRest = absl::Milliseconds(50);
-constexpr absl::Duration kLongestRest = absl::Seconds(2);
+constexpr absl::Duration kLongestRest = absl::Seconds(1);
+// TCP sends what opens a connection again after a second, and then not for two.
+constexpr absl::Duration kLongestAttempt = absl::Seconds(2);
 
 }  // namespace
 
@@ -63,9 +65,10 @@ void PeerLink::Tick(absl::Time now) {
 
 void PeerLink::Connect(absl::Time now) {
   state_ = State::kConnecting;
+  tried_ = now;
   next_ = absl::InfiniteFuture();  // the fabric keeps the deadline
   fabric_.StartConnect(
-      address_, now + answer_timeout_,
+      address_, now + std::min(answer_timeout_, kLongestAttempt),
       [&fabric = fabric_, self = self_pointer_](const absl::StatusOr<PeerId>& peer) {
         if (*self != nullptr) return (*self)->OnConnected(peer);
         if (peer.ok()) fabric.Close(*peer);
@@ -213,7 +216,7 @@ void PeerLink::Rest(const absl::Status& why) {
   if (was_up) ended_.push_back(connection_);
   connection_ = nullptr;
   state_ = State::kResting;
-  next_ = SteadyNow() + rest_;
+  next_ = std::max(tried_ + rest_, SteadyNow() + kFirstRest);
   rest_ = std::min(rest_ * 2, kLongestRest);
   if (!std::exchange(said_down_, true)) {
     LogWarning("no connection to member ", address_, ": ", std::string(why.message()),

@@ -105,7 +105,8 @@ class PeerLink final : private ServiceReplies {
   ServiceConnectionPtr connection_;          // while greeting, or up
   std::vector<ServiceConnectionPtr> ended_;  // the peer keeps what it pinned until told of each
   absl::Time next_ = absl::InfinitePast();   // to connect, or to give up
-  absl::Duration rest_;                      // how long the next one is
+  absl::Time tried_ = absl::InfinitePast();  // to connect, last
+  absl::Duration rest_;                      // from there to the next time, at least
   bool said_down_ = false;
   // Shared with the fabric while it connects: it may end that after the link.
   std::shared_ptr<PeerLink*> self_pointer_;

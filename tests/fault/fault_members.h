@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Three real members that keep each page twice, clients of all three, and what is asked of them:
+// for tests that play one fault at a time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "cache_service/page_store.h"
+#include "tests/fault/board.h"
+#include "tests/fault/process.h"
+
+namespace pinboard::testing {
+
+/// Those that are started end with this.
+class FaultMembers {
+ public:
+  static constexpr int kMembers = 3;
+  static constexpr int kClients = 2;
+  /// Runs a task on the host of member `host`, or of the clients: kMembers.
+  using RunAt = std::function<void(int host, const std::function<void()>& task)>;
+
+  /// `addresses`: of each member; `options`: further arguments of each, which say who the members
+  /// are. Needs a directory for a file.
+  FaultMembers(std::vector<std::string> addresses, std::vector<std::string> options,
+               const std::string& directory, RunAt run_at);
+  ~FaultMembers();
+  FaultMembers(const FaultMembers&) = delete;
+  FaultMembers& operator=(const FaultMembers&) = delete;
+
+  /// False: it does not start.
+  bool StartMember(int member);
+  void KillMember(int member);
+  void StartClients();
+
+  /// A client of one member alone; null: no connection.
+  std::unique_ptr<cache_service::PageStore> Connect(int member);
+  /// Each member has both connections with both others, and no copy left to make.
+  bool AreWell();
+  /// As AskCounts; 0 where it does not answer, or has no such count.
+  std::uint64_t Count(int member, const std::string& name);
+
+  /// Pages that each client has read so far.
+  std::vector<std::uint64_t> Hits();
+  /// Ends the clients. What went wrong, of them and by the members' counts; empty: nothing.
+  std::string EndClients(absl::Duration patience);
+
+  /// 48 pages in three extents, from this sequence on.
+  static std::vector<cache_service::PageRef> Pages(std::uint64_t first_sequence);
+  static bool Publish(cache_service::PageStore& store, const cache_service::PageRef& page);
+  /// How many of these are read by the deadline of a fetch, each with its own bytes; -1 where one
+  /// has others.
+  static int CountRead(cache_service::PageStore& store,
+                       const std::vector<cache_service::PageRef>& pages);
+  static bool Await(const std::function<bool()>& so, absl::Duration patience);
+
+ private:
+  const std::vector<std::string> addresses_;
+  const std::vector<std::string> options_;
+  const RunAt run_at_;
+  const std::string board_path_;
+  SharedBoard board_;
+  std::array<std::unique_ptr<Process>, kMembers> members_;
+  std::array<std::unique_ptr<Process>, kClients> clients_;
+};
+
+}  // namespace pinboard::testing
