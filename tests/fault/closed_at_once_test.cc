@@ -13,14 +13,12 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "tests/fault/fault_members.h"
 #include "tests/fault/fault_settings.h"
-#include "tests/support/free_port.h"
 #include "transport/fabric/ucx/ucx_fabric.h"
 
 namespace pinboard::testing {
@@ -58,22 +56,11 @@ class Closer {
   std::thread thread_;
 };
 
-std::vector<std::string> FreeAddresses() {
-  const std::string first = FreeLoopbackRange(FaultMembers::kMembers);
-  const std::size_t colon = first.rfind(':');
-  const int port = std::atoi(first.c_str() + colon + 1);
-  std::vector<std::string> addresses;
-  for (int i = 0; i < FaultMembers::kMembers; ++i) {
-    addresses.push_back(absl::StrCat(first.substr(0, colon + 1), port + i));
-  }
-  return addresses;
-}
-
 TEST(ClosedAtOnceTest, WhoClosesEachConnectionIsDoneWithoutAndTriedAgain) {
   InitLog("faults", LogLevel::kOff);
   unsetenv("UCX_TLS");
   setenv("UCX_NET_DEVICES", "lo", 1);
-  const std::vector<std::string> addresses = FreeAddresses();
+  const std::vector<std::string> addresses = FaultMembers::FreeAddresses();
   FaultMembers members(addresses, {"--members", absl::StrJoin(addresses, ","), "--replicas", "2"},
                        ::testing::TempDir(),
                        [](int, const std::function<void()>& task) { task(); });

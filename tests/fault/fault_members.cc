@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +15,7 @@
 #include "tests/cache_service/child_process.h"
 #include "tests/fault/fault_service.h"
 #include "tests/fault/scripted_client.h"
+#include "tests/support/free_port.h"
 
 namespace pinboard::testing {
 namespace {
@@ -27,6 +28,17 @@ constexpr std::uint64_t kArenaBytes = std::uint64_t{8} << 20;      // for all pa
 constexpr absl::Duration kCallPatience = absl::Milliseconds(600);  // a fetch may look elsewhere
 
 }  // namespace
+
+std::vector<std::string> FaultMembers::FreeAddresses() {
+  const std::string first = FreeLoopbackRange(kMembers);
+  const std::size_t colon = first.rfind(':');
+  const int port = std::atoi(first.c_str() + colon + 1);
+  std::vector<std::string> addresses;
+  for (int i = 0; i < kMembers; ++i) {
+    addresses.push_back(absl::StrCat(first.substr(0, colon + 1), port + i));
+  }
+  return addresses;
+}
 
 FaultMembers::FaultMembers(std::vector<std::string> addresses, std::vector<std::string> options,
                            const std::string& directory, RunAt run_at)
@@ -68,15 +80,6 @@ std::unique_ptr<PageStore> FaultMembers::Connect(int member) {
     if (connected.ok()) store = *std::move(connected);
   });
   return store;
-}
-
-std::uint64_t FaultMembers::Count(int member, const std::string& name) {
-  std::uint64_t value = 0;
-  run_at_(kMembers, [&] {
-    const auto counts = AskCounts(addresses_[member]);
-    if (counts.has_value() && counts->contains(name)) value = counts->at(name);
-  });
-  return value;
 }
 
 bool FaultMembers::AreWell() {

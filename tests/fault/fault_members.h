@@ -26,6 +26,9 @@ class FaultMembers {
   /// Runs a task on the host of member `host`, or of the clients: kMembers.
   using RunAt = std::function<void(int host, const std::function<void()>& task)>;
 
+  /// For members of one host, on its loopback.
+  static std::vector<std::string> FreeAddresses();
+
   /// `addresses`: of each member; `options`: further arguments of each, which say who the members
   /// are. Needs a directory for a file.
   FaultMembers(std::vector<std::string> addresses, std::vector<std::string> options,
@@ -43,8 +46,6 @@ class FaultMembers {
   std::unique_ptr<cache_service::PageStore> Connect(int member);
   /// Each member has both connections with both others, and no copy left to make.
   bool AreWell();
-  /// As AskCounts; 0 where it does not answer, or has no such count.
-  std::uint64_t Count(int member, const std::string& name);
 
   /// Pages that each client has read so far.
   std::vector<std::uint64_t> Hits();

@@ -165,9 +165,10 @@ std::string MemberFaultRun::LosePages(std::uint32_t attempt) {
   }
   auto writer = ConnectFaultStore({addresses_[plan_.victim]});
   if (!writer.ok() || !Publish(**writer, pages)) return "pages cannot be published";
-  // The clients go on: it is of a moment in which nothing waits.
+  // The clients go on: it is of a moment in which nothing waits, nor is to be looked at.
   const auto made = [&] {
-    return CountRead(**writer, pages) == pages.size() && EachMemberSays("copies_waiting", 0);
+    return CountRead(**writer, pages) == pages.size() && EachMemberSays("copies_waiting", 0) &&
+           EachMemberSays("under_replicated_pages", 0);
   };
   if (!WaitWatching(made)) return "copies are not made";
   const int second = (plan_.victim + 1 + static_cast<int>(plan_.seed % 2)) % kFaultMembers;

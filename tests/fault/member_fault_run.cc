@@ -14,28 +14,18 @@
 #include "absl/time/clock.h"
 #include "base/clock.h"
 #include "tests/cache_service/child_process.h"
+#include "tests/fault/fault_members.h"
 #include "tests/fault/fault_service.h"
 #include "tests/fault/scripted_client.h"
-#include "tests/support/free_port.h"
 
 namespace pinboard::testing {
 namespace {
 
+static_assert(kFaultMembers == FaultMembers::kMembers);
 // All pages of all clients fit: what is not there was never copied, or lost.
 constexpr std::uint64_t kArenaBytes = std::uint64_t{8} << 20;
 // Half of all pages of four clients: who has clients is full, who has none has room.
 constexpr std::uint64_t kTightArenaBytes = 32 * kFaultPageBytes;
-
-std::vector<std::string> FreeAddresses() {
-  const std::string first = FreeLoopbackRange(kFaultMembers);
-  const std::size_t colon = first.rfind(':');
-  const int port = std::atoi(first.c_str() + colon + 1);
-  std::vector<std::string> addresses;
-  for (int i = 0; i < kFaultMembers; ++i) {
-    addresses.push_back(absl::StrCat(first.substr(0, colon + 1), port + i));
-  }
-  return addresses;
-}
 
 }  // namespace
 
@@ -45,7 +35,7 @@ MemberFaultRun::MemberFaultRun(const MemberFaultPlan& plan, const std::string& d
       patience_(patience),
       board_path_(absl::StrCat(directory, "/member_board_", getpid())),
       board_((unlink(board_path_.c_str()), board_path_)),
-      addresses_(FreeAddresses()) {
+      addresses_(FaultMembers::FreeAddresses()) {
   unsetenv("UCX_TLS");
   setenv("UCX_NET_DEVICES", "lo", 1);
 }
