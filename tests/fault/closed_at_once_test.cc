@@ -91,6 +91,7 @@ TEST(ClosedAtOnceTest, WhoClosesEachConnectionIsDoneWithoutAndTriedAgain) {
   std::cout << "recovered " << recovery << " after the member's start" << std::endl;
   EXPECT_LT(recovery, FaultPatience());
   EXPECT_EQ(members.EndClients(FaultPatience()), "");
+  EXPECT_EQ(members.FindMembersMistakes(), "");
   members.KillMember(0);
   EXPECT_TRUE(FaultMembers::Await(
       [&] { return FaultMembers::CountRead(*reader, pages) == std::ssize(pages); }, kHangs))

@@ -119,10 +119,15 @@ std::string FaultMembers::EndClients(absl::Duration patience) {
       absl::StrAppend(&problems, "a call returned ", absl::FormatDuration(latest), " late; ");
     }
   }
-  run_at_(kMembers, [&] {
-    for (const std::string& address : addresses_) problems += FindMistakes(address);
-  });
   return problems;
+}
+
+std::string FaultMembers::FindMembersMistakes() {
+  std::string mistakes;
+  run_at_(kMembers, [&] {
+    for (const std::string& address : addresses_) mistakes += FindMistakes(address);
+  });
+  return mistakes;
 }
 
 std::vector<PageRef> FaultMembers::Pages(std::uint64_t first_sequence) {

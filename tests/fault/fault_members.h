@@ -49,8 +49,10 @@ class FaultMembers {
 
   /// Pages that each client has read so far.
   std::vector<std::uint64_t> Hits();
-  /// Ends the clients. What went wrong, of them and by the members' counts; empty: nothing.
+  /// Ends the clients. What went wrong; empty: nothing.
   std::string EndClients(absl::Duration patience);
+  /// As FindMistakes, of all members.
+  std::string FindMembersMistakes();
 
   /// 48 pages in three extents, from this sequence on.
   static std::vector<cache_service::PageRef> Pages(std::uint64_t first_sequence);

@@ -85,6 +85,7 @@ class MemberNetworkTest : public ::testing::Test {
     EXPECT_LT(recovery, FaultPatience());
 
     EXPECT_EQ(members_->EndClients(FaultPatience()), "");
+    EXPECT_EQ(members_->FindMembersMistakes(), "");
     members_->KillMember(0);
     EXPECT_TRUE(FaultMembers::Await(
         [&] { return FaultMembers::CountRead(*reader, pages) == std::ssize(pages); }, kHangs))
