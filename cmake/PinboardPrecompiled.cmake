@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The Pinboard Authors
 # SPDX-License-Identifier: Apache-2.0
-# What most sources include, parsed once: half of a build's time otherwise. Sources still include what
-# they use; the presets of clang (tidy, fuzz) compile without this, and see what is missing.
+# What most sources include, parsed once: without it a library's source takes between 1.7 and 5 times
+# the processor time (six measured). Sources still include what they use; the presets of clang (tidy,
+# fuzz) compile without this, and see what is missing.
 set(pinboard_common_headers
   <algorithm> <cmath> <cstdint> <functional> <map> <memory> <optional> <string> <utility> <vector>
   "<absl/container/flat_hash_map.h>" "<absl/status/statusor.h>" "<absl/strings/str_cat.h>"
