@@ -1,8 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The Pinboard Authors
 # SPDX-License-Identifier: Apache-2.0
-# What most sources include, parsed once: without it a library's source takes between 1.7 and 5 times
-# the processor time (six measured). Sources still include what they use; the presets of clang (tidy,
-# fuzz) compile without this, and see what is missing.
+# What most sources include, parsed once instead of for each. Sources still include what they use; the
+# presets of clang (tidy, fuzz) compile without this, and see what is missing.
 # Not with sanitizers, whose instrumentation makes g++ warn of Abseil's code: Abseil switches such
 # warnings off where it stands, which precompiling forgets.
 if(PINBOARD_SANITIZE)
