@@ -17,8 +17,8 @@ absl::StatusOr<std::unique_ptr<transport::Communicator>> MakeDeviceGroup(
   if (control->size() == 1) return control;
   PB_ASSIGN_OR_RETURN(const int devices, cuda::CountDevices());
   if (control->size() > devices) {
-    const std::string own = absl::StrCat("pinboard-rank-", control->rank());
-    setenv("NCCL_HOSTID", own.c_str(), /*overwrite=*/0);
+    const std::string host = absl::StrCat("pinboard-host-", control->rank() / devices);
+    setenv("NCCL_HOSTID", host.c_str(), /*overwrite=*/0);
   }
   PB_ASSIGN_OR_RETURN(std::unique_ptr<transport::Communicator> group,
                       transport::MakeNcclCommunicator(std::move(control), deadline));

@@ -12,9 +12,9 @@
 namespace pinboard::app {
 
 /// Makes the group of `control` one over NCCL, on each rank's current device (rank_device.h); a
-/// group of one needs none. Ranks that share a device are told apart by NCCL_HOSTID, where the
-/// environment does not set it. Unavailable: no device. Unimplemented: this build has no NCCL.
-/// Others: MakeNcclCommunicator's.
+/// group of one needs none. Ranks that share a device (rank modulo the devices) are told apart by
+/// NCCL_HOSTID, one for each time round the devices, where the environment does not set it.
+/// Unavailable: no device. Unimplemented: this build has no NCCL. Others: MakeNcclCommunicator's.
 absl::StatusOr<std::unique_ptr<transport::Communicator>> MakeDeviceGroup(
     std::unique_ptr<transport::Communicator> control, absl::Time deadline);
 

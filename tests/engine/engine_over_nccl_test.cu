@@ -178,5 +178,5 @@ int main(int argc, char** argv) {
   if (argc > 1) engine::g_ranks = std::atoi(argv[1]);
   if (engine::g_ranks < 2)
     return std::fprintf(stderr, "usage: %s [RANKS]: at least 2\n", argv[0]), 2;
-  return transport::RankProcesses::RunAllTests(engine::g_ranks, transport::PretendToBeAHost);
+  return transport::RankProcesses::RunAllTests(engine::g_ranks, transport::ChooseHost);
 }

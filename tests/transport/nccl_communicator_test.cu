@@ -309,5 +309,5 @@ int main(int argc, char** argv) {
   using namespace pinboard::transport;  // NOLINT(google-build-using-namespace)
   if (argc > 1) g_ranks = std::atoi(argv[1]);
   if (g_ranks < 2) return std::fprintf(stderr, "usage: %s [RANKS]: at least 2\n", argv[0]), 2;
-  return RankProcesses::RunAllTests(std::max(g_ranks, 3), PretendToBeAHost);
+  return RankProcesses::RunAllTests(std::max(g_ranks, 3), ChooseHost);
 }

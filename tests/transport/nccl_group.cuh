@@ -17,10 +17,13 @@
 
 namespace pinboard::transport {
 
-/// NCCL refuses two ranks on one device of one host. Ranks that each claim to be a host of their
-/// own may share one; their data then goes over sockets. Before anything of CUDA or NCCL starts.
-inline void PretendToBeAHost(int rank) {
-  setenv("NCCL_HOSTID", ("rank-" + std::to_string(rank)).c_str(), 1);
+/// NCCL refuses two ranks on one device of one host. So each time round the devices is a host of
+/// its own: ranks that have a device each sum over what links their devices, others over sockets.
+/// Before anything of NCCL starts.
+inline void ChooseHost(int rank) {
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess) return;  // MakeNcclGroup says so
+  setenv("NCCL_HOSTID", ("host-" + std::to_string(rank / devices)).c_str(), 1);
   setenv("NCCL_SOCKET_IFNAME", "lo", 1);
   setenv("NCCL_IB_DISABLE", "1", 1);
 }

@@ -93,7 +93,7 @@ void StopAndFormAnew(Rank& rank) {
 
 int Run(const std::string& mode, int rank, int size, const std::string& rendezvous) {
   setenv("NCCL_DEBUG_FILE", "/dev/stderr", 1);  // standard output is the driver's
-  PretendToBeAHost(rank);
+  ChooseHost(rank);
   auto communicator = MakeNcclGroup(rank, size, rendezvous, absl::Now() + kPatience);
   Must(communicator.status());
   Rank self(*std::move(communicator));
