@@ -50,7 +50,7 @@ class HostOperations final : public Operations {
     return kernels::MergedEntropy(values, parts, tokens, k, kernels::EntropyUnit::kNats, entropy);
   }
   absl::Status Read(absl::Span<const std::byte> from, absl::Span<std::byte> to) override {
-    std::memcpy(to.data(), from.data(), from.size());
+    std::copy(from.begin(), from.end(), to.begin());
     return absl::OkStatus();
   }
   absl::Status Write(absl::Span<const std::byte> from, absl::Span<std::byte> to) override {
