@@ -97,68 +97,14 @@ inline void RequireNone(const std::uint32_t* faults, const char* of) {
   if (count > 0) Require(absl::InternalError(std::string(of) + " refused some of the input"));
 }
 
-/// Reads what the L2 cache holds out of it.
-static __global__ void FlushKernel(const uint4* values, std::size_t count, std::uint32_t* never) {
-  std::uint32_t all = 0;
-  for (std::size_t i = blockIdx.x * blockDim.x + threadIdx.x; i < count;
-       i += std::size_t{gridDim.x} * blockDim.x) {
-    all |= values[i].x;
-  }
-  if (all == 1) *never = all;
-}
-
-/// A device copy by its multiprocessors: a memcpy node of a graph is a copy engine's, which is
-/// slower.
-template <int kAtOnce>
-static __global__ __launch_bounds__(512) void CopyKernel(const uint4* from, uint4* to) {
-  const std::size_t first = blockIdx.x * std::size_t{kAtOnce} * blockDim.x + threadIdx.x;
-  uint4 values[kAtOnce];
-#pragma unroll
-  for (int i = 0; i < kAtOnce; ++i) values[i] = __ldcs(from + first + i * blockDim.x);
-#pragma unroll
-  for (int i = 0; i < kAtOnce; ++i) __stcs(to + first + i * blockDim.x, values[i]);
-}
-
 using Launch = std::function<absl::Status(cudaStream_t)>;
 
 /// Of `replays` replays of the graph that `launch` captures to, L2 read clean before each.
-inline double MedianMs(const Launch& launch, int replays = 50) {
-  constexpr std::size_t kFlushedBytes = std::size_t{256} << 20;
-  constexpr int kWarmUps = 3;
-  static const auto* const flushed = Bf16Normals(kFlushedBytes / 2);
-  static auto* const never = Allocate<std::uint32_t>(1);
-  cudaStream_t stream;
-  Require(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  cudaGraph_t graph;
-  cudaGraphExec_t replay;
-  Require(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-  Require(launch(stream));
-  Require(cudaStreamEndCapture(stream, &graph));
-  Require(cudaGraphInstantiate(&replay, graph, 0));
-  cudaEvent_t begin;
-  cudaEvent_t end;
-  Require(cudaEventCreate(&begin));
-  Require(cudaEventCreate(&end));
-  std::vector<float> times;
-  for (int i = 0; i < replays + kWarmUps; ++i) {
-    FlushKernel<<<1024, 256, 0, stream>>>(reinterpret_cast<const uint4*>(flushed),
-                                          kFlushedBytes / sizeof(uint4), never);
-    Require(cudaEventRecord(begin, stream));
-    Require(cudaGraphLaunch(replay, stream));
-    Require(cudaEventRecord(end, stream));
-    Require(cudaStreamSynchronize(stream));
-    float ms = 0.0F;
-    Require(cudaEventElapsedTime(&ms, begin, end));
-    if (i >= kWarmUps) times.push_back(ms);
-  }
-  Require(cudaEventDestroy(begin));
-  Require(cudaEventDestroy(end));
-  Require(cudaGraphExecDestroy(replay));
-  Require(cudaGraphDestroy(graph));
-  Require(cudaStreamDestroy(stream));
-  std::nth_element(times.begin(), times.begin() + replays / 2, times.end());
-  return times[replays / 2];
-}
+double MedianMs(const Launch& launch, int replays = 50);
+
+/// Of a copy within the device by its multiprocessors, bytes each way, by the best of three
+/// kernels.
+double CopyBytesPerMs();
 
 /// What an operation cannot do without.
 struct Work {
@@ -176,7 +122,7 @@ class Report {
   /// of that very name is launched once, as it is, and nothing is timed.
   explicit Report(std::string only = "", bool once = false) : only_(std::move(only)), once_(once) {
     if (once_) return;
-    MeasureCopy();
+    copy_bytes_per_ms_ = CopyBytesPerMs();
     int multiprocessors = 0;
     int clock_khz = 0;
     Require(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0));
@@ -248,28 +194,6 @@ class Report {
     Require(launch(stream));
     Require(cudaStreamSynchronize(stream));
     Require(cudaStreamDestroy(stream));
-  }
-
-  /// By the best of three kernels.
-  void MeasureCopy() {
-    constexpr std::size_t kBytes = std::size_t{2} << 30;
-    auto* const from = Bf16Normals(kBytes / 2);
-    auto* const to = Allocate<std::uint16_t>(kBytes / 2);
-    const double ms = std::min(
-        {CopyMs<2>(from, to, kBytes), CopyMs<4>(from, to, kBytes), CopyMs<8>(from, to, kBytes)});
-    copy_bytes_per_ms_ = 2.0 * kBytes / ms;
-    Require(cudaFree(from));
-    Require(cudaFree(to));
-  }
-  template <int kAtOnce>
-  static double CopyMs(const std::uint16_t* from, std::uint16_t* to, std::size_t bytes) {
-    constexpr unsigned kThreads = 512;
-    const auto blocks = static_cast<unsigned>(bytes / (kAtOnce * kThreads * sizeof(uint4)));
-    return MedianMs([=](cudaStream_t stream) {
-      CopyKernel<kAtOnce><<<blocks, kThreads, 0, stream>>>(reinterpret_cast<const uint4*>(from),
-                                                           reinterpret_cast<uint4*>(to));
-      return cuda::ToStatus(cudaGetLastError(), "copy");
-    });
   }
 
   const std::string only_;

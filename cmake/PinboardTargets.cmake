@@ -71,6 +71,7 @@ function(pinboard_test)
   set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
     ENVIRONMENT "PINBOARD_SOURCE_DIR=${PROJECT_SOURCE_DIR};PINBOARD_BINARY_DIR=${PROJECT_BINARY_DIR};OPENBLAS_NUM_THREADS=1;UCX_NET_DEVICES=lo;UCX_LOG_LEVEL=error")
   if("gpu" IN_LIST arg_LABELS)  # listed as skipped where there is none
+    target_link_libraries(${arg_NAME} PRIVATE pinboard_skip_without_device)
     set_tests_properties(${arg_NAME} PROPERTIES SKIP_REGULAR_EXPRESSION "no CUDA device on this machine")
   endif()
   if("multirank" IN_LIST arg_LABELS)

@@ -6,6 +6,7 @@
 #include "base/status_macros.h"
 #include "kernels/compact/bulk_copies.cuh"
 #include "kernels/compact/movers.cuh"
+#include "kernels/compact/tickets.cuh"
 
 namespace pinboard::kernels::compact {
 namespace {

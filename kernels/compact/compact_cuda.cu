@@ -6,6 +6,7 @@
 #include "base/cuda/cuda_status.h"
 #include "base/status_macros.h"
 #include "kernels/compact/movers.cuh"
+#include "kernels/compact/tickets.cuh"
 
 namespace pinboard::kernels {
 namespace compact {

@@ -9,9 +9,16 @@
 #include "absl/status/statusor.h"
 #include "base/cuda/cuda_status.h"
 #include "base/status_macros.h"
-#include "kernels/compact/tickets.cuh"
+#include "kernels/compact/compact_cuda.cuh"
+
+namespace pinboard::kernels {
+struct RowWords;  // row_words.cuh
+}
 
 namespace pinboard::kernels::compact {
+
+struct Chunks;  // tickets.cuh
+struct Workspace;
 
 inline constexpr int kMostRowBytes = 32 << 10;
 

@@ -93,7 +93,9 @@ TEST_P(EngineOverNccl, ComputesTheLogitsOfOneRankOnTheHostByLaunchesThatAreRepla
       EXPECT_LT(Distance(own->logits, rank.engine.vocab_begin(), Step(**whole, tokens)->logits),
                 kTolerance);
       EXPECT_EQ(rank.communicator.issued(), step);
-      if (step <= 2) EXPECT_EQ(rank.communicator.launched(), step * sums);
+      if (step <= 2) {
+        EXPECT_EQ(rank.communicator.launched(), step * sums);
+      }
       if (step <= 5) launched = rank.communicator.launched();
       EXPECT_EQ(rank.communicator.launched(), launched);
       tokens = {own->candidates[0].id};

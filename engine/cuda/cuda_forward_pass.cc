@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/cuda/cuda_forward_pass.h"
 
-#include <cuda_runtime_api.h>
-
 #include <optional>
 #include <utility>
 #include <vector>

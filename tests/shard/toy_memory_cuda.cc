@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-#include <cuda_runtime_api.h>
-
 #include "tests/shard/toy_memory.h"
+
+#include "base/cuda/cuda_status.h"
 
 namespace pinboard::testing {
 

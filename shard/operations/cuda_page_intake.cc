@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shard/operations/cuda_page_intake.cuh"
 
-#include <cuda_runtime_api.h>
-
 #include <algorithm>
 #include <cstring>
 #include <deque>

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/cuda/device_mlp_block.cuh"
 #include "base/cuda/cuda_status.h"
 #include "base/status_macros.h"
 #include "engine/cuda/device_linear.cuh"
-#include "engine/cuda/device_mlp_block.cuh"
 #include "engine/cuda/elementwise.cuh"
 
 namespace pinboard::engine {

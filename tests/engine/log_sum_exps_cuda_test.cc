@@ -1,7 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 // The sums of exponentials that a shard is told on the device, against those of the host.
-#include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cuda/cuda_status.h"
 #include "tests/engine/engine_group.h"
 #include "tests/engine/recording_shard.h"
 
