@@ -91,6 +91,6 @@ int main(int argc, char** argv) {
   ChooseHost(rank);
   auto communicator = MakeNcclGroup(rank, std::atoi(argv[2]), argv[3], Patience());
   Must(communicator.status());
-  for (const std::size_t length : {1 << 10, 1 << 20}) Time(**communicator, length);
+  for (const std::size_t length : {1 << 10, 1 << 20, 1 << 22}) Time(**communicator, length);
   return 0;
 }
