@@ -39,11 +39,13 @@ A workload is a JSON object; every key may be left out:
   pages 1024 (of each)  page_bytes [65536] (page p has size p modulo their number)
   batch 32 (pages of an operation)     run 1 (of these, pages in a row: 32 are all layers of one)
   read_share 0.9        zipf 0.99 (0: all alike)    copy false (true: fetched pages are copied out)
+  put_in_place false (true: pages are written straight into the service's memory, as a device does)
   seconds 10            seed 1
 
 get: a fetch until its last page is there (and copied). put: lease, copy the pages there, hand them
-over for publication. Rates are of the whole run, drawing and checking included; latencies are not,
-nor are busy GB/s: what one client moves while it gets or puts.
+over for publication. put_in_place: hand written pages over, lease for the next batch, wait until
+the last page can be fetched. Rates are of the whole run, drawing, writing and checking included;
+latencies are not, nor are busy GB/s: what one client moves while it gets or puts.
 
 )";
 
@@ -94,10 +96,10 @@ absl::Status Run(const ServiceBenchFlags& flags, const Workload& workload) {
     return absl::Status(result.status().code(),
                         absl::StrCat("cache service: ", std::string(result.status().message())));
   }
-  if (flags.json != "-") PB_RETURN_IF_ERROR(WriteOutput("-", LoadTable(*result)));
+  if (flags.json != "-") PB_RETURN_IF_ERROR(WriteOutput("-", LoadTable(workload, *result)));
   if (!flags.json.empty()) PB_RETURN_IF_ERROR(WriteOutput(flags.json, LoadJson(workload, *result)));
   if (result->wrong_pages == 0) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(result->wrong_pages, " of ", result->get.pages,
+  return absl::DataLossError(absl::StrCat(result->wrong_pages, " of ", result->checked_pages,
                                           " pages held other bytes than were published"));
 }
 

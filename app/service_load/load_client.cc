@@ -44,7 +44,7 @@ absl::Status LoadClient::PublishAll() {
     for (std::uint32_t page = size; page < Pages(); page += sizes) {
       pages.push_back(page);
       if (pages.size() < Batch() && page + sizes < Pages()) continue;
-      PB_RETURN_IF_ERROR(Put(std::exchange(pages, {})));
+      PB_RETURN_IF_ERROR(PutCopied(std::exchange(pages, {})));
     }
   }
   result_ = {};
@@ -54,7 +54,9 @@ absl::Status LoadClient::PublishAll() {
 absl::Status LoadClient::RunUntil(absl::Time end) {
   while (SteadyNow() < end) {
     const bool reads = std::uniform_real_distribution<>(0, 1)(random_) < workload_.read_share;
-    PB_RETURN_IF_ERROR(reads ? Get() : Put(DrawOwn()));
+    PB_RETURN_IF_ERROR(reads                    ? Get()
+                       : workload_.put_in_place ? PutInPlace(DrawOwn())
+                                                : PutCopied(DrawOwn()));
   }
   return absl::OkStatus();
 }
@@ -85,37 +87,79 @@ std::vector<std::uint32_t> LoadClient::DrawOwn() {
   return pages;
 }
 
-absl::Status LoadClient::Put(const std::vector<std::uint32_t>& pages) {
-  const std::size_t bytes = BytesOf(pages[0]);
-  std::vector<PageRef> refs;
-  std::vector<cache_service::PageHeader> headers;
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    refs.push_back({board_.names.Of(client_, pages[i]), ++next_generation_});
-    FillPage(refs[i], absl::MakeSpan(pages_).subspan(i * bytes, bytes));
-    headers.push_back(HeaderOf(refs[i], bytes));
+LoadClient::Publication LoadClient::Prepare(std::vector<std::uint32_t> pages) {
+  Publication prepared;
+  for (const std::uint32_t page : pages) {
+    prepared.refs.push_back({board_.names.Of(client_, page), ++next_generation_});
+    prepared.headers.push_back(HeaderOf(prepared.refs.back(), BytesOf(page)));
   }
-  const absl::Time start = SteadyNow();
-  auto leases = store_->Lease(static_cast<int>(pages.size()), bytes, start + kOperationTimeout);
+  prepared.pages = std::move(pages);
+  return prepared;
+}
+
+absl::Status LoadClient::LeaseFor(Publication& publication, absl::Time deadline) {
+  auto leases = store_->Lease(static_cast<int>(publication.pages.size()),
+                              BytesOf(publication.pages[0]), deadline);
   if (absl::IsResourceExhausted(leases.status())) {
     ++result_.refused_leases;
     return absl::OkStatus();
   }
   PB_RETURN_IF_ERROR(leases.status());
+  publication.leases = *std::move(leases);
+  return absl::OkStatus();
+}
+
+void LoadClient::CountPut(const Publication& publication) {
+  for (std::size_t i = 0; i < publication.pages.size(); ++i) {
+    board_.GenerationOf(client_, publication.pages[i]).store(publication.refs[i].generation);
+  }
+  result_.put.pages += publication.pages.size();
+  result_.put.bytes += publication.pages.size() * BytesOf(publication.pages[0]);
+}
+
+absl::Status LoadClient::PutCopied(std::vector<std::uint32_t> pages) {
+  const std::size_t bytes = BytesOf(pages[0]);
+  Publication put = Prepare(std::move(pages));
+  for (std::size_t i = 0; i < put.refs.size(); ++i) {
+    FillPage(put.refs[i], absl::MakeSpan(pages_).subspan(i * bytes, bytes));
+  }
+  const absl::Time start = SteadyNow();
+  PB_RETURN_IF_ERROR(LeaseFor(put, start + kOperationTimeout));
+  if (put.leases.empty()) return absl::OkStatus();
   const absl::Time leased = SteadyNow();
   {
     StreamCopies copies;
-    for (std::size_t i = 0; i < pages.size(); ++i) {
-      copies.Copy((*leases)[i].memory().data(), pages_.data() + i * bytes, bytes);
+    for (std::size_t i = 0; i < put.leases.size(); ++i) {
+      copies.Copy(put.leases[i].memory().data(), pages_.data() + i * bytes, bytes);
     }
   }
   result_.put.copy_seconds += absl::ToDoubleSeconds(SteadyNow() - leased);
-  store_->Publish(*std::move(leases), headers);
+  store_->Publish(std::move(put.leases), put.headers);
   AddLatency(SteadyNow() - start, &result_.put);
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    board_.GenerationOf(client_, pages[i]).store(refs[i].generation);
+  CountPut(put);
+  return absl::OkStatus();
+}
+
+absl::Status LoadClient::PutInPlace(std::vector<std::uint32_t> pages) {
+  Publication next = Prepare(std::move(pages));
+  Publication put = std::exchange(written_, {});
+  const absl::Time start = SteadyNow();
+  const absl::Time deadline = start + kOperationTimeout;
+  if (!put.leases.empty()) store_->Publish(std::move(put.leases), put.headers);
+  PB_RETURN_IF_ERROR(LeaseFor(next, deadline));
+  if (!put.pages.empty()) {
+    const Replies last = FetchAll({put.refs.back()}, deadline);
+    AddLatency(SteadyNow() - start, &result_.put);
+    CountPut(put);
+    for (const auto& reply : last) {
+      for (const FetchResult& fetched : reply) PB_RETURN_IF_ERROR(Check(fetched).status());
+    }
   }
-  result_.put.pages += pages.size();
-  result_.put.bytes += pages.size() * bytes;
+  if (next.leases.empty()) return absl::OkStatus();
+  for (std::size_t i = 0; i < next.leases.size(); ++i) {
+    FillPage(next.refs[i], next.leases[i].memory().subspan(0, next.headers[i].bytes));
+  }
+  written_ = std::move(next);
   return absl::OkStatus();
 }
 
@@ -133,22 +177,32 @@ absl::Status LoadClient::Get() {
   // Of a page whose lease was refused there is no generation yet.
   std::erase_if(refs, [](const PageRef& ref) { return ref.generation == 0; });
   const absl::Time start = SteadyNow();
-  store_->Fetch(refs, start + kOperationTimeout);
-  std::vector<std::vector<FetchResult>> replies;
-  while (store_->WaitFetched(start + kOperationTimeout)) replies.push_back(store_->TakeFetched());
+  Replies replies = FetchAll(refs, start + kOperationTimeout);
   if (workload_.copy) {
     const absl::Time fetched = SteadyNow();
     CopyOut(replies);
     result_.get.copy_seconds += absl::ToDoubleSeconds(SteadyNow() - fetched);
   }
   AddLatency(SteadyNow() - start, &result_.get);
-  for (const std::vector<FetchResult>& reply : replies) {
-    for (const FetchResult& fetched : reply) PB_RETURN_IF_ERROR(Check(fetched));
+  for (const auto& reply : replies) {
+    for (const FetchResult& fetched : reply) {
+      PB_ASSIGN_OR_RETURN(const bool is_there, Check(fetched));
+      if (!is_there) continue;
+      ++result_.get.pages;
+      result_.get.bytes += BytesOf(board_.names.PageOf(fetched.page.key));
+    }
   }
   return absl::OkStatus();
 }
 
-void LoadClient::CopyOut(std::vector<std::vector<FetchResult>>& replies) {
+LoadClient::Replies LoadClient::FetchAll(absl::Span<const PageRef> pages, absl::Time deadline) {
+  store_->Fetch(pages, deadline);
+  Replies replies;
+  while (store_->WaitFetched(deadline)) replies.push_back(store_->TakeFetched());
+  return replies;
+}
+
+void LoadClient::CopyOut(Replies& replies) {
   std::byte* to = pages_.data();
   for (std::vector<FetchResult>& reply : replies) {
     for (FetchResult& fetched : reply) {
@@ -163,17 +217,16 @@ void LoadClient::CopyOut(std::vector<std::vector<FetchResult>>& replies) {
   }
 }
 
-absl::Status LoadClient::Check(const FetchResult& fetched) {
+absl::StatusOr<bool> LoadClient::Check(const FetchResult& fetched) {
   if (absl::IsNotFound(fetched.pin.status())) {
     ++result_.misses;
-    return absl::OkStatus();
+    return false;
   }
   PB_RETURN_IF_ERROR(fetched.pin.status());
+  ++result_.checked_pages;
   const std::size_t bytes = BytesOf(board_.names.PageOf(fetched.page.key));
   if (!IsIntact(fetched.page, bytes, fetched)) ++result_.wrong_pages;
-  ++result_.get.pages;
-  result_.get.bytes += bytes;
-  return absl::OkStatus();
+  return true;
 }
 
 }  // namespace pinboard::app

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "app/service_load/load_run.h"
 #include "app/service_load/page_names.h"
 #include "app/service_load/workload.h"
@@ -55,6 +57,15 @@ class LoadClient {
   const LoadResult& result() const { return result_; }
 
  private:
+  /// Pages of one size, as a lease is.
+  struct Publication {
+    std::vector<std::uint32_t> pages;
+    std::vector<cache_service::PageRef> refs;
+    std::vector<cache_service::PageHeader> headers;
+    std::vector<cache_service::PageLease> leases;
+  };
+  using Replies = std::vector<std::vector<cache_service::FetchResult>>;
+
   std::uint32_t Pages() const { return static_cast<std::uint32_t>(workload_.pages); }
   std::size_t Batch() const { return static_cast<std::size_t>(workload_.batch); }
   std::size_t BytesOf(std::uint32_t page) const {
@@ -62,12 +73,21 @@ class LoadClient {
   }
   std::uint64_t DrawOwner();
   void AppendRun(std::uint32_t first, std::vector<std::uint32_t>* pages) const;
-  /// Pages of one size: a lease is.
+  /// Of one size.
   std::vector<std::uint32_t> DrawOwn();
-  absl::Status Put(const std::vector<std::uint32_t>& pages);
+  /// Names the next generation of each.
+  Publication Prepare(std::vector<std::uint32_t> pages);
+  /// Leaves it without leases where they are refused, which is counted.
+  absl::Status LeaseFor(Publication& publication, absl::Time deadline);
+  void CountPut(const Publication& publication);
+  absl::Status PutCopied(std::vector<std::uint32_t> pages);
+  /// Publishes what was written last, and writes these.
+  absl::Status PutInPlace(std::vector<std::uint32_t> pages);
   absl::Status Get();
-  void CopyOut(std::vector<std::vector<cache_service::FetchResult>>& replies);
-  absl::Status Check(const cache_service::FetchResult& fetched);
+  Replies FetchAll(absl::Span<const cache_service::PageRef> pages, absl::Time deadline);
+  void CopyOut(Replies& replies);
+  /// Whether it is there.
+  absl::StatusOr<bool> Check(const cache_service::FetchResult& fetched);
 
   LoadBoard& board_;
   const Workload& workload_;
@@ -76,6 +96,7 @@ class LoadClient {
   std::mt19937_64 random_;
   std::uint32_t next_generation_ = 0;
   std::vector<std::byte> pages_;  // a batch, on its way out or in
+  Publication written_;           // in place, and not published yet
   LoadResult result_;
 };
 

@@ -63,12 +63,14 @@ double Percentile(const std::vector<double>& sorted, double share) {
   return sorted[std::clamp<std::size_t>(rank, 1, sorted.size()) - 1];
 }
 
-std::string LoadTable(const LoadResult& result) {
+std::string LoadTable(const Workload& workload, const LoadResult& result) {
   std::vector<TextRow> rows = {{"", "ops/s", "pages/s", "GB/s", "busy GB/s"}};
   for (const Quantile& quantile : kQuantiles) rows[0].push_back(absl::StrCat(quantile.name, " us"));
-  rows.push_back(RowOf("get", result.get, result.seconds));
-  rows.push_back(RowOf("put", result.put, result.seconds));
-  return absl::StrCat(AlignedTable(rows), result.get.pages, " pages read and checked, ",
+  rows.push_back(
+      RowOf(workload.copy ? "get, copied" : "get, in place", result.get, result.seconds));
+  rows.push_back(
+      RowOf(workload.put_in_place ? "put, in place" : "put, copied", result.put, result.seconds));
+  return absl::StrCat(AlignedTable(rows), result.checked_pages, " pages read and checked, ",
                       result.wrong_pages, " wrong; ", result.misses, " misses, ",
                       result.refused_leases, " refused leases\n");
 }
@@ -82,6 +84,7 @@ std::string LoadJson(const Workload& workload, const LoadResult& result) {
                       {"batch", workload.batch},
                       {"run", workload.run},
                       {"copy", workload.copy},
+                      {"put_in_place", workload.put_in_place},
                       {"read_share", workload.read_share},
                       {"zipf", workload.zipf},
                       {"seconds", workload.seconds},
@@ -89,6 +92,7 @@ std::string LoadJson(const Workload& workload, const LoadResult& result) {
                     {"seconds", result.seconds},
                     {"get", JsonOf(result.get, result.seconds)},
                     {"put", JsonOf(result.put, result.seconds)},
+                    {"checked_pages", result.checked_pages},
                     {"misses", result.misses},
                     {"refused_leases", result.refused_leases},
                     {"wrong_pages", result.wrong_pages}};

@@ -14,7 +14,7 @@ namespace pinboard::app {
 /// values and 0 < share <= 1.
 double Percentile(const std::vector<double>& sorted, double share);
 
-std::string LoadTable(const LoadResult& result);
+std::string LoadTable(const Workload& workload, const LoadResult& result);
 /// One object with the workload, counts, rates and percentiles in microseconds.
 std::string LoadJson(const Workload& workload, const LoadResult& result);
 

@@ -53,6 +53,7 @@ absl::StatusOr<LoadResult> RunLoad(const Workload& workload, const StoreFactory&
   for (const auto& client : clients) {
     Add(client->result().get, &total.get);
     Add(client->result().put, &total.put);
+    total.checked_pages += client->result().checked_pages;
     total.misses += client->result().misses;
     total.refused_leases += client->result().refused_leases;
     total.wrong_pages += client->result().wrong_pages;

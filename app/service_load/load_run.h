@@ -28,8 +28,12 @@ struct LoadResult {
   /// Fetch of a batch until its last page is there, and, where the workload says so, copied out;
   /// checking not included; hits alone are counted.
   OperationCounts get;
-  /// Lease, copying the pages there and handing them to be published, which nobody waits for.
+  /// Lease, copying the pages there and handing them to be published, which nobody waits for. Where
+  /// pages are written in place, which is not in it: handing them to be published, the lease of the
+  /// next batch, and waiting until the last of these pages has been fetched, so that nothing that
+  /// the service does for them is hidden behind the writing.
   OperationCounts put;
+  std::uint64_t checked_pages = 0;   // all that came back
   std::uint64_t misses = 0;          // evicted, or replaced meanwhile
   std::uint64_t refused_leases = 0;  // of batches
   std::uint64_t wrong_pages = 0;     // other bytes, or another header, than were published

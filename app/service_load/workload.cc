@@ -65,13 +65,14 @@ absl::Status TakeKey(const std::string& key, const json& value, Workload* worklo
   if (key == "batch") return Take(value, 1, 4096, &workload->batch);
   if (key == "run") return Take(value, 1, 4096, &workload->run);
   if (key == "copy") return TakeSwitch(value, &workload->copy);
+  if (key == "put_in_place") return TakeSwitch(value, &workload->put_in_place);
   if (key == "read_share") return Take(value, 0.0, 1.0, &workload->read_share);
   if (key == "zipf") return Take(value, 0.0, 5.0, &workload->zipf);
   if (key == "seconds") return Take(value, 0.0, 86400.0, &workload->seconds);
   if (key == "seed") return Take<std::int64_t>(value, 0, INT64_MAX, &workload->seed);
   return absl::InvalidArgumentError(
-      "unknown; there are clients, tenants, pages, page_bytes, batch, run, copy, read_share, zipf, "
-      "seconds and seed");
+      "unknown; there are clients, tenants, pages, page_bytes, batch, run, copy, put_in_place, "
+      "read_share, zipf, seconds and seed");
 }
 
 }  // namespace

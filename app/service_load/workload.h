@@ -20,6 +20,7 @@ struct Workload {
   int batch = 32;                                  // pages of one operation
   int run = 1;                                     // of these, pages of one size in a row
   bool copy = false;                               // pages that were fetched are copied out
+  bool put_in_place = false;                       // pages are written where they are to lie
   double read_share = 0.9;                         // of the operations; the others publish
   double zipf = 0.99;                              // the k-th page is drawn k^-zipf times as often
   double seconds = 10;                             // after every page was published once

@@ -55,8 +55,21 @@ TEST_F(ServiceBenchProgram, ReadsWhatItPublishedAndSaysHowFast) {
 TEST_F(ServiceBenchProgram, WithoutJsonItIsATable) {
   Program program(Bench({"--service", daemon_.address(), "--workload", workload_}));
   ASSERT_EQ(program.Wait(), 0) << program.Err();
-  EXPECT_THAT(program.Out(), AllOf(HasSubstr("ops/s"), HasSubstr("\nget "), HasSubstr("\nput "),
-                                   HasSubstr(" 0 wrong; ")));
+  EXPECT_THAT(program.Out(), AllOf(HasSubstr("ops/s"), HasSubstr("\nget, in place "),
+                                   HasSubstr("\nput, copied "), HasSubstr(" 0 wrong; ")));
+}
+
+TEST_F(ServiceBenchProgram, WhatIsWrittenIntoTheServicesMemoryIsReadAgain) {
+  std::ofstream(workload_) << R"({"pages": 64, "page_bytes": [1000, 300], "batch": 8,
+      "read_share": 0, "put_in_place": true, "seconds": 0.2})";
+  Program program(Bench({"--service", daemon_.address(), "--workload", workload_, "--json", "-"}));
+  ASSERT_EQ(program.Wait(), 0) << program.Err();
+  const auto result = nlohmann::json::parse(program.Out());
+  EXPECT_GT(result["put"]["pages"], 0);
+  EXPECT_EQ(result["checked_pages"], result["put"]["operations"]);
+  EXPECT_EQ(result["wrong_pages"], 0);
+  EXPECT_EQ(result["misses"], 0);
+  EXPECT_LE(result["put"]["p50_us"], result["put"]["p99_us"]);
 }
 
 TEST_F(ServiceBenchProgram, MistakesAreOneLine) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "app/service_load/load_report.h"
 #include "app/service_load/load_run.h"
 #include "app/service_load/page_names.h"
@@ -30,6 +33,7 @@ using cache_service::PageHeader;
 using cache_service::PageLease;
 using cache_service::PagePin;
 using cache_service::PageRef;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -56,6 +60,7 @@ TEST(WorkloadTest, MistakesAreNamedInOneLine) {
       {R"({"tenants": ["a", "b", "c"]})", "w: tenants: each needs a client, and there are 2"},
       {R"({"run": 0})", "w: run: a number from 1"},
       {R"({"copy": 1})", "w: copy: true or false"},
+      {R"({"put_in_place": 1})", "w: put_in_place: true or false"},
   };
   for (const auto& [text, expected] : mistakes) {
     const absl::Status status = ParseWorkload(text, "w").status();
@@ -149,7 +154,7 @@ TEST(LoadReportTest, PercentilesAreByTheNearestRank) {
 }
 
 /// Flips a bit of each page of a publication once told to.
-class FlippingStore final : public cache_service::PageStore {
+class FlippingStore : public cache_service::PageStore {
  public:
   FlippingStore(MemoryPages& pages, const std::atomic<bool>& flip) : store_(pages), flip_(flip) {}
   absl::StatusOr<std::vector<PageLease>> Lease(int count, std::size_t bytes,
@@ -174,6 +179,34 @@ class FlippingStore final : public cache_service::PageStore {
  private:
   MemoryPageStore store_;
   const std::atomic<bool>& flip_;
+};
+
+constexpr absl::Duration kPause = absl::Milliseconds(1);
+
+/// Takes its time for all that belongs to a put, and looks that nobody writes to leases meanwhile.
+class SlowStore final : public FlippingStore {
+ public:
+  using FlippingStore::FlippingStore;
+  absl::StatusOr<std::vector<PageLease>> Lease(int count, std::size_t bytes,
+                                               absl::Time deadline) override {
+    absl::SleepFor(kPause);
+    auto leases = FlippingStore::Lease(count, bytes, deadline);
+    leased_ = leases->front().memory();
+    return leases;
+  }
+  void Publish(std::vector<PageLease> leases, absl::Span<const PageHeader> headers) override {
+    absl::SleepFor(kPause);
+    FlippingStore::Publish(std::move(leases), headers);
+  }
+  void Fetch(absl::Span<const PageRef> pages, absl::Time deadline) override {
+    absl::SleepFor(kPause);
+    EXPECT_EQ(std::count(leased_.begin(), leased_.end(), std::byte{0}), leased_.size())
+        << "the writing is in the put's time";
+    FlippingStore::Fetch(pages, deadline);
+  }
+
+ private:
+  absl::Span<const std::byte> leased_;
 };
 
 class LoadTest : public ::testing::Test {
@@ -203,7 +236,10 @@ TEST_F(LoadTest, EveryPageIsPublishedAndWhatIsReadIsRight) {
   EXPECT_EQ(json["get"]["bytes_per_copying_second"], 0) << "nothing was copied out";
   EXPECT_GE(json["put"]["bytes_per_copying_second"], json["put"]["bytes_per_busy_second"]);
   EXPECT_EQ(json["workload"]["batch"], 7);
-  EXPECT_THAT(LoadTable(*result), HasSubstr(" read and checked, 0 wrong"));
+  EXPECT_THAT(
+      LoadTable(workload_, *result),
+      AllOf(HasSubstr("\nget, in place "), HasSubstr("\nput, copied "),
+            HasSubstr(absl::StrCat("\n", result->get.pages, " pages read and checked, 0 wrong"))));
 }
 
 TEST_F(LoadTest, CopiedPagesAreCheckedWhereTheyWereCopiedTo) {
@@ -223,6 +259,40 @@ TEST_F(LoadTest, CopiedPagesAreCheckedWhereTheyWereCopiedTo) {
   ASSERT_EQ(wrong.status(), absl::OkStatus());
   EXPECT_GT(wrong->wrong_pages, 0);
   EXPECT_EQ(wrong->wrong_pages, wrong->get.pages);
+}
+
+TEST_F(LoadTest, PagesThatAreWrittenInPlaceAreCheckedByGetsAndByTheLastOfEachPut) {
+  workload_.put_in_place = true;
+  MemoryPages pages;
+  const auto result = Run(pages);
+  ASSERT_EQ(result.status(), absl::OkStatus());
+  EXPECT_GT(result->get.pages, 0);
+  EXPECT_GT(result->put.pages, 0);
+  EXPECT_EQ(result->put.pages, result->put.latency_us.size() * 7);
+  EXPECT_EQ(result->checked_pages, result->get.pages + result->put.latency_us.size());
+  EXPECT_EQ(result->wrong_pages, 0);
+  EXPECT_EQ(result->put.copy_seconds, 0);
+  EXPECT_THAT(LoadTable(workload_, *result), HasSubstr("\nput, in place "));
+  EXPECT_EQ(nlohmann::json::parse(LoadJson(workload_, *result))["workload"]["put_in_place"], true);
+  flip_ = true;
+  workload_.read_share = 0;
+  MemoryPages flipped;
+  const auto wrong = Run(flipped);
+  ASSERT_EQ(wrong.status(), absl::OkStatus());
+  EXPECT_GT(wrong->wrong_pages, 0);
+  EXPECT_EQ(wrong->wrong_pages, wrong->put.latency_us.size());
+}
+
+TEST_F(LoadTest, TheTimeOfAPutInPlaceIsAllButTheWriting) {
+  workload_.put_in_place = true;
+  workload_.read_share = 0;
+  MemoryPages pages;
+  const auto result =
+      RunLoad(workload_, [&](int) { return std::make_unique<SlowStore>(pages, flip_); });
+  ASSERT_EQ(result.status(), absl::OkStatus());
+  ASSERT_GT(result->put.pages, 0);
+  EXPECT_GE(result->put.latency_us.front(), 3 * absl::ToDoubleMicroseconds(kPause))
+      << "publication, lease and answer";
 }
 
 TEST_F(LoadTest, TenantsFetchNoPageOfEachOther) {
