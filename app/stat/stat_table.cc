@@ -104,6 +104,7 @@ constexpr Line kMembersTotals[] = {
     {"  corrupt", "pinboard_service_pulls_total{outcome=\"corrupt\"}"},
     {"  too late", "pinboard_service_pulls_total{outcome=\"timeout\"}"},
     {"  too many", "pinboard_service_pulls_total{outcome=\"overflow\"}"},
+    {"members not known here", "pinboard_service_unknown_members_total"},
     {"members that broke the protocol", "pinboard_service_peer_protocol_errors_total"},
     {"drops not heard of", "pinboard_service_lost_drops_total"},
 };

@@ -58,7 +58,7 @@ class Replicator {
   /// Who the members are now, this one included.
   void SetView(MembershipViewPtr view, absl::Time now);
 
-  /// Another member has connected, as this client. InvalidArgument: it is none.
+  /// A member of the view has connected, as this client. InvalidArgument: it is this one.
   absl::Status OnIntroduce(transport::PeerId session, ClientId client, const Introduce& who);
   /// No effect for sessions of others than members, as in the next.
   /// `said_goodbye`: it ends, and is not waited for.

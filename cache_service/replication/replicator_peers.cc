@@ -126,9 +126,8 @@ void Replicator::OnOffer(PeerNumber number, const Offer& offer) {
 }
 
 absl::Status Replicator::OnIntroduce(PeerId session, ClientId client, const Introduce& who) {
-  if (view_->Find(who.member) == nullptr || who.member == around_.self.member) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(who.member, " is not another member of this cluster"));
+  if (who.member == around_.self.member) {
+    return absl::InvalidArgumentError(absl::StrCat(who.member, " is this member itself"));
   }
   Peer& peer = PeerOf(NumberOf(who.member));
   if (peer.session.has_value()) {  // it has connected again before the loss was seen

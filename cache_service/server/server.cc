@@ -162,6 +162,11 @@ void Server::Refuse(PeerId peer, std::uint64_t request, const absl::Status& why)
   ++counts_.refused_connections_total;
   const std::optional<RefusalReason> reason = ReasonOf(why);
   if (reason.has_value()) ++counts_.refused_total[static_cast<int>(*reason)];
+  TurnAway(peer, request, why);
+}
+
+void Server::TurnAway(PeerId peer, std::uint64_t request, const absl::Status& why) {
+  const std::optional<RefusalReason> reason = ReasonOf(why);
   Session& session = sessions_[peer];
   session.greeting.Refuse();
   LogLine(

@@ -145,7 +145,9 @@ class Server {
   absl::Status OnGoodbye(Session& session, const Envelope<Goodbye>& goodbye);
   void OnClosed(transport::PeerId peer, const absl::Status& reason);
 
+  /// For a broken rule: counts that, and turns it away.
   void Refuse(transport::PeerId peer, std::uint64_t request, const absl::Status& why);
+  void TurnAway(transport::PeerId peer, std::uint64_t request, const absl::Status& why);
   /// Counts and logs a message that was worked on.
   void FinishRequest(transport::PeerId peer, MessageType type, std::uint64_t request,
                      absl::Duration time);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "cache_service/fault_points.h"
@@ -109,6 +110,13 @@ void Server::LookAfterDrain(absl::Time now) {
 absl::Status Server::OnIntroduce(Session& session, const Envelope<Introduce>& envelope) {
   if (!IsMember(session) || session.tenant->replicator == nullptr) {
     return absl::FailedPreconditionError("this service has no other members");
+  }
+  const std::string& member = envelope.message.member;
+  if (view_->Find(member) == nullptr) {  // announced to it earlier than to this one, or misspelt
+    ++counts_.unknown_members_total;
+    TurnAway(session.peer, envelope.request,
+             absl::NotFoundError(absl::StrCat(member, " is no member that this one knows of")));
+    return absl::OkStatus();
   }
   return session.tenant->replicator->OnIntroduce(session.peer, session.client, envelope.message);
 }

@@ -27,6 +27,7 @@ struct ServiceCounts {
   std::uint64_t connections_total = 0;
   std::uint64_t refused_connections_total = 0;  // broke the protocol, malformed messages included
   std::array<std::uint64_t, kRefusalReasons> refused_total{};  // those for reasons of access
+  std::uint64_t unknown_members_total = 0;                     // turned away until they are known
   std::uint64_t refused_leases_total = 0;
   std::uint64_t pages_fetched_total = 0;
   std::uint64_t bytes_fetched_total = 0;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/cache_service/loopback_members.h"
+#include "tests/cache_service/raw_client.h"
 
 namespace pinboard::cache_service {
 namespace {
@@ -104,6 +105,26 @@ TEST_F(ReplicationTest, APageThatIsPulledWaitsForNoMemberThatDoesNotAnswer) {
   EXPECT_FALSE(IsReadable(*other, TestPage(1))) << "dropped";
   EXPECT_TRUE(IsReadable(*other, TestPage(2)));
   EXPECT_GE(members[1].Count("pulls_total{outcome=\"timeout\"}"), 1);
+}
+
+TEST_F(ReplicationTest, AMemberThatIsNotKnownYetBreaksNoRule) {
+  auto members = Make(2, 2);
+  const auto introduce = [&](const std::string& name) {
+    RawClient client(members.hub().MakeFabric(), members[0].self().address);
+    Hello hello;
+    hello.features = kMemberFeatures;
+    hello.process = CurrentProcess();
+    hello.name = "member " + name;
+    client.Ask<Welcome>(hello);
+    client.Send(Introduce{name, 1});
+    EXPECT_TRUE(client.IsClosedByService());
+  };
+  introduce("later");
+  members[0].Await("unknown_members_total", 1);
+  EXPECT_EQ(members[0].Count("refused_connections_total"), 0);
+  introduce(members[0].self().name);
+  members[0].Await("refused_connections_total", 1);
+  EXPECT_EQ(members[0].Count("unknown_members_total"), 1);
 }
 
 TEST_F(ReplicationTest, AMemberThatIsTakenOffTheListIsLeft) {

@@ -76,8 +76,8 @@ TEST(EtcdFaultTest, WhileEtcdIsAwayMembersServeOnAndNobodyIsForgotten) {
   work(1000);
   etcd.Start();
   work(2000);
-  // Members' counts are not looked at: one refuses another one that etcd has not told it of yet.
   EXPECT_EQ(members.EndClients(FaultPatience()), "");
+  EXPECT_EQ(members.FindMembersMistakes(), "");
 
   // What changes is seen again: who dies is forgotten, who starts is found.
   members.KillMember(0);
