@@ -18,11 +18,41 @@ namespace {
 
 constexpr std::uint64_t kGroup = 1;
 
+/// Listens, and says nothing.
+class SilentMember {
+ public:
+  explicit SilentMember(transport::LoopbackHub& hub) : fabric_(hub.MakeFabric()) {
+    fabric_->OnAccepted([this](transport::PeerId) { ++accepted_; });
+    address_ = *fabric_->Listen("loopback:0");
+  }
+  ~SilentMember() {
+    stop_ = true;
+    fabric_->Wake();
+    if (thread_.joinable()) thread_.join();
+  }
+  Member self() const { return {.name = address_, .address = address_, .incarnation = 1}; }
+  int accepted() const { return accepted_; }
+  void Start() {
+    thread_ = std::thread([this] {
+      while (!stop_) fabric_->WaitUntil(absl::InfiniteFuture());
+    });
+  }
+
+ protected:
+  const std::unique_ptr<transport::Fabric> fabric_;
+
+ private:
+  std::string address_;
+  std::atomic<int> accepted_ = 0;
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;
+};
+
 /// Greets a member, says that it has pages of kGroup, and answers each question for one with the
 /// generation after.
-class WrongMember {
+class WrongMember final : public SilentMember {
  public:
-  explicit WrongMember(transport::LoopbackHub& hub) : fabric_(hub.MakeFabric()) {
+  explicit WrongMember(transport::LoopbackHub& hub) : SilentMember(hub) {
     Answer<Hello>([this](transport::PeerId peer, const Envelope<Hello>&) {
       SendMessage(*fabric_, peer, 0, Welcome{.version = 1, .features = kMemberFeatures});
       SendMessage(*fabric_, peer, 0, Segments{});
@@ -37,17 +67,7 @@ class WrongMember {
       reply.pages.push_back({.index = 0, .miss = MissCause::kNone, .header = TestHeader(page)});
       SendMessage(*fabric_, peer, fetch.request, reply);
     });
-    address_ = *fabric_->Listen("loopback:0");
-    thread_ = std::thread([this] {
-      while (!stop_) fabric_->WaitUntil(absl::InfiniteFuture());
-    });
   }
-  ~WrongMember() {
-    stop_ = true;
-    fabric_->Wake();
-    thread_.join();
-  }
-  Member self() const { return {.name = address_, .address = address_, .incarnation = 1}; }
 
  private:
   template <typename Message, typename Handler>
@@ -57,16 +77,24 @@ class WrongMember {
                          handler(peer, *DecodeMessage<Message>(bytes));
                        });
   }
-
-  const std::unique_ptr<transport::Fabric> fabric_;
-  std::string address_;
-  std::atomic<bool> stop_ = false;
-  std::thread thread_;
 };
+
+TEST(PeerProtocolTest, AMemberThatDoesNotGreetIsLeftAndTriedAgain) {
+  LoopbackMembers members(1, LoopbackMembers::Options(64 * kTestPageBytes, 1));
+  SilentMember silent(members.hub());
+  silent.Start();
+  auto all = members.All();
+  all.push_back(silent.self());
+  members[0].membership().Tell(all);
+  const absl::Time give_up = Soon();
+  while (silent.accepted() < 2 && SteadyNow() < give_up) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_GE(silent.accepted(), 2);
+}
 
 TEST(PeerProtocolTest, AMemberThatAnswersWithAnotherPageIsLeftAndCounted) {
   LoopbackMembers members(1, LoopbackMembers::Options(64 * kTestPageBytes, 1));
   WrongMember wrong(members.hub());
+  wrong.Start();
   auto all = members.All();
   all.push_back(wrong.self());
   members[0].membership().Tell(all);

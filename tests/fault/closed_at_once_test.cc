@@ -65,6 +65,7 @@ TEST(ClosedAtOnceTest, WhoClosesEachConnectionIsDoneWithoutAndTriedAgain) {
                        ::testing::TempDir(),
                        [](int, const std::function<void()>& task) { task(); });
   auto closer = std::make_unique<Closer>(addresses[2]);
+  const absl::Time start = SteadyNow();
   ASSERT_TRUE(members.StartMember(0) && members.StartMember(1));
   members.StartClients();
   auto writer = members.Connect(0);
@@ -83,6 +84,8 @@ TEST(ClosedAtOnceTest, WhoClosesEachConnectionIsDoneWithoutAndTriedAgain) {
   while (SteadyNow() < end) absl::SleepFor(absl::Milliseconds(5));
   EXPECT_GE(closer->closed(), 4) << "of both members, each tried again and again";
   for (const std::uint64_t hits : members.Hits()) EXPECT_GT(hits, 0U);
+  const double seconds = absl::ToDoubleSeconds(SteadyNow() - start);
+  EXPECT_LE(closer->closed(), 4 * (8 + seconds)) << "by each, soon no more than once a second";
   closer.reset();
   ASSERT_TRUE(members.StartMember(2));
   const absl::Time healed = SteadyNow();

@@ -82,16 +82,25 @@ std::unique_ptr<PageStore> FaultMembers::Connect(int member) {
   return store;
 }
 
+std::optional<std::map<std::string, std::uint64_t>> FaultMembers::CountsOf(int member) {
+  std::optional<std::map<std::string, std::uint64_t>> counts;
+  run_at_(kMembers, [&] { counts = AskCounts(addresses_[member]); });
+  return counts;
+}
+
 bool FaultMembers::AreWell() {
-  bool well = true;
-  run_at_(kMembers, [&] {
-    for (const std::string& address : addresses_) {
-      const auto counts = AskCounts(address);
-      well = well && counts.has_value() && counts->at("peers{state=\"up\"}") == kMembers - 1 &&
-             counts->at("copies_waiting") == 0 && counts->at("under_replicated_pages") == 0;
-    }
-  });
-  return well;
+  for (int i = 0; i < kMembers; ++i) {
+    const auto counts = CountsOf(i);
+    if (!counts.has_value() || counts->at("peers{state=\"up\"}") != kMembers - 1) return false;
+    if (!HasItsCopies(i)) return false;
+  }
+  return true;
+}
+
+bool FaultMembers::HasItsCopies(int member) {
+  const auto counts = CountsOf(member);
+  return counts.has_value() && counts->at("copies_waiting") == 0 &&
+         counts->at("under_replicated_pages") == 0;
 }
 
 std::vector<std::uint64_t> FaultMembers::Hits() {

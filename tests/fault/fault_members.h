@@ -7,7 +7,9 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,8 +46,10 @@ class FaultMembers {
 
   /// A client of one member alone; null: no connection.
   std::unique_ptr<cache_service::PageStore> Connect(int member);
-  /// Each member has both connections with both others, and no copy left to make.
+  /// Each member has both connections with both others, and its copies.
   bool AreWell();
+  /// No page of this member has a copy too few.
+  bool HasItsCopies(int member);
 
   /// Pages that each client has read so far.
   std::vector<std::uint64_t> Hits();
@@ -64,6 +68,9 @@ class FaultMembers {
   static bool Await(const std::function<bool()>& so, absl::Duration patience);
 
  private:
+  /// None: it does not answer.
+  std::optional<std::map<std::string, std::uint64_t>> CountsOf(int member);
+
   const std::vector<std::string> addresses_;
   const std::vector<std::string> options_;
   const RunAt run_at_;
