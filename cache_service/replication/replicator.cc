@@ -137,7 +137,7 @@ void Replicator::Tick(absl::Time now) {
 
 absl::Time Replicator::next_tick() const {
   if (hand_over_.has_value() && hand_over_->is_looking()) return absl::InfinitePast();
-  if (look_.has_value() && HasRoomForCopies()) return absl::InfinitePast();
+  if (HasToLook() && HasRoomForCopies()) return absl::InfinitePast();
   absl::Time next = std::min({pulls_.next_deadline(), holds_.next_expiry(), next_look_});
   for (const auto& peer : peers_) {
     if (peer->link != nullptr) next = std::min(next, peer->link->next_tick());

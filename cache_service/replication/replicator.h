@@ -83,6 +83,7 @@ class Replicator {
   void Drain() {
     hand_over_.emplace(store_.inventory);
     look_.reset();
+    left_out_ = false;
   }
   /// All that could be handed over has been, or nobody is there who could take it: connected, or
   /// lost for less than the time that an answer may take.
@@ -154,6 +155,8 @@ class Replicator {
   const std::vector<PeerNumber>& PlacesOf(const ExtentId& extent);
   bool HadItsPlace(PeerNumber place, const ExtentId& extent);
   void MakeCopies(GroupId group, const PageRef& page);
+  bool HasToLook() const { return look_.has_value() || left_out_; }
+  void BeginLook();
   void MakeCopiesAnew(MembershipView before);
   bool MakeCopiesOf(const NamedPage& page, const PageOrigin& origin);
   bool HasRoomForCopies() const;
@@ -188,6 +191,7 @@ class Replicator {
   std::optional<Placed> placed_;                 // the last extent that was looked for in places_
 
   std::optional<Look> look_;
+  bool left_out_ = false;              // a copy, as too many waited: to be looked for
   std::optional<HandOver> hand_over_;  // while draining
   ReplicationCounts counts_;           // offers and drops
 };

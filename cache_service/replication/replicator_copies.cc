@@ -73,19 +73,24 @@ void Replicator::MakeCopies(GroupId group, const PageRef& page) {
   }
 }
 
-void Replicator::MakeCopiesAnew(MembershipView before) {
-  if (options_.replicas <= 1 || hand_over_.has_value()) return;
+void Replicator::BeginLook() {
   Look look{.pages_left = store_.inventory.counts().published_pages};
   if (look_.has_value()) look.started_again = std::move(look_->started_again);
+  look_ = std::move(look);
+}
+
+void Replicator::MakeCopiesAnew(MembershipView before) {
+  if (options_.replicas <= 1 || hand_over_.has_value()) return;
+  const bool was_looking = look_.has_value();
+  BeginLook();
   for (const Member& member : before.members) {
     const Member* now = places_.Find(member.name);
     if (now != nullptr && member.incarnation != 0 && member.incarnation != now->incarnation) {
-      look.started_again.insert(numbers_.at(member.name));
+      look_->started_again.insert(numbers_.at(member.name));
     }
   }
   // Where the last look has not ended, pages are placed on what was there before it, or after.
-  if (!look_.has_value()) look.before = std::move(before);
-  look_ = std::move(look);
+  if (!was_looking) look_->before = std::move(before);
 }
 
 bool Replicator::MakeCopiesOf(const NamedPage& page, const PageOrigin& origin) {
@@ -110,7 +115,8 @@ bool Replicator::HasRoomForCopies() const {
 }
 
 void Replicator::MakeMoreCopies() {
-  if (!look_.has_value() || !HasRoomForCopies()) return;
+  if (!HasToLook() || !HasRoomForCopies()) return;
+  if (std::exchange(left_out_, false)) BeginLook();
   const std::optional<SlabAddress> next = store_.inventory.VisitPages(
       look_->next, kSlabsPerTurn, [this](const NamedPage& page, const PageOrigin& origin) {
         return MakeCopiesOf(page, origin);
@@ -129,7 +135,7 @@ std::uint64_t Replicator::UnderReplicated() const {
         return PeerOf(numbers_.at(member.name)).session.has_value();
       });
   const bool enough = places_.members.size() + 1 >= static_cast<std::size_t>(options_.replicas);
-  if (!all_are_there || !enough) return store_.inventory.counts().published_pages;
+  if (!all_are_there || !enough || left_out_) return store_.inventory.counts().published_pages;
   std::uint64_t pages = look_.has_value() ? std::max(look_->pages_left, std::uint64_t{1}) : 0;
   for (const auto& peer : peers_) pages += peer->offers.waiting(OfferKind::kCopy);
   return pages;

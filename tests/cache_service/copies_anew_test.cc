@@ -3,6 +3,7 @@
 // Copies that are made anew when members are lost, leave and come.
 #include <gtest/gtest.h>
 
+#include "cache_service/replication/offer_queue.h"
 #include "tests/cache_service/loopback_members.h"
 
 namespace pinboard::cache_service {
@@ -116,6 +117,35 @@ TEST_F(CopiesAnewTest, AMemberThatWasOnlyAwayIsOfferedNothingAnew) {
   EXPECT_EQ(members[0].Count("copies_total{outcome=\"taken\"}") +
                 members[0].Count("copies_total{outcome=\"had\"}"),
             kPages + 1);
+}
+
+// They had a copy too few for good, and the gauge said 0.
+TEST_F(CopiesAnewTest, PagesThatFoundTooManyWaitingAreCopiedOnceFewDo) {
+  ServerOptions options = Options(2);
+  options.replication.gone_after = absl::Hours(1);
+  LoopbackMembers members(2, options);
+  const auto store = members[0].Connect();
+  members.hub().Stall(members[1].fabric(), true);
+  constexpr std::uint32_t kGenerations = OfferQueue::kMostWaiting / kPages + 3;
+  for (std::uint32_t generation = 1; generation <= kGenerations; ++generation) {
+    auto leases = store->Lease(kPages, kTestPageBytes, Soon());
+    ASSERT_EQ(leases.status(), absl::OkStatus());
+    std::vector<PageHeader> headers;
+    for (int page = 0; page < kPages; ++page) {
+      headers.push_back(TestHeader(TestPage(page, generation)));
+      FillTestPage(TestPage(page, generation), (*leases)[page].memory());
+    }
+    store->Publish(*std::move(leases), headers);
+  }
+  members[0].Await("pages_published_total", kGenerations * kPages);
+  EXPECT_GE(members[0].Count("copies_total{outcome=\"overflow\"}"), kPages);
+  EXPECT_EQ(members[0].Count("under_replicated_pages"), kPages);
+  members.hub().Stall(members[1].fabric(), false);
+  AwaitPeers(members[0], 1, 0);
+  AwaitCopies(members[0]);
+  EXPECT_EQ(members[1].Count("pages"), kPages);
+  members.Kill(0);
+  EXPECT_TRUE(FetchTestPage(*members[1].Connect(), TestPage(kPages - 1, kGenerations)).pin.ok());
 }
 
 TEST_F(CopiesAnewTest, WhatAMemberThatDrainsHandsOverGetsItsCopies) {
