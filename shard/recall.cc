@@ -93,50 +93,23 @@ absl::Status Recall::TakeDrift(const StepSlice& slice, int layer, absl::Span<con
                                                    model.kv.key_dim, absl::MakeSpan(shift));
 }
 
-void Recall::ForEachScored(
-    absl::Span<const StepSlice> slices,
-    absl::FunctionRef<void(const StepSlice&, LayerState&, std::size_t)> visit) const {
-  const int layers = context_->options.model.layers;
-  for (std::size_t s = 0; s < slices.size(); ++s) {
-    if (!slices[s].state->chooses) continue;
-    for (int l = 0; l < layers; ++l) {
-      if (slices[s].state->recalls_within_step(l)) continue;
-      visit(slices[s], slices[s].state->layers[l], s * layers + l);
-    }
-  }
-}
-
 absl::Status Recall::Score(absl::Span<const StepSlice> slices) {
   decisions_.DecideAll();
   StepFindings& findings = decisions_.Begin(slices);
   if (context_->store != nullptr) PB_RETURN_IF_ERROR(fetcher_->Poll());
-  std::size_t scores = 0;
-  ForEachScored(slices, [&](const StepSlice&, LayerState& layer, std::size_t ring) {
-    findings.rings[ring].first_score = scores;
-    findings.rings[ring].scores = layer.digests.size();
-    scores += layer.digests.size();
-  });
-  findings.scores.resize(scores);
-  to_score_.clear();
-  to_score_.reserve(findings.rings.size());
-  ForEachScored(slices, [&](const StepSlice& slice, LayerState& layer, std::size_t ring) {
-    const int last = std::min(slice.entry.tokens, slice.state->policy.window);
-    to_score_.push_back(
-        LivePages(*context_, layer, layer.queries.Last(last),
-                  absl::MakeSpan(findings.scores)
-                      .subspan(findings.rings[ring].first_score, findings.rings[ring].scores)));
-  });
+  PB_ASSIGN_OR_RETURN(const bool scores, scores_.Enqueue(slices, &findings));
   const bool drifts = std::any_of(slices.begin(), slices.end(),
                                   [](const StepSlice& slice) { return Drifts(*slice.state); });
-  if (to_score_.empty() && !drifts) return absl::OkStatus();
-  PB_RETURN_IF_ERROR(context_->operations->ScorePages(to_score_));
-  return context_->operations->Mark();
+  return scores || drifts ? context_->operations->Mark() : absl::OkStatus();
 }
 
 absl::Status Recall::Exchange(absl::Span<const StepSlice> slices) {
   PB_RETURN_IF_ERROR(AwaitScores());
-  PB_RETURN_IF_ERROR(MergeScores());
-  if (DecidesAtOnce(slices)) decisions_.Choose();
+  PB_RETURN_IF_ERROR(scores_.Merge(&decisions_.findings()));
+  if (DecidesAtOnce(slices)) {
+    PB_RETURN_IF_ERROR(context_->AwaitLaunched());
+    decisions_.Choose();
+  }
   ReportDrift(slices);
   if (context_->store == nullptr) return absl::OkStatus();
   PB_RETURN_IF_ERROR(AwaitPages());
@@ -158,13 +131,6 @@ absl::Status Recall::AwaitScores() {
     PB_RETURN_IF_ERROR(fetcher_->Poll());
   }
   return context_->operations->AwaitMark();
-}
-
-absl::Status Recall::MergeScores() {
-  std::vector<std::int32_t>& scores = decisions_.findings().scores;
-  if (scores.empty() || context_->tp() == 1) return absl::OkStatus();
-  return AsLostRank(
-      context_->communicator->SumInt32(absl::MakeSpan(scores), context_->RankDeadline()));
 }
 
 absl::Status Recall::AwaitPages() {

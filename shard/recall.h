@@ -7,12 +7,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "shard/context.h"
 #include "shard/page_fetcher.h"
+#include "shard/page_scores.h"
 #include "shard/ring_decisions.h"
 #include "shard/step_recorder.h"
 
@@ -26,7 +25,7 @@ class Recall {
  public:
   /// Both outlive this.
   Recall(ShardContext* context, PageFetcher* fetcher)
-      : context_(context), fetcher_(fetcher), decisions_(context, fetcher) {}
+      : context_(context), fetcher_(fetcher), decisions_(context, fetcher), scores_(context) {}
 
   using Rings = RingDecisions::Rings;
   /// Before a band, a ring or the set of sequences is changed: nothing that steps have found out is
@@ -45,13 +44,14 @@ class Recall {
   /// Takes the drift of a layer's queries, where triggers ask for it.
   absl::Status Observe(absl::Span<const StepSlice> slices, int layer,
                        absl::Span<const float> queries);
-  /// When all of the step's queries have been seen: enqueues the scoring of the digests of all
-  /// layers by the last of these queries, as many as the window has, for what comes next resembles
-  /// these. What has arrived is copied beside the rest of the step.
+  /// [collective: PageScores] When all of the step's queries have been seen: enqueues the scoring
+  /// of the digests of all layers by the last of these queries, as many as the window has, for what
+  /// comes next resembles these. What has arrived is copied beside the rest of the step.
   absl::Status Score(absl::Span<const StepSlice> slices);
-  /// [collective where there was anything to score] Merges the scores and takes down how the
-  /// fetches stand. Waits for the scores, and not for what was enqueued after them; where the
-  /// options say so, also for the fetches that the scores ask for.
+  /// [collective where there was anything to score] Merges the scores, unless their sum has been
+  /// enqueued, and takes down how the fetches stand. Waits for the scores, and not for what was
+  /// enqueued after them, unless it acts upon an enqueued sum at once; where the options say so,
+  /// also for the fetches that the scores ask for.
   absl::Status Exchange(absl::Span<const StepSlice> slices);
 
   /// Of the last Exchange: this rank's share of the cosines that triggers ask for; and one byte per
@@ -72,14 +72,9 @@ class Recall {
  private:
   /// Of one sequence, where its trigger is drift: [layers][query_heads].
   using Drift = std::vector<std::vector<float>>;
-  /// The layers that this step scores one step behind; `ring`: in the findings.
-  void ForEachScored(
-      absl::Span<const StepSlice> slices,
-      absl::FunctionRef<void(const StepSlice&, LayerState&, std::size_t ring)> visit) const;
   /// Whether what a step finds out is acted upon before it ends.
   bool DecidesAtOnce(absl::Span<const StepSlice> slices) const;
   absl::Status AwaitScores();
-  absl::Status MergeScores();
   absl::Status AwaitPages();
   void ReportDrift(absl::Span<const StepSlice> slices);
   void ReportFetches(absl::Span<const StepSlice> slices);
@@ -89,9 +84,9 @@ class Recall {
   ShardContext* context_;
   PageFetcher* fetcher_;
   RingDecisions decisions_;
+  PageScores scores_;
   std::vector<Drift> drifts_;  // [slices]
   std::vector<std::uint8_t> report_;
-  std::vector<PagesToScore> to_score_;  // of one call: some 200 bytes for each ring
 };
 
 }  // namespace pinboard

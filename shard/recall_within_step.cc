@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "base/status_macros.h"
 
 namespace pinboard {
@@ -33,20 +34,35 @@ absl::Status RecallWithinStep::Score(absl::Span<const StepSlice> slices, int lay
                                      absl::Span<const float> queries) {
   const ShardModel& model = context_->options.model;
   const std::size_t width = static_cast<std::size_t>(model.query_heads) * model.kv.key_dim;
-  std::vector<PagesToScore> layers;
-  for (std::size_t i = 0; i < slices.size(); ++i) {
-    const StepSlice& slice = slices[i];
+  const std::size_t before = scored_.size();
+  std::size_t pages = 0;
+  for (const StepSlice& slice : slices) {
     if (slice.state->recall_ahead != later_layer - layer || !RecallsNow(slice, later_layer)) {
       continue;
     }
-    const LayerState& of_layer = slice.state->layers[later_layer];
-    scored_.push_back({&slice, later_layer, std::vector<std::int32_t>(of_layer.digests.size())});
+    const std::size_t own = slice.state->layers[later_layer].digests.size();
+    scored_.push_back({&slice, later_layer, std::vector<std::int32_t>(own)});
+    pages += own;
+  }
+  scores_.Truncate(0);
+  PB_ASSIGN_OR_RETURN(const absl::Span<std::int32_t> scores, scores_.Resize(pages));
+  const auto added = absl::MakeSpan(scored_).subspan(before);
+  std::vector<PagesToScore> layers;
+  auto left = scores;
+  for (const Scored& one : added) {
+    const StepSlice& slice = *one.slice;
     const auto own = queries.subspan(slice.first_token * width, slice.entry.tokens * width);
     const int last = std::min(slice.entry.tokens, slice.state->policy.window);
-    layers.push_back(LivePages(*context_, of_layer, own.last(last * width),
-                               absl::MakeSpan(scored_.back().scores)));
+    layers.push_back(LivePages(*context_, slice.state->layers[later_layer], own.last(last * width),
+                               left.first(one.scores.size())));
+    left.remove_prefix(one.scores.size());
   }
-  return context_->operations->ScorePages(layers);
+  PB_RETURN_IF_ERROR(context_->operations->ScorePages(layers));
+  for (std::size_t i = 0; i < added.size(); ++i) {
+    PB_RETURN_IF_ERROR(context_->operations->Read(AsBytes(layers[i].out),
+                                                  AsBytes(absl::MakeSpan(added[i].scores))));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RecallWithinStep::Sum(std::vector<std::int32_t>* values) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "base/space_vector.h"
 #include "shard/context.h"
 #include "shard/page_fetcher.h"
 #include "shard/ring_pages.h"
@@ -25,7 +26,7 @@ class RecallWithinStep {
  public:
   /// Both outlive this.
   RecallWithinStep(ShardContext* context, PageFetcher* fetcher)
-      : context_(context), fetcher_(fetcher) {}
+      : context_(context), fetcher_(fetcher), scores_(context->operations->memory()) {}
 
   /// Opens a step; nothing of it is scored yet.
   void BeginStep() { scored_.clear(); }
@@ -59,7 +60,8 @@ class RecallWithinStep {
 
   ShardContext* context_;
   PageFetcher* fetcher_;
-  std::vector<Scored> scored_;  // since the last Recall
+  std::vector<Scored> scored_;        // since the last Recall
+  SpaceVector<std::int32_t> scores_;  // of one Score, in the operations' memory
 };
 
 }  // namespace pinboard

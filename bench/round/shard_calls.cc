@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/status_macros.h"
 #include "bench/round/rank.cuh"
 #include "kernels/page_transfer/page_transfer.h"
@@ -68,16 +69,18 @@ class ShardRank {
     return {cache_.layers[problem % kLayers], kShape, kBlockSize, cache_.tables[sequence]};
   }
 
+  /// `on_device`: as large as `scores`.
   absl::Status ScorePages(const kernels::DigestView& digests, absl::Span<const float> queries,
-                          absl::Span<std::vector<std::int32_t>> scores) {
+                          absl::Span<std::int32_t> on_device, absl::Span<std::int32_t> scores) {
     const std::vector<std::int32_t> pages = UpTo(kBandPages);
     std::vector<PagesToScore> layers;
     for (int p = 0; p < problems_; ++p) {
       const auto own = queries.subspan(std::size_t(p / kLayers) * kQueryValues, kQueryValues);
       layers.push_back({{digests, kShape, pages, own, 1, kHeads, kTotalHeads, kScale},
-                        absl::MakeSpan(scores[p])});
+                        on_device.subspan(std::size_t(p) * kBandPages, kBandPages)});
     }
     PB_RETURN_IF_ERROR(operations_->ScorePages(layers));
+    PB_RETURN_IF_ERROR(operations_->Read(AsBytes(on_device), AsBytes(scores)));
     return operations_->Finish();
   }
 
@@ -170,10 +173,11 @@ void AddShardStep(Report& report, int sequences, double churn) {
   const kernels::DigestView view{digests.centres, digests.counts, digests.step};
   const std::size_t values = static_cast<std::size_t>(sequences) * kQueryValues;
   float* const queries = Copy(Normals(values));
-  std::vector<std::vector<std::int32_t>> scores(rank.problems(),
-                                                std::vector<std::int32_t>(kBandPages));
+  std::vector<std::int32_t> scores(std::size_t(rank.problems()) * kBandPages);
+  auto* const on_device = Allocate<std::int32_t>(scores.size());
   report.AddTime(Of("score pages", sequences), {}, MedianWallMs([&] {
-                   return rank.ScorePages(view, {queries, values}, absl::MakeSpan(scores));
+                   return rank.ScorePages(view, {queries, values}, {on_device, scores.size()},
+                                          absl::MakeSpan(scores));
                  }));
   const int shown = static_cast<int>(churn * kRingPages * rank.problems());
   const std::vector<std::byte> page(kPageBytes, std::byte{1});
@@ -183,6 +187,7 @@ void AddShardStep(Report& report, int sequences, double churn) {
                    return rank.ShowPages(shown, tag, {arrived, kPageBytes});
                  }));
   Require(cudaFree(queries));
+  Require(cudaFree(on_device));
 }
 
 void AddShardRound(Report& report, int sequences) {

@@ -32,7 +32,7 @@ inline constexpr int kMostParts = 16;
 /// Pages of one layer of a sequence whose scores are wanted.
 struct PagesToScore {
   kernels::PageScoreArgs args;
-  absl::Span<std::int32_t> out;
+  absl::Span<std::int32_t> out;  // in memory()
 };
 
 /// One layer of a sequence whose rows' attention is wanted.

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// A communicator that claims collectives on device memory: a gather is done at once, and a test
-// says how waiting ends.
+// A communicator that claims collectives on device memory: gathers and sums of integers are done at
+// once, and a test says how waiting ends.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +29,14 @@ class DeviceGroup final : public transport::FaultyCommunicator,
   int rank() const override { return FaultyCommunicator::rank(); }
   int size() const override { return FaultyCommunicator::size(); }
 
-  absl::Status LaunchSumInt32(absl::Span<std::int32_t>, transport::DeviceStream,
-                              absl::Time) override {
-    return Nothing();
+  absl::Status LaunchSumInt32(absl::Span<std::int32_t> data, transport::DeviceStream,
+                              absl::Time deadline) override {
+    AwaitToyBackend();
+    std::vector<std::int32_t> sum(data.size());
+    CopyToyMemory(sum.data(), data.data(), data.size() * sizeof(std::int32_t));
+    PB_RETURN_IF_ERROR(SumInt32(absl::MakeSpan(sum), deadline));
+    CopyToyMemory(data.data(), sum.data(), data.size() * sizeof(std::int32_t));
+    return absl::OkStatus();
   }
   absl::Status LaunchSumFloat(absl::Span<float>, transport::DeviceStream, absl::Time) override {
     return Nothing();

@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
+#include <utility>
 #include <vector>
 
+#include "tests/shard/device_group.h"
 #include "tests/shard/recall_probe.h"
 
 namespace pinboard::testing {
@@ -57,6 +61,53 @@ TEST_P(RecallOverGroups, NeverWaitsUnlessAskedTo) {
     EXPECT_TRUE(Attends(rank, kSequence, 0, wanted)) << "a late page joins later";
     EXPECT_EQ(rank.shard().stats().waits, 0U);
     EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
+  });
+}
+
+/// The rows of all layers after some steps whose queries look for nothing in particular.
+std::vector<std::vector<std::int32_t>> RowsAfterSteps(const Decorate& decorate) {
+  ShardOptions options = ToyOptions();
+  options.wait_for_pages = false;
+  ToyGroup group({}, 2, options, true, decorate);
+  std::vector<std::vector<std::int32_t>> rows[2];
+  group.OnEach([&](ToyRank& rank, int index) {
+    Prefill(rank);
+    for (int step = 0; step < 12; ++step) ASSERT_PB_OK(rank.Step({kSequence}, 1));
+    for (int layer = 0; layer < 3; ++layer) {
+      rows[index].push_back(rank.shard().RowPositions(kSequence, layer));
+    }
+    EXPECT_GT(rank.shard().stats().pages_recalled, 0U);
+  });
+  EXPECT_EQ(rows[0], rows[1]);
+  return rows[0];
+}
+
+TEST(Recall, ByScoresThatAreSummedWhereTheyLieIsByTheSameScores) {
+  const Decorate on_device = [](int, std::unique_ptr<transport::Communicator> inner) {
+    return std::make_unique<DeviceGroup>(std::move(inner), [] { return absl::OkStatus(); });
+  };
+  EXPECT_EQ(RowsAfterSteps(on_device), RowsAfterSteps(nullptr));
+}
+
+// Scores of a sum that never ended are none.
+TEST(Recall, ThatDecidesAtOnceAsksForNoPageBeforeTheSumIsKnownToHaveEnded) {
+  const int wanted = FindRecallable({})[0];
+  std::atomic<bool> lacking = false;
+  const Decorate decorate = [&](int, std::unique_ptr<transport::Communicator> inner) {
+    return std::make_unique<DeviceGroup>(std::move(inner), [&] {
+      return lacking ? absl::DeadlineExceededError("rank 1 has not joined") : absl::OkStatus();
+    });
+  };
+  ShardOptions options = ToyOptions();
+  options.fetch_deadline_ms = 20;
+  ToyGroup group({}, 2, options, true, decorate);
+  group.OnEach([&](ToyRank& rank, int) { Prefill(rank); });
+  group.pages().HoldResults(true);
+  lacking = true;
+  group.OnEach([&](ToyRank& rank, int) {
+    const Status status = rank.Step({kSequence}, 1, wanted);
+    EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+    EXPECT_EQ(rank.shard().stats().waits, 0U) << "for a page";
   });
 }
 

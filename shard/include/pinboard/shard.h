@@ -242,8 +242,11 @@ class Shard {
   virtual Status ObserveLogSumExps(int layer, std::span<const float> log_sum_exps) = 0;
   /// hidden [tokens of the step, hidden_dim]: the residual stream after `layer`; the last layer's
   /// is the final hidden state, before the final norm. Valid until the next layer's RecallLayer.
+  /// [collective on the stream, only after the last layer, where a sequence has pages to recall and
+  /// the ranks have collectives on their devices] Their scores are summed there.
   virtual Status ObserveHidden(int layer, std::span<const float> hidden) = 0;
-  /// [collective, only where a sequence has pages to recall] After the logits: scores, fetches.
+  /// [collective, only where a sequence has pages to recall; not where ObserveHidden was] After the
+  /// logits: scores, fetches.
   virtual Status ExchangeScores() = 0;
   /// logits [tokens, vocab_local] of the step's tokens first_token ...; chunks in ascending order,
   /// all tokens of the step exactly once.
