@@ -56,6 +56,8 @@ class PeerLink final : private ServiceReplies {
 
   const std::string& address() const { return address_; }
   bool up() const { return state_ == State::kUp; }
+  /// When it was last begun to connect.
+  absl::Time tried() const { return tried_; }
   /// Requires up(). Shared: transfers hold it beyond the link's loss.
   const ServiceConnectionPtr& connection() const { return connection_; }
 
@@ -105,8 +107,8 @@ class PeerLink final : private ServiceReplies {
   ServiceConnectionPtr connection_;          // while greeting, or up
   std::vector<ServiceConnectionPtr> ended_;  // the peer keeps what it pinned until told of each
   absl::Time next_ = absl::InfinitePast();   // to connect, or to give up
-  absl::Time tried_ = absl::InfinitePast();  // to connect, last
-  absl::Duration rest_;                      // from there to the next time, at least
+  absl::Time tried_ = absl::InfinitePast();
+  absl::Duration rest_;  // from there to the next time, at least
   bool said_down_ = false;
   // Shared with the fabric while it connects: it may end that after the link.
   std::shared_ptr<PeerLink*> self_pointer_;

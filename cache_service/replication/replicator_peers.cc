@@ -133,6 +133,8 @@ absl::Status Replicator::OnIntroduce(PeerId session, ClientId client, const Intr
   if (peer.session.has_value()) {  // it has connected again before the loss was seen
     around_.fabric.Close(*peer.session);
     peer.offers.Close();
+    const bool is_fresh = SteadyNow() - peer.link->tried() < options_.answer_timeout;
+    if (!is_fresh) peer.link->Suspect("it has connected again, and may have left this one");
   }
   if (peer.incarnation != who.incarnation) peer.missed_drops.clear();
   peer.incarnation = who.incarnation;
@@ -190,6 +192,7 @@ void Replicator::LeaveTheLate(absl::Time now) {
       const PeerId session = *peer.session;
       around_.fabric.Close(session);
       OnSessionLost(session, false, now);
+      if (link != nullptr) link->Suspect("it does not answer what it is offered");
     }
   }
   ChoosePlaces(now);

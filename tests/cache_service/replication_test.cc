@@ -16,6 +16,13 @@ class ReplicationTest : public ::testing::TestWithParam<int> {
   static LoopbackMembers Make(int count, int replicas) {
     return {count, LoopbackMembers::Options(256 * kTestPageBytes, replicas)};
   }
+  static void AwaitMore(const LoopbackMember& member, const std::string& name, double than) {
+    const absl::Time give_up = Soon();
+    while (member.Count(name) <= than && SteadyNow() < give_up) {
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    EXPECT_GT(member.Count(name), than) << name;
+  }
   static void PublishAll(PageStore& store, int pages = kPages) {
     for (int page = 0; page < pages; ++page) {
       ASSERT_EQ(PublishTestPage(store, TestPage(page)), absl::OkStatus());
@@ -154,6 +161,28 @@ TEST_F(ReplicationTest, AMemberThatConnectsAgainEndsItsEarlierConnection) {
   const auto later = Introduced(members, "third");
   EXPECT_TRUE(earlier->IsClosedByService());
   EXPECT_EQ(members[0].Count("refused_connections_total"), 0);
+}
+
+// A connection without traffic was left alone, until TCP tried again: after as long as the fault.
+TEST_F(ReplicationTest, AMemberThatAnswersNoOfferIsLeftOnBothConnections) {
+  auto members = Make(2, 2);
+  const auto store = members[0].Connect();
+  const double connections = members[1].Count("connections_total");
+  members.hub().Stall(members[1].fabric(), true);
+  PublishAll(*store);
+  members[0].Await("peers{state=\"down\"}", 1);
+  members.hub().Stall(members[1].fabric(), false);
+  AwaitMore(members[1], "connections_total", connections);
+}
+
+TEST_F(ReplicationTest, AMemberThatConnectsAgainIsConnectedToAgain) {
+  ServerOptions options = LoopbackMembers::Options(256 * kTestPageBytes, 1);
+  options.replication.answer_timeout = absl::Milliseconds(100);
+  LoopbackMembers members(2, options);
+  absl::SleepFor(options.replication.answer_timeout);
+  const double connections = members[1].Count("connections_total");
+  const auto again = Introduced(members, members[1].self().name);
+  AwaitMore(members[1], "connections_total", connections);
 }
 
 TEST_F(ReplicationTest, AMemberThatIsTakenOffTheListIsLeft) {
