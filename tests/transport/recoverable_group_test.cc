@@ -46,7 +46,7 @@ struct Simulated : RankThreads {
 // The whole contract of a communicator, over a library that can only hang or abort.
 INSTANTIATE_TYPED_TEST_SUITE_P(OverAnUnforgivingLibrary, CommunicatorConformance, Simulated);
 
-absl::Time Soon() { return absl::Now() + absl::Milliseconds(100); }
+absl::Time Soon() { return absl::Now() + absl::Milliseconds(500); }
 
 absl::Status Confirm(SimulatedCommunicator& communicator, std::uint64_t launched,
                      absl::Time deadline) {
