@@ -82,10 +82,12 @@ void RecallPlan::PrefetchScores() const {
   for (std::size_t i = 0; i < smoothed_.size(); i += kLine) __builtin_prefetch(&smoothed_[i], 1);
 }
 
-PageList RecallPlan::Update(absl::Span<const std::int32_t> scores, int max_fetches,
-                            Smoothing smoothing) {
+void RecallPlan::TakeIn(absl::Span<const std::int32_t> scores, Smoothing smoothing) {
   Smooth(scores, smoothing);
   Know();
+}
+
+PageList RecallPlan::Fetch(int max_fetches) {
   PageList fetches;  // places first
   wanted_.ForEachNotIn(held_, [&](std::uint32_t at) { fetches.push_back(at); });
   const auto most = static_cast<std::size_t>(std::max(max_fetches, 0));

@@ -56,7 +56,7 @@ class RecallPlan {
   /// Fills a ring slot outside of the recall path (in a round).
   void Place(std::uint32_t page, int ring_slot);
 
-  /// The band's live pages, ascending: the order of `scores` in Update and of the digests scored.
+  /// The band's live pages, ascending: the order of `scores` in TakeIn and of the digests scored.
   const std::vector<std::uint32_t>& pages() const { return pages_; }
   /// Their mean information, fixed point: [pages().size()].
   const std::vector<std::int64_t>& mean_information() const { return mean_information_; }
@@ -65,13 +65,14 @@ class RecallPlan {
   /// Pages being fetched, ascending: the order of the ready and miss bits.
   const PageList& in_flight() const { return in_flight_; }
 
-  /// Takes in this step's merged scores [pages().size()] and returns the pages to start fetching
-  /// now (ascending; at most `max_fetches`, best first where the cap binds). They are in flight
-  /// from here on; fetches no longer wanted stay in flight until they resolve.
-  PageList Update(absl::Span<const std::int32_t> scores, int max_fetches,
-                  Smoothing smoothing = Smoothing::kHalf);
+  /// Takes in this step's merged scores [pages().size()]: what the ring should hold by them.
+  void TakeIn(absl::Span<const std::int32_t> scores, Smoothing smoothing = Smoothing::kHalf);
+  /// The pages of that to start fetching now (ascending; at most `max_fetches`, best first where
+  /// the cap binds). They are in flight from here on; fetches no longer wanted stay in flight until
+  /// they resolve.
+  PageList Fetch(int max_fetches);
 
-  /// Has what Update will read of a band brought closer, for whoever goes through many plans: its
+  /// Has what TakeIn will read of a band brought closer, for whoever goes through many plans: its
   /// scores, in the order of `scores`.
   void PrefetchScores() const;
 
@@ -108,7 +109,7 @@ class RecallPlan {
   std::vector<std::int32_t> smoothed_;
   PageList ring_;
   PageList in_flight_;
-  // Places in pages_, known since the last Update or Resolve, unless band or ring have been
+  // Places in pages_, known since the last TakeIn or Resolve, unless band or ring have been
   // changed:
   bool knows_ = false;
   PageList ring_at_, in_flight_at_;  // parallel to ring_, in_flight_

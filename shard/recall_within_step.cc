@@ -145,10 +145,12 @@ absl::Status RecallWithinStep::Settle(const StepSlice& slice, int layer,
 void RecallWithinStep::Choose(absl::Span<const std::int32_t>* merged) {
   std::vector<PageFetcher::Request> requests;
   for (const Scored& one : scored_) {
-    ChoosePages(one.slice->entry.sequence, *one.slice->state, one.layer, one.slice->state->steps,
-                merged->first(one.scores.size()),
-                fetcher_->room() - static_cast<int>(requests.size()), &requests);
+    SequenceState& state = *one.slice->state;
+    state.layers[one.layer].recall.TakeIn(merged->first(one.scores.size()),
+                                          scheduler::Smoothing::kNone);
     merged->remove_prefix(one.scores.size());
+    RequestPages(one.slice->entry.sequence, state, one.layer, state.steps,
+                 fetcher_->room() - static_cast<int>(requests.size()), &requests);
   }
   scored_.clear();
   StartFetches(*context_, *fetcher_, &requests);

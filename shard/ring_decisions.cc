@@ -3,11 +3,19 @@
 #include "shard/ring_decisions.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/prefetch.h"
 #include "base/status_macros.h"
 
 namespace pinboard {
+namespace {
+
+/// Layers from here on are chosen beside this thread. Those before are due so soon that it would
+/// wait for the other one.
+constexpr int kFirstBeside = 4;
+
+}  // namespace
 
 StepFindings& RingDecisions::Begin(absl::Span<const StepSlice> slices) {
   ready_ = chosen_ = false;
@@ -27,17 +35,45 @@ SequenceState* RingDecisions::Find(std::uint64_t sequence) const {
   return found == context_->sequences.end() ? nullptr : &found->second;
 }
 
+absl::Span<const std::int32_t> RingDecisions::ScoresOf(const StepFindings::Ring& its) const {
+  return absl::MakeConstSpan(findings_.scores).subspan(its.first_score, its.scores);
+}
+
+void RingDecisions::StartChoices() {
+  FindStates();
+  std::vector<RingChoices::Ring> rings;
+  rings.reserve(findings_.rings.size());
+  for (int l = kFirstBeside; l < context_->options.model.layers; ++l) {
+    for (std::size_t s = 0; s < states_.size(); ++s) {
+      rings.push_back({&states_[s]->layers[l].recall, ScoresOf(ring(s, l))});
+    }
+  }
+  choices_.Start(std::move(rings));
+}
+
+void RingDecisions::AwaitChoices(int end) {
+  choices_.Await(findings_.sequences.size() * std::max(end - kFirstBeside, 0));
+}
+
+void RingDecisions::MakeReady() {
+  ready_ = true;
+  if (ChoosesNow()) StartChoices();
+}
+
 void RingDecisions::Choose() {
+  StartChoices();
+  AwaitChoices(context_->options.model.layers);
   ForEachRing(0, context_->options.model.layers,
-              [this](std::size_t s, SequenceState& state, int l) { ChooseFor(s, state, l); });
+              [this](std::size_t s, SequenceState& state, int l) { RequestFor(s, state, l); });
   chosen_ = true;
   StartFetches(*context_, *fetcher_, &requests_);
 }
 
 void RingDecisions::Decide(int end) {
   if (!ready_ || decided_ >= end) return;
+  if (ChoosesNow()) AwaitChoices(end);
   ForEachRing(decided_, end, [this](std::size_t s, SequenceState& state, int l) {
-    if (!chosen_) ChooseFor(s, state, l);
+    if (ChoosesNow()) RequestFor(s, state, l);
     SettleFor(s, state, l);
   });
   StartFetches(*context_, *fetcher_, &requests_);
@@ -45,29 +81,33 @@ void RingDecisions::Decide(int end) {
   ready_ = end < context_->options.model.layers;
 }
 
-void RingDecisions::ForEachRing(int first, int end,
-                                absl::FunctionRef<void(std::size_t, SequenceState&, int)> visit) {
+void RingDecisions::FindStates() {
   states_.clear();
   for (const StepFindings::Sequence& sequence : findings_.sequences) {
     states_.push_back(Find(sequence.id));
   }
+}
+
+void RingDecisions::ForEachRing(int first, int end,
+                                absl::FunctionRef<void(std::size_t, SequenceState&, int)> visit) {
+  FindStates();
   const std::size_t layers = end - first, rings = states_.size() * layers;
   const auto layer_of = [&](std::size_t ring) -> const LayerState& {
     return states_[ring / layers]->layers[first + ring % layers];
   };
   for (std::size_t i = 0; i < rings; ++i) {
     if (i + 2 < rings) Prefetch(layer_of(i + 2).recall);
-    if (i + 1 < rings) layer_of(i + 1).recall.PrefetchScores();
+    if (i + 1 < rings && first < kFirstBeside) layer_of(i + 1).recall.PrefetchScores();
     visit(i / layers, *states_[i / layers], first + static_cast<int>(i % layers));
   }
 }
 
-void RingDecisions::ChooseFor(std::size_t sequence, SequenceState& state, int layer) {
+void RingDecisions::RequestFor(std::size_t sequence, SequenceState& state, int layer) {
   const StepFindings::Ring& its = ring(sequence, layer);
   if (its.scores == 0) return;
-  ChoosePages(findings_.sequences[sequence].id, state, layer, findings_.sequences[sequence].step,
-              absl::MakeConstSpan(findings_.scores).subspan(its.first_score, its.scores),
-              fetcher_->room() - static_cast<int>(requests_.size()), &requests_);
+  if (layer < kFirstBeside) state.layers[layer].recall.TakeIn(ScoresOf(its));
+  RequestPages(findings_.sequences[sequence].id, state, layer, findings_.sequences[sequence].step,
+               fetcher_->room() - static_cast<int>(requests_.size()), &requests_);
 }
 
 void RingDecisions::SettleFor(std::size_t sequence, SequenceState& state, int layer) {

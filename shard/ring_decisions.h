@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "shard/context.h"
 #include "shard/page_fetcher.h"
+#include "shard/ring_choices.h"
 #include "shard/ring_pages.h"
 #include "shard/step_recorder.h"
 
@@ -55,7 +56,7 @@ class RingDecisions {
   /// The scores, which have been merged, choose pages now: before the fetches are reported.
   void Choose();
   /// The reports of all ranks are there: decisions can be taken.
-  void MakeReady() { ready_ = true; }
+  void MakeReady();
   /// Takes those of the layers below `end` that have not been taken yet; the fetches that they ask
   /// for start, in one message.
   void Decide(int end);
@@ -80,7 +81,15 @@ class RingDecisions {
   StepFindings::Ring& ring(std::size_t sequence, int layer) {
     return findings_.rings[sequence * context_->options.model.layers + layer];
   }
-  void ChooseFor(std::size_t sequence, SequenceState& state, int layer);
+  /// Whether the scores are to choose pages once the findings are ready.
+  bool ChoosesNow() const { return !chosen_ && !findings_.scores.empty(); }
+  /// Has them do so, layer after layer, beside this thread, but for the first layers.
+  void StartChoices();
+  /// Of the layers below `end`.
+  void AwaitChoices(int end);
+  absl::Span<const std::int32_t> ScoresOf(const StepFindings::Ring& its) const;
+  void FindStates();
+  void RequestFor(std::size_t sequence, SequenceState& state, int layer);
   void SettleFor(std::size_t sequence, SequenceState& state, int layer);
   /// Of the layers first ... end - 1, in the order in which fetches are asked for. The memory of
   /// the rings that come next is on its way meanwhile.
@@ -97,6 +106,7 @@ class RingDecisions {
   std::vector<PageFetcher::Request> requests_;
   std::vector<std::uint32_t> all_hold_, any_missed_;  // of one ring
   std::vector<AgreedPage> agreed_;
+  RingChoices choices_;  // of the findings, by layer
 };
 
 }  // namespace pinboard

@@ -69,13 +69,9 @@ void SettlePages(ShardContext& context, PageFetcher& fetcher, std::uint64_t sequ
   }
 }
 
-void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer, std::uint64_t step,
-                 absl::Span<const std::int32_t> merged, int room,
-                 std::vector<PageFetcher::Request>* requests) {
-  LayerState& of_layer = state.layers[layer];
-  const auto smoothing =
-      state.recalls_within_step(layer) ? scheduler::Smoothing::kNone : scheduler::Smoothing::kHalf;
-  for (const std::uint32_t page : of_layer.recall.Update(merged, room, smoothing)) {
+void RequestPages(std::uint64_t sequence, SequenceState& state, int layer, std::uint64_t step,
+                  int room, std::vector<PageFetcher::Request>* requests) {
+  for (const std::uint32_t page : state.layers[layer].recall.Fetch(room)) {
     requests->push_back({{sequence, layer, page}, {}, step});
   }
 }

@@ -35,12 +35,11 @@ void SettlePages(ShardContext& context, PageFetcher& fetcher, std::uint64_t sequ
                  SequenceState& state, int layer, absl::Span<const std::uint32_t> ready,
                  absl::Span<const std::uint32_t> missed, std::vector<AgreedPage>* agreed);
 
-/// Merged scores of a layer's live pages, of the sequence's step `step`, choose its ring; what is
+/// A layer's ring has been chosen (RecallPlan::TakeIn) by the sequence's step `step`; what is
 /// missing goes to `requests`, as far as the step has room for fetches: who wants it, for
 /// StartFetches.
-void ChoosePages(std::uint64_t sequence, SequenceState& state, int layer, std::uint64_t step,
-                 absl::Span<const std::int32_t> merged, int room,
-                 std::vector<PageFetcher::Request>* requests);
+void RequestPages(std::uint64_t sequence, SequenceState& state, int layer, std::uint64_t step,
+                  int room, std::vector<PageFetcher::Request>* requests);
 
 /// Asks for them, in one message, and leaves none. Their pages are looked up here, one after
 /// another with nothing between, so that the memory's answers to many overlap.

@@ -67,7 +67,8 @@ SequenceState RandomState(const ShardContext& context, SeededRandom& random,
     for (int page = 0; page < pages; ++page) layer.recall.Add(page, FromFew(random, 20));
     std::vector<std::int32_t> scores(pages);
     for (std::int32_t& score : scores) score = random.Int(0, 1000);
-    layer.recall.Update(scores, 2);
+    layer.recall.TakeIn(scores);
+    layer.recall.Fetch(2);
     for (int slot = 0; slot < ring_pages; ++slot) layer.recall.Place(3 * slot, slot);
     if (random.OneIn(2)) layer.recall.Remove(0);  // struck, still in its slot
   }
