@@ -149,6 +149,12 @@ absl::Status RingDecisions::Show(absl::Span<const Rings> sequences, int first, i
   pages.reserve(agreed_.size());
   for (std::size_t i = 0; i < agreed_.size(); ++i) {
     constexpr std::size_t kAhead = 8;
+    if (i + 2 * kAhead < agreed_.size()) {
+      const AgreedPage& later = agreed_[i + 2 * kAhead];
+      if (const SequenceState* state = Find(later.sequence)) {
+        state->layers[later.layer].pages.prefetch(later.replacement.page);
+      }
+    }
     if (i + kAhead < agreed_.size()) {
       const AgreedPage& soon = agreed_[i + kAhead];
       if (const SequenceState* state = Find(soon.sequence)) PrefetchPage(*state, soon);

@@ -79,15 +79,17 @@ void RequestPages(std::uint64_t sequence, SequenceState& state, int layer, std::
 void StartFetches(ShardContext& context, PageFetcher& fetcher,
                   std::vector<PageFetcher::Request>* requests) {
   if (requests->empty()) return;
-  const SequenceState* state = nullptr;
-  std::uint64_t sequence = 0;  // the state's: requests of a sequence follow each other
-  for (PageFetcher::Request& request : *requests) {
-    const FetchTicket& ticket = request.ticket;
-    if (state == nullptr || ticket.sequence != sequence) {
-      sequence = ticket.sequence;
-      state = &context.sequences.at(sequence);
+  const auto pages_of = [&](const FetchTicket& ticket) -> const auto& {
+    return context.sequences.at(ticket.sequence).layers[ticket.layer].pages;
+  };
+  constexpr std::size_t kAhead = 12;
+  for (std::size_t i = 0; i < requests->size(); ++i) {
+    if (i + kAhead < requests->size()) {
+      const FetchTicket& soon = (*requests)[i + kAhead].ticket;
+      pages_of(soon).prefetch(soon.page);
     }
-    request.ref = state->layers[ticket.layer].pages.at(ticket.page).ref;
+    PageFetcher::Request& request = (*requests)[i];
+    request.ref = pages_of(request.ticket).at(request.ticket.page).ref;
   }
   fetcher.Start(*requests, context.FetchDeadline());
   requests->clear();
