@@ -82,6 +82,11 @@ void RecallPlan::PrefetchScores() const {
   for (std::size_t i = 0; i < smoothed_.size(); i += kLine) __builtin_prefetch(&smoothed_[i], 1);
 }
 
+void RecallPlan::PrefetchFetch() const {
+  if (!knows_) return;
+  wanted_.ForEachNotIn(held_, [this](std::uint32_t at) { __builtin_prefetch(&pages_[at]); });
+}
+
 void RecallPlan::TakeIn(absl::Span<const std::int32_t> scores, Smoothing smoothing) {
   Smooth(scores, smoothing);
   Know();

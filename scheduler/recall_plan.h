@@ -75,6 +75,8 @@ class RecallPlan {
   /// Has what TakeIn will read of a band brought closer, for whoever goes through many plans: its
   /// scores, in the order of `scores`.
   void PrefetchScores() const;
+  /// The same of what Fetch will read, once scores have been taken in.
+  void PrefetchFetch() const;
 
   /// Resolves fetches. `ready`: pages that ALL ranks hold verified; `missed`: pages any rank missed
   /// (they are struck first). Returns the replacements to make visible at the next boundary, in

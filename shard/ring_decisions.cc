@@ -97,7 +97,10 @@ void RingDecisions::ForEachRing(int first, int end,
   };
   for (std::size_t i = 0; i < rings; ++i) {
     if (i + 2 < rings) Prefetch(layer_of(i + 2).recall);
-    if (i + 1 < rings && first < kFirstBeside) layer_of(i + 1).recall.PrefetchScores();
+    if (i + 1 < rings) {
+      const scheduler::RecallPlan& next = layer_of(i + 1).recall;
+      first < kFirstBeside ? next.PrefetchScores() : next.PrefetchFetch();
+    }
     visit(i / layers, *states_[i / layers], first + static_cast<int>(i % layers));
   }
 }
