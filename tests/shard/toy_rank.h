@@ -109,6 +109,7 @@ class ToyRank {
   Status Fork(std::uint64_t from, std::uint64_t to, const SequenceOptions& options) {
     const Status forked = shard_->ForkSequence(from, to, shard_->Length(from), options);
     if (!forked.ok()) return forked;
+    AwaitToyBackend();
     Reserve(to, 0);
     for (int l = 0; l < model_.layers; ++l) {
       for (int row = 0; row < shard_->Rows(to, l); ++row) CopyRow(from, to, l, row);
@@ -121,6 +122,7 @@ class ToyRank {
                      const SequenceOptions& options) {
     const Status forked = shard_->ForkSequence(from, to, tokens, options);
     if (!forked.ok()) return forked;
+    AwaitToyBackend();
     auto& tables = tables_[to];
     tables.resize(TableCount());
     for (int i = 0; i < TableCount(); ++i) {
@@ -276,6 +278,7 @@ class ToyRank {
 
   /// Every attended row holds the bytes of its position: the first wrong one, or "".
   std::string FirstWrongRow(std::uint64_t sequence) {
+    AwaitToyBackend();
     for (int l = 0; l < model_.layers; ++l) {
       const auto positions = shard_->RowPositions(sequence, l);
       for (int row = 0; row < static_cast<int>(positions.size()); ++row) {
@@ -297,6 +300,7 @@ class ToyRank {
 
   /// The position whose key one of this rank's KV heads holds in a row; -1: none.
   int HeadPosition(std::uint64_t sequence, int l, int head, int row) {
+    AwaitToyBackend();
     const std::size_t bytes = shape_.kv.KeyBytes() / shape_.kv.kv_heads;
     for (int position = 0; position < shard_->Length(sequence); ++position) {
       const auto expected = RowBytes(l, position);

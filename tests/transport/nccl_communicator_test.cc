@@ -205,6 +205,14 @@ TEST(NcclDeviceCollectives, AreFormedAnewOnceTheirGraphsAreGone) {
   });
 }
 
+// What the others had sent before they gave up may be all that a late rank needs: over NVLink it
+// lies in the late rank's memory. Its sum is then whole.
+void ExpectLate(const absl::Status& status) {
+  if (!status.ok()) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+  }
+}
+
 TEST(NcclDeviceCollectives, NameALateRankAndAreFormedAnewWithIt) {
   RunRanks(3, [](NcclCommunicator& communicator, Device& device) {
     device.ExpectItWorks();
@@ -212,8 +220,13 @@ TEST(NcclDeviceCollectives, NameALateRankAndAreFormedAnewWithIt) {
     const bool late = communicator.rank() == 1;
     if (late) OverNccl::Meet(3);
     const absl::Status status = device.SumOne(buffer, absl::Now() + absl::Milliseconds(500));
-    EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
-    if (!late) {
+    if (late) {
+      ExpectLate(status);
+      if (status.ok()) {
+        EXPECT_EQ(device.Download(buffer)[0], 3);
+      }
+    } else {
+      EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
       EXPECT_THAT(std::string(status.message()), ::testing::StartsWith("rank 1 has not joined"));
       OverNccl::Meet(3);
     }
@@ -239,11 +252,10 @@ void BlockBehindALateRank(NcclCommunicator& communicator, Device& device,
     ASSERT_EQ(cudaStreamSynchronize(device.stream()), cudaSuccess);
   }
   status.Update(communicator.Await(device.stream(), deadline));
+  if (late) return ExpectLate(status);
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
-  if (!late) {
-    EXPECT_THAT(std::string(status.message()), ::testing::StartsWith("rank 1 has not joined"));
-    OverNccl::Meet(3);
-  }
+  EXPECT_THAT(std::string(status.message()), ::testing::StartsWith("rank 1 has not joined"));
+  OverNccl::Meet(3);
 }
 
 TEST(NcclDeviceCollectives, LetAThreadGoThatBlocksBehindALateRank) {

@@ -32,7 +32,9 @@ using DeviceStream = CUstream_st*;
 /// a length needs a connection; Await waits for the stream. A thread that blocks in CUDA behind
 /// what it has launched (a full queue, an allocation, a synchronisation) is let go: what has not
 /// ended shortly before the deadline of the last launch or replay is aborted then, and the next
-/// call says so. So where values are used that a host waited for by itself, Await comes first.
+/// call says so. So where values are used that a host waited for by itself, Await comes first. A
+/// rank that is late for an Await which the others gave up may find its own values whole (they had
+/// been sent before) and go on, until its next call says that the group was given up.
 /// DeadlineExceeded names the ranks that are missing, Unavailable those that are lost (for good: a
 /// group without them cannot go on); FailedPrecondition: the ranks launched different collectives,
 /// or the group has been given up. After any of these the group is given up: what was launched has

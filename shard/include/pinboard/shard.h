@@ -264,8 +264,9 @@ class Shard {
   virtual std::vector<int> PlannedRows(std::uint64_t sequence) const = 0;
 
   /// [collective] Scores and plans at the present length of each sequence; block tables must stay
-  /// the same for the planned rows until CommitRound. Agreed ring replacements become visible; from
-  /// here to CommitRound the rings of these sequences stand still, and nothing attended changes.
+  /// the same for the planned rows until CommitRound. Agreed ring replacements become visible, by
+  /// copies on the stream; from here to CommitRound the rings of these sequences stand still, and
+  /// nothing attended changes.
   /// FailedPrecondition: a round is under way.
   struct RoundEntry {
     std::uint64_t sequence = 0;
