@@ -55,7 +55,9 @@ void Replicator::HandOverPage(OfferedName name) {
 
 void Replicator::OnOfferEnded(PeerNumber peer, OfferedName name, OfferEnd end) {
   CountOffer(name.kind, end);
-  if (name.kind == OfferKind::kCopy && end == OfferEnd::kOverflow) left_out_ = true;
+  if (name.kind == OfferKind::kCopy && end == OfferEnd::kOverflow && !hand_over_.has_value()) {
+    left_out_ = true;
+  }
   if (name.kind == OfferKind::kSpill) return OnSpillEnded(peer, name, end);
   if (name.kind != OfferKind::kHandOver) return;
   if (end != OfferEnd::kNoRoom && end != OfferEnd::kFailed) return;

@@ -1,10 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// Does compute-sanitizer's initcheck see what a bulk store writes? Where it reports reads here while
-// no value is wrong, it does not, and such reports elsewhere say nothing.
+// Does compute-sanitizer's initcheck see what a bulk store writes? Where it reports reads here
+// while no value is wrong, it does not, and such reports elsewhere say nothing.
 //
 //   nvcc -arch=sm_90a -o /tmp/bulk_store scripts/sanitizers/bulk_store.cu
-//   compute-sanitizer --tool initcheck /tmp/bulk_store          # and with an argument: plain stores
+//   compute-sanitizer --tool initcheck /tmp/bulk_store          # and with an argument: plain
+//   stores
 #include <cuda_runtime.h>
 
 #include <cstdio>
