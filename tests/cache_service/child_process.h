@@ -62,6 +62,12 @@ class ChildProcess {
     while (read(output_, &c, 1) == 1 && c != '\n') line.push_back(c);
     return line;
   }
+  /// False also where it could not be started.
+  bool IsRunning() const {
+    siginfo_t ended{};
+    return waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           ended.si_pid == 0;
+  }
   /// Returns once it has stopped (SIGSTOP) or ended.
   void WaitUntilStopped() const { waitpid(pid_, nullptr, WUNTRACED); }
   /// The exit status, or -signal.

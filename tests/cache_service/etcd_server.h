@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -81,7 +83,10 @@ class EtcdServer {
     const absl::Time deadline = absl::Now() + kPatience;
     while (
         !http_->Post({.url = endpoint_ + "/v3/maintenance/status", .body = "{}"}, kPatience).ok()) {
-      if (absl::Now() > deadline) FAIL() << "etcd does not start: see " << folder;
+      if (!process_->IsRunning() || absl::Now() > deadline) {
+        std::ifstream log(folder + "/log");
+        FAIL() << "etcd does not start: " << std::string(std::istreambuf_iterator<char>(log), {});
+      }
       http_->Sleep(absl::Milliseconds(10));
     }
   }

@@ -12,24 +12,9 @@
 
 namespace pinboard {
 
-/// "127.0.0.1:port". Another process may take the port before it is used: rare, and then the test
-/// that wanted it says AlreadyExists.
-inline std::string FreeLoopbackAddress() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  bind(fd, reinterpret_cast<sockaddr*>(&address), length);
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
-  close(fd);
-  return "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-}
-
 /// The first of `count` ports in a row, as for ranks that listen at PORT + rank. Until this process
 /// ends nobody else gets them, and who allows an address to be used again can listen there. They
-/// lie below the ports that Linux gives to connections: it takes even ones for those, which are the
-/// neighbours of the odd ones that FreeLoopbackAddress gets, and a run opens dozens of connections.
+/// lie below the ports that Linux gives to connections and to who asks for any port.
 inline std::string FreeLoopbackRange(int count) {
   const auto take = [](int port) {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -51,5 +36,8 @@ inline std::string FreeLoopbackRange(int count) {
   }
   return "127.0.0.1:" + std::to_string(first);
 }
+
+/// "127.0.0.1:port", one alone of those.
+inline std::string FreeLoopbackAddress() { return FreeLoopbackRange(1); }
 
 }  // namespace pinboard
