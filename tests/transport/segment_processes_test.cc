@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cache_service/child_process.h"
+#include "transport/fabric/ucx/fnv1a.h"
 #include "transport/fabric/ucx/ucx_fabric.h"
 
 namespace pinboard::transport {
@@ -44,7 +45,8 @@ class SegmentProcesses : public ::testing::Test {
       content_.assign(content.begin(), content.end());
     });
     fabric_->OnClosed([this](PeerId, const absl::Status&) { closed_ = true; });
-    const auto peer = fabric_->Connect(owner_->ReadLine(), absl::Now() + absl::Seconds(30));
+    address_ = owner_->ReadLine();
+    const auto peer = fabric_->Connect(address_, absl::Now() + absl::Seconds(30));
     ASSERT_TRUE(peer.ok()) << peer.status();
     peer_ = *peer;
     WaitUntil([this] { return !key_.empty(); });
@@ -66,11 +68,11 @@ class SegmentProcesses : public ::testing::Test {
     }
   }
 
-  /// The segment as its owner sees it.
+  /// The segment as its owner sees it; empty: the owner has died.
   const Bytes& Content() {
     content_.clear();
     fabric_->Send(peer_, 2, {}, nullptr);
-    WaitUntil([this] { return !content_.empty(); });
+    WaitUntil([this] { return !content_.empty() || closed_; });
     return content_;
   }
 
@@ -92,6 +94,7 @@ class SegmentProcesses : public ::testing::Test {
   }
 
   std::unique_ptr<ChildProcess> owner_;
+  std::string address_;
   std::unique_ptr<Fabric> fabric_;
   PeerId peer_;
   std::unique_ptr<RemoteSegment> segment_;
@@ -132,7 +135,8 @@ TEST_F(SegmentProcesses, WhatIsMappedIsPutAndGotWithoutItsOwner) {
 TEST_F(SegmentProcesses, AKeyOfAnotherVersionIsRefusedAndOneOfAnEarlierAsThat) {
   ASSERT_NO_FATAL_FAILURE(Meet(nullptr));
   const std::pair<std::uint64_t, const char*> others[] = {{0x31594b4653424, "earlier Pinboard"},
-                                                          {0x3359454b4250, "not a remote key"}};
+                                                          {0x3259454b4250, "earlier Pinboard"},
+                                                          {0x3459454b4250, "not a remote key"}};
   for (const auto& [magic, expected] : others) {
     std::memcpy(key_.data(), &magic, sizeof(magic));
     const absl::Status refused = fabric_->Map(peer_, key_).status();
@@ -205,6 +209,58 @@ TEST_F(SegmentProcesses, AKilledOwnerEndsWhatIsUnderWayOnceAndTheMappingStaysRea
       EXPECT_EQ(segment_->direct().size(), segment_->size_bytes());
       EXPECT_EQ(segment_->direct()[0], std::byte{42});
     }
+  }
+}
+
+/// A key with another value at `offset`, as its owner would have made it.
+Bytes Forged(Bytes key, std::size_t offset, std::uint64_t value) {
+  constexpr std::size_t kChecksumAt = 8;
+  constexpr std::size_t kCheckedFrom = 16;
+  std::memcpy(key.data() + offset, &value, sizeof(value));
+  const std::uint64_t checksum = Fnv1a(absl::MakeConstSpan(key).subspan(kCheckedFrom));
+  std::memcpy(key.data() + kChecksumAt, &checksum, sizeof(checksum));
+  return key;
+}
+
+TEST_F(SegmentProcesses, AnOwnerGivesNothingBesideWhatItLends) {
+  ASSERT_NO_FATAL_FAILURE(Connect("tcp,self"));
+  constexpr std::size_t kSizeAt = 24;
+  constexpr std::size_t kNameAt = 48;
+  std::uint64_t name = 0;
+  std::memcpy(&name, key_.data() + kNameAt, sizeof(name));
+  const std::size_t size = segment_->size_bytes();
+  const std::pair<Bytes, std::size_t> forged[] = {{Forged(key_, kNameAt, name + 1), 0},
+                                                  {Forged(key_, kSizeAt, 2 * size), size - 1},
+                                                  {Forged(key_, kSizeAt, 2 * size), size + 4096}};
+  for (const auto& [key, offset] : forged) {
+    auto segment = fabric_->Map(peer_, key);
+    ASSERT_TRUE(segment.ok()) << segment.status();
+    Bytes bytes(2, std::byte{1});
+    std::vector<absl::StatusCode> codes;
+    const auto callback = [&codes](const absl::Status& status) { codes.push_back(status.code()); };
+    fabric_->Get(**segment, offset, absl::MakeSpan(bytes), callback);
+    fabric_->Put(**segment, offset, bytes, callback);
+    WaitUntil([&] { return codes.size() == 2; });
+    EXPECT_THAT(codes, ::testing::Each(absl::StatusCode::kNotFound));
+  }
+  EXPECT_THAT(Content(), ::testing::Each(std::byte{0}));
+}
+
+// What it has asked for arrives when it cannot be answered any more; UCX's own one-sided operations
+// abort the owner there.
+TEST_F(SegmentProcesses, AReaderKilledWhileItsOwnerIsHeldUpHarmsNobodyElse) {
+  for (int run = 0; run < 10; ++run) {
+    ASSERT_NO_FATAL_FAILURE(Connect("tcp,self"));
+    ChildProcess reader({BuiltProgram("tests/transport/transport_test_segment_reader"), address_});
+    ASSERT_EQ(reader.ReadLine(), "reading");
+    owner_->Signal(SIGSTOP);
+    absl::SleepFor(absl::Milliseconds(20));
+    reader.Signal(SIGKILL);
+    reader.Wait();
+    owner_->Signal(SIGCONT);
+    EXPECT_EQ(Content().size(), segment_->size_bytes());
+    ASSERT_TRUE(owner_->IsRunning());
+    segment_.reset();
   }
 }
 

@@ -28,6 +28,7 @@ void OperationTable::EndPart(Operation* operation, const absl::Status& status) {
   if (--operation->parts > 0) return;
   MakeDue(*operation, operation->status);
   pool_->Put(std::exchange(operation->staged, {}));
+  operation->reads = nullptr;
   idle_.push_back(operation);
 }
 

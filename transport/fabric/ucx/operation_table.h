@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "transport/fabric/fabric.h"
 #include "transport/fabric/ucx/buffer_pool.h"
+#include "transport/fabric/ucx/shared_mapping.h"
 
 namespace pinboard::transport {
 
@@ -35,7 +36,8 @@ struct Operation {
   Fabric::Done done;
   MessageHeader header;
   Buffer staged;
-  int parts = 0;  // UCX requests still open (a put is a put and a flush); 0: idle
+  std::shared_ptr<const SharedMapping> reads;  // a segment that UCX reads from
+  int parts = 0;  // what has to end yet: UCX requests, a peer's answer; 0: idle
   absl::Status status;
 };
 
@@ -50,7 +52,7 @@ class OperationTable {
  public:
   explicit OperationTable(BufferPool* pool) : pool_(pool) {}
 
-  /// An operation of that many UCX requests; the address is stable until the last has ended.
+  /// An operation of that many parts; the address is stable until the last has ended.
   Operation* Start(PeerId peer, int parts, Fabric::Done done);
   /// One of the operation's parts ended. The callback becomes due when all have.
   void EndPart(Operation* operation, const absl::Status& status);

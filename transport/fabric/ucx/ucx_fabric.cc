@@ -36,6 +36,7 @@ UcxFabric::UcxFabric(const UcxFabricOptions& options, std::shared_ptr<const UcxC
 
 UcxFabric::~UcxFabric() {
   std::vector<Connected> connecting;
+  operations_.AbandonAll(absl::CancelledError("the fabric was destroyed"));
   for (auto& [id, peer] : peers_) {
     if (peer->connected) connecting.push_back(std::move(peer->connected));
     MarkGone(*peer, absl::CancelledError("the fabric was destroyed"));
@@ -44,7 +45,6 @@ UcxFabric::~UcxFabric() {
   peers_.clear();  // messages may lie in the worker's memory
   // Then the workers: after them nothing reads the memory of operations under way.
   receivers_.clear();
-  operations_.AbandonAll(absl::CancelledError("the fabric was destroyed"));
   while (operations_.RunDue()) {
   }
   for (const Connected& connected : connecting) {
@@ -96,6 +96,7 @@ void UcxFabric::OnClosed(PeerHandler handler) { on_closed_ = std::move(handler);
 bool UcxFabric::Progress() {
   bool any = HandleEvents(absl::ZeroDuration());
   any |= DrainWorkers();
+  any |= AnswerAccesses();
   any |= DispatchMessages();
   any |= operations_.RunDue();
   any |= Reap();

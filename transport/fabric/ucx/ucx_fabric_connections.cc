@@ -238,6 +238,7 @@ void UcxFabric::Finish(PeerId id) {
 }
 
 void UcxFabric::CloseEndpoint(UcxPeer& peer) {
+  EndAccesses(peer);
   if (peer.endpoint == nullptr) return;
   const bool force = !peer.shares_memory && peer.state == PeerState::kGone;
   ucp_request_param_t param{};

@@ -9,10 +9,12 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "transport/fabric/fabric.h"
+#include "transport/fabric/ucx/access_message.h"
 #include "transport/fabric/ucx/buffer_pool.h"
 #include "transport/fabric/ucx/event_set.h"
 #include "transport/fabric/ucx/operation_table.h"
@@ -53,6 +55,9 @@ class UcxFabric : public Fabric {
 
  private:
   static constexpr int kMessageTypes = 64;
+  // UCX's numbers of the active messages.
+  static constexpr unsigned kMessageId = 1;
+  static constexpr unsigned kAccessId = 2;
   /// A worker, and who takes what it receives: the argument of its message handler.
   struct Receiver {
     UcxFabric* fabric;
@@ -83,7 +88,7 @@ class UcxFabric : public Fabric {
   UcxPeer* FindOpen(PeerId id);
   static void EndpointFailed(void* fabric, ucp_ep_h endpoint, ucs_status_t status);
 
-  // Data: ucx_fabric_data.cc.
+  // Messages: ucx_fabric_messages.cc.
   absl::Status GiveWorker(UcxPeer& peer);
   absl::StatusOr<std::shared_ptr<UcxWorker>> AddWorker();
   void RemoveWorker(const std::shared_ptr<UcxWorker>& worker);
@@ -91,14 +96,33 @@ class UcxFabric : public Fabric {
   static ucs_status_t MessageArrived(void* receiver, const void* header, std::size_t header_bytes,
                                      void* data, std::size_t bytes,
                                      const ucp_am_recv_param_t* param);
+  void SendEagerly(const UcxPeer& peer, Operation* operation, unsigned id, const void* header,
+                   std::size_t header_bytes, absl::Span<const std::byte> payload);
   static void OperationEnded(void* request, ucs_status_t status, void* operation);
   static ucp_request_param_t OperationParam(Operation* operation);
   void EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcome);
   void StartFlush(UcxPeer& peer, Done done);
-  bool CheckAccess(RemoteSegment& segment, std::size_t offset, std::size_t bytes, Done& done);
   bool DrainWorkers();
   bool DispatchMessages();
   void DispatchFrom(PeerId id);
+
+  // One-sided access: ucx_fabric_access.cc.
+  /// The peer, or null where `done` has been told why not, or that there is nothing to do.
+  UcxPeer* CheckAccess(RemoteSegment& segment, std::size_t offset, std::size_t bytes, Done& done);
+  /// Starts an operation of so many pieces and an answer.
+  Operation* StartAccess(UcxPeer& peer, std::size_t pieces, Access access, Done done);
+  void SendPieces(const UcxPeer& peer, Operation* operation, AccessHeader header,
+                  absl::Span<const std::byte> payload);
+  static ucs_status_t AccessArrived(void* receiver, const void* header, std::size_t header_bytes,
+                                    void* data, std::size_t bytes,
+                                    const ucp_am_recv_param_t* param);
+  /// The segment of ours that it names, or null where not all that it is about lies there.
+  std::shared_ptr<SharedMapping> Lent(const AccessHeader& header) const;
+  bool Write(const AccessHeader& header, absl::Span<const std::byte> payload) const;
+  bool AnswerAccesses();
+  void Answer(const UcxPeer& peer, AccessHeader header);
+  void TakeAnswer(UcxPeer& peer, const AccessHeader& header, absl::Span<const std::byte> payload);
+  void EndAccesses(UcxPeer& peer);
 
   const UcxFabricOptions options_;
   const std::shared_ptr<const UcxContext> context_;
@@ -111,9 +135,11 @@ class UcxFabric : public Fabric {
   UniqueFd listener_;
   absl::flat_hash_map<PeerId, std::unique_ptr<UcxPeer>> peers_;
   std::uint32_t next_peer_ = 1;
-  std::vector<PeerId> greeting_;  // that have a deadline; oldest first
-  std::vector<PeerId> leaving_;   // kClosing and kGone
-  std::vector<PeerId> dirty_;     // have messages to deliver
+  std::vector<PeerId> greeting_;                            // that have a deadline; oldest first
+  std::vector<PeerId> leaving_;                             // kClosing and kGone
+  std::vector<PeerId> dirty_;                               // have messages to deliver
+  std::vector<std::pair<PeerId, AccessHeader>> to_answer_;  // about segments of ours
+  absl::flat_hash_map<std::uint64_t, std::weak_ptr<SharedMapping>> segments_;  // by name
   std::uint64_t dropped_messages_ = 0;
   bool said_not_mapped_ = false;
   bool drained_ = false;  // what had arrived when Progress began is in the inboxes

@@ -5,17 +5,21 @@
 
 #include <ucp/api/ucp.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "transport/fabric/fabric.h"
 #include "transport/fabric/ucx/control_link.h"
 #include "transport/fabric/ucx/inbox.h"
+#include "transport/fabric/ucx/operation_table.h"
 #include "transport/fabric/ucx/ucx_worker.h"
 
 namespace pinboard::transport {
@@ -24,6 +28,13 @@ namespace pinboard::transport {
 /// other side's Hello; kOpen; kClosing, no new operations, those under way end; kGone, the socket
 /// ended, so nothing will end by itself. Removed from kClosing and kGone by UcxFabric::Reap.
 enum class PeerState : std::uint8_t { kConnecting, kGreeting, kOpen, kClosing, kGone };
+
+/// What was asked of a peer about its segment, and has not been answered whole.
+struct Access {
+  Operation* operation = nullptr;
+  std::size_t bytes_left = 0;
+  absl::Span<std::byte> to;  // a get's
+};
 
 struct UcxPeer {
   UcxPeer(PeerId id, UniqueFd fd, std::uint32_t nonce)
@@ -49,6 +60,8 @@ struct UcxPeer {
   std::uint32_t remote_nonce = 0;
   std::uint64_t messages_sent = 0;
   Inbox inbox;
+  std::uint64_t accesses_asked = 0;
+  absl::flat_hash_map<std::uint64_t, Access> accesses;  // by the number that they were asked under
 
   bool closed_here = false;
   bool said_goodbye = false;

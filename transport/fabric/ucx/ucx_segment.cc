@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "transport/fabric/ucx/fnv1a.h"
@@ -16,8 +18,9 @@
 namespace pinboard::transport {
 namespace {
 
-constexpr std::uint64_t kMagic = 0x3259454b4250;              // "PBKEY2"
-constexpr std::uint64_t kMagicOfUcxMemory = 0x31594b4653424;  // UCX had to map it
+constexpr std::uint64_t kMagic = 0x3359454b4250;  // "PBKEY3"
+// Of segments that UCX had to map, and of those that UCX had to reach over sockets.
+constexpr std::uint64_t kEarlierMagics[] = {0x31594b4653424, 0x3259454b4250};
 constexpr std::size_t kPageBytes = 4096;
 
 // Leads the bytes of ucp_rkey_pack.
@@ -33,8 +36,8 @@ constexpr std::size_t kCheckedFrom = 16;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Segment>> UcxSegment::Allocate(const UcxContext& context,
-                                                              std::size_t bytes) {
+absl::StatusOr<std::unique_ptr<UcxSegment>> UcxSegment::Allocate(const UcxContext& context,
+                                                                 std::size_t bytes) {
   if (bytes == 0) return absl::InvalidArgumentError("a segment needs at least one byte");
   if (bytes > SIZE_MAX - kPageBytes) {
     return absl::ResourceExhaustedError("a segment cannot fill the address space: ask for less");
@@ -66,7 +69,7 @@ absl::Status UcxSegment::Describe() {
   KeyHeader header;
   header.address = reinterpret_cast<std::uint64_t>(memory().data());
   header.size_bytes = memory().size();
-  header.file = mapping_.file();
+  header.file = mapping_->file();
   remote_key_.resize(sizeof(header) + packed_bytes);
   std::memcpy(remote_key_.data(), &header, sizeof(header));
   std::memcpy(remote_key_.data() + sizeof(header), packed, packed_bytes);
@@ -84,7 +87,7 @@ absl::StatusOr<RemoteKey> RemoteKey::Parse(absl::Span<const std::byte> bytes) {
     return absl::InvalidArgumentError("a remote key is too short");
   }
   std::memcpy(&header.magic, bytes.data(), sizeof(header.magic));
-  if (header.magic == kMagicOfUcxMemory) {
+  if (absl::c_linear_search(kEarlierMagics, header.magic)) {
     return absl::InvalidArgumentError(
         "a remote key of an earlier Pinboard: run the same version on both sides");
   }
@@ -116,6 +119,10 @@ absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxRemoteSegment::Reach(
   PB_RETURN_IF_ERROR(UcxStatus(ucp_ep_rkey_unpack(endpoint, key.packed.data(), &segment->key_),
                                "cannot reach a segment"));
   return segment;
+}
+
+std::unique_ptr<RemoteSegment> UcxRemoteSegment::Ask(PeerId peer, const RemoteKey& key) {
+  return absl::WrapUnique(new UcxRemoteSegment(peer, key));
 }
 
 UcxRemoteSegment::~UcxRemoteSegment() {

@@ -3,20 +3,16 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
-#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/log.h"
 #include "base/status_macros.h"
-#include "base/stream_copies.h"
 #include "transport/fabric/ucx/ucx_fabric_impl.h"
 #include "transport/fabric/ucx/ucx_status.h"
 
 namespace pinboard::transport {
 namespace {
 
-constexpr unsigned kActiveMessageId = 1;
 constexpr std::size_t kCopiedBytes = 8192;  // Fabric::Send copies up to here
 constexpr int kMostRoundsOfProgress = 256;
 
@@ -33,11 +29,15 @@ absl::StatusOr<std::shared_ptr<UcxWorker>> UcxFabric::AddWorker() {
   ucp_am_handler_param_t param{};
   param.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB |
                      UCP_AM_HANDLER_PARAM_FIELD_ARG;
-  param.id = kActiveMessageId;
-  param.cb = &UcxFabric::MessageArrived;
   param.arg = receiver.get();
-  PB_RETURN_IF_ERROR(UcxStatus(ucp_worker_set_am_recv_handler(worker->get(), &param),
-                               "cannot receive active messages"));
+  const std::pair<unsigned, ucp_am_recv_callback_t> handlers[] = {
+      {kMessageId, &UcxFabric::MessageArrived}, {kAccessId, &UcxFabric::AccessArrived}};
+  for (const auto& [id, handler] : handlers) {
+    param.id = id;
+    param.cb = handler;
+    PB_RETURN_IF_ERROR(UcxStatus(ucp_worker_set_am_recv_handler(worker->get(), &param),
+                                 "cannot receive active messages"));
+  }
   events_.Add(worker->event_fd(), kWorkerToken, EventSet::Interest::kRead);
   receivers_.push_back(std::move(receiver));
   return worker;
@@ -96,14 +96,20 @@ void UcxFabric::Send(PeerId id, std::uint8_t type, absl::Span<const std::byte> p
     if (!payload.empty()) std::memcpy(operation->staged.data(), payload.data(), payload.size());
     bytes = operation->staged.data();
   }
+  SendEagerly(*peer, operation, kMessageId, &operation->header, sizeof(operation->header),
+              {bytes, payload.size()});
+}
+
+void UcxFabric::SendEagerly(const UcxPeer& peer, Operation* operation, unsigned id,
+                            const void* header, std::size_t header_bytes,
+                            absl::Span<const std::byte> payload) {
   ucp_request_param_t param = OperationParam(operation);
-  // Eager at any size: a rendezvous ends only while both sides make progress, and a rank that has
-  // left a collective may compute for long.
+  // At any size: a rendezvous ends only while both sides make progress, and a rank that has left a
+  // collective may compute for long.
   param.op_attr_mask |= UCP_OP_ATTR_FIELD_FLAGS;
   param.flags = UCP_AM_SEND_FLAG_EAGER;
-  EndPartIfImmediate(operation,
-                     ucp_am_send_nbx(peer->endpoint, kActiveMessageId, &operation->header,
-                                     sizeof(operation->header), bytes, payload.size(), &param));
+  EndPartIfImmediate(operation, ucp_am_send_nbx(peer.endpoint, id, header, header_bytes,
+                                                payload.data(), payload.size(), &param));
 }
 
 ucp_request_param_t UcxFabric::OperationParam(Operation* operation) {
@@ -125,80 +131,10 @@ void UcxFabric::EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcom
   operations_.EndPart(operation, UcxStatus(UCS_PTR_STATUS(outcome), "the operation failed"));
 }
 
-absl::StatusOr<std::unique_ptr<Segment>> UcxFabric::Allocate(std::size_t bytes) {
-  return UcxSegment::Allocate(*context_, bytes);
-}
-
-absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxFabric::Map(
-    PeerId id, absl::Span<const std::byte> remote_key) {
-  UcxPeer* peer = FindOpen(id);
-  if (peer == nullptr) {
-    return absl::UnavailableError(absl::StrCat("peer ", id.value(), " is not connected"));
-  }
-  PB_ASSIGN_OR_RETURN(const RemoteKey key, RemoteKey::Parse(remote_key));
-  if (peer->shares_memory) {
-    auto mapped = UcxRemoteSegment::Map(id, key);
-    if (!absl::IsPermissionDenied(mapped.status())) return mapped;
-    if (!std::exchange(said_not_mapped_, true)) {
-      LogWarning(std::string(mapped.status().message()), "; what lies there is copied through UCX");
-    }
-  }
-  return UcxRemoteSegment::Reach(id, peer->worker, peer->endpoint, key);
-}
-
-bool UcxFabric::CheckAccess(RemoteSegment& segment, std::size_t offset, std::size_t bytes,
-                            Done& done) {
-  const PeerId id = static_cast<UcxRemoteSegment&>(segment).peer();
-  absl::Status status;
-  if (FindOpen(id) == nullptr) {
-    status = absl::UnavailableError(absl::StrCat("peer ", id.value(), " is not connected"));
-  } else if (offset > segment.size_bytes() || bytes > segment.size_bytes() - offset) {
-    status = absl::OutOfRangeError(absl::StrCat("bytes ", offset, "..", offset + bytes,
-                                                " lie outside a segment of ", segment.size_bytes(),
-                                                " bytes"));
-  } else if (bytes > 0) {
-    return true;
-  }
-  operations_.EndAtOnce(std::move(done), status);
-  return false;
-}
-
-void UcxFabric::Put(RemoteSegment& segment, std::size_t offset, absl::Span<const std::byte> from,
-                    Done done) {
-  if (!CheckAccess(segment, offset, from.size(), done)) return;
-  auto& remote = static_cast<UcxRemoteSegment&>(segment);
-  if (!remote.direct().empty()) {
-    StreamCopies().Copy(remote.direct().data() + offset, from.data(), from.size());
-    return operations_.EndAtOnce(std::move(done), absl::OkStatus());
-  }
-  UcxPeer* peer = FindOpen(remote.peer());
-  Operation* operation = operations_.Start(peer->id, 2, std::move(done));
-  const ucp_request_param_t param = OperationParam(operation);
-  EndPartIfImmediate(operation, ucp_put_nbx(peer->endpoint, from.data(), from.size(),
-                                            remote.address() + offset, remote.key(), &param));
-  // A put alone ends when `from` may be reused; the flush ends when the peer's memory has it.
-  EndPartIfImmediate(operation, ucp_ep_flush_nbx(peer->endpoint, &param));
-}
-
 void UcxFabric::StartFlush(UcxPeer& peer, Done done) {
   Operation* operation = operations_.Start(peer.id, 1, std::move(done));
   const ucp_request_param_t param = OperationParam(operation);
   EndPartIfImmediate(operation, ucp_ep_flush_nbx(peer.endpoint, &param));
-}
-
-void UcxFabric::Get(RemoteSegment& segment, std::size_t offset, absl::Span<std::byte> to,
-                    Done done) {
-  if (!CheckAccess(segment, offset, to.size(), done)) return;
-  auto& remote = static_cast<UcxRemoteSegment&>(segment);
-  if (!remote.direct().empty()) {
-    std::memcpy(to.data(), remote.direct().data() + offset, to.size());
-    return operations_.EndAtOnce(std::move(done), absl::OkStatus());
-  }
-  UcxPeer* peer = FindOpen(remote.peer());
-  Operation* operation = operations_.Start(peer->id, 1, std::move(done));
-  const ucp_request_param_t param = OperationParam(operation);
-  EndPartIfImmediate(operation, ucp_get_nbx(peer->endpoint, to.data(), to.size(),
-                                            remote.address() + offset, remote.key(), &param));
 }
 
 bool UcxFabric::DrainWorkers() {

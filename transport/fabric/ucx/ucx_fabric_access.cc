@@ -1,0 +1,246 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Segments: lent, mapped, and read and written from afar. A part of UcxFabric.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "base/stream_copies.h"
+#include "transport/fabric/ucx/ucx_fabric_impl.h"
+#include "transport/fabric/ucx/ucx_status.h"
+#include "transport/fabric/ucx/ucx_transports.h"
+
+namespace pinboard::transport {
+namespace {
+
+// At least one: a message without payload.
+std::size_t Pieces(std::size_t bytes) {
+  return std::max<std::size_t>(1, (bytes + kAccessPieceBytes - 1) / kAccessPieceBytes);
+}
+
+bool LiesIn(std::size_t size, const AccessHeader& part) {
+  return part.offset <= size && part.bytes <= size - part.offset;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Segment>> UcxFabric::Allocate(std::size_t bytes) {
+  PB_ASSIGN_OR_RETURN(std::unique_ptr<UcxSegment> segment, UcxSegment::Allocate(*context_, bytes));
+  absl::erase_if(segments_, [](const auto& named) { return named.second.expired(); });
+  segments_[segment->mapping()->file().nonce] = segment->mapping();
+  return segment;
+}
+
+absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxFabric::Map(
+    PeerId id, absl::Span<const std::byte> remote_key) {
+  UcxPeer* peer = FindOpen(id);
+  if (peer == nullptr) {
+    return absl::UnavailableError(absl::StrCat("peer ", id.value(), " is not connected"));
+  }
+  PB_ASSIGN_OR_RETURN(const RemoteKey key, RemoteKey::Parse(remote_key));
+  if (peer->shares_memory) {
+    auto mapped = UcxRemoteSegment::Map(id, key);
+    if (!absl::IsPermissionDenied(mapped.status())) return mapped;
+    if (!std::exchange(said_not_mapped_, true)) {
+      LogWarning(std::string(mapped.status().message()), "; what lies there is sent in messages");
+    }
+  }
+  if (!ReachesMemory(peer->endpoint)) return UcxRemoteSegment::Ask(id, key);
+  return UcxRemoteSegment::Reach(id, peer->worker, peer->endpoint, key);
+}
+
+UcxPeer* UcxFabric::CheckAccess(RemoteSegment& segment, std::size_t offset, std::size_t bytes,
+                                Done& done) {
+  const PeerId id = static_cast<UcxRemoteSegment&>(segment).peer();
+  UcxPeer* peer = FindOpen(id);
+  absl::Status status;
+  if (peer == nullptr) {
+    status = absl::UnavailableError(absl::StrCat("peer ", id.value(), " is not connected"));
+  } else if (offset > segment.size_bytes() || bytes > segment.size_bytes() - offset) {
+    status = absl::OutOfRangeError(absl::StrCat("bytes ", offset, "..", offset + bytes,
+                                                " lie outside a segment of ", segment.size_bytes(),
+                                                " bytes"));
+  } else if (bytes > 0) {
+    return peer;
+  }
+  operations_.EndAtOnce(std::move(done), status);
+  return nullptr;
+}
+
+void UcxFabric::Put(RemoteSegment& segment, std::size_t offset, absl::Span<const std::byte> from,
+                    Done done) {
+  UcxPeer* peer = CheckAccess(segment, offset, from.size(), done);
+  if (peer == nullptr) return;
+  auto& remote = static_cast<UcxRemoteSegment&>(segment);
+  if (!remote.direct().empty()) {
+    StreamCopies().Copy(remote.direct().data() + offset, from.data(), from.size());
+    return operations_.EndAtOnce(std::move(done), absl::OkStatus());
+  }
+  if (remote.key() == nullptr) {
+    Operation* operation =
+        StartAccess(*peer, Pieces(from.size()), {.bytes_left = from.size()}, std::move(done));
+    return SendPieces(*peer, operation,
+                      {.operation = peer->accesses_asked,
+                       .segment = remote.name(),
+                       .offset = offset,
+                       .kind = AccessKind::kPut},
+                      from);
+  }
+  Operation* operation = operations_.Start(peer->id, 2, std::move(done));
+  const ucp_request_param_t param = OperationParam(operation);
+  EndPartIfImmediate(operation, ucp_put_nbx(peer->endpoint, from.data(), from.size(),
+                                            remote.address() + offset, remote.key(), &param));
+  // A put alone ends when `from` may be reused; the flush ends when the peer's memory has it.
+  EndPartIfImmediate(operation, ucp_ep_flush_nbx(peer->endpoint, &param));
+}
+
+void UcxFabric::Get(RemoteSegment& segment, std::size_t offset, absl::Span<std::byte> to,
+                    Done done) {
+  UcxPeer* peer = CheckAccess(segment, offset, to.size(), done);
+  if (peer == nullptr) return;
+  auto& remote = static_cast<UcxRemoteSegment&>(segment);
+  if (!remote.direct().empty()) {
+    std::memcpy(to.data(), remote.direct().data() + offset, to.size());
+    return operations_.EndAtOnce(std::move(done), absl::OkStatus());
+  }
+  if (remote.key() == nullptr) {
+    Operation* operation =
+        StartAccess(*peer, 1, {.bytes_left = to.size(), .to = to}, std::move(done));
+    return SendPieces(*peer, operation,
+                      {.operation = peer->accesses_asked,
+                       .segment = remote.name(),
+                       .offset = offset,
+                       .bytes = to.size(),
+                       .kind = AccessKind::kGet},
+                      {});
+  }
+  Operation* operation = operations_.Start(peer->id, 1, std::move(done));
+  const ucp_request_param_t param = OperationParam(operation);
+  EndPartIfImmediate(operation, ucp_get_nbx(peer->endpoint, to.data(), to.size(),
+                                            remote.address() + offset, remote.key(), &param));
+}
+
+Operation* UcxFabric::StartAccess(UcxPeer& peer, std::size_t pieces, Access access, Done done) {
+  access.operation = operations_.Start(peer.id, static_cast<int>(pieces) + 1, std::move(done));
+  peer.accesses[++peer.accesses_asked] = access;
+  return access.operation;
+}
+
+void UcxFabric::SendPieces(const UcxPeer& peer, Operation* operation, AccessHeader header,
+                           absl::Span<const std::byte> payload) {
+  header.to_peer = peer.remote_id;
+  header.nonce = peer.remote_nonce;
+  // UCX may read each piece's header until it has sent the piece.
+  operation->staged = pool_.Get(Pieces(payload.size()) * sizeof(header));
+  std::byte* place = operation->staged.data();
+  do {
+    const auto piece = payload.subspan(0, kAccessPieceBytes);
+    if (!piece.empty()) header.bytes = piece.size();
+    std::memcpy(place, &header, sizeof(header));
+    SendEagerly(peer, operation, kAccessId, place, sizeof(header), piece);
+    place += sizeof(header);
+    header.offset += piece.size();
+    payload.remove_prefix(piece.size());
+  } while (!payload.empty());
+}
+
+ucs_status_t UcxFabric::AccessArrived(void* receiver, const void* header_bytes,
+                                      std::size_t header_size, void* data, std::size_t bytes,
+                                      const ucp_am_recv_param_t* param) {
+  const auto& [self, worker] = *static_cast<Receiver*>(receiver);
+  AccessHeader header;
+  if (header_size != sizeof(header)) return UCS_OK;
+  std::memcpy(&header, header_bytes, sizeof(header));
+  UcxPeer* peer = self->Find(PeerId(header.to_peer));
+  if (peer == nullptr || peer->worker != worker || peer->nonce != header.nonce ||
+      (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0) {
+    ++self->dropped_messages_;
+    return UCS_OK;
+  }
+  const auto payload = absl::MakeConstSpan(static_cast<const std::byte*>(data), bytes);
+  if (header.kind == AccessKind::kPut) {
+    header.kind = self->Write(header, payload) ? AccessKind::kPutDone : AccessKind::kRefused;
+    self->to_answer_.emplace_back(peer->id, header);
+  } else if (header.kind == AccessKind::kGet) {
+    self->to_answer_.emplace_back(peer->id, header);
+  } else {
+    self->TakeAnswer(*peer, header, payload);
+  }
+  return UCS_OK;
+}
+
+std::shared_ptr<SharedMapping> UcxFabric::Lent(const AccessHeader& header) const {
+  const auto named = segments_.find(header.segment);
+  if (named == segments_.end()) return nullptr;
+  std::shared_ptr<SharedMapping> mapping = named->second.lock();
+  const bool within = mapping != nullptr && LiesIn(mapping->memory().size(), header);
+  return within ? mapping : nullptr;
+}
+
+bool UcxFabric::Write(const AccessHeader& header, absl::Span<const std::byte> payload) const {
+  const auto mapping = Lent(header);
+  if (mapping == nullptr || payload.size() != header.bytes) return false;
+  std::memcpy(mapping->memory().data() + header.offset, payload.data(), payload.size());
+  return true;
+}
+
+bool UcxFabric::AnswerAccesses() {
+  const auto to_answer = std::exchange(to_answer_, {});
+  for (const auto& [id, header] : to_answer) {
+    UcxPeer* peer = Find(id);
+    if (peer != nullptr && peer->state != PeerState::kGone) Answer(*peer, header);
+  }
+  return !to_answer.empty();
+}
+
+void UcxFabric::Answer(const UcxPeer& peer, AccessHeader header) {
+  if (header.kind == AccessKind::kGet) {
+    if (const auto mapping = Lent(header)) {
+      Operation* operation =
+          operations_.Start(peer.id, static_cast<int>(Pieces(header.bytes)), nullptr);
+      operation->reads = mapping;
+      const auto bytes = mapping->memory().subspan(header.offset, header.bytes);
+      header.kind = AccessKind::kGot;
+      header.offset = 0;
+      return SendPieces(peer, operation, header, bytes);
+    }
+    header.kind = AccessKind::kRefused;
+  }
+  SendPieces(peer, operations_.Start(peer.id, 1, nullptr), header, {});
+}
+
+void UcxFabric::TakeAnswer(UcxPeer& peer, const AccessHeader& header,
+                           absl::Span<const std::byte> payload) {
+  const auto asked = peer.accesses.find(header.operation);
+  if (asked == peer.accesses.end()) return;
+  Access& access = asked->second;
+  absl::Status status;
+  if (header.kind == AccessKind::kRefused) {
+    status = absl::NotFoundError(absl::StrCat("peer ", peer.id.value(), " lends no such segment"));
+  } else {
+    const bool got = header.kind == AccessKind::kGot;
+    if (got == access.to.empty() || header.bytes > access.bytes_left) return;
+    if (got) {
+      if (payload.size() != header.bytes || !LiesIn(access.to.size(), header)) return;
+      std::memcpy(access.to.data() + header.offset, payload.data(), payload.size());
+    }
+    access.bytes_left -= header.bytes;
+    if (access.bytes_left > 0) return;
+  }
+  Operation* operation = access.operation;
+  peer.accesses.erase(asked);
+  operations_.EndPart(operation, status);
+}
+
+void UcxFabric::EndAccesses(UcxPeer& peer) {
+  for (const auto& [number, access] : std::exchange(peer.accesses, {})) {
+    operations_.EndPart(access.operation, peer.reason);
+  }
+}
+
+}  // namespace pinboard::transport
