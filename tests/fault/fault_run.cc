@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "tests/cache_service/child_process.h"
 #include "tests/fault/fault_service.h"
+#include "tests/fault/fault_settings.h"
 #include "tests/fault/scripted_client.h"
 
 namespace pinboard::testing {
@@ -34,11 +35,7 @@ void WriteNumber(const std::string& path, std::int64_t number) {
 
 std::vector<std::string> EnvironmentOf(const FaultPlan& plan, const std::string& clock_path) {
   std::vector<std::string> environment;
-  if (plan.mapped) {
-    unsetenv("UCX_TLS");
-  } else {
-    setenv("UCX_TLS", "tcp,self", 1);
-  }
+  MapPages(plan.mapped);
   setenv("UCX_NET_DEVICES", plan.networked ? NetworkNode::kInterface : "lo", 1);
   if (plan.Has(EventKind::kSetClock)) {
     environment.push_back("LD_PRELOAD=" + BuiltProgram("tests/fault/libfault_clock.so"));
@@ -58,7 +55,6 @@ void FaultOutcome::Add(const FaultOutcome& other) {
   corrupted += other.corrupted;
   kills += other.kills;
   stops += other.stops;
-  aborted_by_ucx += other.aborted_by_ucx;
   pages_checked += other.pages_checked;
   had_to_miss += other.had_to_miss;
   longest_recovery = std::max(longest_recovery, other.longest_recovery);
@@ -85,11 +81,10 @@ void FaultOutcome::Add(int index, const ClientCounts& counts) {
 std::string FaultOutcome::ToString() const {
   return absl::StrCat(published, " published, ", hits, " hits, ", misses, " misses, ", unavailable,
                       " unavailable, ", corrupted, " checksum failures; ", kills, " kills, ", stops,
-                      " stops, ", aborted_by_ucx, " aborts by UCX; ", pages_checked,
-                      " pages had to be there, ", had_to_miss, " had to be gone; longest recovery ",
-                      absl::FormatDuration(longest_recovery), ", latest return ",
-                      absl::FormatDuration(latest), " after its deadline; ", violations.size(),
-                      " violations");
+                      " stops; ", pages_checked, " pages had to be there, ", had_to_miss,
+                      " had to be gone; longest recovery ", absl::FormatDuration(longest_recovery),
+                      ", latest return ", absl::FormatDuration(latest), " after its deadline; ",
+                      violations.size(), " violations");
 }
 
 FaultRun::FaultRun(const FaultPlan& plan, const std::string& directory, absl::Duration patience)

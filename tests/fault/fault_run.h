@@ -23,8 +23,6 @@ struct FaultOutcome {
   std::vector<std::string> violations;
   std::uint64_t published = 0, hits = 0, misses = 0, unavailable = 0, corrupted = 0;
   std::uint64_t kills = 0, stops = 0;
-  /// Clients that UCX 1.13 aborted as the service was killed, over sockets alone: known (ADR 24).
-  std::uint64_t aborted_by_ucx = 0;
   std::uint64_t pages_checked = 0;  // that had to be there at the end
   std::uint64_t had_to_miss = 0;    // pages dropped, replaced or never published, and not there
   absl::Duration longest_recovery;

@@ -28,8 +28,6 @@ void FaultRun::EndClients() {
     Client& client = clients_[i];
     if (client.process->Look() != Process::State::kEnded) {
       Violated(absl::StrCat("client ", i, " hangs"));
-    } else if (client.process->outcome() == -SIGABRT && !plan_.mapped && board_->life > 0) {
-      ++outcome_.aborted_by_ucx;
     } else if (client.process->outcome() != 0 &&
                (client.process->outcome() != -SIGKILL || !client.may_die)) {
       Violated(absl::StrCat("client ", i, " ended with ", client.process->outcome()));

@@ -40,8 +40,8 @@ MemberFaultEvent DrawEvent(SeededRandom& random, const MemberFaultPlan& plan) {
 
 std::string MemberFaultPlan::Describe() const {
   std::string text = absl::StrCat(
-      clients, " clients, pause ", absl::FormatDuration(pause), ", downtime ",
-      absl::FormatDuration(downtime),
+      clients, " clients, ", mapped ? "mapped" : "copied", ", pause ", absl::FormatDuration(pause),
+      ", downtime ", absl::FormatDuration(downtime),
       is_tight ? ", little room" : absl::StrCat(", at last member ", victim, " is lost"));
   for (int i = 0; i < kFaultMembers; ++i) {
     if (!member_faults[i].empty()) absl::StrAppend(&text, "; member ", i, ": ", member_faults[i]);
@@ -81,6 +81,7 @@ MemberFaultPlan DrawMemberPlan(std::uint32_t seed) {
       plan.events.begin(), plan.events.end(),
       [](const MemberFaultEvent& a, const MemberFaultEvent& b) { return a.at < b.at; });
   plan.is_tight = random.OneIn(3);
+  plan.mapped = !random.OneIn(3);
   return plan;
 }
 

@@ -33,6 +33,7 @@ struct MemberFaultPlan {
   std::vector<std::string> client_faults;  // of each client
   std::vector<MemberFaultEvent> events;    // in order of time
   int victim = 0;                          // the member that is lost when all copies have been made
+  bool mapped = true;                      // else pages travel by Put and Get
   bool is_tight = false;  // members have room for fewer pages than there are: they spill and evict
 
   /// One line.

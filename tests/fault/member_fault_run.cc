@@ -16,6 +16,7 @@
 #include "tests/cache_service/child_process.h"
 #include "tests/fault/fault_members.h"
 #include "tests/fault/fault_service.h"
+#include "tests/fault/fault_settings.h"
 #include "tests/fault/scripted_client.h"
 
 namespace pinboard::testing {
@@ -36,7 +37,7 @@ MemberFaultRun::MemberFaultRun(const MemberFaultPlan& plan, const std::string& d
       board_path_(absl::StrCat(directory, "/member_board_", getpid())),
       board_((unlink(board_path_.c_str()), board_path_)),
       addresses_(FaultMembers::FreeAddresses()) {
-  unsetenv("UCX_TLS");
+  MapPages(plan.mapped);
   setenv("UCX_NET_DEVICES", "lo", 1);
 }
 
