@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
@@ -221,9 +222,10 @@ void FaultRun::Corrupt() {
     const std::uint32_t generation = board_->latest[0][page].load();
     if (generation == 0) continue;
     for (const FetchResult& fetched : Fetch({{{.sequence = 0, .page = page}, generation}})) {
-      if (!fetched.pin.ok()) continue;
+      // Twice would undo it.
+      if (!fetched.pin.ok() || absl::c_linear_search(corrupted_, fetched.page)) continue;
       const_cast<std::byte&>(fetched.pin->bytes()[page * 97]) ^= std::byte{0x10};
-      corrupted_ = fetched.page;
+      corrupted_.push_back(fetched.page);
       return;
     }
   }

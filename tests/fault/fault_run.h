@@ -5,7 +5,6 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -102,7 +101,7 @@ class FaultRun {
   bool service_ending_ = false;
   std::vector<Client> clients_;
   std::unique_ptr<cache_service::PageStore> store_;  // keeps the group while clients come and go
-  std::optional<cache_service::PageRef> corrupted_;
+  std::vector<cache_service::PageRef> corrupted_;
   absl::Time fault_end_;
   std::uint32_t settled_life_ = 0;  // in which all went on after the faults
   std::uint32_t next_probe_ = 1;

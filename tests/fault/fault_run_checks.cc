@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/fault/fault_run.h"
@@ -64,7 +65,7 @@ void FaultRun::CheckConfirmed() {
     const std::string name =
         absl::StrCat("page ", fetched.page.key.page, " of client ", fetched.page.key.sequence,
                      ", generation ", fetched.page.generation, ": ");
-    const bool damaged = corrupted_ == fetched.page;
+    const bool damaged = absl::c_linear_search(corrupted_, fetched.page);
     if (!fetched.pin.ok()) {
       const bool evicted = fetched.pin.status().message() == "page evicted";
       if (!evicted) Violated(absl::StrCat(name, fetched.pin.status().ToString()));
@@ -103,7 +104,7 @@ void FaultRun::CountClients() {
   for (std::size_t i = 0; i < clients_.size(); ++i) {
     const ClientCounts& counts = board_->clients[i];
     outcome_.Add(static_cast<int>(i), counts);
-    if (counts.corrupted != 0 && !corrupted_.has_value()) {
+    if (counts.corrupted != 0 && corrupted_.empty()) {
       Violated(absl::StrCat("client ", i, " got damaged bytes"));
     }
     if (clients_[i].was_stopped) continue;

@@ -34,6 +34,7 @@ namespace pinboard::testing {
 namespace {
 
 constexpr int kClients = 3;
+constexpr int kCopyingClients = 1;  // over sockets; the others map the service's memory
 constexpr std::uint64_t kArenaBytes = std::uint64_t{128} << 10;  // for two thirds of the pages
 constexpr absl::Duration kSampleEvery = absl::Seconds(2);
 constexpr absl::Duration kFaultEvery = absl::Milliseconds(400);
@@ -96,7 +97,8 @@ class Soak {
     clients_[index] = std::make_unique<Process>(
         std::vector<std::string>{BuiltProgram("tests/fault/fault_client"), address_, board_path_,
                                  std::to_string(index), std::to_string(random_.Int(1, 1 << 30))},
-        std::vector<std::string>{});
+        index < kCopyingClients ? std::vector<std::string>{"UCX_TLS=tcp,self"}
+                                : std::vector<std::string>{});
   }
 
   void Fault() {
