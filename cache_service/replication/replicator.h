@@ -57,6 +57,7 @@ class Replicator {
 
   /// Who the members are now, this one included.
   void SetView(MembershipViewPtr view, absl::Time now);
+  bool HasMember(const std::string& name) const { return view_->Find(name) != nullptr; }
 
   /// A member of the view has connected, as this client. InvalidArgument: it is this one.
   absl::Status OnIntroduce(transport::PeerId session, ClientId client, const Introduce& who);

@@ -116,6 +116,7 @@ class Server {
   void Admit(Session& session, std::uint64_t request);
   template <typename Message>
   void SendToClientsOf(const Tenant& tenant, const Message& message, std::uint64_t feature);
+  void RefreshAccess();
   void LookAfterAccess(absl::Time now);
 
   // server_members.cc
@@ -127,6 +128,8 @@ class Server {
   }
   std::unique_ptr<Replicator> MakeReplicator(Tenant& tenant);
   std::vector<GroupId> ClientGroups(const Tenant& tenant) const;
+  /// To each tenant's replicator, which a new one gets; of a tenant without keys there are none.
+  void ShowMembers(absl::Time now);
   void LookAfterMembers(absl::Time now);
   void BeginDrain(absl::Time now);
   void LookAfterDrain(absl::Time now);

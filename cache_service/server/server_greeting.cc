@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -36,6 +37,7 @@ absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) 
 }
 
 absl::Status Server::OnProof(Session& session, const Envelope<Proof>& envelope) {
+  RefreshAccess();  // its tenant or key may have been added a moment ago
   PB_RETURN_IF_ERROR(
       session.greeting.OnProof(envelope.message, access_.keys(), clock_.Now(), absl::Now()));
   Admit(session, envelope.request);
@@ -86,6 +88,12 @@ void Server::SendToClientsOf(const Tenant& tenant, const Message& message, std::
 template void Server::SendToClientsOf(const Tenant&, const Segments&, std::uint64_t);
 template void Server::SendToClientsOf(const Tenant&, const Withdrawn&, std::uint64_t);
 
+void Server::RefreshAccess() {
+  if (!access_.Refresh()) return;
+  tenants_.Apply(access_);
+  ShowMembers(SteadyNow());
+}
+
 void Server::LookAfterAccess(absl::Time now) {
   if (access_.keys() == nullptr) {
     next_access_check_ = absl::InfiniteFuture();
@@ -93,7 +101,7 @@ void Server::LookAfterAccess(absl::Time now) {
   }
   if (now < next_access_check_) return;
   next_access_check_ = now + kAccessCheckInterval;
-  if (access_.Refresh()) tenants_.Apply(access_);
+  RefreshAccess();
   std::vector<std::pair<transport::PeerId, absl::Status>> refused;
   for (const auto& [peer, session] : sessions_) {
     const absl::Status stands = session.greeting.CheckStands(access_.keys(), now);

@@ -73,16 +73,27 @@ std::vector<GroupId> Server::ClientGroups(const Tenant& tenant) const {
   return groups;
 }
 
+void Server::ShowMembers(absl::Time now) {
+  if (membership_ == nullptr) return;
+  const KeyRing* const keys = access_.keys();
+  const auto nobody = std::make_shared<MembershipView>();
+  for (const auto& [name, tenant] : tenants_.all()) {
+    if (tenant->replicator == nullptr) {
+      tenant->replicator = MakeReplicator(*tenant);
+      tenant->replicator->SetClientGroups(ClientGroups(*tenant));
+    }
+    const bool is_admitted = keys == nullptr || keys->HasTenant(name);
+    tenant->replicator->SetView(is_admitted ? view_ : nobody, now);
+  }
+}
+
 void Server::LookAfterMembers(absl::Time now) {
   if (membership_ == nullptr) return;
   const MembershipViewPtr view = membership_->View();
-  const bool changed = std::exchange(view_, view) != view;
+  if (std::exchange(view_, view) != view) ShowMembers(now);
   const bool groups_changed = std::exchange(client_groups_changed_, false);
   for (const auto& [name, tenant] : tenants_.all()) {
-    const bool is_new = tenant->replicator == nullptr;
-    if (is_new) tenant->replicator = MakeReplicator(*tenant);
-    if (is_new || changed) tenant->replicator->SetView(view, now);
-    if (is_new || groups_changed) tenant->replicator->SetClientGroups(ClientGroups(*tenant));
+    if (groups_changed) tenant->replicator->SetClientGroups(ClientGroups(*tenant));
     tenant->replicator->Tick(now);
   }
 }
@@ -108,17 +119,17 @@ void Server::LookAfterDrain(absl::Time now) {
 }
 
 absl::Status Server::OnIntroduce(Session& session, const Envelope<Introduce>& envelope) {
-  if (!IsMember(session) || session.tenant->replicator == nullptr) {
-    return absl::FailedPreconditionError("this service has no other members");
-  }
+  if (!IsMember(session)) return absl::FailedPreconditionError("only members say who they are");
   const std::string& member = envelope.message.member;
-  if (view_->Find(member) == nullptr) {  // announced to it earlier than to this one, or misspelt
+  Replicator* const replicator = session.tenant->replicator.get();
+  if (replicator == nullptr || !replicator->HasMember(member)) {
+    // Announced to it earlier than to this one, or misspelt, or this one was given no members.
     ++counts_.unknown_members_total;
     TurnAway(session.peer, envelope.request,
              absl::NotFoundError(absl::StrCat(member, " is no member that this one knows of")));
     return absl::OkStatus();
   }
-  return session.tenant->replicator->OnIntroduce(session.peer, session.client, envelope.message);
+  return replicator->OnIntroduce(session.peer, session.client, envelope.message);
 }
 
 absl::Status Server::OnOfferTaken(Session& session, const Envelope<OfferTaken>& envelope) {

@@ -53,6 +53,7 @@ class LoopbackService {
   }
   /// A series of /metrics as it is, or 0 where there is none.
   double Metric(const std::string& series) const { return MetricValue(*metrics_, series); }
+  const std::string& address() const { return server_->address(); }
   transport::LoopbackHub& hub() { return hub_; }
   transport::Fabric& fabric() { return *fabric_; }
 

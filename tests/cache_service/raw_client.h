@@ -93,9 +93,10 @@ class RawClient {
   }
   /// Says Hello as a client that has a key.
   Challenge OfferKey(const Hello& hello) { return Ask<Challenge>(hello); }
-  Welcome GreetAs(const Credentials& shown, std::uint64_t group = 1) {
+  Welcome GreetAs(const Credentials& shown, std::uint64_t group = 1,
+                  std::uint64_t features = kFeatures) {
     Hello hello;
-    hello.features = kFeatures | kFeatureChallenge;
+    hello.features = features | kFeatureChallenge;
     hello.group = group;
     hello.process = CurrentProcess();
     hello.name = "raw " + shown.tenant;

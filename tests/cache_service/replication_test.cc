@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/cache_service/loopback_members.h"
+#include "tests/cache_service/loopback_service.h"
 #include "tests/cache_service/raw_client.h"
 
 namespace pinboard::cache_service {
@@ -129,8 +130,9 @@ TEST_F(ReplicationTest, AMemberThatAnswersNoQuestionIsLeftThoughNothingIsOffered
   members[1].Await("peers{state=\"up\"}", 1);
 }
 
-std::unique_ptr<RawClient> Introduced(LoopbackMembers& members, const std::string& name) {
-  auto client = std::make_unique<RawClient>(members.hub().MakeFabric(), members[0].self().address);
+std::unique_ptr<RawClient> Introduced(transport::LoopbackHub& hub, const std::string& to,
+                                      const std::string& name) {
+  auto client = std::make_unique<RawClient>(hub.MakeFabric(), to);
   Hello hello;
   hello.features = kMemberFeatures;
   hello.process = CurrentProcess();
@@ -138,6 +140,9 @@ std::unique_ptr<RawClient> Introduced(LoopbackMembers& members, const std::strin
   client->Ask<Welcome>(hello);
   client->Send(Introduce{name, 1});
   return client;
+}
+std::unique_ptr<RawClient> Introduced(LoopbackMembers& members, const std::string& name) {
+  return Introduced(members.hub(), members[0].self().address, name);
 }
 
 TEST_F(ReplicationTest, AMemberThatIsNotKnownYetBreaksNoRule) {
@@ -148,6 +153,17 @@ TEST_F(ReplicationTest, AMemberThatIsNotKnownYetBreaksNoRule) {
   EXPECT_TRUE(Introduced(members, members[0].self().name)->IsClosedByService());
   members[0].Await("refused_connections_total", 1);
   EXPECT_EQ(members[0].Count("unknown_members_total"), 1);
+}
+
+TEST_F(ReplicationTest, AMemberBreaksNoRuleWhereThisOneWasGivenNone) {
+  LoopbackService alone(16 * kTestPageBytes);
+  EXPECT_TRUE(Introduced(alone.hub(), alone.address(), "other")->IsClosedByService());
+  const absl::Time give_up = Soon();
+  while (alone.Metric("pinboard_service_unknown_members_total") == 0 && SteadyNow() < give_up) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(alone.Metric("pinboard_service_unknown_members_total"), 1);
+  EXPECT_EQ(alone.Metric("pinboard_service_refused_connections_total"), 0);
 }
 
 // Its loss may be seen later: behind a network that lets nothing through one way, much later.
