@@ -17,7 +17,7 @@ RingChoices::~RingChoices() {
   if (thread_.joinable()) thread_.join();
 }
 
-void RingChoices::Start(std::vector<Ring> rings) {
+void RingChoices::Start(std::vector<Ring>* rings) {
   if (!thread_.joinable()) {
     try {
       thread_ = std::thread([this] { Run(); });
@@ -27,9 +27,10 @@ void RingChoices::Start(std::vector<Ring> rings) {
   {
     absl::MutexLock lock(&mutex_);
     done_ = 0;
-    if (thread_.joinable()) next_.swap(rings);
+    if (thread_.joinable()) next_.swap(*rings);
   }
-  TakeIn(rings);
+  TakeIn(*rings);
+  rings->clear();
 }
 
 void RingChoices::Await(std::size_t count) {
@@ -38,14 +39,15 @@ void RingChoices::Await(std::size_t count) {
 }
 
 void RingChoices::Run() {
+  std::vector<Ring> rings;
   while (true) {
-    std::vector<Ring> rings;
     {
       absl::MutexLock lock(&mutex_, absl::Condition(this, &RingChoices::HasWork));
       if (stop_) return;
       rings.swap(next_);
     }
     TakeIn(rings);
+    rings.clear();
   }
 }
 

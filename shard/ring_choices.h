@@ -31,9 +31,10 @@ class RingChoices {
   /// Waits for what it is at.
   ~RingChoices();
 
-  /// All rings of before have been waited for. From here until Await has returned for a ring, only
-  /// ring(), ring_pages() and in_flight() of its plan may be read, and its scores stay.
-  void Start(std::vector<Ring> rings);
+  /// Takes `rings`, and leaves there the memory of a list of before. All rings of before have been
+  /// waited for. From here until Await has returned for a ring, only ring(), ring_pages() and
+  /// in_flight() of its plan may be read, and its scores stay.
+  void Start(std::vector<Ring>* rings);
   /// Returns when the first `count` have been taken in.
   void Await(std::size_t count);
 

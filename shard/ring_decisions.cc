@@ -41,14 +41,13 @@ absl::Span<const std::int32_t> RingDecisions::ScoresOf(const StepFindings::Ring&
 
 void RingDecisions::StartChoices() {
   FindStates();
-  std::vector<RingChoices::Ring> rings;
-  rings.reserve(findings_.rings.size());
+  beside_.reserve(findings_.rings.size());
   for (int l = kFirstBeside; l < context_->options.model.layers; ++l) {
     for (std::size_t s = 0; s < states_.size(); ++s) {
-      rings.push_back({&states_[s]->layers[l].recall, ScoresOf(ring(s, l))});
+      beside_.push_back({&states_[s]->layers[l].recall, ScoresOf(ring(s, l))});
     }
   }
-  choices_.Start(std::move(rings));
+  choices_.Start(&beside_);
 }
 
 void RingDecisions::AwaitChoices(int end) {

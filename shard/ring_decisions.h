@@ -106,7 +106,8 @@ class RingDecisions {
   std::vector<PageFetcher::Request> requests_;
   std::vector<std::uint32_t> all_hold_, any_missed_;  // of one ring
   std::vector<AgreedPage> agreed_;
-  RingChoices choices_;  // of the findings, by layer
+  std::vector<RingChoices::Ring> beside_;  // empty but while choices start
+  RingChoices choices_;                    // of the findings, by layer
 };
 
 }  // namespace pinboard

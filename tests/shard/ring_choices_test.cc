@@ -49,13 +49,26 @@ TEST(RingChoices, AreWhatEachRingWouldChooseByItselfOnceTheyHaveBeenWaitedFor) {
       for (std::int32_t& score : scores[i]) score = random.Int(0, 1000);
       rings.push_back({&beside[i], scores[i]});
     }
-    choices.Start(std::move(rings));
+    choices.Start(&rings);
     // The last of those that are waited for first, which would not have been taken in yet.
     const int some = random.Int(1, kRings);
     choices.Await(some);
     for (int i = some - 1; i >= 0; --i) Compare(scores[i], &beside[i], &alone[i]);
     choices.Await(kRings);
     for (int i = kRings - 1; i >= some; --i) Compare(scores[i], &beside[i], &alone[i]);
+  }
+}
+
+TEST(RingChoices, TheListsThatAreTakenComeBackToBeFilledAgain) {
+  std::vector<scheduler::RecallPlan> plans = MakePlans();
+  RingChoices choices;
+  std::vector<RingChoices::Ring> rings;
+  for (int step = 0; step < 6; ++step) {
+    EXPECT_GE(rings.capacity(), step > 2 ? plans.size() : 0) << "step " << step;
+    EXPECT_TRUE(rings.empty());
+    for (scheduler::RecallPlan& plan : plans) rings.push_back({&plan, {}});
+    choices.Start(&rings);
+    choices.Await(kRings);
   }
 }
 
