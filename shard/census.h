@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// The reachability census: what a compaction must leave true (prior-art.md, "freed-block orphan").
+// The reachability census, of what a compaction must leave true: no row is lost, none attended
+// twice, no block in two places. (Others freed blocks in which rows still lived: no error, wrong
+// answers.)
 #pragma once
 
 #include <cstdint>
