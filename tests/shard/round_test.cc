@@ -466,26 +466,55 @@ TEST(Round, RepeatedOverALongDecodeStaysWithinItsBudget) {
   }
 }
 
-TEST(Round, StoresOneCopyOfAnMlaPageForTheWholeGroup) {
-  ToyModel model;
-  model.mla = true;
-  ToyGroup group(model, 4, ToyOptions());
-  group.OnEach([&](ToyRank& rank, int) {
-    ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
-    ASSERT_PB_OK(rank.Step({kSequence}, 300));
-    ASSERT_TRUE(rank.Compress({kSequence}).ok());
-  });
-  EXPECT_EQ(group.pages().pages(), 3 * 7) << "3 layers, 40 % of 300 rows in whole pages, once";
+/// What a round ends with whose rows are to go where `spoil` says.
+Status CommittedInto(const std::function<void(std::vector<std::int32_t>&)>& spoil) {
+  ToyGroup group({}, 1, ToyOptions());
+  ToyRank& rank = group.rank(0);
+  EXPECT_TRUE(rank.Add(kSequence, ToyPolicy()).ok());
+  EXPECT_TRUE(rank.Step({kSequence}, 300).ok());
+  const std::vector<std::int32_t> source = rank.table(kSequence);
+  std::vector<std::int32_t> destination = source;
+  spoil(destination);
+  const std::vector<Shard::RoundEntry> entries = {{kSequence, {source}, {destination}}};
+  EXPECT_TRUE(rank.shard().BeginRound(entries).ok());
+  return rank.shard().CommitRound(entries).status();
 }
 
-TEST(Round, StoresOneCopyOfAReplicatedKvHead) {
-  ToyGroup group({}, 8, ToyOptions());
-  group.OnEach([&](ToyRank& rank, int) {
+TEST(Round, EndsWithTheCensus) {
+  EXPECT_TRUE(CommittedInto([](auto&) {}).ok());
+  const Status twice = CommittedInto([](auto& table) { table.back() = table.front(); });
+  EXPECT_EQ(twice.code(), StatusCode::kInternal);
+  EXPECT_NE(twice.message().find("is used twice"), std::string::npos) << twice.message();
+  const Status lost = CommittedInto([](auto& table) { table[5] = table[4]; });
+  EXPECT_EQ(lost.code(), StatusCode::kInternal);
+  EXPECT_NE(lost.message().find("does not hold the bytes that were kept"), std::string::npos)
+      << lost.message();
+}
+
+/// Pages that all ranks together send away in one round; each lies in the store once.
+std::uint64_t PagesOffloaded(const ToyModel& model, int tp) {
+  ToyGroup group(model, tp, ToyOptions());
+  std::vector<std::uint64_t> sent(tp);
+  group.OnEach([&](ToyRank& rank, int index) {
     ASSERT_PB_OK(rank.Add(kSequence, ToyPolicy()));
     ASSERT_PB_OK(rank.Step({kSequence}, 300));
     ASSERT_TRUE(rank.Compress({kSequence}).ok());
+    sent[index] = rank.shard().stats().pages_offloaded;
   });
-  EXPECT_EQ(group.pages().pages(), 4 * 3 * 7) << "4 KV heads, not 8 ranks";
+  const std::uint64_t all = std::accumulate(sent.begin(), sent.end(), std::uint64_t{0});
+  EXPECT_EQ(static_cast<std::uint64_t>(group.pages().pages()), all);
+  EXPECT_GT(*std::min_element(sent.begin(), sent.end()), 0U) << "the ranks share the work";
+  return all;
+}
+
+TEST(Round, SendsOneCopyOfAnMlaPageForTheWholeGroup) {
+  ToyModel model;
+  model.mla = true;
+  EXPECT_EQ(PagesOffloaded(model, 4), 3U * 7U) << "3 layers, 40 % of 300 rows in whole pages, once";
+}
+
+TEST(Round, SendsOneCopyOfAReplicatedKvHead) {
+  EXPECT_EQ(PagesOffloaded({}, 8), 4U * 3U * 7U) << "4 KV heads, not 8 ranks";
 }
 
 TEST(Round, WithoutAStoreKeepsTheBudgetAndNoRing) {
