@@ -101,7 +101,7 @@ absl::Status StartRanks(const GroupOptions& options, const std::string& service,
 }
 
 int SuperviseGroup(const GroupOptions& options, char** argv) {
-  BlockSupervisedSignals();
+  TakeSupervisedSignals();
   ServiceProcess service;
   if (options.service == "auto") {
     auto started = StartService(options.service_arena, kServiceTimeout);

@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "app/launch/child_process.h"
 #include "base/clock.h"
+#include "base/taken_signals.h"
 
 namespace pinboard::app {
 namespace {
@@ -94,10 +95,7 @@ std::string FirstCause(const std::vector<SupervisedRank>& ranks) {
 
 }  // namespace
 
-void BlockSupervisedSignals() {
-  const sigset_t set = SupervisedSignals();
-  sigprocmask(SIG_BLOCK, &set, nullptr);
-}
+void TakeSupervisedSignals() { TakeSignals(SupervisedSignals()); }
 
 int Supervise(std::vector<SupervisedRank>& ranks, absl::Duration grace, std::string* message) {
   const sigset_t set = SupervisedSignals();

@@ -22,8 +22,8 @@ struct SupervisedRank {
   std::optional<absl::Status> error;  // what it reported
 };
 
-/// Blocks the signals the supervisor waits for, in this thread; call before any child is started.
-void BlockSupervisedSignals();
+/// This thread takes the signals that the supervisor waits for; call before any child is started.
+void TakeSupervisedSignals();
 
 /// Returns when all ranks have ended: the program's exit code, and in `message` the one line that
 /// says why it is not 0. After the first failure the others get `grace` to end by themselves, then

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -19,6 +20,7 @@
 #include "app/top/top_screen.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/status_macros.h"
 
 namespace pinboard::app {
 namespace {
@@ -80,12 +82,13 @@ class Top {
     }
   }
 
-  /// The exit code.
-  int Run(const Terminal& terminal) {
+  /// The exit code. Unavailable: the screen cannot be written.
+  absl::StatusOr<int> Run(const Terminal& terminal) {
     TerminalEvent event = WaitForFirstLook(terminal);
     for (int shown = 1; !event.ends(); ++shown) {
       const absl::Time now = SteadyNow();
-      terminal.Draw(TopScreen(absl::Now(), Views(), terminal.columns(), terminal.rows()));
+      PB_RETURN_IF_ERROR(
+          terminal.Draw(TopScreen(absl::Now(), Views(), terminal.columns(), terminal.rows())));
       if (shown == flags_.count) return 0;
       event = terminal.WaitUntil(now + interval_);
     }
@@ -131,8 +134,11 @@ int TopCommand(absl::Span<const std::string> arguments) {
   if (!credentials.ok()) return UsageError(credentials.status());
   signal(SIGPIPE, SIG_IGN);
   InitLog("pinboard top", LogLevel::kOff);  // what goes wrong is shown
-  const Terminal terminal;
-  return Top(flags, *services, *credentials).Run(terminal);
+  const auto code = [&] {
+    const Terminal terminal;
+    return Top(flags, *services, *credentials).Run(terminal);
+  }();
+  return code.ok() ? *code : RunError(code.status());
 }
 
 }  // namespace pinboard::app

@@ -13,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "app/report/output_file.h"
 #include "base/clock.h"
+#include "base/taken_signals.h"
 
 namespace pinboard::app {
 namespace {
@@ -23,8 +24,6 @@ constexpr char kLeave[] = "\x1b[?25h\x1b[?1049l";
 constexpr char kHome[] = "\x1b[H";
 constexpr char kEndOfLine[] = "\x1b[K\r\n";
 constexpr char kEndOfScreen[] = "\x1b[J";
-
-void Write(const std::string& text) { static_cast<void>(WriteOutput("-", text)); }
 
 winsize SizeOf() {
   winsize size{};
@@ -38,7 +37,7 @@ Terminal::Terminal() : is_screen_(isatty(STDOUT_FILENO) == 1) {
   sigset_t taken;
   sigemptyset(&taken);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP}) sigaddset(&taken, signal);
-  pthread_sigmask(SIG_BLOCK, &taken, &signals_before_);
+  TakeSignals(taken);
   signals_ = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
   if (!is_screen_) return;
   reads_keys_ = tcgetattr(STDIN_FILENO, &before_) == 0;
@@ -47,22 +46,22 @@ Terminal::Terminal() : is_screen_(isatty(STDOUT_FILENO) == 1) {
     keys.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
     tcsetattr(STDIN_FILENO, TCSANOW, &keys);
   }
-  Write(kEnter);
+  static_cast<void>(WriteOutput("-", kEnter));
 }
 
 Terminal::~Terminal() {
-  if (is_screen_) Write(kLeave);
+  if (is_screen_) static_cast<void>(WriteOutput("-", kLeave));
   if (reads_keys_) tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
   close(signals_);
-  pthread_sigmask(SIG_SETMASK, &signals_before_, nullptr);
 }
 
 int Terminal::columns() const { return is_screen_ ? SizeOf().ws_col : 0; }
 int Terminal::rows() const { return is_screen_ ? SizeOf().ws_row : 0; }
 
-void Terminal::Draw(const std::string& text) const {
-  if (!is_screen_) return Write(absl::StrCat(text, "\n"));
-  Write(absl::StrCat(kHome, absl::StrReplaceAll(text, {{"\n", kEndOfLine}}), kEndOfScreen));
+absl::Status Terminal::Draw(const std::string& text) const {
+  if (!is_screen_) return WriteOutput("-", absl::StrCat(text, "\n"));
+  return WriteOutput(
+      "-", absl::StrCat(kHome, absl::StrReplaceAll(text, {{"\n", kEndOfLine}}), kEndOfScreen));
 }
 
 TerminalEvent Terminal::WaitUntil(absl::Time deadline) const {

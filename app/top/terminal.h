@@ -3,11 +3,11 @@
 // The terminal as a screen that is drawn again and again, and what ends it.
 #pragma once
 
-#include <signal.h>
 #include <termios.h>
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace pinboard::app {
@@ -21,8 +21,8 @@ struct TerminalEvent {
 
 /// While it lives, standard output is a screen of its own, without a cursor, and keys are read as
 /// they come, if these are terminals; the destructor puts everything back. Where standard output is
-/// none, Draw writes plain text. Signals that end a program, and those of a terminal, are taken out
-/// of the process's hands: make it before other threads start.
+/// none, Draw writes plain text. Signals that end a program, and those of a terminal, are taken by
+/// the thread that makes it, for good: make it before other threads start.
 class Terminal {
  public:
   Terminal();
@@ -35,8 +35,9 @@ class Terminal {
   int columns() const;
   int rows() const;
 
-  /// In place of what was drawn before, or, where it is no screen, after it.
-  void Draw(const std::string& text) const;
+  /// In place of what was drawn before, or, where it is no screen, after it. Unavailable: it cannot
+  /// be written.
+  absl::Status Draw(const std::string& text) const;
   /// Until the deadline, or a key or signal that ends the program. A screen of another size, and
   /// any other key, end it early.
   TerminalEvent WaitUntil(absl::Time deadline) const;
@@ -45,7 +46,6 @@ class Terminal {
   const bool is_screen_;
   bool reads_keys_ = false;
   termios before_{};  // where it reads keys
-  sigset_t signals_before_{};
   int signals_ = -1;
 };
 

@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tests/app/program.h"
 #include "tests/app/pty_program.h"
 #include "tests/app/refusal.h"
@@ -59,7 +60,9 @@ TEST(TopProgram, DrawsAScreenAndPutsTheTerminalBackOnQ) {
   EXPECT_TRUE(program.IsAsBefore());
 }
 
+/// Also where the signal comes to a thread of a library that is older than the program's own.
 TEST(TopProgram, PutsTheTerminalBackOnASignal) {
+  setenv("OPENBLAS_NUM_THREADS", "2", 1);
   const Daemon daemon(1 << 20);
   for (const auto& [end, code] : {std::pair(SIGINT, 130), {SIGTERM, 143}, {SIGHUP, 129}}) {
     PtyProgram program(Top(daemon.address()));
@@ -109,6 +112,12 @@ TEST(TopProgram, WithoutATerminalItIsPlainText) {
   EXPECT_THAT(program.Out(), HasSubstr("3 pages in 1 extents"));
   EXPECT_THAT(program.Out(), ContainsRegex("misses/s: 0 unknown, 0 evicted"));
   EXPECT_THAT(program.Out(), ContainsRegex("fetch [0-9]+ / [0-9]+, publish"));
+}
+
+TEST(TopProgram, WhereNothingCanBeWrittenItEnds) {
+  const std::string command = absl::StrJoin(Top(FreeLoopbackAddress()), " ");
+  EXPECT_THAT(Refusal({"/bin/sh", "-c", command + " > /dev/full"}, 1),
+              StartsWith("cannot write standard output: No space"));
 }
 
 TEST(TopProgram, WrongUsageIsOneLineAndExitCodeTwo) {
