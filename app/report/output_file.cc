@@ -32,10 +32,9 @@ absl::Status CheckWritable(const std::string& path) {
 
 absl::Status WriteOutput(const std::string& path, const std::string& text) {
   if (path == "-") {
-    std::fputs(text.c_str(), stdout);
-    return std::fflush(stdout) == 0
-               ? absl::OkStatus()
-               : CannotWrite("standard output", absl::StatusCode::kUnavailable);
+    const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    return written ? absl::OkStatus()
+                   : CannotWrite("standard output", absl::StatusCode::kUnavailable);
   }
   std::FILE* file = std::fopen(path.c_str(), "we");
   if (file == nullptr) return CannotWrite(path, absl::StatusCode::kUnavailable);

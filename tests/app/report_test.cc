@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -193,7 +195,19 @@ TEST(OutputFile, CheckingChangesNothingAndWritingReplaces) {
 }
 
 TEST(OutputFile, AFullDiskIsAnError) {
-  EXPECT_EQ(WriteOutput("/dev/full", "text").code(), absl::StatusCode::kUnavailable);
+  const int output = dup(STDOUT_FILENO);
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  std::fflush(stdout);
+  for (const std::size_t bytes : {4, 100'000}) {  // less and more than is buffered
+    const std::string text(bytes, 'x');
+    EXPECT_EQ(WriteOutput("/dev/full", text).code(), absl::StatusCode::kUnavailable);
+    dup2(full, STDOUT_FILENO);
+    const absl::Status written = WriteOutput("-", text);
+    dup2(output, STDOUT_FILENO);
+    EXPECT_EQ(written.message(), "cannot write standard output: No space left on device") << bytes;
+  }
+  close(full);
+  close(output);
 }
 
 }  // namespace
