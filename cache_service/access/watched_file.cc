@@ -4,6 +4,8 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
@@ -31,13 +33,17 @@ bool WatchedFile::HasChanged() const { return !(Look() == seen_); }
 
 absl::StatusOr<std::string> WatchedFile::Read() {
   seen_ = Look();
+  std::ifstream file(path_);
+  if (seen_.bytes < 0 || !file) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot read the file ", path_, ": ", std::strerror(errno)));
+  }
+  if (!S_ISREG(seen_.mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path_, " is not a file: name the file in it"));
+  }
   if (kind_ == kSecret && seen_.bytes >= 0 && (seen_.mode & S_IRWXO) != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat(path_, " is open to every user of this machine: chmod o= ", path_));
-  }
-  std::ifstream file(path_);
-  if (seen_.bytes < 0 || !S_ISREG(seen_.mode) || !file) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot read the file ", path_));
   }
   if (seen_.bytes > kMaxBytes) {
     return absl::InvalidArgumentError(absl::StrCat(path_, " has more than ", kMaxBytes, " bytes"));

@@ -10,6 +10,11 @@ absl::StatusOr<transport::PeerId> ConnectToService(transport::Fabric& fabric,
                                                    const std::string& address,
                                                    absl::Time deadline) {
   absl::StatusOr<transport::PeerId> connected = fabric.Connect(address, deadline);
+  if (absl::IsInvalidArgument(connected.status())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("what listens at ", address, " is no pinboardd of this version: ",
+                     connected.status().message(), "; give the address of a pinboardd's --listen"));
+  }
   if (!absl::IsUnavailable(connected.status())) return connected;
   return absl::UnavailableError(
       absl::StrCat(connected.status().message(), ": start pinboardd there first"));

@@ -12,7 +12,8 @@
 
 namespace pinboard::cache_service {
 
-/// Fabric::Connect, whose Unavailable (nobody listens there) also says what to do.
+/// Fabric::Connect, whose Unavailable (nobody listens there) and InvalidArgument (somebody else
+/// does) also say what to do.
 absl::StatusOr<transport::PeerId> ConnectToService(transport::Fabric& fabric,
                                                    const std::string& address, absl::Time deadline);
 

@@ -124,7 +124,9 @@ TEST(CredentialsTest, AClientsFileHasOneKeyAndIsItsOwners) {
   file.Replace("acme");
   EXPECT_THAT(error(), HasSubstr("line 1"));
   EXPECT_THAT(std::string(LoadCredentials(file.path() + ".not").status().message()),
-              HasSubstr("cannot read"));
+              HasSubstr(".not: No such file"));
+  EXPECT_THAT(std::string(LoadCredentials("/tmp").status().message()),
+              HasSubstr("/tmp is not a file"));
 }
 
 TEST(TenantFileTest, ReadsLimits) {
