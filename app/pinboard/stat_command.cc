@@ -4,7 +4,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -92,22 +91,19 @@ absl::Status Validate(const StatFlags& flags) {
   return absl::OkStatus();
 }
 
-sigset_t Interrupt() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  return signals;
-}
-
-/// True if Ctrl-C came before `deadline`. SIGINT is blocked.
+/// True if Ctrl-C came before `deadline`. Elsewhere it ends the process at once.
 bool InterruptedBy(absl::Time deadline) {
-  const sigset_t signals = Interrupt();
-  for (;;) {
-    const absl::Duration left = std::max(deadline - SteadyNow(), absl::ZeroDuration());
-    const timespec timeout = absl::ToTimespec(left);
-    if (sigtimedwait(&signals, nullptr, &timeout) == SIGINT) return true;
-    if (left == absl::ZeroDuration()) return false;
+  sigset_t interrupt;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &interrupt, nullptr);
+  bool interrupted = false;
+  while (!interrupted && SteadyNow() < deadline) {
+    const timespec timeout = absl::ToTimespec(deadline - SteadyNow());
+    interrupted = sigtimedwait(&interrupt, nullptr, &timeout) == SIGINT;
   }
+  pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);
+  return interrupted;
 }
 
 absl::StatusOr<ServiceSample> Take(const StatFlags& flags, cache_service::StatsClient& client) {
@@ -166,10 +162,7 @@ int StatCommand(absl::Span<const std::string> arguments) {
   if (const absl::Status valid = Validate(flags); !valid.ok()) return UsageError(valid);
   signal(SIGPIPE, SIG_IGN);
   InitLog("pinboard stat", LogLevel::kOff);  // what goes wrong comes back as a status
-  if (flags.watch > 0) {
-    const sigset_t interrupt = Interrupt();
-    pthread_sigmask(SIG_BLOCK, &interrupt, nullptr);
-  }
+  signal(SIGINT, [](int) { _exit(kInterrupted); });
   const absl::StatusOr<bool> interrupted = Run(flags);
   if (!interrupted.ok()) return RunError(interrupted.status());
   return *interrupted ? kInterrupted : 0;

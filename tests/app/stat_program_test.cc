@@ -8,12 +8,14 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "tests/app/program.h"
 #include "tests/app/refusal.h"
 #include "tests/cache_service/daemon.h"
 #include "tests/cache_service/test_pages.h"
 #include "tests/support/free_port.h"
+#include "tests/support/listening_socket.h"
 
 namespace pinboard::app {
 namespace {
@@ -139,6 +141,25 @@ TEST(StatProgramErrors, NobodyListeningIsTheLineOfTheOtherPrograms) {
   const std::string nowhere = FreeLoopbackAddress();
   EXPECT_THAT(Refusal(Stat(nowhere), 1), AllOf(HasSubstr("cache service: "), HasSubstr(nowhere),
                                                HasSubstr(": start pinboardd there first")));
+}
+
+TEST(StatProgramErrors, SomebodyElseListeningIsNamed) {
+  const std::string metrics = FreeLoopbackAddress();
+  Program service({BuiltProgram("pinboardd"), "--listen", "127.0.0.1:0", "--arena", "1MiB",
+                   "--metrics", metrics});
+  WaitUntil([&] { return absl::StrContains(service.Out(), "\n") || !service.Running(); });
+  EXPECT_THAT(Refusal(Stat(metrics), 1),
+              HasSubstr("what listens at " + metrics + " is no pinboardd"));
+}
+
+TEST(StatProgramErrors, CtrlCEndsItWhileItConnects) {
+  const ListeningSocket silent;
+  Program program(Stat(absl::StrCat("127.0.0.1:", silent.port()), {"--watch", "1"}));
+  const int connection = silent.Accept();
+  program.Signal(SIGINT);
+  EXPECT_EQ(program.Wait(), 130);
+  EXPECT_THAT(program.Err(), IsEmpty()) << "it did not wait for an answer";
+  close(connection);
 }
 
 TEST(StatProgramErrors, WrongUsageIsOneLineAndExitCodeTwo) {

@@ -35,6 +35,8 @@ class ListeningSocket {
   ListeningSocket& operator=(const ListeningSocket&) = delete;
 
   std::uint16_t port() const { return port_; }
+  /// Waits for who connects; the caller closes it.
+  int Accept() const { return accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC); }
 
  private:
   const int fd_;
