@@ -74,6 +74,7 @@ std::vector<std::string> SegmentPool::Holders() const {
   }
   std::sort(holders.begin(), holders.end());
   std::vector<std::string> tenants;
+  tenants.reserve(holders.size());
   for (const auto& [priority, bytes, tenant] : holders) tenants.push_back(tenant);
   return tenants;
 }

@@ -97,6 +97,7 @@ class EtcdMembership final : public Membership {
     std::map<std::string, Member> members = table_.members();
     if (self_) members.insert_or_assign(self_->name, *self_);
     std::vector<Member> shown;
+    shown.reserve(members.size());
     for (auto& [name, member] : members) shown.push_back(std::move(member));
     view_.Replace(std::move(shown));
   }
@@ -170,7 +171,7 @@ class EtcdMembership final : public Membership {
     if (leaving) return EndLease();
     PB_RETURN_IF_ERROR(HoldLease());
     if (published_ == self) return absl::OkStatus();
-    const absl::Status put =
+    absl::Status put =
         client_.Put(options_.prefix + self->name, etcd::MemberRecord(*self), lease_->id);
     if (absl::IsNotFound(put)) LoseLease();
     if (put.ok()) published_ = self;

@@ -113,12 +113,13 @@ class FileMembership final : public StaticMembership {
     absl::Status told;
     while (WaitToRead()) {
       auto members = ReadMembers(path);
-      if (members.ok()) {
+      const absl::Status read = members.status();
+      if (read.ok()) {
         List(*std::move(members));
-      } else if (members.status() != told) {
-        LogWarning("members stay as they were: ", std::string(members.status().message()));
+      } else if (read != told) {
+        LogWarning("members stay as they were: ", std::string(read.message()));
       }
-      told = members.status();
+      told = read;
     }
   }
 

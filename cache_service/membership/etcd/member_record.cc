@@ -50,26 +50,26 @@ std::string MemberRecord(const Member& member) {
       .dump();
 }
 
-absl::StatusOr<Member> ParseMemberRecord(const std::string& name, const std::string& text) {
+absl::StatusOr<Member> ParseMemberRecord(const std::string& name, const std::string& record) {
   PB_RETURN_IF_ERROR(CheckMemberName(name));
-  const json record = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!record.is_object()) return absl::InvalidArgumentError("it is no JSON object");
+  const json fields = json::parse(record, nullptr, /*allow_exceptions=*/false);
+  if (!fields.is_object()) return absl::InvalidArgumentError("it is no JSON object");
   Member member{.name = name};
-  PB_ASSIGN_OR_RETURN(const std::string address_text, Text(record, "address"));
+  PB_ASSIGN_OR_RETURN(const std::string address_text, Text(fields, "address"));
   PB_ASSIGN_OR_RETURN(const SocketAddress address, ParseSocketAddress(address_text));
   if (address.port == 0) return absl::InvalidArgumentError("its address has no port");
   member.address = address.ToString();
-  PB_ASSIGN_OR_RETURN(const std::string incarnation, Text(record, "incarnation"));
+  PB_ASSIGN_OR_RETURN(const std::string incarnation, Text(fields, "incarnation"));
   if (!absl::SimpleHexAtoi(incarnation, &member.incarnation)) {
     return absl::InvalidArgumentError("its incarnation is no hexadecimal number of 64 bits");
   }
-  const auto weight = record.find("weight");
-  if (weight == record.end() || !weight->is_number_unsigned() ||
+  const auto weight = fields.find("weight");
+  if (weight == fields.end() || !weight->is_number_unsigned() ||
       weight->get<std::uint64_t>() == 0 || weight->get<std::uint64_t>() > kMaxMemberWeight) {
     return absl::InvalidArgumentError(absl::StrCat("its weight is not 1 to ", kMaxMemberWeight));
   }
   member.weight = weight->get<std::uint32_t>();
-  PB_ASSIGN_OR_RETURN(const std::string state, Text(record, "state"));
+  PB_ASSIGN_OR_RETURN(const std::string state, Text(fields, "state"));
   if (state != kJoined && state != kDraining) {
     return absl::InvalidArgumentError("its state is neither joined nor draining");
   }
