@@ -14,8 +14,7 @@
 
 namespace pinboard::cache_service {
 
-/// A slab to write to: mapped memory, else a staging buffer; empty where the pages to be published
-/// lie in memory of the caller's.
+/// A slab to write to: mapped memory, else a staging buffer.
 struct LeasedMemory {
   HoldId hold;
   absl::Span<std::byte> memory;

@@ -40,7 +40,6 @@ void PageReads::Refuse(std::uint64_t request, const absl::Status& status) {
   std::vector<PageRef> refused;
   for (std::size_t i = 0; i < pending.pages.size(); ++i) {
     if (pending.states[i] == PageState::kAnswered) continue;
-    if (pending.states[i] == PageState::kOnItsWay && place_) continue;
     pending.states[i] = PageState::kAnswered;
     refused.push_back(pending.pages[i]);
   }
@@ -99,10 +98,6 @@ absl::Status PageReads::Take(std::uint64_t request, const PageRef& page,
   }
   PB_RETURN_IF_ERROR(connection_->CheckLocation(fetched.location, fetched.header.bytes));
   FaultPoint(fault::kPagePinned);
-  if (place_) {
-    TakePlaced(request, page, fetched);
-    return absl::OkStatus();
-  }
   const absl::Span<const std::byte> direct =
       connection_->Direct(fetched.location, fetched.header.bytes);
   if (direct.empty()) {
@@ -115,13 +110,6 @@ absl::Status PageReads::Take(std::uint64_t request, const PageRef& page,
   connection_->Hold();
   Answer(request, fetched.index, fetched.header, FetchedMemory{hold, direct, {}});
   return absl::OkStatus();
-}
-
-void PageReads::TakePlaced(std::uint64_t request, const PageRef& page, const FetchedPage& fetched) {
-  const absl::Span<std::byte> to = place_(page, fetched.header);
-  if (!to.empty()) return StartGet(request, fetched, to, nullptr);
-  connection_->Send(0, cache_service::Unpin{{fetched.location.slab}});
-  Answer(request, fetched.index, fetched.header, FetchedMemory{});
 }
 
 void PageReads::StartGet(std::uint64_t request, const FetchedPage& fetched,

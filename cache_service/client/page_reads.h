@@ -23,8 +23,7 @@
 
 namespace pinboard::cache_service {
 
-/// A page to read. Without a hold nothing is to be given back: `bytes` lie in `copy`, or where
-/// Place said.
+/// A page to read. Without a hold nothing is to be given back: `bytes` lie in `copy`.
 struct FetchedMemory {
   std::optional<HoldId> hold;
   absl::Span<const std::byte> bytes;
@@ -32,20 +31,16 @@ struct FetchedMemory {
   std::shared_ptr<std::byte[]> copy;
 };
 
-/// Single-threaded. Each page of a fetch is answered exactly once, also when the connection ends:
-/// by its deadline, but for a page on its way into memory of the caller's, which nothing may write
-/// to afterwards. The memory of a pin stays until Unpin.
+/// Single-threaded. Each page of a fetch is answered exactly once, also when the connection ends,
+/// and by its deadline. The memory of a pin stays until Unpin.
 class PageReads {
  public:
   using Fetched =
       std::function<void(const PageRef&, const PageHeader&, absl::StatusOr<FetchedMemory>)>;
-  /// Where a page that is there is to be copied, `header.bytes` long. Empty: nowhere; that it is
-  /// there was all to be known.
-  using Place = std::function<absl::Span<std::byte>(const PageRef&, const PageHeader& header)>;
 
-  /// Without `place`, pages lie in mapped memory or in copies of the link's.
-  PageReads(std::string address, Fetched fetched, Place place)
-      : address_(std::move(address)), fetched_(std::move(fetched)), place_(std::move(place)) {}
+  /// Pages lie in mapped memory, or in copies.
+  PageReads(std::string address, Fetched fetched)
+      : address_(std::move(address)), fetched_(std::move(fetched)) {}
 
   void Connected(ServiceConnectionPtr connection) { connection_ = std::move(connection); }
   /// Fetches under way are answered with `gone`.
@@ -83,7 +78,6 @@ class PageReads {
   };
 
   absl::Status Take(std::uint64_t request, const PageRef& page, const FetchedPage& fetched);
-  void TakePlaced(std::uint64_t request, const PageRef& page, const FetchedPage& fetched);
   void StartGet(std::uint64_t request, const FetchedPage& fetched, absl::Span<std::byte> to,
                 std::shared_ptr<std::byte[]> copy);
   void Answer(std::uint64_t request, std::uint32_t index, const PageHeader& header,
@@ -91,7 +85,6 @@ class PageReads {
 
   const std::string address_;
   const Fetched fetched_;
-  const Place place_;
   ServiceConnectionPtr connection_;                // null where there is none
   std::map<std::uint64_t, PendingFetch> pending_;  // by request; a few, so found at once
   HoldTable<HeldPin> pins_;

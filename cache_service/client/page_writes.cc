@@ -134,13 +134,10 @@ std::vector<LeasedMemory> PageWrites::HoldLeases(const std::vector<SlabLocation>
 
 LeasedMemory PageWrites::HoldLease(const SlabLocation& location, std::uint64_t bytes) {
   HeldLease lease{connection_.get(), location, nullptr};
-  absl::Span<std::byte> memory;
-  if (memory_ == PageMemory::kLinks) {
-    memory = connection_->Direct(location, bytes);
-    if (memory.empty()) {
-      lease.staging = std::shared_ptr<std::byte[]>(new std::byte[bytes]);
-      memory = absl::MakeSpan(lease.staging.get(), bytes);
-    }
+  absl::Span<std::byte> memory = connection_->Direct(location, bytes);
+  if (memory.empty()) {
+    lease.staging = std::shared_ptr<std::byte[]>(new std::byte[bytes]);
+    memory = absl::MakeSpan(lease.staging.get(), bytes);
   }
   connection_->Hold();
   return {leases_.Add(std::move(lease)), memory};
@@ -169,36 +166,29 @@ void PageWrites::ContinueSteps() {
   }
 }
 
-void PageWrites::Publish(std::vector<PageToPublish> pages, Published published) {
-  InOrder([this, pages = std::move(pages), published = std::move(published)]() mutable {
-    PublishNow(pages, std::move(published));
-  });
+void PageWrites::Publish(std::vector<PageToPublish> pages) {
+  InOrder([this, pages = std::move(pages)] { PublishNow(pages); });
 }
 
-void PageWrites::PublishNow(const std::vector<PageToPublish>& pages, Published published) {
+void PageWrites::PublishNow(const std::vector<PageToPublish>& pages) {
   publication_ = std::make_shared<Publication>();
   const std::shared_ptr<Publication> publication = publication_;
-  publication->published = std::move(published);
   if (connection_ == nullptr) publication->status = NotConnected(address_);
   publication->pages.reserve(pages.size());
   for (const PageToPublish& page : pages) {
     const HeldLease lease = leases_.Take(page.hold);
     if (lease.connection == connection_.get()) {
       publication->pages.push_back({lease.location.slab, page.header});
-      if (!page.from.empty()) {
-        StartPut(lease, page.from);
-      } else if (lease.staging != nullptr) {
-        StartPut(lease, {lease.staging.get(), page.header.bytes});
-      }
+      if (lease.staging != nullptr) StartPut(lease, page.header.bytes);
     }
     lease.connection->Release();
   }
   if (publication->puts_in_flight == 0) EndPublication(*publication);
 }
 
-void PageWrites::StartPut(const HeldLease& lease, absl::Span<const std::byte> from) {
+void PageWrites::StartPut(const HeldLease& lease, std::size_t bytes) {
   ++publication_->puts_in_flight;
-  lease.connection->Put(lease.location, from,
+  lease.connection->Put(lease.location, {lease.staging.get(), bytes},
                         [this, publication = publication_, staging = lease.staging](
                             const absl::Status& status) { OnPutDone(publication, status); });
 }
@@ -219,7 +209,6 @@ void PageWrites::EndPublication(Publication& publication) {
     FaultPoint(fault::kPublishSent);
   }
   if (&publication == publication_.get()) publication_ = nullptr;
-  if (publication.published) publication.published(publication.status);
 }
 
 }  // namespace pinboard::cache_service

@@ -27,14 +27,6 @@ namespace pinboard::cache_service {
 struct PageToPublish {
   HoldId hold;
   PageHeader header;
-  /// Where the page is, if not in the lease's memory; stays valid and unchanged until the
-  /// publication's end.
-  absl::Span<const std::byte> from = {};
-};
-
-enum class PageMemory : std::uint8_t {
-  kLinks,    // pages are written to, and read from, mapped memory or buffers of the link's
-  kCallers,  // Put from, and Get into, memory that the caller names
 };
 
 /// Single-threaded, but TakeAhead. Each lease request is answered exactly once, also when the
@@ -43,11 +35,9 @@ class PageWrites {
  public:
   using Leased =
       std::function<void(std::uint64_t request, absl::StatusOr<std::vector<LeasedMemory>>)>;
-  /// Ok: the pages were written and the publication sent (whether it was taken, nobody says).
-  using Published = std::function<void(absl::Status)>;
 
-  PageWrites(PageMemory memory, std::string address, Leased leased)
-      : memory_(memory), address_(std::move(address)), leased_(std::move(leased)) {}
+  PageWrites(std::string address, Leased leased)
+      : address_(std::move(address)), leased_(std::move(leased)) {}
 
   /// What is asked for goes there from now on.
   void Connected(ServiceConnectionPtr connection) { connection_ = std::move(connection); }
@@ -65,7 +55,7 @@ class PageWrites {
 
   /// End the leases. Those of an earlier connection are only let go.
   void Return(absl::Span<const HoldId> leases);
-  void Publish(std::vector<PageToPublish> pages, Published published);
+  void Publish(std::vector<PageToPublish> pages);
 
   /// Runs once what was published before has been sent: at once, or when its Puts are done.
   void InOrder(absl::AnyInvocable<void()> step);
@@ -75,7 +65,7 @@ class PageWrites {
   struct HeldLease {
     ServiceConnection* connection = nullptr;  // there while it is held
     SlabLocation location;
-    // Shared with the Put that reads it; null where mapped, or the caller's.
+    // Shared with the Put that reads it; null where mapped.
     std::shared_ptr<std::byte[]> staging;
   };
   struct PendingLease {
@@ -86,7 +76,6 @@ class PageWrites {
   /// outlast the connection.
   struct Publication {
     std::vector<PublishedPage> pages;
-    Published published;
     int puts_in_flight = 0;
     absl::Status status;
   };
@@ -100,13 +89,12 @@ class PageWrites {
   void GiveBack(const std::vector<LeasedMemory>& leases);
   std::vector<LeasedMemory> HoldLeases(const std::vector<SlabLocation>& slabs, std::uint64_t bytes);
   LeasedMemory HoldLease(const SlabLocation& location, std::uint64_t bytes);
-  void PublishNow(const std::vector<PageToPublish>& pages, Published published);
-  void StartPut(const HeldLease& lease, absl::Span<const std::byte> from);
+  void PublishNow(const std::vector<PageToPublish>& pages);
+  void StartPut(const HeldLease& lease, std::size_t bytes);
   void OnPutDone(const std::shared_ptr<Publication>& publication, const absl::Status& status);
   void EndPublication(Publication& publication);
   void ContinueSteps();
 
-  const PageMemory memory_;
   const std::string address_;
   const Leased leased_;
   ServiceConnectionPtr connection_;  // null where there is none

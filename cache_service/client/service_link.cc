@@ -31,9 +31,8 @@ ServiceLink::ServiceLink(transport::Fabric& fabric, ReplyRouter& router, std::st
       options_(std::move(options)),
       process_(CurrentProcess()),
       closed_(std::move(handlers.closed)),
-      writes_(handlers.place ? PageMemory::kCallers : PageMemory::kLinks, address_,
-              std::move(handlers.leased)),
-      reads_(address_, std::move(handlers.fetched), std::move(handlers.place)) {}
+      writes_(address_, std::move(handlers.leased)),
+      reads_(address_, std::move(handlers.fetched)) {}
 
 ServiceLink::~ServiceLink() {
   for (const ServiceConnectionPtr& connection : {greeting_, current_}) {
@@ -185,9 +184,7 @@ void ServiceLink::Lease(std::uint64_t request, std::uint32_t count, std::uint64_
   writes_.Lease(request, count, bytes);
 }
 
-void ServiceLink::Publish(std::vector<PageToPublish> pages, PageWrites::Published published) {
-  writes_.Publish(std::move(pages), std::move(published));
-}
+void ServiceLink::Publish(std::vector<PageToPublish> pages) { writes_.Publish(std::move(pages)); }
 
 void ServiceLink::Fetch(const std::vector<PageRef>& pages, absl::Time deadline) {
   for (std::size_t begin = 0; begin < pages.size(); begin += kMaxListElements) {

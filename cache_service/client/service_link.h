@@ -34,7 +34,6 @@ class ServiceLink final : private ServiceReplies {
     PageWrites::Leased leased;
     PageReads::Fetched fetched;
     std::function<void(absl::Status)> closed;
-    PageReads::Place place = nullptr;  // set: all memory is the caller's (PageMemory::kCallers)
   };
 
   /// `router` is the fabric's; both must outlive this.
@@ -61,7 +60,7 @@ class ServiceLink final : private ServiceReplies {
   void DropSequence(std::uint64_t sequence);
 
   /// Ends the leases. Holds of an earlier connection are only let go.
-  void Publish(std::vector<PageToPublish> pages, PageWrites::Published published = nullptr);
+  void Publish(std::vector<PageToPublish> pages);
   void Return(absl::Span<const HoldId> leases) { writes_.Return(leases); }
   void Unpin(absl::Span<const HoldId> pins) { reads_.Unpin(pins); }
 
