@@ -30,68 +30,122 @@ struct PageHeader {
   std::array<std::int32_t, kPageRows> positions{};
 };
 
+/// To whom leases and pins are given back, by numbers that it gave them. Thread-safe.
+class Releaser {
+ public:
+  virtual void Release(std::uint64_t number) = 0;
+  /// It will not be given back.
+  virtual void Forget(std::uint64_t /*number*/) {}
+
+ protected:
+  ~Releaser() = default;
+};
+
+/// Something that is given back when this ends. Move-only.
+class Holding {
+ public:
+  Holding() = default;
+  /// `releaser` must outlive this.
+  Holding(Releaser& releaser, std::uint64_t number) : releaser_(&releaser), number_(number) {}
+  /// Calls `release`, which may be empty.
+  explicit Holding(std::function<void()> release) {
+    if (release) releaser_ = new Function(std::move(release));
+  }
+  Holding(Holding&& other) noexcept
+      : releaser_(std::exchange(other.releaser_, nullptr)), number_(other.number_) {}
+  Holding& operator=(Holding&& other) noexcept {
+    if (this != &other) {
+      Release();
+      releaser_ = std::exchange(other.releaser_, nullptr);
+      number_ = other.number_;
+    }
+    return *this;
+  }
+  ~Holding() { Release(); }
+
+  /// Nothing is left to give back.
+  void Forget() {
+    if (releaser_ != nullptr) std::exchange(releaser_, nullptr)->Forget(number_);
+  }
+
+ private:
+  class Function final : public Releaser {
+   public:
+    explicit Function(std::function<void()> release) : release_(std::move(release)) {}
+    void Release(std::uint64_t number) override {
+      release_();
+      Forget(number);
+    }
+    void Forget(std::uint64_t /*number*/) override { delete this; }
+
+   private:
+    const std::function<void()> release_;
+  };
+
+  void Release() {
+    if (releaser_ != nullptr) std::exchange(releaser_, nullptr)->Release(number_);
+  }
+
+  Releaser* releaser_ = nullptr;
+  std::uint64_t number_ = 0;
+};
+
 /// A slab of service memory leased for one page: write memory(), then Publish. Move-only; dropping
 /// it unpublished gives the slab back. Must not outlive its store.
 class PageLease {
  public:
   PageLease() = default;
+  PageLease(absl::Span<std::byte> memory, std::uint64_t slab, Holding holding)
+      : memory_(memory), slab_(slab), holding_(std::move(holding)) {}
   PageLease(absl::Span<std::byte> memory, std::uint64_t slab, std::function<void()> release)
-      : memory_(memory), slab_(slab), release_(std::move(release)) {}
-  PageLease(PageLease&& other) noexcept { *this = std::move(other); }
+      : PageLease(memory, slab, Holding(std::move(release))) {}
+  PageLease(PageLease&& other) noexcept
+      : memory_(std::exchange(other.memory_, {})),
+        slab_(other.slab_),
+        holding_(std::move(other.holding_)) {}
   PageLease& operator=(PageLease&& other) noexcept {
-    if (this != &other) {
-      Reset();
-      memory_ = std::exchange(other.memory_, {});
-      slab_ = other.slab_;
-      release_ = std::exchange(other.release_, nullptr);
-    }
+    holding_ = std::move(other.holding_);
+    slab_ = other.slab_;
+    if (this != &other) memory_ = std::exchange(other.memory_, {});
     return *this;
   }
-  ~PageLease() { Reset(); }
+  ~PageLease() = default;
 
   /// Host memory: the service's own, mapped here, or a staging buffer where the transport cannot
   /// map.
   absl::Span<std::byte> memory() const { return memory_; }
   std::uint64_t slab() const { return slab_; }
   /// The store calls this when the page has been published: nothing is left to give back.
-  void Forget() { release_ = nullptr; }
+  void Forget() { holding_.Forget(); }
 
  private:
-  void Reset() {
-    if (release_) std::exchange(release_, nullptr)();
-  }
-
   absl::Span<std::byte> memory_;
   std::uint64_t slab_ = 0;
-  std::function<void()> release_;
+  Holding holding_;
 };
 
 /// A page held for reading: its bytes do not change while this lives (the pin). Move-only.
 class PagePin {
  public:
   PagePin() = default;
+  PagePin(absl::Span<const std::byte> bytes, Holding holding)
+      : bytes_(bytes), holding_(std::move(holding)) {}
   PagePin(absl::Span<const std::byte> bytes, std::function<void()> release)
-      : bytes_(bytes), release_(std::move(release)) {}
-  PagePin(PagePin&& other) noexcept { *this = std::move(other); }
+      : PagePin(bytes, Holding(std::move(release))) {}
+  PagePin(PagePin&& other) noexcept
+      : bytes_(std::exchange(other.bytes_, {})), holding_(std::move(other.holding_)) {}
   PagePin& operator=(PagePin&& other) noexcept {
-    if (this != &other) {
-      Reset();
-      bytes_ = std::exchange(other.bytes_, {});
-      release_ = std::exchange(other.release_, nullptr);
-    }
+    holding_ = std::move(other.holding_);
+    if (this != &other) bytes_ = std::exchange(other.bytes_, {});
     return *this;
   }
-  ~PagePin() { Reset(); }
+  ~PagePin() = default;
 
   absl::Span<const std::byte> bytes() const { return bytes_; }
 
  private:
-  void Reset() {
-    if (release_) std::exchange(release_, nullptr)();
-  }
-
   absl::Span<const std::byte> bytes_;
-  std::function<void()> release_;
+  Holding holding_;
 };
 
 /// Which page, and which of its lives.
@@ -104,9 +158,14 @@ struct PageRef {
 /// One resolved fetch. A miss is an ordinary outcome: NotFound (evicted, another generation),
 /// Unavailable (service gone), DeadlineExceeded.
 struct FetchResult {
+  FetchResult() = default;
+  FetchResult(const PageRef& ref, const PageHeader& published,
+              absl::StatusOr<PagePin> outcome = absl::StatusOr<PagePin>())
+      : page(ref), header(published), pin(std::move(outcome)) {}
+
   PageRef page;
   PageHeader header;  // as published; valid where pin is ok
-  absl::StatusOr<PagePin> pin = absl::Status(absl::StatusCode::kUnknown, "");
+  absl::StatusOr<PagePin> pin;
 };
 
 /// Counters since creation, monotone.

@@ -3,7 +3,6 @@
 #include "cache_service/client/page_reads.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
@@ -12,6 +11,13 @@
 #include "cache_service/protocol/negotiation.h"
 
 namespace pinboard::cache_service {
+namespace {
+
+absl::Status NotAskedFor() {
+  return absl::InvalidArgumentError("a page that was not asked for, or asked for once");
+}
+
+}  // namespace
 
 void PageReads::Lost(const absl::Status& gone) {
   connection_ = nullptr;
@@ -29,116 +35,136 @@ std::uint64_t PageReads::Add(std::vector<PageRef> pages, absl::Time deadline) {
 }
 
 void PageReads::Send(std::uint64_t request) {
-  const auto pending = pending_.find(request);
-  if (pending == pending_.end()) return;
-  connection_->Send(request, cache_service::Fetch{pending->second.pages});
+  const auto found = pending_.find(request);
+  if (found == pending_.end()) return;
+  std::vector<PageRef>& pages = found->second.pages;
+  cache_service::Fetch fetch{std::move(pages)};
+  connection_->Send(request, fetch);
+  pages = std::move(fetch.pages);
   FaultPoint(fault::kFetchSent);
 }
 
 void PageReads::Refuse(std::uint64_t request, const absl::Status& status) {
-  PendingFetch& pending = pending_.at(request);
-  std::vector<PageRef> refused;
-  for (std::size_t i = 0; i < pending.pages.size(); ++i) {
-    if (pending.states[i] == PageState::kAnswered) continue;
-    pending.states[i] = PageState::kAnswered;
-    refused.push_back(pending.pages[i]);
+  const auto found = pending_.find(request);
+  PendingFetch& pending = found->second;
+  for (std::uint32_t index = 0; index < pending.pages.size(); ++index) {
+    if (pending.states[index] != PageState::kAnswered) Answer(pending, index, status);
   }
-  pending.left -= refused.size();
-  pending.deadline = absl::InfiniteFuture();
-  if (pending.left == 0) pending_.erase(request);
-  for (const PageRef& page : refused) fetched_(page, {}, status);
+  pending_.erase(found);
 }
 
 void PageReads::RefuseAll(const absl::Status& status) {
-  std::vector<std::uint64_t> requests;
-  for (const auto& [request, fetch] : pending_) requests.push_back(request);
-  for (const std::uint64_t request : requests) Refuse(request, status);
+  while (!pending_.empty()) Refuse(pending_.begin()->first, status);
 }
 
-absl::Status PageReads::OnFetchReply(const Envelope<FetchReply>& envelope) {
-  std::vector<std::uint64_t> late;
-  for (const FetchedPage& fetched : envelope.message.pages) {
-    const auto pending = pending_.find(envelope.request);
-    if (pending == pending_.end()) {
-      if (fetched.miss == MissCause::kNone) late.push_back(fetched.location.slab);
-      continue;
-    }
-    if (fetched.index >= pending->second.pages.size() ||
-        pending->second.states[fetched.index] != PageState::kAsked) {
-      return absl::InvalidArgumentError("a page that was not asked for, or asked for once");
-    }
-    PB_RETURN_IF_ERROR(
-        Take(envelope.request, PageRef(pending->second.pages[fetched.index]), fetched));
+absl::Status PageReads::OnFetchReply(PageListReader<FetchReply>& reply) {
+  const auto found = pending_.find(reply.request);
+  if (found == pending_.end()) {
+    GiveBack(reply);
+    return absl::OkStatus();
   }
-  connection_->SendInBatches(&cache_service::Unpin::slabs, std::move(late));
+  if (answers_.results.empty()) answers_.results.reserve(reply.size());
+  while (!reply.empty()) PB_RETURN_IF_ERROR(Take(found->second, reply));
+  if (found->second.left == 0) pending_.erase(found);
   return absl::OkStatus();
+}
+
+void PageReads::GiveBack(PageListReader<FetchReply>& late) {
+  std::vector<std::uint64_t> slabs;
+  for (FetchedPage page; !late.empty();) {
+    late.Next(page);
+    if (page.miss == MissCause::kNone) slabs.push_back(page.location.slab);
+  }
+  connection_->SendInBatches(&cache_service::Unpin::slabs, std::move(slabs));
 }
 
 absl::Status PageReads::OnFetchMisses(const Envelope<FetchMisses>& envelope) {
   if ((connection_->welcome().features & kFeatureShortMisses) == 0) {
     return absl::FailedPreconditionError("short misses were not agreed on");
   }
-  Envelope<FetchReply> reply{.request = envelope.request};
+  const auto found = pending_.find(envelope.request);
   for (const MissedPage& page : envelope.message.pages) {
     if (page.miss == MissCause::kNone) return absl::InvalidArgumentError("a miss without a cause");
-    reply.message.pages.push_back({.index = page.index, .miss = page.miss});
+    if (found == pending_.end()) continue;
+    if (!found->second.IsAsked(page.index)) return NotAskedFor();
+    AnswerMiss(found->second, page.index, page.miss);
   }
-  return OnFetchReply(reply);
+  if (found != pending_.end() && found->second.left == 0) pending_.erase(found);
+  return absl::OkStatus();
 }
 
-absl::Status PageReads::Take(std::uint64_t request, const PageRef& page,
-                             const FetchedPage& fetched) {
+absl::Status PageReads::Take(PendingFetch& pending, PageListReader<FetchReply>& reply) {
+  FetchedPage fetched;
+  reply.Next(fetched);
+  if (!pending.IsAsked(fetched.index)) return NotAskedFor();
   if (fetched.miss != MissCause::kNone) {
-    Answer(request, fetched.index, {},
-           absl::NotFoundError(absl::StrCat("page ", MissCauseName(fetched.miss))));
+    AnswerMiss(pending, fetched.index, fetched.miss);
     return absl::OkStatus();
   }
-  if (!(page == PageRef{fetched.header.key, fetched.header.generation})) {
+  const PageHeader& header = fetched.header;
+  if (!(pending.pages[fetched.index] == PageRef{header.key, header.generation})) {
     return absl::InvalidArgumentError("another page than the one asked for");
   }
-  PB_RETURN_IF_ERROR(connection_->CheckLocation(fetched.location, fetched.header.bytes));
+  PB_RETURN_IF_ERROR(connection_->CheckLocation(fetched.location, header.bytes));
   FaultPoint(fault::kPagePinned);
-  const absl::Span<const std::byte> direct =
-      connection_->Direct(fetched.location, fetched.header.bytes);
+  const absl::Span<const std::byte> direct = connection_->Direct(fetched.location, header.bytes);
   if (direct.empty()) {
-    // Shared between the transfer and the pin that follows it.
-    const std::shared_ptr<std::byte[]> copy(new std::byte[fetched.header.bytes]);
-    StartGet(request, fetched, absl::MakeSpan(copy.get(), fetched.header.bytes), copy);
+    StartGet(pending, reply.request, fetched);
     return absl::OkStatus();
   }
   const HoldId hold = pins_.Add({connection_.get(), fetched.location.slab});
   connection_->Hold();
-  Answer(request, fetched.index, fetched.header, FetchedMemory{hold, direct, {}});
+  AnswerHit(pending, fetched, PagePin(direct, Holding(owner_, hold.value())));
   return absl::OkStatus();
 }
 
-void PageReads::StartGet(std::uint64_t request, const FetchedPage& fetched,
-                         absl::Span<std::byte> to, std::shared_ptr<std::byte[]> copy) {
-  pending_.at(request).states[fetched.index] = PageState::kOnItsWay;
+void PageReads::StartGet(PendingFetch& pending, std::uint64_t request, const FetchedPage& fetched) {
+  pending.states[fetched.index] = PageState::kOnItsWay;
+  const std::size_t bytes = fetched.header.bytes;
+  // Shared between the transfer and the pin that follows it.
+  const std::shared_ptr<std::byte[]> copy(new std::byte[bytes]);
   connection_->Get(
-      fetched.location, to,
-      [this, connection = connection_, request, fetched, to, copy](absl::Status status) {
+      fetched.location, absl::MakeSpan(copy.get(), bytes),
+      [this, connection = connection_, request, fetched, copy](const absl::Status& status) {
         connection->Send(0, cache_service::Unpin{{fetched.location.slab}});
-        if (!status.ok()) {
-          return Answer(request, fetched.index, {}, absl::UnavailableError(status.message()));
-        }
-        Answer(request, fetched.index, fetched.header, FetchedMemory{{}, to, copy});
+        OnRead(request, fetched, copy, status);
       });
 }
 
-void PageReads::Answer(std::uint64_t request, std::uint32_t index, const PageHeader& header,
-                       absl::StatusOr<FetchedMemory> memory) {
+void PageReads::OnRead(std::uint64_t request, const FetchedPage& fetched,
+                       const std::shared_ptr<std::byte[]>& copy, const absl::Status& status) {
   const auto found = pending_.find(request);
   if (found == pending_.end()) return;
-  PendingFetch& pending = found->second;
-  if (std::exchange(pending.states[index], PageState::kAnswered) == PageState::kAnswered) return;
-  const PageRef page = pending.pages[index];
-  if (--pending.left == 0) pending_.erase(found);
-  fetched_(page, header, std::move(memory));
+  if (status.ok()) {
+    const absl::Span<const std::byte> bytes(copy.get(), fetched.header.bytes);
+    AnswerHit(found->second, fetched, PagePin(bytes, [copy] {}));
+  } else {
+    Answer(found->second, fetched.index, absl::UnavailableError(status.message()));
+  }
+  if (found->second.left == 0) pending_.erase(found);
+}
+
+void PageReads::AnswerHit(PendingFetch& pending, const FetchedPage& fetched, PagePin pin) {
+  ++answers_.pages;
+  answers_.bytes += fetched.header.bytes;
+  pending.states[fetched.index] = PageState::kAnswered;
+  --pending.left;
+  answers_.results.emplace_back(pending.pages[fetched.index], fetched.header, std::move(pin));
+}
+
+void PageReads::AnswerMiss(PendingFetch& pending, std::uint32_t index, MissCause cause) {
+  Answer(pending, index, absl::NotFoundError(absl::StrCat("page ", MissCauseName(cause))));
+}
+
+void PageReads::Answer(PendingFetch& pending, std::uint32_t index, const absl::Status& status) {
+  pending.states[index] = PageState::kAnswered;
+  --pending.left;
+  answers_.results.emplace_back(pending.pages[index], PageHeader{}, status);
 }
 
 void PageReads::Unpin(absl::Span<const HoldId> pins) {
   std::vector<std::uint64_t> slabs;
+  slabs.reserve(pins.size());
   for (const HoldId hold : pins) {
     const HeldPin pin = pins_.Take(hold);
     pin.connection->Release();

@@ -5,42 +5,36 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "cache_service/client/hold_table.h"
 #include "cache_service/client/service_connection.h"
 #include "cache_service/page_store.h"
 #include "cache_service/protocol/messages.h"
+#include "cache_service/protocol/page_lists.h"
 
 namespace pinboard::cache_service {
 
-/// A page to read. Without a hold nothing is to be given back: `bytes` lie in `copy`.
-struct FetchedMemory {
-  std::optional<HoldId> hold;
-  absl::Span<const std::byte> bytes;
-  // Shared: the pin's release function, which must be copyable, keeps the copy.
-  std::shared_ptr<std::byte[]> copy;
+/// Answers that belong together, and what is among them.
+struct FetchedPages {
+  std::vector<FetchResult> results;
+  std::uint64_t pages = 0;  // those that are there
+  std::uint64_t bytes = 0;  // theirs
 };
 
 /// Single-threaded. Each page of a fetch is answered exactly once, also when the connection ends,
 /// and by its deadline. The memory of a pin stays until Unpin.
 class PageReads {
  public:
-  using Fetched =
-      std::function<void(const PageRef&, const PageHeader&, absl::StatusOr<FetchedMemory>)>;
-
-  /// Pages lie in mapped memory, or in copies.
-  PageReads(std::string address, Fetched fetched)
-      : address_(std::move(address)), fetched_(std::move(fetched)) {}
+  /// Pages lie in mapped memory, and `pins` is told of the end of each pin, or in copies.
+  PageReads(std::string address, Releaser& pins) : address_(std::move(address)), owner_(pins) {}
 
   void Connected(ServiceConnectionPtr connection) { connection_ = std::move(connection); }
   /// Fetches under way are answered with `gone`.
@@ -53,8 +47,12 @@ class PageReads {
   void Refuse(std::uint64_t request, const absl::Status& status);
   void RefuseAll(const absl::Status& status);
 
-  absl::Status OnFetchReply(const Envelope<FetchReply>& envelope);
+  absl::Status OnFetchReply(PageListReader<FetchReply>& reply);
   absl::Status OnFetchMisses(const Envelope<FetchMisses>& envelope);
+
+  /// What was answered since the last call.
+  bool has_answers() const { return !answers_.results.empty(); }
+  FetchedPages TakeAnswers() { return std::exchange(answers_, {}); }
 
   bool holds_pins() const { return !pins_.empty(); }
   /// Ends pins.
@@ -67,6 +65,10 @@ class PageReads {
  private:
   enum class PageState : std::uint8_t { kAsked, kOnItsWay, kAnswered };
   struct PendingFetch {
+    bool IsAsked(std::uint32_t index) const {
+      return index < pages.size() && states[index] == PageState::kAsked;
+    }
+
     std::vector<PageRef> pages;
     std::vector<PageState> states;
     std::size_t left = 0;
@@ -77,16 +79,22 @@ class PageReads {
     std::uint64_t slab = 0;
   };
 
-  absl::Status Take(std::uint64_t request, const PageRef& page, const FetchedPage& fetched);
-  void StartGet(std::uint64_t request, const FetchedPage& fetched, absl::Span<std::byte> to,
-                std::shared_ptr<std::byte[]> copy);
-  void Answer(std::uint64_t request, std::uint32_t index, const PageHeader& header,
-              absl::StatusOr<FetchedMemory> memory);
+  /// The next page of the reply.
+  absl::Status Take(PendingFetch& pending, PageListReader<FetchReply>& reply);
+  void GiveBack(PageListReader<FetchReply>& late);
+  void StartGet(PendingFetch& pending, std::uint64_t request, const FetchedPage& fetched);
+  void OnRead(std::uint64_t request, const FetchedPage& fetched,
+              const std::shared_ptr<std::byte[]>& copy, const absl::Status& status);
+  /// Require the page not to be answered.
+  void AnswerHit(PendingFetch& pending, const FetchedPage& fetched, PagePin pin);
+  void AnswerMiss(PendingFetch& pending, std::uint32_t index, MissCause cause);
+  void Answer(PendingFetch& pending, std::uint32_t index, const absl::Status& status);
 
   const std::string address_;
-  const Fetched fetched_;
+  Releaser& owner_;
   ServiceConnectionPtr connection_;                // null where there is none
   std::map<std::uint64_t, PendingFetch> pending_;  // by request; a few, so found at once
+  FetchedPages answers_;
   HoldTable<HeldPin> pins_;
   std::uint64_t next_request_ = 1;
 };

@@ -33,8 +33,8 @@ void ReplyRouter::Register(transport::Fabric& fabric) {
     const auto client = clients_.find(peer);
     if (client == clients_.end()) return;  // closed; this was still under way
     ServiceReplies& replies = *client->second;
-    const absl::StatusOr<Envelope<Message>> envelope = DecodeMessage<Message>(payload);
-    const absl::Status status = envelope.ok() ? replies.OnReply(*envelope) : envelope.status();
+    absl::StatusOr<Incoming<Message>> message = ReadIncoming<Message>(payload);
+    const absl::Status status = message.ok() ? replies.OnReply(*message) : message.status();
     if (!status.ok()) replies.OnBroken(status);
   };
   fabric.OnMessage(static_cast<std::uint8_t>(Message::kType), receive);

@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "cache_service/protocol/messages.h"
+#include "cache_service/protocol/page_lists.h"
 #include "transport/fabric/fabric.h"
 
 namespace pinboard::cache_service {
@@ -19,7 +20,7 @@ class ServiceReplies {
   virtual absl::Status OnReply(const Envelope<Segments>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<Withdrawn>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<LeaseReply>& envelope) = 0;
-  virtual absl::Status OnReply(const Envelope<FetchReply>& envelope) = 0;
+  virtual absl::Status OnReply(PageListReader<FetchReply>& pages) = 0;
   virtual absl::Status OnReply(const Envelope<FetchMisses>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<Error>& envelope) = 0;
   // To members alone: for others, what nobody has agreed on.

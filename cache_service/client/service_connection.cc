@@ -66,6 +66,7 @@ absl::Status ServiceConnection::OnSegments(const Segments& announced) {
       unusable_ = registration.status();
       return absl::OkStatus();
     }
+    found_ = {};
     segments_[entry.segment] = {*std::move(segment), *std::move(registration)};
   }
   if (!greeted_.has_value()) greeted_ = absl::OkStatus();
@@ -74,6 +75,7 @@ absl::Status ServiceConnection::OnSegments(const Segments& announced) {
 
 void ServiceConnection::OnWithdrawn(const Withdrawn& withdrawn) {
   for (const std::uint32_t segment : withdrawn.segments) {
+    if (found_.first == segment) found_ = {};
     segments_.erase(segment);
     unmapped_.erase(segment);
   }
@@ -110,11 +112,18 @@ std::uint64_t ServiceConnection::memory_bytes() const {
   return bytes;
 }
 
+transport::RemoteSegment* ServiceConnection::Find(std::uint32_t segment) const {
+  if (found_.first == segment && found_.second != nullptr) return found_.second;
+  const auto found = segments_.find(segment);
+  if (found == segments_.end()) return nullptr;
+  found_ = {segment, found->second.memory.get()};
+  return found_.second;
+}
+
 absl::Status ServiceConnection::CheckLocation(const SlabLocation& location,
                                               std::uint64_t bytes) const {
-  const auto segment = segments_.find(location.segment);
-  if (segment != segments_.end()) {
-    const std::uint64_t size = segment->second.memory->size_bytes();
+  if (const transport::RemoteSegment* const segment = Find(location.segment)) {
+    const std::uint64_t size = segment->size_bytes();
     if (location.offset <= size && bytes <= size - location.offset) return absl::OkStatus();
   }
   const auto unmapped = unmapped_.find(location.segment);
@@ -152,7 +161,7 @@ void ServiceConnection::Get(const SlabLocation& location, absl::Span<std::byte> 
 void ServiceConnection::Abandon() {
   open_ = false;
   abandoned_ = true;
-  segments_.clear();
+  Unmap();
 }
 
 }  // namespace pinboard::cache_service

@@ -107,7 +107,10 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   void Release() { --holds_; }
   bool held() const { return holds_ > 0; }
   /// Requires !held().
-  void Unmap() { segments_.clear(); }
+  void Unmap() {
+    found_ = {};
+    segments_.clear();
+  }
   /// Its owner ends: nothing is sent, called or mapped from here on.
   void Abandon();
 
@@ -119,8 +122,10 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
 
   absl::StatusOr<std::unique_ptr<MemoryRegistration>> RegisterMemory(
       transport::RemoteSegment& segment) const;
+  /// Null where it is not mapped. Most locations follow one in the same segment.
+  transport::RemoteSegment* Find(std::uint32_t segment) const;
   transport::RemoteSegment& MemoryOf(const SlabLocation& location) const {
-    return *segments_.at(location.segment).memory;
+    return *Find(location.segment);
   }
   Done Transfer(Done done);
 
@@ -140,8 +145,9 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   std::size_t sends_in_flight_ = 0;
   absl::Time unanswered_since_ = absl::InfiniteFuture();
   int transfers_ = 0;
-  std::map<std::uint32_t, MappedSegment> segments_;  // by number; a few, so found at once
-  std::map<std::uint32_t, absl::Status> unmapped_;   // and why; not withdrawn yet
+  std::map<std::uint32_t, MappedSegment> segments_;                    // by number
+  mutable std::pair<std::uint32_t, transport::RemoteSegment*> found_;  // last; null: none
+  std::map<std::uint32_t, absl::Status> unmapped_;                     // and why; not withdrawn yet
 };
 
 using ServiceConnectionPtr = std::shared_ptr<ServiceConnection>;

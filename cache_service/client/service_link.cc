@@ -24,7 +24,7 @@ constexpr std::size_t kMaxWaiting = 1024;
 }  // namespace
 
 ServiceLink::ServiceLink(transport::Fabric& fabric, ReplyRouter& router, std::string address,
-                         PageStoreOptions options, Handlers handlers)
+                         PageStoreOptions options, Handlers handlers, Releaser& pins)
     : fabric_(fabric),
       router_(router),
       address_(std::move(address)),
@@ -32,7 +32,7 @@ ServiceLink::ServiceLink(transport::Fabric& fabric, ReplyRouter& router, std::st
       process_(CurrentProcess()),
       closed_(std::move(handlers.closed)),
       writes_(address_, std::move(handlers.leased)),
-      reads_(address_, std::move(handlers.fetched)) {}
+      reads_(address_, pins) {}
 
 ServiceLink::~ServiceLink() {
   for (const ServiceConnectionPtr& connection : {greeting_, current_}) {
@@ -112,9 +112,9 @@ absl::Status ServiceLink::OnReply(const Envelope<LeaseReply>& envelope) {
   return writes_.OnLeaseReply(envelope);
 }
 
-absl::Status ServiceLink::OnReply(const Envelope<FetchReply>& envelope) {
+absl::Status ServiceLink::OnReply(PageListReader<FetchReply>& pages) {
   PB_RETURN_IF_ERROR(Hear());
-  return reads_.OnFetchReply(envelope);
+  return reads_.OnFetchReply(pages);
 }
 
 absl::Status ServiceLink::OnReply(const Envelope<FetchMisses>& envelope) {
@@ -186,19 +186,24 @@ void ServiceLink::Lease(std::uint64_t request, std::uint32_t count, std::uint64_
 
 void ServiceLink::Publish(std::vector<PageToPublish> pages) { writes_.Publish(std::move(pages)); }
 
-void ServiceLink::Fetch(const std::vector<PageRef>& pages, absl::Time deadline) {
-  for (std::size_t begin = 0; begin < pages.size(); begin += kMaxListElements) {
-    const std::size_t end = std::min<std::size_t>(pages.size(), begin + kMaxListElements);
-    const std::uint64_t request =
-        reads_.Add({pages.begin() + begin, pages.begin() + end}, deadline);
-    if (current_ == nullptr) {
-      reads_.Refuse(request, NotConnected(address_));
-    } else if (Congested()) {
-      reads_.Refuse(request, absl::UnavailableError(absl::StrCat("the cache service at ", address_,
-                                                                 " takes no requests in")));
-    } else {
-      writes_.InOrder([this, request] { reads_.Send(request); });
-    }
+void ServiceLink::Fetch(std::vector<PageRef> pages, absl::Time deadline) {
+  while (pages.size() > kMaxListElements) {
+    const auto last = pages.end() - kMaxListElements;
+    FetchTogether({last, pages.end()}, deadline);
+    pages.erase(last, pages.end());
+  }
+  if (!pages.empty()) FetchTogether(std::move(pages), deadline);
+}
+
+void ServiceLink::FetchTogether(std::vector<PageRef> pages, absl::Time deadline) {
+  const std::uint64_t request = reads_.Add(std::move(pages), deadline);
+  if (current_ == nullptr) {
+    reads_.Refuse(request, NotConnected(address_));
+  } else if (Congested()) {
+    reads_.Refuse(request, absl::UnavailableError(absl::StrCat("the cache service at ", address_,
+                                                               " takes no requests in")));
+  } else {
+    writes_.InOrder([this, request] { reads_.Send(request); });
   }
 }
 

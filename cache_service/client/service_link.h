@@ -32,13 +32,12 @@ class ServiceLink final : private ServiceReplies {
  public:
   struct Handlers {
     PageWrites::Leased leased;
-    PageReads::Fetched fetched;
     std::function<void(absl::Status)> closed;
   };
 
-  /// `router` is the fabric's; both must outlive this.
+  /// `router` is the fabric's; both must outlive this, as must `pins`, to whom pins are given back.
   ServiceLink(transport::Fabric& fabric, ReplyRouter& router, std::string address,
-              PageStoreOptions options, Handlers handlers);
+              PageStoreOptions options, Handlers handlers, Releaser& pins);
   ~ServiceLink() override;
   ServiceLink(const ServiceLink&) = delete;
   ServiceLink& operator=(const ServiceLink&) = delete;
@@ -55,7 +54,10 @@ class ServiceLink final : private ServiceReplies {
     return writes_.TakeAhead(count, bytes);
   }
   void TookAhead(std::uint32_t count, std::uint64_t bytes) { writes_.TookAhead(count, bytes); }
-  void Fetch(const std::vector<PageRef>& pages, absl::Time deadline);
+  void Fetch(std::vector<PageRef> pages, absl::Time deadline);
+  /// What fetches were answered since the last call.
+  bool has_fetched() const { return reads_.has_answers(); }
+  FetchedPages TakeFetched() { return reads_.TakeAnswers(); }
   void Drop(const std::vector<PageRef>& pages);
   void DropSequence(std::uint64_t sequence);
 
@@ -91,7 +93,7 @@ class ServiceLink final : private ServiceReplies {
   absl::Status OnReply(const Envelope<Segments>& envelope) override;
   absl::Status OnReply(const Envelope<Withdrawn>& envelope) override;
   absl::Status OnReply(const Envelope<LeaseReply>& envelope) override;
-  absl::Status OnReply(const Envelope<FetchReply>& envelope) override;
+  absl::Status OnReply(PageListReader<FetchReply>& pages) override;
   absl::Status OnReply(const Envelope<FetchMisses>& envelope) override;
   absl::Status OnReply(const Envelope<Error>& envelope) override;
   void OnBroken(const absl::Status& why) override;
@@ -105,6 +107,7 @@ class ServiceLink final : private ServiceReplies {
   /// Of a reply that no greeting has.
   absl::Status Hear();
   void End(const absl::Status& reason);
+  void FetchTogether(std::vector<PageRef> pages, absl::Time deadline);
   bool Congested() const;
   void LetGoOfEndedConnections();
   void SayOnceThatPagesAreCopied(bool mapping_expected);

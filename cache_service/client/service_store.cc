@@ -94,16 +94,9 @@ std::vector<PageLease> ServiceStore::MakeLeases(const std::vector<LeasedMemory>&
   leases.reserve(leased.size());
   for (const auto& [hold, memory] : leased) {
     leases.emplace_back(memory, place_.first_lease + hold.value(),
-                        [this, hold = hold] { GiveBackLease(hold); });
+                        Holding(leases_go_to_, hold.value()));
   }
   return leases;
-}
-
-PagePin ServiceStore::MakePin(FetchedMemory fetched) {
-  if (!fetched.hold.has_value()) {
-    return PagePin(fetched.bytes, [copy = std::move(fetched.copy)] {});
-  }
-  return PagePin(fetched.bytes, [this, hold = *fetched.hold] { GiveBackPin(hold); });
 }
 
 absl::Status ServiceStore::status() const {
@@ -171,16 +164,13 @@ void ServiceStore::Fetch(absl::Span<const PageRef> pages, absl::Time deadline) {
     pending_fetches_ += pages.size();
   }
   if (!status.ok()) {
-    std::vector<FetchResult> missed;
-    for (const PageRef& page : pages) missed.push_back({page, {}, status});
+    FetchedPages missed;
+    for (const PageRef& page : pages) missed.results.emplace_back(page, PageHeader{}, status);
     Deliver(std::move(missed));
     return;
   }
-  Enqueue(Urgency::kSoon,
-          [this, asked = std::vector<PageRef>(pages.begin(), pages.end()), deadline] {
-            arrived_.reserve(arrived_.size() + asked.size());
-            link_.Fetch(asked, deadline);
-          });
+  Enqueue(Urgency::kSoon, [this, asked = std::vector<PageRef>(pages.begin(), pages.end()),
+                           deadline]() mutable { link_.Fetch(std::move(asked), deadline); });
   absl::MutexLock lock(&mutex_);
   if (Vacant()) Drive([this] { Settle(); });
 }

@@ -89,15 +89,22 @@ class ServiceStore final : public PageStore {
   void Send(Command command);
   void GiveBackLease(HoldId hold);
   void GiveBackPin(HoldId hold);
+  /// Of its leases, or of its pins.
+  template <void (ServiceStore::*give_back)(HoldId)>
+  class GivesBack final : public Releaser {
+   public:
+    explicit GivesBack(ServiceStore& store) : store_(store) {}
+    void Release(std::uint64_t hold) override { (store_.*give_back)(HoldId(hold)); }
+
+   private:
+    ServiceStore& store_;
+  };
   std::vector<PageLease> MakeLeases(const std::vector<LeasedMemory>& leased);
-  PagePin MakePin(FetchedMemory fetched);
   absl::Status status() const;
 
   ServiceLink::Handlers LinkHandlers();
   void OnLeased(std::uint64_t request, absl::StatusOr<std::vector<LeasedMemory>> leased);
-  void OnFetched(const PageRef& page, const PageHeader& header,
-                 absl::StatusOr<FetchedMemory> memory);
-  void Deliver(std::vector<FetchResult> results);
+  void Deliver(FetchedPages fetched);
   void OnConnected();
   void OnClosed(const absl::Status& reason);
 
@@ -134,12 +141,14 @@ class ServiceStore final : public PageStore {
   /// The same; then, unless that has answered something, sleeps until something happens.
   void Turn(absl::Time deadline);
   void Sleep(absl::Time deadline);
-  void DeliverArrived();
+  void DeliverFetched();
   /// Sends what was left for it, without waiting for anything.
   void Push();
 
   const std::string address_;
   const ServicePlace place_;
+  GivesBack<&ServiceStore::GiveBackLease> leases_go_to_{*this};
+  GivesBack<&ServiceStore::GiveBackPin> pins_go_to_{*this};
   std::atomic<ServiceState> state_ = ServiceState::kGone;
   mutable absl::Mutex mutex_;
   Inbox inbox_ ABSL_GUARDED_BY(mutex_);
@@ -162,8 +171,7 @@ class ServiceStore final : public PageStore {
   const std::unique_ptr<transport::Fabric> fabric_;
   ReplyRouter router_;
   ServiceLink link_;
-  std::vector<FetchResult> arrived_;  // to be delivered together
-  bool answered_now_ = false;         // since it last began to Settle
+  bool answered_now_ = false;  // since it last began to Settle
   ServiceHealth health_;
 
   // Memory that comes later is registered by the store's thread: it may take longer than a caller

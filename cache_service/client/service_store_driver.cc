@@ -34,7 +34,7 @@ ServiceStore::ServiceStore(std::unique_ptr<transport::Fabric> fabric, const std:
       place_(place),
       fabric_(std::move(fabric)),
       router_(*fabric_),
-      link_(*fabric_, router_, address, options, LinkHandlers()),
+      link_(*fabric_, router_, address, options, LinkHandlers(), pins_go_to_),
       callers_drive_(!(options.register_memory && options.credentials.has_value())),
       reconnect_delay_(kFirstReconnect) {
   fabric_->OnClosed(
@@ -44,8 +44,9 @@ ServiceStore::ServiceStore(std::unique_ptr<transport::Fabric> fabric, const std:
 ServiceStore::~ServiceStore() {
   Stop();
   if (thread_.joinable()) thread_.join();
-  TakeFetched();  // pins that nobody took give back through the link
-  arrived_.clear();
+  // Pins that nobody took give back through the link.
+  TakeFetched();
+  link_.TakeFetched();
 }
 
 absl::Status ServiceStore::Start(absl::Time deadline) {
@@ -69,9 +70,6 @@ ServiceLink::Handlers ServiceStore::LinkHandlers() {
   return {
       [this](std::uint64_t request, absl::StatusOr<std::vector<LeasedMemory>> leased) {
         OnLeased(request, std::move(leased));
-      },
-      [this](const PageRef& page, const PageHeader& header, absl::StatusOr<FetchedMemory> memory) {
-        OnFetched(page, header, std::move(memory));
       },
       [this](const absl::Status& reason) { OnClosed(reason); },
   };
@@ -99,37 +97,18 @@ void ServiceStore::OnLeased(std::uint64_t request,
   link_.Return(late);
 }
 
-void ServiceStore::OnFetched(const PageRef& page, const PageHeader& header,
-                             absl::StatusOr<FetchedMemory> memory) {
-  FetchResult& result = arrived_.emplace_back();
-  result.page = page;
-  result.header = header;
-  if (memory.ok()) {
-    result.pin = MakePin(*std::move(memory));
-  } else {
-    result.pin = memory.status();
-  }
-}
-
-void ServiceStore::DeliverArrived() {
-  if (arrived_.empty()) return;
+void ServiceStore::DeliverFetched() {
+  if (!link_.has_fetched()) return;
   answered_now_ = true;
-  std::vector<FetchResult> results;
-  results.reserve(arrived_.size());  // as many may come next
-  results.swap(arrived_);
-  Deliver(std::move(results));
+  Deliver(link_.TakeFetched());
 }
 
-void ServiceStore::Deliver(std::vector<FetchResult> results) {
+void ServiceStore::Deliver(FetchedPages fetched) {
+  std::vector<FetchResult>& results = fetched.results;
   absl::MutexLock lock(&mutex_);
-  for (const FetchResult& result : results) {
-    if (result.pin.ok()) {
-      ++stats_.pages_fetched;
-      stats_.bytes_fetched += result.header.bytes;
-    } else {
-      ++stats_.misses;
-    }
-  }
+  stats_.pages_fetched += fetched.pages;
+  stats_.bytes_fetched += fetched.bytes;
+  stats_.misses += results.size() - fetched.pages;
   pending_fetches_ -= results.size();
   if (results_.empty()) {
     results_ = std::move(results);
@@ -188,7 +167,7 @@ void ServiceStore::Run() {
     const bool tried = !link_.connected() && Reconnect(SteadyNow());
     if (ride == Ride::kForWhatIsUrgent) {
       fabric_->Progress();
-      DeliverArrived();
+      DeliverFetched();
     } else if (!tried && !answered_now_) {
       Sleep(link_.connected() ? absl::InfiniteFuture() : next_reconnect_);
     }
@@ -203,13 +182,13 @@ void ServiceStore::Settle() {
   TakeWork();
   link_.Tick(SteadyNow());
   LookAfterHealth();
-  DeliverArrived();
+  DeliverFetched();
 }
 
 void ServiceStore::Push() {
   Settle();
   fabric_->Progress();
-  DeliverArrived();
+  DeliverFetched();
 }
 
 void ServiceStore::Turn(absl::Time deadline) {
@@ -224,7 +203,7 @@ void ServiceStore::Sleep(absl::Time deadline) {
                                health_.next_change(link_.unanswered_since())}));
   link_.Tick(SteadyNow());
   LookAfterHealth();
-  DeliverArrived();
+  DeliverFetched();
 }
 
 void ServiceStore::TakeWork() {

@@ -5,36 +5,16 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cache_service/protocol/page_fields.h"
 
 namespace pinboard::cache_service {
 namespace {
 
-constexpr std::size_t kEnvelopeBytes = 16;
-constexpr std::size_t kBodyBytesOffset = 4;
 constexpr std::uint8_t kEnvelopeFormat = 1;
-
-template <typename T, typename U>
-concept Is = std::is_same_v<std::remove_const_t<T>, U>;
 
 }  // namespace
 
-// One description per structure, read and written by it; the order is the wire's.
-template <Is<PageKey> T>
-constexpr void Fields(T& v, auto& io) {
-  io(v.sequence, v.page, v.layer, v.shard);
-}
-template <Is<PageRef> T>
-constexpr void Fields(T& v, auto& io) {
-  io(v.key, v.generation);
-}
-template <Is<PageHeader> T>
-constexpr void Fields(T& v, auto& io) {
-  io(v.key, v.generation, v.bytes, v.tag, v.mean_information, v.information, v.positions);
-}
-template <Is<SlabLocation> T>
-constexpr void Fields(T& v, auto& io) {
-  io(v.slab, v.segment, v.offset);
-}
+// As page_fields.h, for all other structures.
 template <Is<ProcessIdentity> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.host, v.pid, v.start_ticks);
@@ -79,10 +59,6 @@ template <Is<LeaseReply> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.code, v.text, v.slabs);
 }
-template <Is<PublishedPage> T>
-constexpr void Fields(T& v, auto& io) {
-  io(v.slab, v.header);
-}
 template <Is<Publish> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.pages);
@@ -94,10 +70,6 @@ constexpr void Fields(T& v, auto& io) {
 template <Is<Fetch> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.pages);
-}
-template <Is<FetchedPage> T>
-constexpr void Fields(T& v, auto& io) {
-  io(v.index, v.miss, v.location, v.header);
 }
 template <Is<FetchReply> T>
 constexpr void Fields(T& v, auto& io) {
@@ -198,17 +170,13 @@ const char* MissCauseName(MissCause cause) {
   return "invalid";
 }
 
-template <typename Message>
-std::vector<std::byte> EncodeMessage(std::uint64_t request, const Message& message) {
-  ByteWriter writer;
-  writer(kEnvelopeFormat, Message::kType, std::uint16_t{0}, std::uint32_t{0}, request);
-  writer(message);
-  writer.Correct(kBodyBytesOffset, static_cast<std::uint32_t>(writer.size() - kEnvelopeBytes));
-  return writer.Take();
+void WriteEnvelope(MessageType type, std::size_t body_bytes, std::uint64_t request, std::byte* to) {
+  FixedWriter writer(to);
+  writer(kEnvelopeFormat, type, std::uint16_t{0}, static_cast<std::uint32_t>(body_bytes), request);
 }
 
-template <typename Message>
-absl::StatusOr<Envelope<Message>> DecodeMessage(absl::Span<const std::byte> payload) {
+absl::StatusOr<Envelope<absl::Span<const std::byte>>> ReadEnvelope(
+    MessageType expected, absl::Span<const std::byte> payload) {
   if (payload.size() < kEnvelopeBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("a message of ", payload.size(), " bytes is shorter than its envelope"));
@@ -217,22 +185,40 @@ absl::StatusOr<Envelope<Message>> DecodeMessage(absl::Span<const std::byte> payl
   MessageType type{};
   std::uint16_t reserved = 0;
   std::uint32_t body_bytes = 0;
-  Envelope<Message> envelope;
-  ByteReader header(payload.subspan(0, kEnvelopeBytes));
-  header(format, type, reserved, body_bytes, envelope.request);
+  std::uint64_t request = 0;
+  FixedReader reader(payload.data());
+  reader(format, type, reserved, body_bytes, request);
   const absl::Span<const std::byte> body = payload.subspan(kEnvelopeBytes);
-  if (format != kEnvelopeFormat || type != Message::kType || reserved != 0 ||
-      body_bytes != body.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("a message of type ",
-                                                   static_cast<int>(Message::kType),
+  if (format != kEnvelopeFormat || type != expected || reserved != 0 || body_bytes != body.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("a message of type ", static_cast<int>(expected),
                                                    " has an envelope that contradicts it"));
   }
-  ByteReader reader(body);
+  return Envelope<absl::Span<const std::byte>>{request, body};
+}
+
+absl::Status Malformed(MessageType type) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("the body of a message of type ", static_cast<int>(type), " is malformed"));
+}
+
+template <typename Message>
+std::vector<std::byte> EncodeMessage(std::uint64_t request, const Message& message) {
+  ByteWriter writer(kEnvelopeBytes);
+  writer(message);
+  std::vector<std::byte> bytes = writer.Take();
+  WriteEnvelope(Message::kType, bytes.size() - kEnvelopeBytes, request, bytes.data());
+  return bytes;
+}
+
+template <typename Message>
+absl::StatusOr<Envelope<Message>> DecodeMessage(absl::Span<const std::byte> payload) {
+  const absl::StatusOr<Envelope<absl::Span<const std::byte>>> body =
+      ReadEnvelope(Message::kType, payload);
+  if (!body.ok()) return body.status();
+  Envelope<Message> envelope{body->request, {}};
+  ByteReader reader(body->message);
   reader(envelope.message);
-  if (!reader.ok() || reader.remaining() != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the body of a message of type ", static_cast<int>(Message::kType), " is malformed"));
-  }
+  if (!reader.ok() || reader.remaining() != 0) return Malformed(Message::kType);
   return envelope;
 }
 

@@ -341,12 +341,20 @@ struct Envelope {
   Message message;
 };
 
-/// The whole payload of a fabric message: 16 bytes of envelope, then the body.
+inline constexpr std::size_t kEnvelopeBytes = 16;
+
+/// The whole payload of a fabric message: the envelope, then the body.
 template <typename Message>
 std::vector<std::byte> EncodeMessage(std::uint64_t request, const Message& message);
 
 /// InvalidArgument: truncated, oversized, or of another type or envelope format.
 template <typename Message>
 absl::StatusOr<Envelope<Message>> DecodeMessage(absl::Span<const std::byte> payload);
+
+/// Parts of these, for who writes and reads bodies otherwise (page_lists.h).
+void WriteEnvelope(MessageType type, std::size_t body_bytes, std::uint64_t request, std::byte* to);
+absl::StatusOr<Envelope<absl::Span<const std::byte>>> ReadEnvelope(
+    MessageType expected, absl::Span<const std::byte> payload);
+absl::Status Malformed(MessageType type);
 
 }  // namespace pinboard::cache_service

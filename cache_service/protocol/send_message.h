@@ -11,11 +11,22 @@
 
 #include "absl/status/status.h"
 #include "cache_service/protocol/messages.h"
+#include "cache_service/protocol/page_lists.h"
 #include "transport/fabric/fabric.h"
 
 namespace pinboard::cache_service {
 
-/// Encodes and sends; `done` may be empty. On the fabric's thread.
+/// `done` may be empty. On the fabric's thread.
+inline void SendEncoded(transport::Fabric& fabric, transport::PeerId peer,
+                        const EncodedMessage& message, transport::Fabric::Done done = nullptr) {
+  // Large payloads live until the send is done.
+  fabric.Send(peer, static_cast<std::uint8_t>(message.type), {message.bytes.get(), message.size},
+              [bytes = message.bytes, done = std::move(done)](absl::Status status) {
+                if (done) done(std::move(status));
+              });
+}
+
+/// The same of a message that is encoded now.
 template <typename Message>
 void SendMessage(transport::Fabric& fabric, transport::PeerId peer, std::uint64_t request,
                  const Message& message, transport::Fabric::Done done = nullptr) {

@@ -137,14 +137,12 @@ class FixedReader {
 /// of fixed size is made, and on the other side checked, once.
 class ByteWriter {
  public:
+  /// `prefix_bytes` are left for what is known afterwards.
+  explicit ByteWriter(std::size_t prefix_bytes = 0) : bytes_(prefix_bytes) {}
+
   template <typename... Values>
   void operator()(const Values&... values) {
     (Write(values), ...);
-  }
-  std::size_t size() const { return bytes_.size(); }
-  /// Writes over what was written at `offset`.
-  void Correct(std::size_t offset, std::uint32_t value) {
-    std::memcpy(bytes_.data() + offset, &value, sizeof(value));
   }
   std::vector<std::byte> Take() { return std::exchange(bytes_, {}); }
 

@@ -141,9 +141,9 @@ absl::Status PeerLink::OnReply(const Envelope<LeaseReply>&) {
   return absl::FailedPreconditionError("a lease that was not asked for");
 }
 
-absl::Status PeerLink::OnReply(const Envelope<FetchReply>& envelope) {
+absl::Status PeerLink::OnReply(PageListReader<FetchReply>& pages) {
   PB_RETURN_IF_ERROR(CheckUp());
-  return OnFetched(envelope.request, envelope.message.pages);
+  return OnFetched(pages.request, pages.TakeAll());
 }
 
 absl::Status PeerLink::OnReply(const Envelope<FetchMisses>& envelope) {

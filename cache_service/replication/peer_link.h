@@ -77,7 +77,7 @@ class PeerLink final : private ServiceReplies {
   absl::Status OnReply(const Envelope<Segments>& envelope) override;
   absl::Status OnReply(const Envelope<Withdrawn>& envelope) override;
   absl::Status OnReply(const Envelope<LeaseReply>& envelope) override;
-  absl::Status OnReply(const Envelope<FetchReply>& envelope) override;
+  absl::Status OnReply(PageListReader<FetchReply>& pages) override;
   absl::Status OnReply(const Envelope<FetchMisses>& envelope) override;
   absl::Status OnReply(const Envelope<Error>& envelope) override;
   absl::Status OnReply(const Envelope<PeerGroups>& envelope) override;

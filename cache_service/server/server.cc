@@ -103,19 +103,19 @@ Server::~Server() {
   if (membership_ != nullptr) membership_->OnChange(nullptr);
 }
 
-template <typename Message>
-void Server::Register(absl::Status (Server::*handler)(Session&, const Envelope<Message>&)) {
+template <typename Message, typename Handler>
+void Server::Register(Handler handler) {
   const auto receive = [this, handler](PeerId peer, absl::Span<const std::byte> payload) {
     const auto session = sessions_.find(peer);
     if (session == sessions_.end()) return;  // closed; this was still under way
     const absl::Time start = SteadyNow();
-    const absl::StatusOr<Envelope<Message>> envelope = DecodeMessage<Message>(payload);
-    absl::Status status = envelope.status();
+    absl::StatusOr<Incoming<Message>> message = ReadIncoming<Message>(payload);
+    absl::Status status = message.status();
     constexpr bool greets =
         Message::kType == MessageType::kHello || Message::kType == MessageType::kProof;
     if (status.ok() && !greets) status = session->second.greeting.CheckAdmitted();
-    if (status.ok()) status = (this->*handler)(session->second, *envelope);
-    const std::uint64_t request = envelope.ok() ? envelope->request : 0;
+    if (status.ok()) status = (this->*handler)(session->second, *message);
+    const std::uint64_t request = message.ok() ? message->request : 0;
     if (!status.ok()) Refuse(peer, request, status);
     FinishRequest(peer, Message::kType, request, SteadyNow() - start);
   };
@@ -129,21 +129,21 @@ void Server::RegisterAll() {
     session.greeting.Begin(clock_.Now());
   });
   fabric_->OnClosed([this](PeerId peer, absl::Status reason) { OnClosed(peer, reason); });
-  Register(&Server::OnHello);
-  Register(&Server::OnProof);
-  Register(&Server::OnLease);
-  Register(&Server::OnLeaseAhead);
-  Register(&Server::OnPublish);
-  Register(&Server::OnReturnSlabs);
-  Register(&Server::OnFetch);
-  Register(&Server::OnUnpin);
-  Register(&Server::OnDrop);
-  Register(&Server::OnDropSequence);
-  Register(&Server::OnStats);
-  Register(&Server::OnGoodbye);
-  Register(&Server::OnIntroduce);
-  Register(&Server::OnOfferTaken);
-  Register(&Server::OnPeerFetch);
+  Register<Hello>(&Server::OnHello);
+  Register<Proof>(&Server::OnProof);
+  Register<LeaseRequest>(&Server::OnLease);
+  Register<LeaseAhead>(&Server::OnLeaseAhead);
+  Register<Publish>(&Server::OnPublish);
+  Register<ReturnSlabs>(&Server::OnReturnSlabs);
+  Register<Fetch>(&Server::OnFetch);
+  Register<Unpin>(&Server::OnUnpin);
+  Register<Drop>(&Server::OnDrop);
+  Register<DropSequence>(&Server::OnDropSequence);
+  Register<StatsRequest>(&Server::OnStats);
+  Register<Goodbye>(&Server::OnGoodbye);
+  Register<Introduce>(&Server::OnIntroduce);
+  Register<OfferTaken>(&Server::OnOfferTaken);
+  Register<PeerFetch>(&Server::OnPeerFetch);
 }
 
 void Server::FinishRequest(PeerId peer, MessageType type, std::uint64_t request,

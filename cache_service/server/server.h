@@ -23,7 +23,9 @@
 #include "cache_service/inventory/inventory.h"
 #include "cache_service/membership/membership.h"
 #include "cache_service/protocol/messages.h"
+#include "cache_service/protocol/page_lists.h"
 #include "cache_service/replication/replication_options.h"
+#include "cache_service/server/fetch_answer.h"
 #include "cache_service/server/service_metrics.h"
 #include "cache_service/server/tenant_metrics.h"
 #include "cache_service/server/tenants.h"
@@ -106,8 +108,8 @@ class Server {
   /// Tells nothing of others that were drawn.
   static std::uint64_t RandomNumber();
 
-  template <typename Message>
-  void Register(absl::Status (Server::*handler)(Session&, const Envelope<Message>&));
+  template <typename Message, typename Handler>
+  void Register(Handler handler);
   void RegisterAll();
 
   // server_greeting.cc
@@ -138,7 +140,7 @@ class Server {
   absl::Status OnLeaseAhead(Session& session, const Envelope<LeaseAhead>& lease);
   void AnswerLease(const Session& session, std::uint64_t request,
                    const absl::StatusOr<std::vector<GrantedSlab>>& granted);
-  absl::Status OnPublish(Session& session, const Envelope<Publish>& publish);
+  absl::Status OnPublish(Session& session, PageListReader<Publish>& pages);
   absl::Status OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>& slabs);
   absl::Status OnFetch(Session& session, const Envelope<Fetch>& fetch);
   absl::Status OnUnpin(Session& session, const Envelope<Unpin>& unpin);
@@ -158,8 +160,7 @@ class Server {
   static std::string ClientText(const Session& session) {
     return absl::StrCat(session.client.value());
   }
-  static FetchedPage Describe(const Inventory::PinResult& pinned, std::uint32_t index);
-  void Reply(const Session& session, std::uint64_t request, std::vector<FetchedPage> pages);
+  FetchAnswer AnswerTo(const Session& session, std::uint64_t request, std::size_t pages);
   bool IsWaiting(const Tenant& tenant, GroupId group, const ParkedFetch& fetch, MissCause miss,
                  absl::Time now) const;
   void Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now);

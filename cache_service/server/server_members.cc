@@ -141,14 +141,13 @@ absl::Status Server::OnOfferTaken(Session& session, const Envelope<OfferTaken>& 
 
 absl::Status Server::OnPeerFetch(Session& session, const Envelope<PeerFetch>& envelope) {
   if (!IsMember(session)) return absl::FailedPreconditionError("only members ask for any group");
-  std::vector<FetchedPage> pages;
-  pages.reserve(envelope.message.pages.size());
-  session.tenant->inventory.Pin(session.client, GroupId(envelope.message.group),
-                                envelope.message.pages,
-                                [&pages](std::size_t i, const Inventory::PinResult& pinned) {
-                                  pages.push_back(Describe(pinned, static_cast<std::uint32_t>(i)));
+  const std::vector<PageRef>& asked = envelope.message.pages;
+  FetchAnswer answer = AnswerTo(session, envelope.request, asked.size());
+  session.tenant->inventory.Pin(session.client, GroupId(envelope.message.group), asked,
+                                [&answer](std::size_t i, const Inventory::PinResult& pinned) {
+                                  answer.Add(static_cast<std::uint32_t>(i), pinned);
                                 });
-  Reply(session, envelope.request, std::move(pages));
+  answer.Send();
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What clients ask of pages: a part of Server.
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 #include <vector>
@@ -20,8 +21,6 @@ namespace {
 using transport::PeerId;
 
 constexpr std::size_t kMaxParkedFetches = 65536;  // of a tenant
-// A reply has so many pages at most, so that the client reads the first while the next are pinned.
-constexpr std::size_t kPagesOfAReply = 128;
 constexpr char kDraining[] = "this service is draining";
 
 }  // namespace
@@ -67,20 +66,26 @@ void Server::AnswerLease(const Session& session, std::uint64_t request,
   SendMessage(*fabric_, session.peer, request, reply);
 }
 
-absl::Status Server::OnPublish(Session& session, const Envelope<Publish>& envelope) {
+absl::Status Server::OnPublish(Session& session, PageListReader<Publish>& incoming) {
   std::vector<ParkedFetch> waiting;
   Tenant& tenant = *session.tenant;
-  const absl::Status status = tenant.inventory.Publish(
-      session.client, envelope.message.pages, [&](const PageHeader& header) {
-        FaultPoint(fault::kPagePublished);
-        for (ParkedFetch& fetch : tenant.parked.Take(session.group, header.key)) {
-          waiting.push_back(std::move(fetch));
-        }
-      });
-  Unpark(tenant, waiting, SteadyNow());  // others', also where a later page broke the protocol
-  if (status.ok() && tenant.replicator != nullptr) {
-    tenant.replicator->OnPublished(session.group, envelope.message.pages);
+  const auto published = [&](const PageHeader& header) {
+    FaultPoint(fault::kPagePublished);
+    for (ParkedFetch& fetch : tenant.parked.Take(session.group, header.key)) {
+      waiting.push_back(std::move(fetch));
+    }
+  };
+  absl::Status status;
+  std::array<PublishedPage, kSlabsTogether> some;
+  while (status.ok() && !incoming.empty()) {
+    const auto pages = absl::MakeSpan(some).subspan(0, incoming.size());
+    for (PublishedPage& page : pages) incoming.Next(page);
+    status = tenant.inventory.Publish(session.client, pages, published);
+    if (status.ok() && tenant.replicator != nullptr) {
+      tenant.replicator->OnPublished(session.group, pages);
+    }
   }
+  Unpark(tenant, waiting, SteadyNow());  // others', also where a later page broke the protocol
   return status;
 }
 
@@ -91,24 +96,12 @@ absl::Status Server::OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>
   return absl::OkStatus();
 }
 
-FetchedPage Server::Describe(const Inventory::PinResult& pinned, std::uint32_t index) {
-  FetchedPage fetched{.index = index, .miss = pinned.miss};
-  if (pinned.miss == MissCause::kNone) {
-    FaultPoint(fault::kFetchPinned);
-    fetched.location = {pinned.slab.slab.value(), pinned.slab.place.segment,
-                        pinned.slab.place.offset};
-    fetched.header = *pinned.header;
-  }
-  return fetched;
-}
-
 absl::Status Server::OnFetch(Session& session, const Envelope<Fetch>& envelope) {
   const absl::Time now = SteadyNow();
   const absl::Time grace_ends = now + options_.publish_grace;
   const absl::Time pull_ends = now + options_.replication.pull_timeout;
   const std::vector<PageRef>& asked = envelope.message.pages;
-  std::vector<FetchedPage> pages;
-  pages.reserve(std::min(asked.size(), kPagesOfAReply));
+  FetchAnswer answer = AnswerTo(session, envelope.request, asked.size());
   Tenant& tenant = *session.tenant;
   const bool pulls = tenant.replicator != nullptr && tenant.replicator->IsElsewhere(session.group);
   std::vector<PageRef> pulled;
@@ -124,26 +117,16 @@ absl::Status Server::OnFetch(Session& session, const Envelope<Fetch>& envelope) 
           if (pull) pulled.push_back(asked[i]);
           return;
         }
-        tenant.CountFetched(pages.emplace_back(Describe(pinned, index)));
-        if (pages.size() < kPagesOfAReply) return;
-        Reply(session, envelope.request, std::exchange(pages, {}));
-        pages.reserve(kPagesOfAReply);
+        tenant.CountFetched(pinned);
+        answer.Add(index, pinned);
       });
-  Reply(session, envelope.request, std::move(pages));
+  answer.Send();
   if (!pulled.empty()) tenant.replicator->Pull(session.group, pulled, pull_ends);
   return absl::OkStatus();
 }
 
-void Server::Reply(const Session& session, std::uint64_t request, std::vector<FetchedPage> pages) {
-  FetchMisses misses;
-  if ((session.greeting.agreed().features & kFeatureShortMisses) != 0) {
-    std::erase_if(pages, [&misses](const FetchedPage& page) {
-      if (page.miss != MissCause::kNone) misses.pages.push_back({page.index, page.miss});
-      return page.miss != MissCause::kNone;
-    });
-  }
-  if (!misses.pages.empty()) SendMessage(*fabric_, session.peer, request, misses);
-  if (!pages.empty()) SendMessage(*fabric_, session.peer, request, FetchReply{std::move(pages)});
+FetchAnswer Server::AnswerTo(const Session& session, std::uint64_t request, std::size_t pages) {
+  return {*fabric_, session.peer, session.greeting.agreed().features, request, pages};
 }
 
 bool Server::IsWaiting(const Tenant& tenant, GroupId group, const ParkedFetch& fetch,
@@ -154,21 +137,22 @@ bool Server::IsWaiting(const Tenant& tenant, GroupId group, const ParkedFetch& f
 }
 
 void Server::Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now) {
-  std::map<std::pair<PeerId, std::uint64_t>, std::vector<FetchedPage>> replies;
+  std::map<std::pair<PeerId, std::uint64_t>, FetchAnswer> answers;
   for (const ParkedFetch& fetch : fetches) {
     const auto session = sessions_.find(fetch.peer);
     if (session == sessions_.end() || session->second.tenant == nullptr) continue;
-    const FetchedPage fetched =
-        Describe(tenant.inventory.Pin(session->second.client, fetch.page), fetch.index);
-    if (IsWaiting(tenant, session->second.group, fetch, fetched.miss, now)) {
+    const Inventory::PinResult pinned = tenant.inventory.Pin(session->second.client, fetch.page);
+    if (IsWaiting(tenant, session->second.group, fetch, pinned.miss, now)) {
       // An older generation came, or nobody else has it, or it has expired as a pull begins.
       tenant.parked.Add(session->second.group, fetch);
       continue;
     }
-    tenant.CountFetched(fetched);
-    replies[{fetch.peer, fetch.request}].push_back(fetched);
+    tenant.CountFetched(pinned);
+    const auto [answer, is_new] = answers.try_emplace(
+        {fetch.peer, fetch.request}, AnswerTo(session->second, fetch.request, fetches.size()));
+    answer->second.Add(fetch.index, pinned);
   }
-  for (auto& [to, pages] : replies) Reply(sessions_.at(to.first), to.second, std::move(pages));
+  for (auto& [to, answer] : answers) answer.Send();
 }
 
 absl::Status Server::OnUnpin(Session& session, const Envelope<Unpin>& envelope) {

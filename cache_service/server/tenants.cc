@@ -20,12 +20,12 @@ constexpr absl::Duration kGrowthInterval = absl::Milliseconds(50);
 
 }  // namespace
 
-void Tenant::CountFetched(const FetchedPage& page) {
-  if (page.miss == MissCause::kNone) {
+void Tenant::CountFetched(const Inventory::PinResult& pinned) {
+  if (pinned.miss == MissCause::kNone) {
     ++pages_fetched_total;
-    bytes_fetched_total += page.header.bytes;
+    bytes_fetched_total += pinned.header->bytes;
   } else {
-    ++misses_total[static_cast<int>(page.miss)];
+    ++misses_total[static_cast<int>(pinned.miss)];
   }
 }
 

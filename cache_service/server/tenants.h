@@ -34,7 +34,7 @@ struct Tenant {
       : name(std::move(tenant_name)),
         inventory(Arena({}, chunk_bytes), policy, watermarks, clock) {}
 
-  void CountFetched(const FetchedPage& page);
+  void CountFetched(const Inventory::PinResult& pinned);
   void AddTo(ServiceCounts& counts) const;
 
   const std::string name;

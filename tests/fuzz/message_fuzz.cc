@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cache_service/protocol/messages.h"
+#include "cache_service/protocol/page_lists.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace pinboard::cache_service {
@@ -17,6 +18,20 @@ void Check(absl::Span<const std::byte> bytes) {
   if (!decoded.ok()) return;
   const std::vector<std::byte> again = EncodeMessage(decoded->request, decoded->message);
   fuzz::Require(absl::MakeConstSpan(again) == bytes, "a message that is accepted has one encoding");
+}
+
+/// Read page by page, the same messages are accepted, and are the same pages.
+template <typename Message>
+void CheckPages(absl::Span<const std::byte> bytes) {
+  if (bytes.size() < 2 || bytes[1] != static_cast<std::byte>(Message::kType)) return;
+  auto reader = PageListReader<Message>::Read(bytes);
+  fuzz::Require(reader.status() == DecodeMessage<Message>(bytes).status(), "one set of rules");
+  if (!reader.ok() || reader->empty()) return;
+  PageListWriter<Message> writer(reader->size());
+  for (const auto& page : reader->TakeAll()) writer.Add(page);
+  const EncodedMessage again = writer.Take(reader->request);
+  fuzz::Require(absl::MakeConstSpan(again.bytes.get(), again.size) == bytes,
+                "pages are written as they came");
 }
 
 template <typename... Messages>
@@ -34,5 +49,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
            DropSequence, StatsRequest, StatsReply, Goodbye, Introduce, PeerGroups, Offer,
            OfferTaken, PeerFetch, PeerDrop, PeerDropSequence, Error>(
       {reinterpret_cast<const std::byte*>(data), size});
+  const auto bytes = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(data), size);
+  CheckPages<FetchReply>(bytes);
+  CheckPages<Publish>(bytes);
   return 0;
 }
