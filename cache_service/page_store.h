@@ -193,7 +193,7 @@ class PageStore {
   virtual absl::StatusOr<std::vector<PageLease>> Lease(int count, std::size_t bytes,
                                                        absl::Time deadline) = 0;
 
-  /// Makes pages visible; one message. Leases and headers are parallel. Never blocks; what cannot
+  /// Makes pages visible, together. Leases and headers are parallel. Never blocks; what cannot
   /// be published becomes a later miss.
   virtual void Publish(std::vector<PageLease> leases, absl::Span<const PageHeader> headers) = 0;
 

@@ -21,6 +21,7 @@ absl::Status NotAskedFor() {
 
 void PageReads::Lost(const absl::Status& gone) {
   connection_ = nullptr;
+  unpinned_.clear();
   RefuseAll(gone);
 }
 
@@ -163,15 +164,17 @@ void PageReads::Answer(PendingFetch& pending, std::uint32_t index, const absl::S
 }
 
 void PageReads::Unpin(absl::Span<const HoldId> pins) {
-  std::vector<std::uint64_t> slabs;
-  slabs.reserve(pins.size());
+  unpinned_.reserve(unpinned_.size() + pins.size());
   for (const HoldId hold : pins) {
     const HeldPin pin = pins_.Take(hold);
     pin.connection->Release();
-    if (pin.connection == connection_.get()) slabs.push_back(pin.slab);
+    if (pin.connection == connection_.get()) unpinned_.push_back(pin.slab);
   }
-  if (slabs.empty()) return;
-  connection_->SendInBatches(&cache_service::Unpin::slabs, std::move(slabs));
+}
+
+void PageReads::SendUnpins() {
+  if (unpinned_.empty()) return;
+  connection_->SendInBatches(&cache_service::Unpin::slabs, std::exchange(unpinned_, {}));
   FaultPoint(fault::kUnpinSent);
 }
 

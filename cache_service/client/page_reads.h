@@ -55,8 +55,9 @@ class PageReads {
   FetchedPages TakeAnswers() { return std::exchange(answers_, {}); }
 
   bool holds_pins() const { return !pins_.empty(); }
-  /// Ends pins.
+  /// Ends pins: the service is told with the next SendUnpins.
   void Unpin(absl::Span<const HoldId> pins);
+  void SendUnpins();
 
   /// Answers what is past its deadline.
   void Expire(absl::Time now);
@@ -96,6 +97,7 @@ class PageReads {
   std::map<std::uint64_t, PendingFetch> pending_;  // by request; a few, so found at once
   FetchedPages answers_;
   HoldTable<HeldPin> pins_;
+  std::vector<std::uint64_t> unpinned_;  // slabs of this connection
   std::uint64_t next_request_ = 1;
 };
 

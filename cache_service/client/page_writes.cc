@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache_service/client/page_writes.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,8 @@ namespace {
 
 // The request id of LeaseAhead, one of which is under way at a time; no caller counts so far.
 constexpr std::uint64_t kAskedAhead = ~std::uint64_t{0};
+// A publication leaves in parts, so that the service reads the first while the next are written.
+constexpr std::size_t kPagesOfAPart = 128;
 
 }  // namespace
 
@@ -171,14 +174,18 @@ void PageWrites::Publish(std::vector<PageToPublish> pages) {
 }
 
 void PageWrites::PublishNow(const std::vector<PageToPublish>& pages) {
-  publication_ = std::make_shared<Publication>();
+  publication_ = std::make_shared<Publication>(
+      Publication{PageListWriter<cache_service::Publish>(std::min(pages.size(), kPagesOfAPart))});
   const std::shared_ptr<Publication> publication = publication_;
   if (connection_ == nullptr) publication->status = NotConnected(address_);
-  publication->pages.reserve(pages.size());
   for (const PageToPublish& page : pages) {
     const HeldLease lease = leases_.Take(page.hold);
     if (lease.connection == connection_.get()) {
-      publication->pages.push_back({lease.location.slab, page.header});
+      if (publication->pages.size() == kPagesOfAPart) {
+        publication->parts.push_back(publication->pages.Take(0));
+        if (publication->puts_in_flight == 0) SendParts(*publication);
+      }
+      publication->pages.Add(lease.location.slab, page.header);
       if (lease.staging != nullptr) StartPut(lease, page.header.bytes);
     }
     lease.connection->Release();
@@ -202,10 +209,15 @@ void PageWrites::OnPutDone(const std::shared_ptr<Publication>& publication,
   ContinueSteps();
 }
 
+void PageWrites::SendParts(Publication& publication) {
+  for (const EncodedMessage& part : std::exchange(publication.parts, {})) connection_->Send(part);
+}
+
 void PageWrites::EndPublication(Publication& publication) {
   // Without a connection the service keeps the slabs from others until this process lets go.
   if (publication.status.ok()) {
-    connection_->SendInBatches(&cache_service::Publish::pages, std::move(publication.pages));
+    if (publication.pages.size() > 0) publication.parts.push_back(publication.pages.Take(0));
+    SendParts(publication);
     FaultPoint(fault::kPublishSent);
   }
   if (&publication == publication_.get()) publication_ = nullptr;

@@ -21,6 +21,7 @@
 #include "cache_service/client/service_connection.h"
 #include "cache_service/page_store.h"
 #include "cache_service/protocol/messages.h"
+#include "cache_service/protocol/page_lists.h"
 
 namespace pinboard::cache_service {
 
@@ -75,7 +76,8 @@ class PageWrites {
   /// A publication whose copies are on their way to the service; shared with their Puts, which may
   /// outlast the connection.
   struct Publication {
-    std::vector<PublishedPage> pages;
+    PageListWriter<cache_service::Publish> pages;
+    std::vector<EncodedMessage> parts;  // that are full
     int puts_in_flight = 0;
     absl::Status status;
   };
@@ -92,6 +94,7 @@ class PageWrites {
   void PublishNow(const std::vector<PageToPublish>& pages);
   void StartPut(const HeldLease& lease, std::size_t bytes);
   void OnPutDone(const std::shared_ptr<Publication>& publication, const absl::Status& status);
+  void SendParts(Publication& publication);
   void EndPublication(Publication& publication);
   void ContinueSteps();
 

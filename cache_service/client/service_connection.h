@@ -66,13 +66,19 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   bool open() const { return open_; }
   void SetLost() { open_ = false; }
 
-  /// No effect once lost.
+  /// No effect once lost, as the next.
   template <typename Message>
   void Send(std::uint64_t request, const Message& message) {
     if (!open_) return;
     if (request != 0) unanswered_since_ = std::min(unanswered_since_, SteadyNow());
     ++sends_in_flight_;
     SendMessage(fabric_, peer_, request, message,
+                [self = shared_from_this()](absl::Status) { --self->sends_in_flight_; });
+  }
+  void Send(const EncodedMessage& message) {
+    if (!open_) return;
+    ++sends_in_flight_;
+    SendEncoded(fabric_, peer_, message,
                 [self = shared_from_this()](absl::Status) { --self->sends_in_flight_; });
   }
   template <typename Message, typename Element>

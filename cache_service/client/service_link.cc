@@ -181,6 +181,7 @@ bool ServiceLink::Congested() const {
 }
 
 void ServiceLink::Lease(std::uint64_t request, std::uint32_t count, std::uint64_t bytes) {
+  SendUnpins();  // it may need the room
   writes_.Lease(request, count, bytes);
 }
 

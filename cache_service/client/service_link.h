@@ -64,7 +64,9 @@ class ServiceLink final : private ServiceReplies {
   /// Ends the leases. Holds of an earlier connection are only let go.
   void Publish(std::vector<PageToPublish> pages);
   void Return(absl::Span<const HoldId> leases) { writes_.Return(leases); }
+  /// The service is told with the next SendUnpins, or before a lease is asked for.
   void Unpin(absl::Span<const HoldId> pins) { reads_.Unpin(pins); }
+  void SendUnpins() { reads_.SendUnpins(); }
 
   /// Answers all fetches under way; what comes for them later is given back.
   void RefuseFetches(const absl::Status& status) { reads_.RefuseAll(status); }

@@ -217,6 +217,8 @@ void ServiceStore::TakeWork() {
   link_.Return(inbox.returned_leases);
   link_.Unpin(inbox.ended_pins);
   for (Command& command : inbox.commands) command();
+  link_.SendUnpins();  // after the next fetch, which so need not wait until the service has read
+                       // them
 }
 
 bool ServiceStore::Reconnect(absl::Time now) {
