@@ -75,13 +75,22 @@ void Catalog::Locate(GroupId group, absl::Span<const PageRef> pages,
   }
 }
 
-Catalog::InsertResult Catalog::Insert(GroupId group, const PageRef& page, SlabIndex slab) {
+Extent& Catalog::MakeExtent(GroupId group, const PageKey& key) {
+  const ExtentName name = ExtentNameOf(key);
+  if (last_.extent != nullptr && last_.name == name && last_.sequence == key.sequence &&
+      last_.group == group) {
+    return *last_.extent;
+  }
   const auto [in_groups, is_new_group] = groups_.try_emplace(group);
   if (is_new_group) ++group_changes_;
-  const auto [extent, is_new] =
-      in_groups->second[page.key.sequence].try_emplace(ExtentNameOf(page.key));
+  const auto [extent, is_new] = in_groups->second[key.sequence].try_emplace(name);
   if (is_new) ++extents_;
-  ExtentPage& known = extent->second.At(page.key);
+  last_ = {group, key.sequence, name, &extent->second};
+  return extent->second;
+}
+
+Catalog::InsertResult Catalog::Insert(GroupId group, const PageRef& page, SlabIndex slab) {
+  ExtentPage& known = MakeExtent(group, page.key).At(page.key);
   InsertResult result{.inserted = true};
   if (known.gone != MissCause::kUnknown) {
     const bool may_return = known.gone == MissCause::kEvicted;
@@ -117,6 +126,7 @@ std::optional<SlabIndex> Catalog::Remove(GroupId group, const PageRef& page, Mis
 }
 
 void Catalog::Forget(const Sequence& sequence, std::vector<SlabIndex>& slabs) {
+  last_ = {};
   extents_ -= sequence.size();
   for (const auto& [name, extent] : sequence) {
     for (const ExtentPage& page : extent.pages()) {

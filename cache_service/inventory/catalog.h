@@ -68,9 +68,17 @@ class Catalog {
   template <typename Groups>
   static auto FindPage(Groups& groups, GroupId group, const PageKey& key)
       -> decltype(groups.begin()->second.begin()->second.begin()->second.Find(key));
+  Extent& MakeExtent(GroupId group, const PageKey& key);
   void Forget(const Sequence& sequence, std::vector<SlabIndex>& slabs);
 
   absl::flat_hash_map<GroupId, Group> groups_;
+  /// Of the last page that came, as most follow one of the same extent. Null: it may be gone.
+  struct {
+    GroupId group;
+    std::uint64_t sequence = 0;
+    ExtentName name;
+    Extent* extent = nullptr;
+  } last_;
   std::size_t pages_ = 0;  // that can be fetched
   std::size_t extents_ = 0;
   std::uint64_t group_changes_ = 0;

@@ -22,7 +22,9 @@ Inventory::Inventory(Arena arena, EvictionPolicyPtr policy, const Watermarks& wa
       chunk_values_(arena_.chunks()) {}
 
 void Inventory::AddClient(ClientId client, GroupId group) {
-  clients_[client].group = group;
+  Client& added = clients_[client];
+  added.group = group;
+  added.number = ++last_client_;
   ++group_clients_[group];
 }
 
@@ -43,7 +45,11 @@ void Inventory::RemoveClient(ClientId client) {
     --(leased ? counts_.leased_slabs : counts_.quarantined_slabs);
     Free(index);
   }
-  for (const auto& [index, pins] : gone.pins) EndPin(index, pins);
+  for (const SlabIndex index : gone.pinned) {
+    SlabOf(index).holder = 0;
+    EndPin(index, std::exchange(SlabOf(index).holder_pins, 0));
+  }
+  for (const auto& [index, pins] : gone.also_pinned) EndPin(index, pins);
   ReleaseGroup(gone.group);
 }
 
@@ -75,7 +81,7 @@ absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::
       const SlabAddress address = arena_.AddressOf(index);
       Slab& slab = slabs_[address];
       slab.BeLeased(next_serial_++, holder.group);
-      holder.leases.insert(index);
+      Hold(holder, holder.leases, index);
       granted.push_back({IdOf(index, slab), arena_.Place(address)});
     }
   }
@@ -110,14 +116,35 @@ void Inventory::Free(SlabIndex index) {
   if (arena_.UsedSlabs(chunk) == 0) slabs_.Close(chunk);
 }
 
-absl::Status Inventory::CheckLease(const Client& holder, SlabId slab) const {
-  const SlabIndex index = IndexOf(slab);
-  if (holder.leases.contains(index) && IdOf(index) == slab) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("slab ", slab.value(), " is not leased to you"));
+void Inventory::Hold(const Client& holder, std::vector<SlabIndex>& held, SlabIndex index) {
+  Slab& slab = SlabOf(index);
+  slab.holder = holder.number;
+  slab.place = static_cast<std::uint32_t>(held.size());
+  held.push_back(index);
+}
+
+void Inventory::LetGo(std::vector<SlabIndex>& held, SlabIndex index) {
+  Slab& slab = SlabOf(index);
+  slab.holder = 0;
+  SlabOf(held.back()).place = slab.place;
+  held[slab.place] = held.back();
+  held.pop_back();
+}
+
+absl::Status Inventory::CheckLease(const Client& holder, SlabId id) const {
+  const SlabAddress address = arena_.AddressOf(IndexOf(id));
+  if (slabs_.Has(address)) {
+    const Slab& slab = slabs_[address];
+    if (slab.state == SlabState::kLeased && slab.holder == holder.number &&
+        IdOf(IndexOf(id), slab) == id) {
+      return absl::OkStatus();
+    }
+  }
+  return absl::InvalidArgumentError(absl::StrCat("slab ", id.value(), " is not leased to you"));
 }
 
 void Inventory::EndLease(Client& holder, SlabIndex index) {
-  holder.leases.erase(index);
+  LetGo(holder.leases, index);
   --counts_.leased_slabs;
 }
 

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -214,10 +213,14 @@ class Inventory {
   InventoryCounts counts() const;
 
  private:
+  /// A slab knows one client that holds it, and its place among those: so most are found, added and
+  /// removed without a search.
   struct Client {
     GroupId group;
-    absl::flat_hash_set<SlabIndex> leases;
-    absl::flat_hash_map<SlabIndex, std::uint32_t> pins;
+    std::uint32_t number = 0;  // in slabs; never given again
+    std::vector<SlabIndex> leases;
+    std::vector<SlabIndex> pinned;                              // which it holds
+    absl::flat_hash_map<SlabIndex, std::uint32_t> also_pinned;  // which another one held first
   };
   /// The pages of a chunk that could leave.
   struct ChunkValue {
@@ -229,10 +232,11 @@ class Inventory {
   static SlabIndex IndexOf(SlabId slab) {
     return SlabIndex(static_cast<std::uint32_t>(slab.value()));
   }
-  SlabId IdOf(SlabIndex index) const { return IdOf(index, SlabOf(index)); }
   static SlabId IdOf(SlabIndex index, const Slab& slab) {
     return SlabId(std::uint64_t{slab.serial} << 32 | index.value());
   }
+  void Hold(const Client& holder, std::vector<SlabIndex>& held, SlabIndex index);
+  void LetGo(std::vector<SlabIndex>& held, SlabIndex index);
   absl::Status CheckLease(const Client& holder, SlabId slab) const;
   void EndLease(Client& holder, SlabIndex index);
   Slab& SlabOf(SlabIndex index) { return slabs_[arena_.AddressOf(index)]; }
@@ -288,6 +292,7 @@ class Inventory {
   std::uint64_t used_slabs_ = 0;
   std::vector<ChunkValue> chunk_values_;
   absl::flat_hash_map<ClientId, Client> clients_;
+  std::uint32_t last_client_ = 0;
   absl::flat_hash_map<GroupId, std::uint32_t> group_clients_;
   std::uint32_t next_serial_ = 1;
   std::optional<std::uint32_t> vacating_;  // a retired segment

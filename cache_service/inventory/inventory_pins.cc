@@ -53,7 +53,8 @@ Inventory::PinResult Inventory::Pin(Client& holder, const Catalog::Lookup& found
     if (slab.leaving) StopLeaving(address);
     if (slab.spilled) ++counts_.spilled_fetches_total;
   }
-  ++holder.pins[found.slab];
+  if (slab.holder == 0) Hold(holder, holder.pinned, found.slab);
+  ++(slab.holder == holder.number ? slab.holder_pins : holder.also_pinned[found.slab]);
   ++counts_.pins;
   return {MissCause::kNone, {IdOf(found.slab, slab), arena_.Place(address)}, &slab.header};
 }
@@ -75,13 +76,21 @@ absl::Status Inventory::Unpin(ClientId client, absl::Span<const SlabId> slabs) {
   return absl::OkStatus();
 }
 
-absl::Status Inventory::Unpin(Client& holder, SlabId slab) {
-  const auto held = holder.pins.find(IndexOf(slab));
-  if (held == holder.pins.end() || IdOf(held->first) != slab) {
-    return absl::InvalidArgumentError(absl::StrCat("slab ", slab.value(), " is not pinned by you"));
+absl::Status Inventory::Unpin(Client& holder, SlabId id) {
+  const SlabIndex index = IndexOf(id);
+  const SlabAddress address = arena_.AddressOf(index);
+  Slab* const slab = slabs_.Has(address) ? &slabs_[address] : nullptr;
+  const bool pinned = slab != nullptr && slab->pins > 0 && IdOf(index, *slab) == id;
+  if (pinned && slab->holder == holder.number) {
+    if (--slab->holder_pins == 0) LetGo(holder.pinned, index);
+  } else {
+    const auto held = pinned ? holder.also_pinned.find(index) : holder.also_pinned.end();
+    if (held == holder.also_pinned.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("slab ", id.value(), " is not pinned by you"));
+    }
+    if (--held->second == 0) holder.also_pinned.erase(held);
   }
-  if (--held->second == 0) holder.pins.erase(held);
-  EndPin(IndexOf(slab), 1);
+  EndPin(index, 1);
   return absl::OkStatus();
 }
 

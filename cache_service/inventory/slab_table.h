@@ -32,6 +32,9 @@ struct Slab {
   std::uint16_t source = 0;   // the member it is a copy of, as replication numbers them; 0: none
   std::uint32_t serial = 0;
   std::uint32_t pins = 0;
+  std::uint32_t holder = 0;  // the client that leases it, or of those that pin it one; 0: none
+  std::uint32_t holder_pins = 0;
+  std::uint32_t place = 0;            // among the holder's
   std::int32_t mean_information = 0;  // the header's, where uses of the page find it
   std::int64_t published_ns = 0;      // since the Unix epoch
   std::int64_t last_used_ns = 0;
@@ -43,7 +46,7 @@ struct Slab {
     state = SlabState::kLeased;
     in_order = named = staying = leaving = spilled = false;
     serial = lease_serial;
-    pins = 0;
+    pins = holder_pins = 0;
     group = lease_group;
   }
 

@@ -164,6 +164,40 @@ TEST_F(InventoryTest, APinOfALostClientHoldsUntilItIsRemoved) {
   EXPECT_EQ(Leasable(kRank0), kSlabs);
 }
 
+TEST_F(InventoryTest, APinEndsOnlyByWhoMadeIt) {
+  const SlabId slab = Publish(kRank0, TestPage(1));
+  const auto ends = [&](ClientId client) { return inventory_.Unpin(client, slab).ok(); };
+  EXPECT_FALSE(ends(kRank0));
+  inventory_.Pin(kRank0, TestPage(1));
+  EXPECT_FALSE(ends(kRank1));
+  inventory_.Pin(kRank1, TestPage(1));
+  inventory_.Pin(kRank0, TestPage(1));
+  EXPECT_TRUE(ends(kRank0));
+  EXPECT_TRUE(ends(kRank0));
+  EXPECT_FALSE(ends(kRank0));
+  inventory_.Pin(kRank1, TestPage(1));  // now of two kinds: from while another pinned it, and alone
+  inventory_.Pin(kRank0, TestPage(1));
+  EXPECT_EQ(inventory_.counts().pins, 3);
+  EXPECT_TRUE(ends(kRank1));
+  EXPECT_TRUE(ends(kRank1));
+  EXPECT_FALSE(ends(kRank1));
+  inventory_.RemoveClient(kRank0);
+  EXPECT_EQ(inventory_.counts().pins, 0);
+  EXPECT_FALSE(ends(kRank1));
+}
+
+TEST_F(InventoryTest, ALeaseIsNoPinAndAPinNoLease) {
+  const SlabId leased = LeaseOne(kRank0);
+  EXPECT_TRUE(absl::IsInvalidArgument(inventory_.Unpin(kRank0, leased)));
+  const SlabId published = Publish(kRank0, TestPage(1));
+  inventory_.Pin(kRank0, TestPage(1));
+  EXPECT_TRUE(absl::IsInvalidArgument(inventory_.Return(kRank0, published)));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      inventory_.Publish(kRank0, published, TestHeader(TestPage(1, 2), 0, kBytes))));
+  EXPECT_EQ(inventory_.counts().leased_slabs, 1);
+  EXPECT_EQ(inventory_.counts().pins, 1);
+}
+
 TEST_F(InventoryTest, ADroppedPageKeepsItsSlabUntilTheLastPinEnds) {
   const SlabId slab = Publish(kRank0, TestPage(1));
   ASSERT_EQ(inventory_.Pin(kRank0, TestPage(1)).miss, MissCause::kNone);
