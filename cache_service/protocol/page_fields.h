@@ -4,6 +4,7 @@
 // and reading follow. The order is the wire's.
 #pragma once
 
+#include <cstddef>
 #include <type_traits>
 
 #include "cache_service/protocol/messages.h"
@@ -37,5 +38,18 @@ template <Is<FetchedPage> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.index, v.miss, v.location, v.header);
 }
+
+template <>
+inline constexpr bool kLiesAsEncoded<PageHeader> = offsetof(PageHeader, key) == 0 &&
+                                                   offsetof(PageKey, sequence) == 0 &&
+                                                   offsetof(PageKey, page) == 8 &&
+                                                   offsetof(PageKey, layer) == 12 &&
+                                                   offsetof(PageKey, shard) == 14 &&
+                                                   offsetof(PageHeader, generation) == 16 &&
+                                                   offsetof(PageHeader, bytes) == 20 &&
+                                                   offsetof(PageHeader, tag) == 24 &&
+                                                   offsetof(PageHeader, mean_information) == 32 &&
+                                                   offsetof(PageHeader, information) == 36 &&
+                                                   offsetof(PageHeader, positions) == 100;
 
 }  // namespace pinboard::cache_service

@@ -28,6 +28,11 @@ inline constexpr std::uint32_t kMaxTextBytes = 4096;
 template <typename Structure>
 inline constexpr bool kFixedSize = std::is_trivially_copyable_v<Structure>;
 
+/// True where a structure lies in memory as it is encoded, but for bytes behind its end: it is
+/// copied at once. Whoever says so shows it.
+template <typename Structure>
+inline constexpr bool kLiesAsEncoded = false;
+
 /// Adds up fields by their types: texts, keys and lists as empty ones.
 class SizeCounter {
  public:
@@ -82,6 +87,8 @@ class FixedWriter {
   void Write(const Value& value) {
     if constexpr (std::is_enum_v<Value> || std::is_integral_v<Value>) {
       Copy(&value, sizeof(value));
+    } else if constexpr (kLiesAsEncoded<Value>) {
+      Copy(&value, LeastEncodedBytes<Value>());
     } else {
       Fields(value, *this);
     }
@@ -114,6 +121,8 @@ class FixedReader {
   void Read(Value& value) {
     if constexpr (std::is_enum_v<Value> || std::is_integral_v<Value>) {
       Copy(&value, sizeof(value));
+    } else if constexpr (kLiesAsEncoded<Value>) {
+      Copy(&value, LeastEncodedBytes<Value>());
     } else {
       Fields(value, *this);
     }

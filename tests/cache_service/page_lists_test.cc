@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "tests/cache_service/test_pages.h"
@@ -98,6 +99,29 @@ TEST(PageListsTest, APageIsWrittenFromItsParts) {
   PageListWriter<FetchReply> writer(1);
   writer.Add(page.index, page.miss, page.location, page.header);
   EXPECT_EQ(BytesOf(writer.Take(7)), EncodeMessage(7, FetchReply{{page}}));
+}
+
+TEST(PageListsTest, AHeaderLiesAsDocumented) {
+  PageHeader header{.key = {1, 2, 3, 4}, .generation = 5, .bytes = 6, .tag = 7};
+  header.mean_information = 8;
+  header.information = {9};
+  header.information.back() = 10;
+  header.positions = {11};
+  header.positions.back() = 12;
+  PageListWriter<Publish> writer(1);
+  writer.Add(std::uint64_t{13}, header);
+  const std::vector<std::byte> bytes = BytesOf(writer.Take(7));
+  ASSERT_EQ(bytes.size(), kEnvelopeBytes + 4 + 172);
+  const auto at = [&bytes](std::size_t offset) {
+    return std::to_integer<int>(bytes[kEnvelopeBytes + 4 + offset]);
+  };
+  int sum = 0;
+  for (std::size_t offset = 0; offset < 172; ++offset) sum += at(offset);
+  EXPECT_EQ(sum, 91) << "the other bytes are zero";
+  const std::pair<std::size_t, int> documented[] = {
+      {0, 13}, {8, 1},  {16, 2}, {20, 3},   {22, 4},   {24, 5},  {28, 6},
+      {32, 7}, {40, 8}, {44, 9}, {104, 10}, {108, 11}, {168, 12}};
+  for (const auto& [offset, value] : documented) EXPECT_EQ(at(offset), value) << offset;
 }
 
 }  // namespace
