@@ -2,11 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache_service/inventory/arena.h"
 
+#include <algorithm>
+
 namespace pinboard::cache_service {
 
 Arena::Arena(const std::vector<std::uint64_t>& segment_bytes, std::uint64_t chunk_bytes)
     : chunk_bytes_(chunk_bytes),
-      max_slabs_(static_cast<std::uint32_t>(chunk_bytes / kSlabAlignment)) {
+      max_slabs_(
+          std::max(std::uint32_t{2}, static_cast<std::uint32_t>(chunk_bytes / kSlabAlignment))),
+      slabs_inverse_(~std::uint64_t{0} / max_slabs_ + 1) {
   for (const std::uint64_t bytes : segment_bytes) {
     AddSegment(static_cast<std::uint32_t>(segments_.size()), bytes);
   }
@@ -125,11 +129,6 @@ void Arena::CloseChunk(std::uint32_t index) {
   }
   chunk.free_slots.clear();
   chunk.slab_bytes = 0;
-}
-
-SlabPlace Arena::Place(SlabAddress slab) const {
-  const Chunk& chunk = chunks_[slab.chunk.value()];
-  return {chunk.segment, chunk.offset + slab.slot * chunk.slab_bytes, chunk.slab_bytes};
 }
 
 }  // namespace pinboard::cache_service

@@ -79,9 +79,15 @@ class Arena {
 
   /// Requires the slab to be allocated.
   SlabPlace Place(SlabIndex slab) const { return Place(AddressOf(slab)); }
-  SlabPlace Place(SlabAddress slab) const;
+  SlabPlace Place(SlabAddress slab) const {
+    const Chunk& chunk = chunks_[slab.chunk.value()];
+    return {chunk.segment, chunk.offset + slab.slot * chunk.slab_bytes, chunk.slab_bytes};
+  }
+  /// Several times for each page that comes or goes, so without a division.
   SlabAddress AddressOf(SlabIndex slab) const {
-    return {ChunkIndex(slab.value() / max_slabs_), slab.value() % max_slabs_};
+    const auto chunk = static_cast<std::uint32_t>(
+        static_cast<unsigned __int128>(slabs_inverse_) * slab.value() >> 64);
+    return {ChunkIndex(chunk), slab.value() - chunk * max_slabs_};
   }
   SlabIndex IndexOf(SlabAddress slab) const {
     return SlabIndex(slab.chunk.value() * max_slabs_ + slab.slot);
@@ -119,7 +125,8 @@ class Arena {
   void CloseChunk(std::uint32_t index);
 
   std::uint64_t chunk_bytes_;
-  std::uint32_t max_slabs_;  // in a chunk of the smallest slabs
+  std::uint32_t max_slabs_;      // in a chunk of the smallest slabs, but at least 2
+  std::uint64_t slabs_inverse_;  // 2^64 / max_slabs_, rounded up: exact for all 32-bit numerators
   std::vector<Chunk> chunks_;
   absl::btree_map<std::uint32_t, SegmentUse> segments_;
   absl::btree_set<std::uint32_t> free_;

@@ -89,25 +89,6 @@ Extent& Catalog::MakeExtent(GroupId group, const PageKey& key) {
   return extent->second;
 }
 
-Catalog::InsertResult Catalog::Insert(GroupId group, const PageRef& page, SlabIndex slab) {
-  ExtentPage& known = MakeExtent(group, page.key).At(page.key);
-  InsertResult result{.inserted = true};
-  if (known.gone != MissCause::kUnknown) {
-    const bool may_return = known.gone == MissCause::kEvicted;
-    if (page.generation < known.generation ||
-        (page.generation == known.generation && !may_return)) {
-      return {.inserted = false};
-    }
-    if (known.gone == MissCause::kNone) {
-      result.replaced = known.slab;
-      --pages_;
-    }
-  }
-  known = {slab, page.generation, MissCause::kNone};
-  ++pages_;
-  return result;
-}
-
 bool Catalog::NeedsExtent(GroupId group, const PageKey& key) const {
   const auto in_groups = groups_.find(group);
   if (in_groups == groups_.end()) return true;

@@ -40,7 +40,26 @@ class Catalog {
     bool inserted = false;
     std::optional<SlabIndex> replaced;
   };
-  InsertResult Insert(GroupId group, const PageRef& page, SlabIndex slab);
+  InsertResult Insert(GroupId group, const PageRef& page, SlabIndex slab) {
+    ExtentPage& known = MakeExtent(group, page.key).At(page.key);
+    InsertResult result{.inserted = true};
+    if (known.gone != MissCause::kUnknown) {
+      const bool may_return = known.gone == MissCause::kEvicted;
+      if (page.generation < known.generation ||
+          (page.generation == known.generation && !may_return)) {
+        return {.inserted = false};
+      }
+      if (known.gone == MissCause::kNone) {
+        result.replaced = known.slab;
+        --pages_;
+      }
+    }
+    known.slab = slab;
+    known.generation = page.generation;
+    known.gone = MissCause::kNone;
+    ++pages_;
+    return result;
+  }
 
   /// Whether Insert of the page would make an extent.
   bool NeedsExtent(GroupId group, const PageKey& key) const;

@@ -15,8 +15,8 @@ namespace pinboard::cache_service {
 /// What a policy may know of a page that could leave.
 struct EvictionCandidate {
   std::int32_t mean_information = 0;  // of its rows; fixed point, base/fixed_point.h
-  absl::Time published;
-  absl::Time last_used;  // its last fetch, or its publication
+  std::int64_t published_ns = 0;      // since the Unix epoch
+  std::int64_t last_used_ns = 0;      // its last fetch, or its publication; likewise
 };
 
 /// A pure function of a page, so thread-safe: the page of the lowest value leaves first; of two

@@ -126,9 +126,8 @@ void Inventory::MayLeave(SlabIndex index) {
   Slab& slab = slabs_[address];
   if (!slab.in_order) {
     slab.in_order = true;
-    const std::uint64_t slab_bytes = arena_.SlabBytesOf(address.chunk);
-    order_.Add({{policy_->Value(slab.candidate()), slab.serial}, address}, slab_bytes,
-               arena_.SlabsPerChunk(slab_bytes));
+    order_.Add({{policy_->Value(slab.candidate()), slab.serial}, address},
+               arena_.SlabBytesOf(address.chunk), slabs_.SlabsOf(address.chunk));
   }
   if (staying_.has_value()) MayStay(address);
   ChunkValue& value = chunk_values_[address.chunk.value()];

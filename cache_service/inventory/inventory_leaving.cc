@@ -32,9 +32,8 @@ void Inventory::MayStay(SlabAddress address) {
   Slab& slab = slabs_[address];
   if (slab.staying || slab.leaving) return;
   slab.staying = true;
-  const std::uint64_t slab_bytes = arena_.SlabBytesOf(address.chunk);
-  staying_->Add({{policy_->Value(slab.candidate()), slab.serial}, address}, slab_bytes,
-                arena_.SlabsPerChunk(slab_bytes));
+  staying_->Add({{policy_->Value(slab.candidate()), slab.serial}, address},
+                arena_.SlabBytesOf(address.chunk), slabs_.SlabsOf(address.chunk));
 }
 
 void Inventory::StopLeaving(SlabAddress address) {

@@ -50,9 +50,7 @@ struct Slab {
     group = lease_group;
   }
 
-  EvictionCandidate candidate() const {
-    return {mean_information, absl::FromUnixNanos(published_ns), absl::FromUnixNanos(last_used_ns)};
-  }
+  EvictionCandidate candidate() const { return {mean_information, published_ns, last_used_ns}; }
 };
 
 /// Slabs whose records are asked for together, before the first is looked at: a quarter of a core's
@@ -79,6 +77,8 @@ class SlabTable {
   void Open(ChunkIndex chunk, std::uint64_t slabs) { chunks_[chunk.value()].resize(slabs); }
   void Close(ChunkIndex chunk) { chunks_[chunk.value()] = {}; }
 
+  /// How many slabs the chunk has; 0 where it is not open.
+  std::uint64_t SlabsOf(ChunkIndex chunk) const { return chunks_[chunk.value()].size(); }
   /// Whether there is such a slab, of any state.
   bool Has(SlabAddress slab) const {
     return slab.chunk.value() < chunks_.size() && slab.slot < chunks_[slab.chunk.value()].size();

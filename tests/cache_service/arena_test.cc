@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 #include <vector>
@@ -55,6 +56,32 @@ TEST(ArenaTest, FragmentationIsThePartOfOpenChunksThatIsFree) {
   EXPECT_EQ(arena.assigned_bytes(), 2 * kChunk);
   arena.Free(slabs[4]);
   EXPECT_EQ(arena.assigned_bytes(), kChunk);
+}
+
+TEST(ArenaTest, ASlabsIndexTellsItsChunkAndSlot) {
+  std::mt19937 random(TestSeed());
+  for (const std::uint32_t slabs : {2U, 3U, 7U, 4096U, 8191U, 8192U, 1U << 20 | 1}) {
+    const Arena arena({}, std::uint64_t{slabs} * kSlabAlignment);
+    std::vector<std::uint32_t> indices = {
+        0, slabs - 1, slabs, 2 * slabs - 1, 0xffffffff, 0xffffffff / slabs * slabs - 1};
+    for (int i = 0; i < 1000; ++i) indices.push_back(random());
+    for (const std::uint32_t index : indices) {
+      const SlabAddress address = arena.AddressOf(SlabIndex(index));
+      ASSERT_EQ(address.chunk.value(), index / slabs) << index << " of " << slabs;
+      ASSERT_EQ(address.slot, index % slabs) << index << " of " << slabs;
+      ASSERT_EQ(arena.IndexOf(address).value(), index);
+    }
+  }
+}
+
+TEST(ArenaTest, AChunkMayHoldOneSlab) {
+  Arena arena({4 * std::uint64_t{kSlabAlignment}}, kSlabAlignment);
+  std::set<ChunkIndex> chunks;
+  while (const std::optional<SlabIndex> slab = arena.Allocate(1)) {
+    chunks.insert(arena.AddressOf(*slab).chunk);
+    EXPECT_EQ(arena.AddressOf(*slab).slot, 0);
+  }
+  EXPECT_EQ(chunks.size(), 4);
 }
 
 TEST(ArenaTest, NoRandomHistoryGivesOneByteToTwoSlabs) {

@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 const absl::Time kStart = absl::UnixEpoch() + absl::Hours(24 * 365 * 60);
 
 EvictionCandidate Page(std::int32_t information, absl::Duration published, absl::Duration used) {
-  return {information, kStart + published, kStart + used};
+  return {information, absl::ToUnixNanos(kStart + published), absl::ToUnixNanos(kStart + used)};
 }
 
 TEST(EvictionPolicyTest, LruValuesTheLastUseAlone) {

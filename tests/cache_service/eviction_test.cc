@@ -52,8 +52,8 @@ TEST_P(EvictionConformance, UseNeverLowersAValueAndExpiryFollowsIt) {
   SeededRandom random;
   const auto draw = [&](std::int32_t information) {
     const absl::Time published = clock_.Now() + absl::Milliseconds(random.Int(0, 10'000'000));
-    return EvictionCandidate{information, published,
-                             published + absl::Milliseconds(random.Int(0, 10'000'000))};
+    const absl::Time used = published + absl::Milliseconds(random.Int(0, 10'000'000));
+    return EvictionCandidate{information, absl::ToUnixNanos(published), absl::ToUnixNanos(used)};
   };
   for (int i = 0; i < 1000; ++i) {
     EvictionCandidate page = draw(random.Int(-10, 1 << 28));
@@ -61,7 +61,7 @@ TEST_P(EvictionConformance, UseNeverLowersAValueAndExpiryFollowsIt) {
     const absl::Time expires = policy_->Expires(page);
     const EvictionCandidate other = draw(random.Int(-10, 1 << 28));
     EXPECT_TRUE(policy_->Value(other) < value || policy_->Expires(other) >= expires);
-    page.last_used += absl::Microseconds(random.Int(0, 1'000'000));
+    page.last_used_ns += random.Int(0, 1'000'000'000);
     EXPECT_GE(policy_->Value(page), value);
     EXPECT_GE(policy_->Expires(page), expires);
   }
@@ -105,7 +105,8 @@ TEST_P(EvictionConformance, WhoLeavesHasTheLowestValueOfAllThatMay) {
         ASSERT_EQ(inventory.Pin(kClient, leaving->ref).miss, MissCause::kEvicted);
         pages.erase(leaving);
       }
-      pages.push_back({ref, slab, {information, clock_.Now(), clock_.Now()}});
+      const std::int64_t now_ns = absl::ToUnixNanos(clock_.Now());
+      pages.push_back({ref, slab, {information, now_ns, now_ns}});
     } else if (action < 7) {
       if (page->pinned ||
           std::count_if(pages.begin(), pages.end(), [](const Page& p) { return p.pinned; }) > 40) {
@@ -113,7 +114,7 @@ TEST_P(EvictionConformance, WhoLeavesHasTheLowestValueOfAllThatMay) {
       }
       ASSERT_EQ(inventory.Pin(kClient, page->ref).miss, MissCause::kNone);
       page->pinned = true;
-      page->candidate.last_used = clock_.Now();
+      page->candidate.last_used_ns = absl::ToUnixNanos(clock_.Now());
     } else if (action < 9) {
       if (!page->pinned) continue;
       ASSERT_EQ(inventory.Unpin(kClient, page->slab), absl::OkStatus());

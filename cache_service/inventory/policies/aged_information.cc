@@ -18,8 +18,7 @@ class AgedInformationPolicy final : public EvictionPolicy {
 
   std::int64_t Value(const EvictionCandidate& page) const override {
     const double information = std::max(page.mean_information, 1);
-    const double half_lives =
-        static_cast<double>(absl::ToUnixNanos(page.last_used)) / half_life_ns_;
+    const double half_lives = static_cast<double>(page.last_used_ns) / half_life_ns_;
     return std::llround((std::log2(information) + half_lives) * kUnit);
   }
 

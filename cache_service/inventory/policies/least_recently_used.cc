@@ -7,9 +7,7 @@ namespace {
 
 class LeastRecentlyUsedPolicy final : public EvictionPolicy {
  public:
-  std::int64_t Value(const EvictionCandidate& page) const override {
-    return absl::ToUnixNanos(page.last_used);
-  }
+  std::int64_t Value(const EvictionCandidate& page) const override { return page.last_used_ns; }
 };
 
 }  // namespace

@@ -9,11 +9,9 @@ class TimeToLivePolicy final : public EvictionPolicy {
  public:
   explicit TimeToLivePolicy(absl::Duration time_to_live) : time_to_live_(time_to_live) {}
 
-  std::int64_t Value(const EvictionCandidate& page) const override {
-    return absl::ToUnixNanos(page.published);
-  }
+  std::int64_t Value(const EvictionCandidate& page) const override { return page.published_ns; }
   absl::Time Expires(const EvictionCandidate& page) const override {
-    return page.published + time_to_live_;
+    return absl::FromUnixNanos(page.published_ns) + time_to_live_;
   }
 
  private:
