@@ -22,7 +22,9 @@ enum class SlabState : std::uint8_t {
   kRetired,    // out of the catalog, freed with its last pin
 };
 
-struct Slab {
+/// Of seven times 32 bytes: so aligned it lies in four lines of a cache, not in five as half of
+/// them otherwise would.
+struct alignas(32) Slab {
   SlabState state = SlabState::kFree;
   bool in_order : 1 = false;  // of those that could leave
   bool named : 1 = false;     // to others, by a service that ends
@@ -52,6 +54,8 @@ struct Slab {
 
   EvictionCandidate candidate() const { return {mean_information, published_ns, last_used_ns}; }
 };
+
+static_assert(sizeof(Slab) == 224);
 
 /// Slabs whose records are asked for together, before the first is looked at: a quarter of a core's
 /// first cache.
