@@ -100,7 +100,7 @@ TEST(DaemonFaultTest, StartedAgainItServesNothingOfItsEarlierLife) {
   EXPECT_TRUE(HasTestBytes(TestPage(1), pinned.pin->bytes()));
 }
 
-TEST(DaemonFaultTest, StoppedItHoldsUpNothingButALeaseUntilItsDeadline) {
+TEST(DaemonFaultTest, StoppedItHoldsUpLeasesAndFetchesUntilTheirDeadlineAndNothingElse) {
   Daemon daemon(kArenaBytes);
   const auto store = Connect(daemon);
   auto leases = store->Lease(1, kTestPageBytes, Soon());
@@ -108,6 +108,10 @@ TEST(DaemonFaultTest, StoppedItHoldsUpNothingButALeaseUntilItsDeadline) {
   FillTestPage(TestPage(1), leases->front().memory());
   daemon.process().Signal(SIGSTOP);
   store->Publish(*std::move(leases), {TestHeader(TestPage(1))});
+  store->Fetch({TestPage(2)}, absl::Now() + absl::Milliseconds(20));
+  const std::vector<FetchResult> late = CollectFetched(*store);
+  ASSERT_EQ(late.size(), 1U);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late[0].pin.status())) << late[0].pin.status();
   store->Fetch({TestPage(1)}, absl::InfiniteFuture());
   for (std::uint32_t i = 0; i < 5000; ++i) {  // more than the link keeps waiting
     store->Fetch({TestPage(1000 + i)}, absl::Now());
