@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "tests/support/documented_metrics.h"
+
 namespace pinboard::app {
 namespace {
 
@@ -92,6 +94,13 @@ TEST(RankMetrics, CountCollectivesByCallTimeAndFailure) {
     EXPECT_THAT(text, HasSubstr(std::string("\npinboard_rank_collective_failures_total{reason=\"") +
                                 reason + "\"} 1\n"));
   }
+}
+
+TEST(RankMetrics, AreThoseOfTheDocument) {
+  const auto metrics = RankMetrics::Serve("127.0.0.1:0");
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  EXPECT_EQ(ExposedMetrics("pinboard_", (*metrics)->registry().ExpositionText()),
+            DocumentedMetrics("pinboard_rank_"));
 }
 
 TEST(RankMetrics, AreAsPrometheusWantsThem) {

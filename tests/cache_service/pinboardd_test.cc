@@ -14,6 +14,7 @@
 
 #include "tests/cache_service/child_process.h"
 #include "tests/cache_service/scratch_file.h"
+#include "tests/support/documented_metrics.h"
 #include "tests/support/free_port.h"
 #include "tests/support/listening_socket.h"
 
@@ -113,6 +114,18 @@ TEST(PinboarddTest, ItsMetricsAreInOrderAndItSaysThatItIsReady) {
     GTEST_SKIP() << "promtool, of Debian's package prometheus, is not installed";
   }
   EXPECT_EQ(Fetch(port, "/metrics", "promtool check metrics 2>&1; echo status $?"), "status 0\n");
+}
+
+TEST(PinboarddTest, ItsMetricsAreThoseOfTheDocument) {
+  const ScratchFile keys("acme 1 hex:" + std::string(64, 'a') + "\n");
+  const std::string address = FreeLoopbackAddress();
+  ChildProcess daemon(Command({"--listen", "127.0.0.1:0", "--arena", "1MiB", "--metrics", address,
+                               "--log-level", "off", "--keys", keys.path(), "--etcd",
+                               "http://" + FreeLoopbackAddress()}));  // where nobody is
+  EXPECT_THAT(daemon.ReadLine(), ::testing::StartsWith(kReady));
+  const std::string port = address.substr(address.rfind(':') + 1);
+  EXPECT_EQ(ExposedMetrics("pinboard_", Fetch(port, "/metrics", "grep '^# TYPE'")),
+            DocumentedMetrics("pinboard_service_"));
 }
 
 TEST(PinboarddTest, AWrongOptionIsOneLineAndExitStatus2) {
