@@ -286,6 +286,7 @@ class Inventory {
   EvictionOrder order_;                   // pages without pins, and some with
   std::optional<EvictionOrder> staying_;  // the same of those that are not leaving; if followed
   std::uint64_t leaving_bytes_ = 0;
+  std::uint64_t offered_bytes_ = 0;  // of those, with pins: they leave when these end
   // Pages without pins, by slab bytes; not those in retired chunks. Chunks point into it.
   std::map<std::uint64_t, std::uint64_t> evictable_;
   std::uint64_t evictable_pages_ = 0;  // all pages without pins

@@ -94,7 +94,10 @@ absl::Time Inventory::EvictInBackground(int pages) {
 bool Inventory::IsAboveWatermarks() {
   if (IsAboveHighMark()) above_watermarks_ = true;
   if (arena_.used_bytes() <= LowBytes()) above_watermarks_ = false;
-  return above_watermarks_;
+  // What is offered to others cannot leave yet: for more than the high mark asks, no better pages
+  // leave in its stead.
+  return above_watermarks_ &&
+         arena_.used_bytes() > std::min(HighBytes(), LowBytes() + offered_bytes_);
 }
 
 std::optional<std::int64_t> Inventory::Judge(SlabAddress address) {

@@ -37,8 +37,11 @@ void Inventory::MayStay(SlabAddress address) {
 }
 
 void Inventory::StopLeaving(SlabAddress address) {
-  slabs_[address].leaving = false;
-  leaving_bytes_ -= arena_.SlabBytesOf(address.chunk);
+  Slab& slab = slabs_[address];
+  const std::uint64_t bytes = arena_.SlabBytesOf(address.chunk);
+  slab.leaving = false;
+  leaving_bytes_ -= bytes;
+  if (slab.pins > 0) offered_bytes_ -= bytes;
 }
 
 void Inventory::ForgetLeaving(SlabAddress address) {

@@ -47,7 +47,10 @@ Inventory::PinResult Inventory::Pin(Client& holder, const Catalog::Lookup& found
   if (found.miss != MissCause::kNone) return {.miss = found.miss};
   const SlabAddress address = arena_.AddressOf(found.slab);
   Slab& slab = slabs_[address];
-  if (slab.pins++ == 0) MayNotLeave(address);
+  if (slab.pins++ == 0) {
+    MayNotLeave(address);
+    if (slab.leaving) offered_bytes_ += arena_.SlabBytesOf(address.chunk);
+  }
   if (used_ns.has_value()) {
     slab.last_used_ns = *used_ns;
     if (slab.leaving) StopLeaving(address);
@@ -99,6 +102,8 @@ void Inventory::EndPin(SlabIndex index, std::uint32_t pins) {
   slab.pins -= pins;
   counts_.pins -= pins;
   if (slab.pins > 0) return;
+  const SlabAddress address = arena_.AddressOf(index);
+  if (slab.leaving) offered_bytes_ -= arena_.SlabBytesOf(address.chunk);
   if (slab.state == SlabState::kRetired) {
     Free(index);
   } else {

@@ -26,6 +26,7 @@ constexpr GroupId kGroup(5);
 constexpr std::uint64_t kBytes = 256;
 constexpr int kSlabs = 100;
 constexpr int kLow = 50;
+constexpr int kHigh = 90;
 constexpr std::size_t kAll = 1000;
 
 class LeavingTest : public ::testing::Test {
@@ -70,6 +71,36 @@ class LeavingTest : public ::testing::Test {
   FakeClock clock_;
   Inventory inventory_;
 };
+
+TEST_F(LeavingTest, WhatIsOfferedLeavesAsItsOffersEndAndBetterPagesStay) {
+  constexpr int kPages = kHigh + 1;
+  for (int page = 0; page < kPages; ++page) Publish(page, page);
+  std::vector<SlabId> offered;
+  for (const int page : Named()) {
+    const auto pinned =
+        inventory_.PinToCopy(kClient, kGroup, TestPage(static_cast<std::uint32_t>(page)));
+    ASSERT_EQ(pinned.miss, MissCause::kNone);
+    offered.push_back(pinned.slab.slab);
+  }
+  ASSERT_EQ(offered.size(), static_cast<std::size_t>(kPages - kLow));
+  const auto here = [this] {
+    int count = 0;
+    for (int page = 0; page < kPages; ++page) count += IsHere(page) ? 1 : 0;
+    return count;
+  };
+  inventory_.EvictInBackground(kAll);
+  EXPECT_EQ(here(), kHigh);
+  constexpr int kEnded = 10;
+  EXPECT_EQ(inventory_.Unpin(kClient, absl::MakeConstSpan(offered).subspan(0, kEnded)),
+            absl::OkStatus());
+  inventory_.EvictInBackground(kAll);
+  EXPECT_EQ(here(), kPages - kEnded);
+  for (int page = kPages - kLow + 1; page < kPages; ++page) EXPECT_TRUE(IsHere(page)) << page;
+  EXPECT_EQ(inventory_.Unpin(kClient, absl::MakeConstSpan(offered).subspan(kEnded)),
+            absl::OkStatus());
+  inventory_.EvictInBackground(kAll);
+  EXPECT_EQ(here(), kLow);
+}
 
 TEST_F(LeavingTest, WhatIsAboveTheLowMarkIsNamedOnceTheLowestFirst) {
   for (int page = 0; page < kLow; ++page) Publish(page, 1000 - page);

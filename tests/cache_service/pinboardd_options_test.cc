@@ -50,7 +50,7 @@ TEST(PinboarddOptionsTest, ValuesFollowOrAreJoinedByAnEqualsSign) {
   EXPECT_TRUE(options->exit_with_parent);
   EXPECT_EQ(options->log_level, LogLevel::kDebug);
   EXPECT_EQ(options->address_file, "a=b");
-  EXPECT_EQ(options->eviction->Value({.mean_information = 1, .last_used = absl::UnixEpoch()}), 0);
+  EXPECT_EQ(options->eviction->Value({.mean_information = 1, .last_used_ns = 0}), 0);
   EXPECT_EQ(options->watermarks.high, 0.9);
   EXPECT_EQ(options->watermarks.low, 0.805);
 }
