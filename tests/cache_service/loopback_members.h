@@ -102,8 +102,11 @@ class LoopbackMember {
   }
   void Await(const std::string& name, double value) const {
     const absl::Time give_up = Soon();
-    while (Count(name) != value && SteadyNow() < give_up) absl::SleepFor(absl::Milliseconds(1));
-    EXPECT_EQ(Count(name), value) << name;
+    double count = Count(name);
+    for (; count != value && SteadyNow() < give_up; count = Count(name)) {
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    EXPECT_EQ(count, value) << name;
   }
 
  private:
