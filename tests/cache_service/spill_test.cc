@@ -45,6 +45,12 @@ class SpillTest : public ::testing::Test {
     const FetchResult result = FetchTestPage(store, page);
     return result.pin.ok() && HasTestBytes(page, result.pin->bytes());
   }
+  /// A store that starved for 2 s has given up its connection, and one without says no goodbye: its
+  /// pages then stay as long as its process.
+  static void AwaitConnection(PageStore& store) {
+    const absl::Time give_up = Soon();
+    while (!IsReadable(store, TestPage(kArenaPages - 1))) ASSERT_LT(absl::Now(), give_up);
+  }
   static int Readable(PageStore& store, int first, int last, std::uint64_t sequence = 7) {
     int readable = 0;
     for (int page = first; page < last; ++page) {
@@ -144,6 +150,21 @@ TEST_F(SpillTest, WhatWasSpilledLeavesWithItsGroup) {
   auto store = members[0].Connect();
   Publish(members[0], *store, 0, kArenaPages);
   ASSERT_GT(members[1].Count("spilled_pages"), 0);
+  AwaitConnection(*store);
+  store.reset();
+  members[1].Await("pages", 0);
+}
+
+TEST_F(SpillTest, WhatWasSpilledLeavesWithAGroupThatHadToConnectAgain) {
+  LoopbackMembers members(2, Options());
+  auto store = members[0].Connect();
+  Publish(members[0], *store, 0, kArenaPages);
+  ASSERT_GT(members[1].Count("spilled_pages"), 0);
+  members.hub().Stall(members[0].fabric(), true);
+  store->Fetch({TestPage(0)}, absl::InfiniteFuture());
+  EXPECT_FALSE(CollectFetched(*store).at(0).pin.ok()) << "the connection was given up";
+  members.hub().Stall(members[0].fabric(), false);
+  AwaitConnection(*store);
   store.reset();
   members[1].Await("pages", 0);
 }
