@@ -101,7 +101,6 @@ absl::Status StartRanks(const GroupOptions& options, const std::string& service,
 }
 
 int SuperviseGroup(const GroupOptions& options, char** argv) {
-  TakeSupervisedSignals();
   ServiceProcess service;
   if (options.service == "auto") {
     auto started = StartService(options.service_arena, kServiceTimeout);
@@ -110,6 +109,7 @@ int SuperviseGroup(const GroupOptions& options, char** argv) {
   } else if (options.service != "none") {
     service.address = options.service;
   }
+  TakeSupervisedSignals();  // until here Ctrl-C ends this process at once, and the service with it
   std::vector<SupervisedRank> ranks;
   int code = EXIT_FAILURE;
   if (const absl::Status started = StartRanks(options, service.address, argv, &ranks);

@@ -22,7 +22,7 @@ struct SupervisedRank {
   std::optional<absl::Status> error;  // what it reported
 };
 
-/// This thread takes the signals that the supervisor waits for; call before any child is started.
+/// This thread takes the signals that the supervisor waits for; call before any rank is started.
 void TakeSupervisedSignals();
 
 /// Returns when all ranks have ended: the program's exit code, and in `message` the one line that

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,7 @@
 #include "tests/cache_service/child_process.h"
 #include "tests/support/free_port.h"
 #include "tests/support/listening_socket.h"
+#include "tests/support/temporary_folder.h"
 
 namespace pinboard::app {
 namespace {
@@ -79,6 +81,24 @@ class ServiceUnderTest {
 };
 
 class ProgramFaults : public PinboardProgram {};
+
+TEST_F(ProgramFaults, CtrlCEndsItWhileItsServiceStarts) {
+  const TemporaryFolder folder;
+  const std::string pinboard = folder.path() + "/pinboard";
+  std::filesystem::copy_file(BuiltProgram("pinboard"), pinboard);
+  const std::string service = folder.path() + "/pinboardd";  // it starts the one beside itself
+  engine::testing::WriteFile(service, "#!/bin/sh\nexec sleep 1000\n");
+  std::filesystem::permissions(service, std::filesystem::perms::owner_all);
+  std::vector<std::string> command = GenerateFrom({"--ids", "5,6,7"});
+  command[0] = pinboard;
+  Program program(command);
+  WaitUntil([&] { return !program.Children().empty() || !program.Running(); });
+  const std::vector<pid_t> children = program.Children();
+  ASSERT_THAT(children, SizeIs(1));
+  program.Signal(SIGINT);
+  EXPECT_EQ(program.Wait(), 130) << program.Err();
+  WaitUntil([&] { return IsGone(children[0]); });
+}
 
 TEST_F(ProgramFaults, AServiceThatCannotBeHadIsOneLine) {
   EXPECT_THAT(Refusal(Eval({"--policy", "pinboard", "--service", FreeLoopbackAddress()}), 1),
