@@ -4,10 +4,12 @@
 
 #include <pthread.h>
 
+#include <atomic>
+
 namespace pinboard {
 namespace {
 
-pthread_t taker;
+std::atomic<pthread_t> taker;  // read by handlers, on threads older than what is written here
 
 void HandOn(int signal) {
   if (pthread_equal(pthread_self(), taker) == 0) pthread_kill(taker, signal);
