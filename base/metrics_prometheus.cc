@@ -32,12 +32,12 @@
 /// megabyte, of which only what it touches is memory. civetweb gives its threads 100 KiB, the C
 /// library puts every library's thread-local storage there too, and cuBLASLt, OpenBLAS and NCCL
 /// have 168 KiB of it: pthread_create refuses, and no metrics are served.
-extern "C" int pthread_attr_setstacksize(pthread_attr_t* attributes, std::size_t bytes) noexcept {
+extern "C" int pthread_attr_setstacksize(pthread_attr_t* attr, std::size_t stacksize) noexcept {
   using SetStackSize = int (*)(pthread_attr_t*, std::size_t);
   static const auto set =
       reinterpret_cast<SetStackSize>(dlsym(RTLD_NEXT, "pthread_attr_setstacksize"));
   constexpr std::size_t kLeastBytes = std::size_t{1} << 20;
-  return set(attributes, std::max(bytes, kLeastBytes));
+  return set(attr, std::max(stacksize, kLeastBytes));
 }
 
 namespace pinboard {

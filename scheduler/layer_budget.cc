@@ -11,7 +11,7 @@
 namespace pinboard::scheduler {
 namespace {
 
-constexpr int kPyramidBeta = 20;
+constexpr std::int64_t kPyramidBeta = 20;
 /// Weights below it times a count of rows stay in an int64.
 constexpr std::int64_t kMaxWeight = std::int64_t{1} << 31;
 
@@ -24,6 +24,7 @@ std::vector<int> InProportion(std::int64_t total, std::vector<std::int64_t> weig
   }
   const std::int64_t sum = std::accumulate(weights.begin(), weights.end(), std::int64_t{0});
   std::vector<int> shares;
+  shares.reserve(weights.size());
   std::vector<std::size_t> by_remainder(weights.size());
   std::iota(by_remainder.begin(), by_remainder.end(), 0);
   for (const std::int64_t weight : weights) {
@@ -47,6 +48,7 @@ std::vector<int> Pyramid(const LayerDemand& demand) {
   const std::int64_t bottom = std::min((2 * kPyramidBeta - 1) * mean, kPyramidBeta * most);
   const std::int64_t top = 2 * kPyramidBeta * mean - bottom;
   std::vector<std::int64_t> weights;
+  weights.reserve(demand.layers);
   for (int l = 0; l < demand.layers; ++l) {
     weights.push_back(bottom * (demand.layers - 1 - l) + top * l);
   }
@@ -62,6 +64,7 @@ std::vector<int> Adaptive(const LayerDemand& demand, absl::Span<const std::int64
   std::iota(open.begin(), open.end(), 0);
   while (true) {
     std::vector<std::int64_t> weights;
+    weights.reserve(open.size());
     for (const int l : open) weights.push_back(information[l]);
     const bool none = std::all_of(weights.begin(), weights.end(), [](auto w) { return w == 0; });
     if (none) weights.assign(weights.size(), 1);

@@ -82,6 +82,7 @@ absl::Status CheckPages(const PolicySpec& policy, double band, int recall_pages)
 
 std::vector<std::string> PolicyNames() {
   std::vector<std::string> names;
+  names.reserve(kPolicies.size());
   for (const Entry& entry : kPolicies) names.emplace_back(entry.name);
   return names;
 }
