@@ -18,8 +18,8 @@ namespace pinboard::transport {
 template <typename T>
 void SumInRankOrder(absl::Span<const T* const> contributions, absl::Span<T> into) {
   // Integers wrap as unsigned: signed overflow is undefined.
-  using Add =
-      std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>::type;
+  using Add = typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>,
+                                          std::type_identity<T>>::type;
   constexpr std::size_t kBlock = 256;
   std::array<T, kBlock> sum;
   for (std::size_t begin = 0; begin < into.size(); begin += kBlock) {

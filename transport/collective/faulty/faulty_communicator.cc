@@ -18,7 +18,7 @@ void FaultyCommunicator::Begin(CollectiveKind kind, std::size_t bytes) {
 
 absl::Status FaultyCommunicator::SumInt32(absl::Span<std::int32_t> data, absl::Time deadline) {
   Begin(CollectiveKind::kSumInt32, data.size() * sizeof(std::int32_t));
-  const absl::Status status = inner_->SumInt32(data, deadline);
+  absl::Status status = inner_->SumInt32(data, deadline);
   if (plan_.flip_in_integer_sum == integer_sums_++ && plan_.flip_element < data.size()) {
     data[plan_.flip_element] ^= 1;
   }

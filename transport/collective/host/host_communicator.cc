@@ -76,7 +76,7 @@ class HostCommunicator : public Communicator {
                       absl::Span<std::byte> received);
 
   Staged* Stage(const Call& call, Phase phase, absl::Span<const std::byte> bytes);
-  void Send(int rank, Staged* staged);
+  void Send(int to, Staged* staged);
   void SendToOthers(Staged* staged);
   void Release(Staged* staged);
   absl::Status Await(const Call& call, Phase phase);
@@ -205,7 +205,7 @@ absl::Status HostCommunicator::AddUp(absl::Span<T> mine) {
 absl::Status HostCommunicator::AllGather(absl::Span<const std::byte> send,
                                          absl::Span<std::byte> received, absl::Time deadline) {
   const Call call{{CollectiveKind::kAllGather, send.size()}, deadline, SteadyNow()};
-  const absl::Status status = Gather(call, send, received);
+  absl::Status status = Gather(call, send, received);
   if (status.ok()) AwaitSends(call);
   arrivals_.Next();
   return status;

@@ -83,7 +83,7 @@ absl::Status Rendezvous::Meet() { return members_->rank() == 0 ? GatherAll() : J
 
 absl::Status Rendezvous::GatherAll() {
   PB_RETURN_IF_ERROR(fabric_->Listen(address_).status());
-  const absl::Status met = WaitFor([this] { return members_->Complete(); });
+  absl::Status met = WaitFor([this] { return members_->Complete(); });
   if (met.ok()) {
     SendRoster();
   } else {

@@ -142,7 +142,7 @@ class LocalCommunicator : public Communicator {
   }
   absl::Status AllGather(absl::Span<const std::byte> send, absl::Span<std::byte> received,
                          absl::Time deadline) override {
-    const absl::Status fits = CheckGatherSize(send.size(), size(), received.size());
+    absl::Status fits = CheckGatherSize(send.size(), size(), received.size());
     const absl::Status exchanged =
         state_->Exchange(rank_, {CollectiveKind::kAllGather, send.size()}, send.data(), deadline,
                          [&](const Contributions& contributions) {

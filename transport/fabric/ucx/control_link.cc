@@ -53,7 +53,7 @@ absl::Status ControlLink::SendGoodbye(const Goodbye& goodbye) {
                absl::MakeConstSpan(reinterpret_cast<const std::byte*>(&goodbye), sizeof(goodbye)));
 }
 
-absl::Status ControlLink::Write(std::uint16_t kind, absl::Span<const std::byte> body) {
+absl::Status ControlLink::Write(std::uint16_t kind, absl::Span<const std::byte> body) const {
   const FrameHeader header{
       .kind = kind, .body_bytes = static_cast<std::uint32_t>(body.size()), .checksum = Fnv1a(body)};
   std::vector<std::byte> frame(sizeof(header) + body.size());

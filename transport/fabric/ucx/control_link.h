@@ -54,7 +54,7 @@ class ControlLink {
   std::optional<Goodbye> TakeGoodbye();
 
  private:
-  absl::Status Write(std::uint16_t kind, absl::Span<const std::byte> body);
+  absl::Status Write(std::uint16_t kind, absl::Span<const std::byte> body) const;
   absl::Status Parse();
   absl::Status ParseBody(std::uint16_t kind, absl::Span<const std::byte> body);
 

@@ -39,16 +39,15 @@ class UcxFabric : public Fabric {
   void OnMessage(std::uint8_t type, MessageHandler handler) override;
   void OnAccepted(std::function<void(PeerId)> handler) override;
   void OnClosed(PeerHandler handler) override;
-  void Send(PeerId peer, std::uint8_t type, absl::Span<const std::byte> payload,
-            Done done) override;
+  void Send(PeerId id, std::uint8_t type, absl::Span<const std::byte> payload, Done done) override;
   absl::StatusOr<std::unique_ptr<Segment>> Allocate(std::size_t bytes) override;
   absl::StatusOr<std::unique_ptr<RemoteSegment>> Map(
-      PeerId peer, absl::Span<const std::byte> remote_key) override;
+      PeerId id, absl::Span<const std::byte> remote_key) override;
   void Put(RemoteSegment& segment, std::size_t offset, absl::Span<const std::byte> from,
            Done done) override;
   void Get(RemoteSegment& segment, std::size_t offset, absl::Span<std::byte> to,
            Done done) override;
-  void Close(PeerId peer) override;
+  void Close(PeerId id) override;
   bool Progress() override;
   void WaitUntil(absl::Time deadline) override;
   void Wake() override { events_.Wake(); }
@@ -93,12 +92,12 @@ class UcxFabric : public Fabric {
   absl::StatusOr<std::shared_ptr<UcxWorker>> AddWorker();
   void RemoveWorker(const std::shared_ptr<UcxWorker>& worker);
   bool ArmWorkers();
-  static ucs_status_t MessageArrived(void* receiver, const void* header, std::size_t header_bytes,
-                                     void* data, std::size_t bytes,
+  static ucs_status_t MessageArrived(void* receiver, const void* header_bytes,
+                                     std::size_t header_size, void* data, std::size_t bytes,
                                      const ucp_am_recv_param_t* param);
   void SendEagerly(const UcxPeer& peer, Operation* operation, unsigned id, const void* header,
                    std::size_t header_bytes, absl::Span<const std::byte> payload);
-  static void OperationEnded(void* request, ucs_status_t status, void* operation);
+  static void OperationEnded(void* request, ucs_status_t status, void* user_data);
   static ucp_request_param_t OperationParam(Operation* operation);
   void EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcome);
   void StartFlush(UcxPeer& peer, Done done);
@@ -113,8 +112,8 @@ class UcxFabric : public Fabric {
   Operation* StartAccess(UcxPeer& peer, std::size_t pieces, Access access, Done done);
   void SendPieces(const UcxPeer& peer, Operation* operation, AccessHeader header,
                   absl::Span<const std::byte> payload);
-  static ucs_status_t AccessArrived(void* receiver, const void* header, std::size_t header_bytes,
-                                    void* data, std::size_t bytes,
+  static ucs_status_t AccessArrived(void* receiver, const void* header_bytes,
+                                    std::size_t header_size, void* data, std::size_t bytes,
                                     const ucp_am_recv_param_t* param);
   /// The segment of ours that it names, or null where not all that it is about lies there.
   std::shared_ptr<SharedMapping> Lent(const AccessHeader& header) const;
