@@ -72,7 +72,7 @@ class ServicesStore final : public PageStore {
 absl::Status ServicesStore::Start(absl::Duration timeout) {
   std::vector<std::string> failures;
   for (const auto& service : services_) {
-    const absl::Status connected = service->Connect(SteadyNow() + timeout);
+    absl::Status connected = service->Connect(SteadyNow() + timeout);
     if (!IsNoAnswer(connected)) return connected;
     failures.emplace_back(connected.message());
   }

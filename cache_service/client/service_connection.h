@@ -48,7 +48,7 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   /// be used for its memory has not broken the protocol: `unusable` says why. Nor has one whose
   /// segment cannot be mapped: it may have been withdrawn since. CheckLocation says so where it is
   /// used nevertheless.
-  absl::Status OnSegments(const Segments& segments);
+  absl::Status OnSegments(const Segments& announced);
   const absl::Status& unusable() const { return unusable_; }
   /// Unmaps: the service says that nobody holds any of it.
   void OnWithdrawn(const Withdrawn& withdrawn);
@@ -73,13 +73,13 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
     if (request != 0) unanswered_since_ = std::min(unanswered_since_, SteadyNow());
     ++sends_in_flight_;
     SendMessage(fabric_, peer_, request, message,
-                [self = shared_from_this()](absl::Status) { --self->sends_in_flight_; });
+                [self = shared_from_this()](const absl::Status&) { --self->sends_in_flight_; });
   }
   void Send(const EncodedMessage& message) {
     if (!open_) return;
     ++sends_in_flight_;
     SendEncoded(fabric_, peer_, message,
-                [self = shared_from_this()](absl::Status) { --self->sends_in_flight_; });
+                [self = shared_from_this()](const absl::Status&) { --self->sends_in_flight_; });
   }
   template <typename Message, typename Element>
   void SendInBatches(std::vector<Element> Message::*list, std::vector<Element> elements) {

@@ -195,7 +195,7 @@ class Inventory {
   void ForEachUnnamed(std::uint32_t chunk,
                       absl::FunctionRef<void(SlabId, std::int64_t value)> see) const;
   /// Nothing where it has left since it was seen.
-  std::optional<NamedPage> Name(SlabId slab);
+  std::optional<NamedPage> Name(SlabId id);
 
   /// Goes through up to `most` slabs, `from` and those after it. For each page that can be fetched:
   /// whether it is this member's own from now on, if it was not. Where to go on, or nothing at the
@@ -237,7 +237,7 @@ class Inventory {
   }
   void Hold(const Client& holder, std::vector<SlabIndex>& held, SlabIndex index);
   void LetGo(std::vector<SlabIndex>& held, SlabIndex index);
-  absl::Status CheckLease(const Client& holder, SlabId slab) const;
+  absl::Status CheckLease(const Client& holder, SlabId id) const;
   void EndLease(Client& holder, SlabIndex index);
   Slab& SlabOf(SlabIndex index) { return slabs_[arena_.AddressOf(index)]; }
   const Slab& SlabOf(SlabIndex index) const { return slabs_[arena_.AddressOf(index)]; }
@@ -249,7 +249,7 @@ class Inventory {
                                       GroupId group, PageOrigin origin, std::int64_t now_ns);
   /// Without `used_ns` it is no use of the page.
   PinResult Pin(Client& holder, const Catalog::Lookup& found, std::optional<std::int64_t> used_ns);
-  absl::Status Unpin(Client& holder, SlabId slab);
+  absl::Status Unpin(Client& holder, SlabId id);
   std::uint64_t HighBytes() const;
   std::uint64_t LowBytes() const;
   std::uint64_t PagesOver(std::uint64_t more) const;
@@ -259,7 +259,7 @@ class Inventory {
   std::uint32_t RemoveSegment(std::uint32_t segment);
   std::vector<ChunkIndex> ChunksToReclaim(std::uint64_t slab_bytes) const;
   /// A page's value now, or nothing, and it leaves the order: it is pinned.
-  std::optional<std::int64_t> Judge(SlabAddress slab);
+  std::optional<std::int64_t> Judge(SlabAddress address);
   bool IsAboveWatermarks();
   std::uint64_t Evictable(std::uint64_t slab_bytes) const {
     const auto found = evictable_.find(slab_bytes);
@@ -268,10 +268,10 @@ class Inventory {
   void Evict(SlabIndex index, EvictionCause cause);
   void EvictChunk(ChunkIndex chunk);
   void MayLeave(SlabIndex index);
-  void MayNotLeave(SlabAddress slab);
-  void MayStay(SlabAddress slab);
-  void StopLeaving(SlabAddress slab);
-  void ForgetLeaving(SlabAddress slab);
+  void MayNotLeave(SlabAddress address);
+  void MayStay(SlabAddress address);
+  void StopLeaving(SlabAddress address);
+  void ForgetLeaving(SlabAddress address);
   void Retire(SlabIndex index);
   void EndPin(SlabIndex index, std::uint32_t pins);
   void Free(SlabIndex index);

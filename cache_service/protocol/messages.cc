@@ -222,6 +222,7 @@ absl::StatusOr<Envelope<Message>> DecodeMessage(absl::Span<const std::byte> payl
   return envelope;
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): `Message` is a template's argument.
 #define PB_INSTANTIATE(Message)                                                          \
   template std::vector<std::byte> EncodeMessage<Message>(std::uint64_t, const Message&); \
   template absl::StatusOr<Envelope<Message>> DecodeMessage<Message>(absl::Span<const std::byte>)
@@ -254,5 +255,6 @@ PB_INSTANTIATE(PeerDrop);
 PB_INSTANTIATE(PeerDropSequence);
 PB_INSTANTIATE(Error);
 #undef PB_INSTANTIATE
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace pinboard::cache_service

@@ -58,13 +58,13 @@ void OfferQueue::Fill(absl::Time now) {
         Forget(name);
         continue;
       }
-      const auto [entry, is_new] = offered_.try_emplace(
-          page->location.slab, Offered{std::move(name), page->header.bytes, now});
+      const auto [entry, is_new] = offered_.try_emplace(page->location.slab);
       if (!is_new) {  // asked for twice: offered once
         inventory_.Unpin(client_, SlabId(page->location.slab)).IgnoreError();
         Forget(name);
         continue;
       }
+      entry->second = {std::move(name), page->header.bytes, now};
       offered_bytes_ += page->header.bytes;
       offer.pages.push_back(*page);
     }

@@ -74,7 +74,7 @@ class PageIntake {
   };
 
   OfferOutcome Refuses(const ServiceConnection& from, const IncomingPage& page) const;
-  void OnRead(std::uint64_t flight, const absl::Status& status);
+  void OnRead(std::uint64_t id, const absl::Status& status);
   OfferOutcome Finish(const Flight& flight, const absl::Status& status);
 
   const TenantStore store_;

@@ -119,11 +119,13 @@ class Replicator {
   // replicator_peers.cc
   Peer& PeerOf(PeerNumber number) { return *peers_[number - 1]; }
   const Peer& PeerOf(PeerNumber number) const { return *peers_[number - 1]; }
+  /// Peers are numbered from 1.
+  PeerNumber LastPeer() const { return static_cast<PeerNumber>(peers_.size()); }
   PeerNumber NumberOf(const std::string& name);
   std::optional<PeerNumber> OfSession(transport::PeerId session) const;
   PeerLink::Handlers HandlersOf(PeerNumber number);
   void OnLinkDown(PeerNumber number);
-  void OnGroups(PeerNumber number, const PeerGroups& groups);
+  void OnGroups(PeerNumber number, const PeerGroups& announced);
   void OnOffer(PeerNumber number, const Offer& offer);
   void LeaveTheLate(absl::Time now);
   template <typename Message>

@@ -22,8 +22,7 @@ constexpr absl::Duration kLookInterval = absl::Milliseconds(100);
 }  // namespace
 
 PeerNumber Replicator::NumberOf(const std::string& name) {
-  const auto [number, is_new] =
-      numbers_.try_emplace(name, static_cast<PeerNumber>(peers_.size() + 1));
+  const auto [number, is_new] = numbers_.try_emplace(name, static_cast<PeerNumber>(LastPeer() + 1));
   if (is_new) {
     peers_.push_back(std::make_unique<Peer>(
         store_.inventory, [this, number = number->second](const OfferedName& offer, OfferEnd end) {
@@ -48,7 +47,7 @@ void Replicator::SetView(MembershipViewPtr view, absl::Time now) {
         std::make_unique<PeerLink>(around_.fabric, around_.router, member.address, around_.self,
                                    around_.keys, options_.answer_timeout, HandlersOf(number));
   }
-  for (PeerNumber number = 1; number <= peers_.size(); ++number) {
+  for (PeerNumber number = 1; number <= LastPeer(); ++number) {
     Peer& peer = PeerOf(number);
     if (peer.link == nullptr || view_->Find(peer.name) != nullptr) continue;
     peer.link.reset();
@@ -149,7 +148,7 @@ absl::Status Replicator::OnIntroduce(PeerId session, ClientId client, const Intr
 }
 
 std::optional<PeerNumber> Replicator::OfSession(PeerId session) const {
-  for (PeerNumber number = 1; number <= peers_.size(); ++number) {
+  for (PeerNumber number = 1; number <= LastPeer(); ++number) {
     if (PeerOf(number).session == session) return number;
   }
   return std::nullopt;
@@ -179,7 +178,7 @@ void Replicator::LeaveTheLate(absl::Time now) {
   if (now < next_look_) return;
   next_look_ = peers_.empty() ? absl::InfiniteFuture() : now + kLookInterval;
   const absl::Time since = now - options_.answer_timeout;
-  for (PeerNumber number = 1; number <= peers_.size(); ++number) {
+  for (PeerNumber number = 1; number <= LastPeer(); ++number) {
     Peer& peer = PeerOf(number);
     PeerLink* link = peer.link.get();
     if (link != nullptr && link->up() &&

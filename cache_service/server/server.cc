@@ -99,7 +99,7 @@ std::uint64_t Server::RandomNumber() {
 
 Server::~Server() {
   // The fabric closes its peers after the members below it are gone.
-  fabric_->OnClosed([](PeerId, absl::Status) {});
+  fabric_->OnClosed([](PeerId, const absl::Status&) {});
   if (membership_ != nullptr) membership_->OnChange(nullptr);
 }
 
@@ -128,7 +128,7 @@ void Server::RegisterAll() {
     session.peer = peer;
     session.greeting.Begin(clock_.Now());
   });
-  fabric_->OnClosed([this](PeerId peer, absl::Status reason) { OnClosed(peer, reason); });
+  fabric_->OnClosed([this](PeerId peer, const absl::Status& reason) { OnClosed(peer, reason); });
   Register<Hello>(&Server::OnHello);
   Register<Proof>(&Server::OnProof);
   Register<LeaseRequest>(&Server::OnLease);

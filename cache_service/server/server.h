@@ -113,8 +113,8 @@ class Server {
   void RegisterAll();
 
   // server_greeting.cc
-  absl::Status OnHello(Session& session, const Envelope<Hello>& hello);
-  absl::Status OnProof(Session& session, const Envelope<Proof>& proof);
+  absl::Status OnHello(Session& session, const Envelope<Hello>& envelope);
+  absl::Status OnProof(Session& session, const Envelope<Proof>& envelope);
   void Admit(Session& session, std::uint64_t request);
   template <typename Message>
   void SendToClientsOf(const Tenant& tenant, const Message& message, std::uint64_t feature);
@@ -122,9 +122,9 @@ class Server {
   void LookAfterAccess(absl::Time now);
 
   // server_members.cc
-  absl::Status OnIntroduce(Session& session, const Envelope<Introduce>& introduce);
-  absl::Status OnOfferTaken(Session& session, const Envelope<OfferTaken>& taken);
-  absl::Status OnPeerFetch(Session& session, const Envelope<PeerFetch>& fetch);
+  absl::Status OnIntroduce(Session& session, const Envelope<Introduce>& envelope);
+  absl::Status OnOfferTaken(Session& session, const Envelope<OfferTaken>& envelope);
+  absl::Status OnPeerFetch(Session& session, const Envelope<PeerFetch>& envelope);
   static bool IsMember(const Session& session) {
     return (session.greeting.agreed().features & kFeaturePeers) != 0;
   }
@@ -136,18 +136,18 @@ class Server {
   void BeginDrain(absl::Time now);
   void LookAfterDrain(absl::Time now);
 
-  absl::Status OnLease(Session& session, const Envelope<LeaseRequest>& lease);
-  absl::Status OnLeaseAhead(Session& session, const Envelope<LeaseAhead>& lease);
+  absl::Status OnLease(Session& session, const Envelope<LeaseRequest>& envelope);
+  absl::Status OnLeaseAhead(Session& session, const Envelope<LeaseAhead>& envelope);
   void AnswerLease(const Session& session, std::uint64_t request,
                    const absl::StatusOr<std::vector<GrantedSlab>>& granted);
-  absl::Status OnPublish(Session& session, PageListReader<Publish>& pages);
-  absl::Status OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>& slabs);
-  absl::Status OnFetch(Session& session, const Envelope<Fetch>& fetch);
-  absl::Status OnUnpin(Session& session, const Envelope<Unpin>& unpin);
-  absl::Status OnDrop(Session& session, const Envelope<Drop>& drop);
-  absl::Status OnDropSequence(Session& session, const Envelope<DropSequence>& drop);
-  absl::Status OnStats(Session& session, const Envelope<StatsRequest>& request);
-  absl::Status OnGoodbye(Session& session, const Envelope<Goodbye>& goodbye);
+  absl::Status OnPublish(Session& session, PageListReader<Publish>& incoming);
+  absl::Status OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>& envelope);
+  absl::Status OnFetch(Session& session, const Envelope<Fetch>& envelope);
+  absl::Status OnUnpin(Session& session, const Envelope<Unpin>& envelope);
+  absl::Status OnDrop(Session& session, const Envelope<Drop>& envelope);
+  absl::Status OnDropSequence(Session& session, const Envelope<DropSequence>& envelope);
+  absl::Status OnStats(Session& session, const Envelope<StatsRequest>& envelope);
+  absl::Status OnGoodbye(Session& session, const Envelope<Goodbye>& envelope);
   void OnClosed(transport::PeerId peer, const absl::Status& reason);
 
   /// For a broken rule: counts that, and turns it away.

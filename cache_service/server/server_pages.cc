@@ -71,8 +71,8 @@ absl::Status Server::OnPublish(Session& session, PageListReader<Publish>& incomi
   Tenant& tenant = *session.tenant;
   const auto published = [&](const PageHeader& header) {
     FaultPoint(fault::kPagePublished);
-    for (ParkedFetch& fetch : tenant.parked.Take(session.group, header.key)) {
-      waiting.push_back(std::move(fetch));
+    for (const ParkedFetch& fetch : tenant.parked.Take(session.group, header.key)) {
+      waiting.push_back(fetch);
     }
   };
   absl::Status status;
