@@ -117,11 +117,11 @@ void LoopbackState::Send(const LoopbackEnd& from, std::uint8_t type,
                         .type = type,
                         .payload = {payload.begin(), payload.end()}};
   Deliver(from.node, to.node,
-          [this, from, to, operation,
-           message = std::move(message)]() mutable ABSL_NO_THREAD_SAFETY_ANALYSIS {
-            Post(to.node, std::move(message));
-            Post(from.node, {.kind = LoopbackEvent::Kind::kEnded, .operation = operation});
-          });
+          [this, from, to, operation, message = std::move(message)]()
+              ABSL_NO_THREAD_SAFETY_ANALYSIS mutable {
+                Post(to.node, std::move(message));
+                Post(from.node, {.kind = LoopbackEvent::Kind::kEnded, .operation = operation});
+              });
 }
 
 void LoopbackState::Access(const LoopbackEnd& from, std::uint64_t operation,
