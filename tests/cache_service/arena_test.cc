@@ -52,6 +52,7 @@ TEST(ArenaTest, ASegmentsEndThatIsNoChunkIsNotUsed) {
 TEST(ArenaTest, FragmentationIsThePartOfOpenChunksThatIsFree) {
   Arena arena({4 * kChunk}, kChunk);
   std::vector<SlabIndex> slabs;
+  slabs.reserve(5);
   for (int i = 0; i < 5; ++i) slabs.push_back(*arena.Allocate(1024));
   EXPECT_EQ(arena.assigned_bytes(), 2 * kChunk);
   arena.Free(slabs[4]);

@@ -67,7 +67,7 @@ TEST(CatalogTest, ManyPagesAreLocatedWhereEachIsFound) {
     while (pages.size() < 48) {
       // Neighbours in a row, as a recall asks for them, through the ends of extents.
       const PageRef first = any_page();
-      for (std::uint16_t i = 0; i < random() % 30; ++i) {
+      for (std::size_t i = 0; i < random() % 30; ++i) {
         pages.push_back(first);
         pages.back().key.layer += i;
       }

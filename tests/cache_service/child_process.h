@@ -14,8 +14,6 @@
 #include <utility>
 #include <vector>
 
-extern char** environ;
-
 namespace pinboard {
 
 /// A running program; killed and collected when destroyed.
@@ -29,6 +27,7 @@ class ChildProcess {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
     std::vector<char*> arguments;
+    arguments.reserve(path_and_arguments.size() + 1);
     for (std::string& argument : path_and_arguments) arguments.push_back(argument.data());
     arguments.push_back(nullptr);
     if (posix_spawn(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ) != 0) {

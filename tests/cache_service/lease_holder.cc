@@ -11,7 +11,7 @@
 #include "tests/cache_service/test_pages.h"
 
 int main(int argc, char** argv) {
-  using namespace pinboard::cache_service;
+  using namespace pinboard::cache_service;  // NOLINT: a program of one function
   if (argc != 4) return 2;
   const auto store = ConnectOverUcx(argv[1]);
   if (!store.ok()) return 1;

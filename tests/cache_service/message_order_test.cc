@@ -137,6 +137,7 @@ TEST(MessageOrderTest, ManyPagesArePublishedInParts) {
   auto leases = store->Lease(kPages, kTestPageBytes, Soon());
   ASSERT_EQ(leases.status(), absl::OkStatus());
   std::vector<PageHeader> headers;
+  headers.reserve(kPages);
   for (int i = 0; i < kPages; ++i) headers.push_back(TestHeader(TestPage(i), 0));
   store->Publish(*std::move(leases), headers);
   service.Heard(4);

@@ -62,7 +62,8 @@ class OtherService {
   using OnFetch =
       std::function<void(transport::Fabric&, transport::PeerId, const Envelope<Fetch>&)>;
 
-  OtherService(const Welcome& welcome, OnFetch on_fetch, Segments segments = {}, bool lends = false)
+  OtherService(const Welcome& welcome, const OnFetch& on_fetch, Segments segments = {},
+               bool lends = false)
       : fabric_(hub_.MakeFabric()) {
     if (lends) {
       memory_ = *fabric_->Allocate(kLentBytes);

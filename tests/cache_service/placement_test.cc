@@ -27,6 +27,7 @@ MembershipView ViewOf(const std::map<std::string, std::uint32_t>& weights) {
 
 std::vector<std::string> Names(const std::vector<const Member*>& order) {
   std::vector<std::string> names;
+  names.reserve(order.size());
   for (const Member* member : order) names.push_back(member->name);
   return names;
 }

@@ -30,7 +30,7 @@ class RawClient {
       : RawClient(*transport::MakeUcxFabric(), address) {}
   RawClient(std::unique_ptr<transport::Fabric> fabric, const std::string& address)
       : fabric_(std::move(fabric)) {
-    fabric_->OnClosed([this](transport::PeerId, absl::Status) { closed_ = true; });
+    fabric_->OnClosed([this](transport::PeerId, const absl::Status&) { closed_ = true; });
     Keep<Segments>([this](const Segments& announced) {
       for (const SegmentEntry& entry : announced.segments) segments_[entry.segment] = entry;
     });
@@ -110,10 +110,13 @@ class RawClient {
   /// One-sided, whatever the transport.
   void Put(transport::RemoteSegment& segment, std::size_t offset,
            absl::Span<const std::byte> from) {
-    Complete([&](transport::Fabric::Done done) { fabric_->Put(segment, offset, from, done); });
+    Complete([&](transport::Fabric::Done done) {
+      fabric_->Put(segment, offset, from, std::move(done));
+    });
   }
   void Get(transport::RemoteSegment& segment, std::size_t offset, absl::Span<std::byte> to) {
-    Complete([&](transport::Fabric::Done done) { fabric_->Get(segment, offset, to, done); });
+    Complete(
+        [&](transport::Fabric::Done done) { fabric_->Get(segment, offset, to, std::move(done)); });
   }
   bool IsClosedByService() {
     while (!closed_ && SteadyNow() < give_up_) Wait();

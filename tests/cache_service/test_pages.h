@@ -26,8 +26,9 @@ inline PageRef TestPage(std::uint32_t page, std::uint32_t generation = 1,
 }
 
 inline std::byte TestByte(const PageRef& page, std::size_t i) {
-  const std::uint64_t name = page.key.sequence * 1000003 + page.key.page * 8191 +
-                             page.key.layer * 131 + page.key.shard * 17 + page.generation;
+  const std::uint64_t name = page.key.sequence * 1000003 + std::uint64_t{page.key.page} * 8191 +
+                             std::uint64_t{page.key.layer} * 131 +
+                             std::uint64_t{page.key.shard} * 17 + page.generation;
   return static_cast<std::byte>((name + i) * 0x9e3779b97f4a7c15 >> 56);
 }
 

@@ -42,7 +42,10 @@ class WaitingCallersTest : public ::testing::Test {
           return std::make_unique<CountingFabric>(*transport::MakeUcxFabric(), sent_here_);
         },
         {service_.address()},
-        {.group = 1, .name = "test", .credentials = Alpha(), .register_memory = registrar});
+        {.group = 1,
+         .name = "test",
+         .credentials = Alpha(),
+         .register_memory = std::move(registrar)});
     EXPECT_EQ(store.status(), absl::OkStatus());
     sent_here_ = 0;
     return *std::move(store);
