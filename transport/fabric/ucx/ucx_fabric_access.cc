@@ -152,13 +152,12 @@ void UcxFabric::SendPieces(const UcxPeer& peer, Operation* operation, AccessHead
 ucs_status_t UcxFabric::AccessArrived(void* receiver, const void* header_bytes,
                                       std::size_t header_size, void* data, std::size_t bytes,
                                       const ucp_am_recv_param_t* param) {
-  const auto& [self, worker] = *static_cast<Receiver*>(receiver);
+  UcxFabric* const self = static_cast<Receiver*>(receiver)->fabric;
   AccessHeader header;
   if (header_size != sizeof(header)) return UCS_OK;
   std::memcpy(&header, header_bytes, sizeof(header));
-  UcxPeer* peer = self->Find(PeerId(header.to_peer));
-  if (peer == nullptr || peer->worker != worker || peer->nonce != header.nonce ||
-      (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0) {
+  UcxPeer* peer = SenderOf(*static_cast<Receiver*>(receiver), header, param);
+  if (peer == nullptr) {
     ++self->dropped_messages_;
     return UCS_OK;
   }

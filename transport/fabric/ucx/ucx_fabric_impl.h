@@ -92,6 +92,10 @@ class UcxFabric : public Fabric {
   absl::StatusOr<std::shared_ptr<UcxWorker>> AddWorker();
   void RemoveWorker(const std::shared_ptr<UcxWorker>& worker);
   bool ArmWorkers();
+  /// Null: of no connection here, or not whole.
+  template <typename Header>
+  static UcxPeer* SenderOf(const Receiver& receiver, const Header& header,
+                           const ucp_am_recv_param_t* param);
   static ucs_status_t MessageArrived(void* receiver, const void* header_bytes,
                                      std::size_t header_size, void* data, std::size_t bytes,
                                      const ucp_am_recv_param_t* param);

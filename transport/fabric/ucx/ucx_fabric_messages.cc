@@ -54,6 +54,20 @@ bool UcxFabric::ArmWorkers() {
                      [](const auto& receiver) { return receiver->worker->Arm(); });
 }
 
+template <typename Header>
+UcxPeer* UcxFabric::SenderOf(const Receiver& receiver, const Header& header,
+                             const ucp_am_recv_param_t* param) {
+  UcxPeer* peer = receiver.fabric->Find(PeerId(header.to_peer));
+  const bool known =
+      peer != nullptr && peer->worker == receiver.worker && peer->nonce == header.nonce;
+  const bool whole = (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) == 0;
+  return known && whole ? peer : nullptr;
+}
+template UcxPeer* UcxFabric::SenderOf(const Receiver&, const MessageHeader&,
+                                      const ucp_am_recv_param_t*);
+template UcxPeer* UcxFabric::SenderOf(const Receiver&, const AccessHeader&,
+                                      const ucp_am_recv_param_t*);
+
 ucs_status_t UcxFabric::MessageArrived(void* receiver, const void* header_bytes,
                                        std::size_t header_size, void* data, std::size_t bytes,
                                        const ucp_am_recv_param_t* param) {
@@ -61,10 +75,8 @@ ucs_status_t UcxFabric::MessageArrived(void* receiver, const void* header_bytes,
   MessageHeader header;
   if (header_size != sizeof(header)) return UCS_OK;
   std::memcpy(&header, header_bytes, sizeof(header));
-  UcxPeer* peer = self->Find(PeerId(header.to_peer));
-  if (peer == nullptr || peer->worker != worker || peer->nonce != header.nonce ||
-      header.type >= kMessageTypes || (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0 ||
-      !peer->inbox.Expects(header.sequence)) {
+  UcxPeer* peer = SenderOf(*static_cast<Receiver*>(receiver), header, param);
+  if (peer == nullptr || header.type >= kMessageTypes || !peer->inbox.Expects(header.sequence)) {
     ++self->dropped_messages_;
     return UCS_OK;
   }
