@@ -147,6 +147,7 @@ absl::Status ContextMeter::Score(const Asked& asked, absl::Span<const TokenScrip
     const int correct = scripts[q].generated == questions[q].answer ? 1 : 0;
     ++result->questions;
     result->correct += correct;
+    result->answers += correct > 0 ? '1' : '0';
     if (asked.rounds_ago.empty() || !asked.rounds_ago[q].has_value()) continue;
     RoundsAgo& group = result->by_rounds_ago[*asked.rounds_ago[q]];
     ++group.questions;

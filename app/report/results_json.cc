@@ -86,6 +86,7 @@ Json ObjectOf(const EvalResults& run, const Arm& arm, const ArmResult& r, double
       {"context_tokens", Ratio(r.context_tokens, r.contexts)},
       {"continuation_tokens", r.kl_tokens},
       {"correct", r.correct},
+      {"answers", r.answers},
       {"ring_rows", Ratio(r.ring_rows, r.contexts)},
       {"lag_steps", Ratio(r.recall_lag_steps, r.pages_recalled)},
       {"churn", Ratio(r.pages_recalled, r.ring_pages_seen)},
