@@ -210,7 +210,7 @@ const char* MembershipHelp() {
   --etcd-cert FILE       The certificate of this client of etcd, and
   --etcd-key FILE        its key (PEM).
   --etcd-user NAME       Who asks etcd, and
-  --etcd-password-file FILE   a file whose first line is the password.
+  --etcd-password-file FILE   a file whose first line is the password; not open to every user.
   --advertise HOST:PORT  Where others reach this member, if not where it listens.
   --member-name NAME     What its share of the pages goes by, for --etcd; must be no other's, and
                          be kept over restarts. [the address advertised]

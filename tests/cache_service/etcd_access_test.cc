@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "absl/strings/escaping.h"
@@ -31,6 +32,7 @@ class EtcdAccessTest : public ::testing::Test {
   std::string File(const std::string& name) const { return folder_.path() + "/" + name; }
   std::string Write(const std::string& name, const std::string& text) const {
     std::ofstream(File(name)) << text;
+    std::filesystem::permissions(File(name), std::filesystem::perms(0600));
     return File(name);
   }
   void Shell(const std::string& command) const {
@@ -93,6 +95,21 @@ class EtcdAccessTest : public ::testing::Test {
 
   const TemporaryFolder folder_;
 };
+
+TEST(EtcdPasswordTest, IsTheFirstLineOfAFileThatIsNotOpenToEverybody) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/password";
+  const auto message = [&path] { return std::string(etcd::ReadPassword(path).status().message()); };
+  EXPECT_THAT(message(), HasSubstr("cannot read the file " + path));
+  std::ofstream(path) << kPassword << " \nand a note\n";
+  std::filesystem::permissions(path, std::filesystem::perms(0644));
+  EXPECT_THAT(message(), HasSubstr("chmod o= " + path));
+  EXPECT_THAT(message(), Not(HasSubstr(kPassword)));
+  std::filesystem::permissions(path, std::filesystem::perms(0640));
+  EXPECT_EQ(etcd::ReadPassword(path).value(), kPassword);
+  std::ofstream(path) << "\n" << kPassword;
+  EXPECT_THAT(message(), HasSubstr("no password in its first line"));
+}
 
 TEST_F(EtcdAccessTest, AUserWithAPasswordJoinsAndOthersDoNot) {
   EtcdServer etcd;

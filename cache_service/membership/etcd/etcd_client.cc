@@ -3,16 +3,16 @@
 #include "cache_service/membership/etcd/etcd_client.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "cache_service/access/watched_file.h"
 
 namespace pinboard::cache_service::etcd {
 namespace {
@@ -97,10 +97,8 @@ absl::StatusOr<std::optional<std::vector<WatchEvent>>> EtcdClient::NextEvents(
 }
 
 absl::StatusOr<std::string> ReadPassword(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  std::string password;
-  std::getline(file, password);
+  PB_ASSIGN_OR_RETURN(const std::string content, WatchedFile(path, WatchedFile::kSecret).Read());
+  std::string password(*absl::StrSplit(content, '\n').begin());
   absl::StripTrailingAsciiWhitespace(&password);
   if (password.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(path, " holds no password in its first line"));

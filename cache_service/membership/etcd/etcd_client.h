@@ -61,7 +61,8 @@ class EtcdClient {
   std::string token_;
 };
 
-/// The first line of a file of one password. Errors name the file, and never what is in it.
+/// The first line of a file of one password, which others than its owner and group may not read.
+/// Errors name the file, and never what is in it.
 absl::StatusOr<std::string> ReadPassword(const std::string& path);
 
 /// Reads http:// or https://, a host (an IP literal, in brackets where IPv6, or a name) and a
