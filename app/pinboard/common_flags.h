@@ -66,5 +66,7 @@ int UsageError(const absl::Status& status);
 
 /// The same after a run-time failure.
 int RunError(const absl::Status& status);
+/// Of a program that was told to end by Ctrl-C.
+inline constexpr int kInterrupted = 130;
 
 }  // namespace pinboard::app

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -32,7 +33,7 @@ Each client of the workload is a thread with a connection of its own. It publish
 fetches batches of anybody's of its tenant and publishes new generations of its own, until the time
 is over. What a page holds follows from its name and generation: a page that holds anything else
 ends the run with exit status 1. Pages that were evicted or replaced meanwhile are misses, not
-errors.
+errors. Ctrl-C ends the run early and shows what it has measured; a second one ends it at once.
 
 A workload is a JSON object; every key may be left out:
   clients 2             tenants ["bench"] (client c is of tenant c modulo their number)
@@ -78,6 +79,15 @@ absl::StatusOr<Workload> Validate(const ServiceBenchFlags& flags) {
   return flags.workload.empty() ? Workload() : ReadWorkload(flags.workload);
 }
 
+std::atomic<bool> interrupted = false;
+
+void EndEarly() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupted = true; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+}
+
 absl::Status Run(const ServiceBenchFlags& flags, const Workload& workload) {
   PB_ASSIGN_OR_RETURN(const auto services, ParseServices(flags.service));
   PB_ASSIGN_OR_RETURN(auto credentials, ReadServiceKey(flags.service_key));
@@ -91,7 +101,7 @@ absl::Status Run(const ServiceBenchFlags& flags, const Workload& workload) {
          .name = absl::StrCat("pinboard bench ", workload.tenants[tenant], " client ", client),
          .credentials = credentials});
   };
-  const auto result = RunLoad(workload, connect);
+  const auto result = RunLoad(workload, connect, interrupted);
   if (!result.ok()) {
     return absl::Status(result.status().code(),
                         absl::StrCat("cache service: ", std::string(result.status().message())));
@@ -117,8 +127,12 @@ int ServiceBenchCommand(absl::Span<const std::string> arguments) {
   if (!workload.ok()) return UsageError(workload.status());
   signal(SIGPIPE, SIG_IGN);
   InitLog("pinboard bench", LogLevel::kWarning);
+  EndEarly();
   const absl::Status run = Run(flags, *workload);
-  return run.ok() ? 0 : RunError(run);
+  if (!run.ok()) return RunError(run);
+  if (!interrupted) return 0;
+  (void)RunError(absl::CancelledError("interrupted"));
+  return kInterrupted;
 }
 
 }  // namespace pinboard::app

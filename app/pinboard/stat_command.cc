@@ -49,7 +49,6 @@ constexpr absl::Duration kAnswer = absl::Seconds(5);
 constexpr absl::Duration kGoodbye = absl::Milliseconds(200);
 constexpr double kShortestWatch = 0.1;
 constexpr double kLongestWatch = 86400;
-constexpr int kInterrupted = 130;
 
 struct StatFlags {
   std::string service = "127.0.0.1:7700";

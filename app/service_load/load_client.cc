@@ -41,7 +41,7 @@ absl::Status LoadClient::PublishAll() {
   const auto sizes = static_cast<std::uint32_t>(workload_.page_bytes.size());
   for (std::uint32_t size = 0; size < sizes; ++size) {
     std::vector<std::uint32_t> pages;
-    for (std::uint32_t page = size; page < Pages(); page += sizes) {
+    for (std::uint32_t page = size; page < Pages() && !board_.interrupted; page += sizes) {
       pages.push_back(page);
       if (pages.size() < Batch() && page + sizes < Pages()) continue;
       PB_RETURN_IF_ERROR(PutCopied(std::exchange(pages, {})));
@@ -52,7 +52,7 @@ absl::Status LoadClient::PublishAll() {
 }
 
 absl::Status LoadClient::RunUntil(absl::Time end) {
-  while (SteadyNow() < end) {
+  while (SteadyNow() < end && !board_.interrupted) {
     const bool reads = std::uniform_real_distribution<>(0, 1)(random_) < workload_.read_share;
     PB_RETURN_IF_ERROR(reads                    ? Get()
                        : workload_.put_in_place ? PutInPlace(DrawOwn())

@@ -25,8 +25,10 @@ namespace pinboard::app {
 /// What all clients know: the generation of each page that was published last. Thread-safe.
 class LoadBoard {
  public:
-  explicit LoadBoard(const Workload& workload)
+  /// Both must outlive this.
+  LoadBoard(const Workload& workload, const std::atomic<bool>& interrupted)
       : workload(workload),
+        interrupted(interrupted),
         names(workload.clients),
         zipf(static_cast<std::uint32_t>(workload.pages), workload.zipf),
         generations_(static_cast<std::size_t>(workload.clients) * workload.pages) {}
@@ -36,6 +38,7 @@ class LoadBoard {
   }
 
   const Workload& workload;
+  const std::atomic<bool>& interrupted;
   const PageNames names;
   const Zipf zipf;
 

@@ -37,8 +37,9 @@ absl::Status InParallel(std::vector<std::unique_ptr<LoadClient>>& clients, Work 
 
 }  // namespace
 
-absl::StatusOr<LoadResult> RunLoad(const Workload& workload, const StoreFactory& make_store) {
-  LoadBoard board(workload);
+absl::StatusOr<LoadResult> RunLoad(const Workload& workload, const StoreFactory& make_store,
+                                   const std::atomic<bool>& interrupted) {
+  LoadBoard board(workload, interrupted);
   std::vector<std::unique_ptr<LoadClient>> clients;
   for (int client = 0; client < workload.clients; ++client) {
     PB_ASSIGN_OR_RETURN(auto store, make_store(client));

@@ -3,6 +3,7 @@
 // Clients that publish and fetch, and check every byte that comes back.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -45,8 +46,9 @@ using StoreFactory =
 
 /// Each client owns the pages of some sequences, and alone publishes them, each time in a new
 /// generation; all of a tenant fetch the pages of all of it, in the generation that was published
-/// last. Each publishes its pages once, then all start together. Blocks. Errors: a store that
-/// cannot be made, or that ends.
-absl::StatusOr<LoadResult> RunLoad(const Workload& workload, const StoreFactory& make_store);
+/// last. Each publishes its pages once, then all start together. Blocks; once it is `interrupted`,
+/// the time is over. Errors: a store that cannot be made, or that ends.
+absl::StatusOr<LoadResult> RunLoad(const Workload& workload, const StoreFactory& make_store,
+                                   const std::atomic<bool>& interrupted);
 
 }  // namespace pinboard::app

@@ -72,6 +72,21 @@ TEST_F(ServiceBenchProgram, WhatIsWrittenIntoTheServicesMemoryIsReadAgain) {
   EXPECT_LE(result["put"]["p50_us"], result["put"]["p99_us"]);
 }
 
+TEST_F(ServiceBenchProgram, CtrlCEndsItEarlyAndShowsWhatItHasMeasured) {
+  std::ofstream(workload_) << R"({"pages": 64, "page_bytes": [1000], "batch": 8, "seconds": 600})";
+  Program program(Bench({"--service", daemon_.address(), "--workload", workload_, "--json", "-"}));
+  WaitUntil([&] {
+    Program stat({BuiltProgram("pinboard"), "stat", "--service", daemon_.address(), "--json", "-"});
+    return stat.Wait() == 0 && nlohmann::json::parse(stat.Out())["pages_fetched_total"] > 0;
+  });
+  program.Signal(SIGINT);
+  EXPECT_EQ(program.Wait(), 130);
+  EXPECT_EQ(program.Err(), "pinboard: interrupted\n");
+  const auto result = nlohmann::json::parse(program.Out());
+  EXPECT_GT(result["get"]["pages"], 0);
+  EXPECT_LT(result["seconds"], 600);
+}
+
 TEST_F(ServiceBenchProgram, MistakesAreOneLine) {
   std::ofstream(workload_) << R"({"page": 1})";
   EXPECT_THAT(Refusal(Bench({"--workload", workload_}), 2),

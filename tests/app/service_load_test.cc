@@ -212,7 +212,9 @@ class SlowStore final : public FlippingStore {
 class LoadTest : public ::testing::Test {
  protected:
   absl::StatusOr<LoadResult> Run(MemoryPages& pages) {
-    return RunLoad(workload_, [&](int) { return std::make_unique<FlippingStore>(pages, flip_); });
+    return RunLoad(
+        workload_, [&](int) { return std::make_unique<FlippingStore>(pages, flip_); },
+        interrupted_);
   }
   Workload workload_{.clients = 3,
                      .pages = 50,
@@ -221,6 +223,7 @@ class LoadTest : public ::testing::Test {
                      .read_share = 0.6,
                      .seconds = 0.1};
   std::atomic<bool> flip_ = false;
+  std::atomic<bool> interrupted_ = false;
 };
 
 TEST_F(LoadTest, EveryPageIsPublishedAndWhatIsReadIsRight) {
@@ -287,8 +290,8 @@ TEST_F(LoadTest, TheTimeOfAPutInPlaceIsAllButTheWriting) {
   workload_.put_in_place = true;
   workload_.read_share = 0;
   MemoryPages pages;
-  const auto result =
-      RunLoad(workload_, [&](int) { return std::make_unique<SlowStore>(pages, flip_); });
+  const auto result = RunLoad(
+      workload_, [&](int) { return std::make_unique<SlowStore>(pages, flip_); }, interrupted_);
   ASSERT_EQ(result.status(), absl::OkStatus());
   ASSERT_GT(result->put.pages, 0);
   EXPECT_GE(result->put.latency_us.front(), 3 * absl::ToDoubleMicroseconds(kPause))
@@ -299,14 +302,24 @@ TEST_F(LoadTest, TenantsFetchNoPageOfEachOther) {
   workload_.tenants = {"a", "b"};
   workload_.read_share = 1;  // so that no page is replaced while it is asked for
   MemoryPages pages[2];
-  const auto result = RunLoad(workload_, [&](int client) {
-    return std::make_unique<FlippingStore>(pages[client % 2], flip_);
-  });
+  const auto result = RunLoad(
+      workload_,
+      [&](int client) { return std::make_unique<FlippingStore>(pages[client % 2], flip_); },
+      interrupted_);
   ASSERT_EQ(result.status(), absl::OkStatus());
   EXPECT_EQ(pages[0].pages(), 100);
   EXPECT_EQ(pages[1].pages(), 50);
   EXPECT_GT(result->get.pages, 0);
   EXPECT_EQ(result->misses, 0) << "a page of the other tenant was asked for";
+}
+
+TEST_F(LoadTest, AnInterruptionEndsIt) {
+  workload_.seconds = 600;
+  interrupted_ = true;
+  MemoryPages pages;
+  const auto result = Run(pages);
+  ASSERT_EQ(result.status(), absl::OkStatus());
+  EXPECT_EQ(result->get.pages + result->put.pages, 0);
 }
 
 TEST_F(LoadTest, AFlippedBitIsCounted) {
