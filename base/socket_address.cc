@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -81,6 +82,8 @@ absl::Status ListenError(const SocketAddress& address, int error) {
 std::string SocketAddress::ToString() const {
   return IsIpv6(host) ? absl::StrCat("[", host, "]:", port) : absl::StrCat(host, ":", port);
 }
+
+bool SocketAddress::is_loopback() const { return absl::StartsWith(host, "127.") || host == "::1"; }
 
 absl::StatusOr<SocketAddress> ParseSocketAddress(absl::string_view text) {
   const auto colon = text.rfind(':');

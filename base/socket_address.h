@@ -19,6 +19,8 @@ struct SocketAddress {
 
   /// "127.0.0.1:9464", "[::1]:9464".
   std::string ToString() const;
+  /// 127.0.0.0/8 or ::1.
+  bool is_loopback() const;
   friend bool operator==(const SocketAddress&, const SocketAddress&) = default;
 };
 

@@ -15,7 +15,6 @@
 #include <cstdlib>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "app/launch/child_process.h"
@@ -62,7 +61,7 @@ bool StaysOnLoopback(const RankEnvironment& environment) {
   const std::vector<std::string> services = absl::StrSplit(environment.service, ',');
   return std::all_of(services.begin(), services.end(), [](const std::string& text) {
     const auto service = ParseSocketAddress(text);
-    return service.ok() && (absl::StartsWith(service->host, "127.") || service->host == "::1");
+    return service.ok() && service->is_loopback();
   });
 }
 

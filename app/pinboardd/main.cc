@@ -47,6 +47,16 @@ absl::Status CheckResources(const DaemonOptions& options) {
                                    " does not fit: ", std::string(memory.message())));
 }
 
+/// UCX has ports of its own, and asks for no key there: they are no wider than the service's.
+void NarrowUcx(const DaemonOptions& options) {
+  const auto listen = ParseSocketAddress(options.listen);
+  if (listen.ok() && listen->is_loopback()) {
+    setenv("UCX_NET_DEVICES", "lo", /*replace=*/0);
+  } else if (options.key_file.empty()) {
+    LogWarning("no --keys: who reaches ", options.listen, " reads and drops every page");
+  }
+}
+
 absl::Status AnnounceReady(const DaemonOptions& options, const std::string& address) {
   if (!options.address_file.empty()) {
     std::ofstream file(options.address_file);
@@ -78,6 +88,7 @@ std::vector<const char*> FaultPoints() {
 absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signals, pid_t parent) {
   PB_RETURN_IF_ERROR(ArmFaultPoints(FaultPoints()));
   PB_RETURN_IF_ERROR(CheckResources(options));
+  NarrowUcx(options);
   const std::unique_ptr<MetricRegistry> metrics = NewMetricRegistry();
   Readiness readiness;
   std::unique_ptr<MetricServer> metric_server;

@@ -171,6 +171,8 @@ std::string DaemonHelp() {
 Options
   --listen HOST:PORT     Where engines connect. HOST is an IP address; beyond loopback only
                          if you say so: then give it --keys, and a network that nobody else reads.
+                         UCX takes more ports, on the devices of UCX_NET_DEVICES: lo alone where
+                         HOST is loopback, all where it is not and nothing is set.
                          Port 0: any free one. [127.0.0.1:7700]
   --arena SIZE           Memory for pages: 512MiB, 64GiB, ... Allocated at the start
                          (with --keys: as tenants need it). Engines on this machine map it: shared

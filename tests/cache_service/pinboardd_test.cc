@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tests/cache_service/child_process.h"
@@ -135,6 +136,62 @@ TEST(PinboarddTest, ItsMetricsAreThoseOfTheDocument) {
   const absl::Time give_up = absl::Now() + absl::Seconds(10);
   while (exposed() != documented && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(5));
   EXPECT_EQ(exposed(), documented);
+}
+
+/// The addresses, as /proc has them, that a process listens on with IP version 4.
+std::vector<std::string> ListensOn(pid_t pid) {
+  std::set<std::string> sockets;
+  for (const auto& fd :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+    std::error_code closed_meanwhile;
+    sockets.insert(std::filesystem::read_symlink(fd.path(), closed_meanwhile));
+  }
+  std::ifstream table("/proc/net/tcp");
+  std::vector<std::string> addresses;
+  std::string line;
+  std::getline(table, line);
+  while (std::getline(table, line)) {
+    const std::vector<std::string> fields = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    constexpr char kListens[] = "0A";
+    if (fields[3] == kListens && sockets.contains("socket:[" + fields[9] + "]")) {
+      addresses.push_back(fields[1].substr(0, fields[1].find(':')));
+    }
+  }
+  return addresses;
+}
+
+TEST(PinboarddTest, OnLoopbackUcxStaysThereToo) {
+  ChildProcess daemon({"/bin/sh", "-c",
+                       "unset UCX_NET_DEVICES; exec " + BuiltProgram("bin/pinboardd") +
+                           " --listen 127.0.0.1:0 --arena 1MiB --metrics none --log-level error"});
+  const std::string line = daemon.ReadLine();
+  ASSERT_THAT(line, ::testing::StartsWith(kReady));
+  const std::string address = line.substr(line.rfind(' ') + 1);
+  ChildProcess client({"/bin/sh", "-c",
+                       "UCX_TLS=tcp exec " + BuiltProgram("bin/pinboard") + " stat --service " +
+                           address + " --watch 1 >/dev/null"});
+  std::vector<std::string> addresses;
+  while ((addresses = ListensOn(daemon.pid())).size() < 2) absl::SleepFor(absl::Milliseconds(10));
+  EXPECT_THAT(addresses, ::testing::Each("0100007F"));
+  client.Signal(SIGINT);
+  client.Wait();
+  daemon.Signal(SIGTERM);
+  EXPECT_EQ(daemon.Wait(), 0);
+}
+
+TEST(PinboarddTest, BeyondLoopbackWithoutKeysItWarns) {
+  const auto log =
+      std::filesystem::temp_directory_path() / ("pinboardd_open." + std::to_string(getpid()));
+  ChildProcess daemon({"/bin/sh", "-c",
+                       "exec " + BuiltProgram("bin/pinboardd") +
+                           " --listen 0.0.0.0:0 --arena 1MiB --metrics none 2>" + log.string()});
+  EXPECT_THAT(daemon.ReadLine(), ::testing::HasSubstr("listening on 0.0.0.0:"));
+  daemon.Signal(SIGTERM);
+  EXPECT_EQ(daemon.Wait(), 0);
+  std::ifstream file(log);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  std::filesystem::remove(log);
+  EXPECT_THAT(text, ::testing::HasSubstr("no --keys: who reaches 0.0.0.0:0"));
 }
 
 TEST(PinboarddTest, AWrongOptionIsOneLineAndExitStatus2) {
