@@ -9,7 +9,7 @@
 
 namespace pinboard {
 
-/// Rows in a page, always (architecture.md: fewer than 16 left over wait for the next round).
+/// Rows in a page, always (fewer left over wait for the next round).
 inline constexpr int kPageRows = 16;
 
 /// Names one page of one KV shard in the service. `sequence` is unique per tenant and connection

@@ -7,7 +7,7 @@
 
 namespace pinboard {
 
-/// How a row's score is made from its signals (method.md sections 2, 3 and 5).
+/// How a row's score is made from its signals (docs/method.md sections 2, 3 and 5).
 enum class ScoreRule : std::uint8_t {
   kKeepAll,        // full: nothing is evicted
   kAttention,      // A

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// E of the tokens since a sequence's last round (method.md section 2).
+// E of the tokens since a sequence's last round (docs/method.md section 2).
 #pragma once
 
 #include <cstdint>

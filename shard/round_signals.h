@@ -42,7 +42,7 @@ struct SignalRequest {
 };
 
 /// [collective where tp > 1] One integer sum for all layers of all sequences: A, R and the new
-/// tokens' E, to which only rank (position mod tp) contributes (architecture.md, round, 2 and 3). A
+/// tokens' E, to which only rank (position mod tp) contributes. A
 /// rank that cannot score takes part in the sum all the same, and returns its own error after it:
 /// the others' sum is then worth nothing, which the vote tells them.
 absl::Status MergeSignals(ShardContext& context, absl::Span<const SignalRequest> requests,

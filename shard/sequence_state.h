@@ -65,7 +65,7 @@ struct SequenceState {
   int length_at_round = 0;  // of its last round, applied or not
   int merged_length = 0;    // tokens whose E all ranks agree on
   /// Entropy of the model's output after the tokens [merged_length - 1, length): the first one is
-  /// that of the token before the pending ones, 0 where there is none (method.md: H_0 = 0).
+  /// that of the token before the pending ones, 0 where there is none (docs/method.md: H_0 = 0).
   std::vector<float> entropy_after = {0.0F};
   std::uint64_t steps = 0;
   scheduler::RecallTrigger recall_trigger;

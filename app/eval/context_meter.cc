@@ -143,6 +143,7 @@ absl::Status ContextMeter::Ask(absl::Span<const Asked> asked, ArmResult* result)
 absl::Status ContextMeter::Score(const Asked& asked, absl::Span<const TokenScript> scripts,
                                  ArmResult* result) {
   const std::vector<Question>& questions = asked.item->questions;
+  if (!questions.empty() && !result->answers.empty()) result->answers += ' ';
   for (std::size_t q = 0; q < questions.size(); ++q) {
     const int correct = scripts[q].generated == questions[q].answer ? 1 : 0;
     ++result->questions;

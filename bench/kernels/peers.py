@@ -31,7 +31,7 @@ def normal(*shape, deviation=1.0):
 
 
 def restricted_entropy(logits):
-    """H of method.md section 2: over the k largest logits."""
+    """H of docs/method.md section 2: over the k largest logits."""
     log_p = torch.log_softmax(torch.topk(logits, TOP_K, dim=-1).values.float(), dim=-1)
     return -(log_p.exp() * log_p).sum(-1)
 

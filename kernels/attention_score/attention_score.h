@@ -34,7 +34,7 @@ struct AttentionScoreArgs {
 };
 
 /// out[i] = round(2^30 / total_query_heads * sum over heads of pool(mean over queries of
-/// softmax(scale * q.k))[i]) for row order[i]: method.md section 2, A, as this rank's share of a
+/// softmax(scale * q.k))[i]) for row order[i]: docs/method.md section 2, A, as this rank's share of a
 /// fixed-point sum (base/fixed_point.h). A query attends to rows with position <= its own; softmax
 /// and pooling run over all rows, the ring's included, pooling in the order of positions. Where
 /// log_sum_exp is given, exp(scale * q.k - log_sum_exp) stands for the softmax.

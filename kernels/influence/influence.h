@@ -13,7 +13,7 @@
 
 namespace pinboard::kernels {
 
-/// out[t] = fixed((shift[t] + tau) * entropy[t]), base/fixed_point.h (method.md section 2, E).
+/// out[t] = fixed((shift[t] + tau) * entropy[t]), base/fixed_point.h (docs/method.md section 2, E).
 absl::Status Information(absl::Span<const float> shift, absl::Span<const float> entropy, double tau,
                          absl::Span<std::int32_t> out);
 

@@ -39,7 +39,7 @@ PolicySpec ExpectedAttention(const MethodOptions& method);
 PolicySpec EntropyOnly(const MethodOptions& method);
 /// How far a layer's representation is from the last one's, D, and nothing else.
 PolicySpec ShiftOnly(const MethodOptions& method);
-/// Attention and information fused (method.md section 2); the band by the same score.
+/// Attention and information fused (docs/method.md section 2); the band by the same score.
 PolicySpec InfoKv(const MethodOptions& method);
 /// Two horizons: keep by the fusion; of the first band near_share by it too, the rest by
 /// information.

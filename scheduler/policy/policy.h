@@ -14,7 +14,7 @@
 
 namespace pinboard::scheduler {
 
-/// The named options of the method (method.md section 2), with its defaults.
+/// The named options of the method (docs/method.md section 2), with its defaults.
 struct MethodOptions {
   ScoreRule fusion =
       ScoreRule::kPublished;  // of infokv and of pinboard's keep-set: kPublished or kMaxNormalised

@@ -87,7 +87,7 @@ TEST_P(Evaluations, TheFullCacheIsItsOwnReference) {
   const auto results = Evaluate(1, Suite(), Arms("full"), nullptr);
   EXPECT_EQ(results[0].questions, 4);
   EXPECT_EQ(results[0].correct, 4);
-  EXPECT_EQ(results[0].answers, "1111");
+  EXPECT_EQ(results[0].answers, "11 11");
   EXPECT_NEAR(results[0].kl_sum, 0.0, 1e-9);
   EXPECT_EQ(results[0].kl_tokens, 48);
   EXPECT_EQ(results[0].nll_tokens, 46);

@@ -44,7 +44,7 @@ EvalResults Example() {
   full.resident_kv_bytes = 200'000;
   ArmResult pinboard = full;
   pinboard.correct = 9;
-  pinboard.answers = "1110111111";
+  pinboard.answers = "11101 11111";
   pinboard.kl_sum = 25.6;
   pinboard.resident_kv_bytes = 60'000;
   pinboard.digest_bytes = 4'000;
@@ -103,7 +103,7 @@ TEST(ResultsJson, HasTheFieldsThatAreAgreedOnAsMeansAndTotals) {
     EXPECT_TRUE(object.contains(field)) << field;
   }
   EXPECT_EQ(object["recall"], 0.9);
-  EXPECT_EQ(object["answers"], "1110111111");
+  EXPECT_EQ(object["answers"], "11101 11111");
   EXPECT_EQ(object["kl"], 0.05);
   EXPECT_EQ(object["nll"], 2.0);
   EXPECT_EQ(object["band"], 0.4);

@@ -46,7 +46,7 @@ struct ShardModel {
 using BlockTables = std::vector<std::span<const std::int32_t>>;
 
 /// How much is kept of a sequence, and how (scheduler/policy/policy.h, scheduler/round_plan.h name
-/// and check the options; defaults are method.md's).
+/// and check the options; defaults are docs/method.md's).
 struct SequenceOptions {
   std::string policy = "pinboard";
   std::string layers;                // uniform | pyramid | adaptive; empty: the policy's own

@@ -50,7 +50,7 @@ void ExpectTopKEqualsSort(TopKFn top_k, SeededRandom& random) {
   ExpectTopKOf(top_k, logits, tokens, random.Int(1, 300), random.Int(0, 5000));
 }
 
-/// Restricted entropy in long double from the whole vocabulary: method.md section 2, H.
+/// Restricted entropy in long double from the whole vocabulary: docs/method.md section 2, H.
 inline double NaiveEntropy(std::vector<float> logits, int k) {
   std::sort(logits.begin(), logits.end(), std::greater<>());
   logits.resize(std::min<std::size_t>(logits.size(), k));
