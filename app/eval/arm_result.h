@@ -19,7 +19,7 @@ struct ArmResult {
   std::int64_t contexts = 0;
   std::int64_t context_tokens = 0;
   std::int64_t questions = 0;
-  std::int64_t correct = 0;                // every token of the answer right
+  std::int64_t correct = 0;  // every token of the answer right
   /// Of each question, in the suite's order: '1' right, '0' not; a space between contexts.
   std::string answers;
   std::map<int, RoundsAgo> by_rounds_ago;  // decoding: of the questions that say when

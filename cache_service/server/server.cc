@@ -84,6 +84,10 @@ Server::Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& o
       router_(*fabric_),
       tenants_(*fabric_, memory, clock_,
                {[this](const Tenant& tenant, std::uint32_t segment) {
+                  for (const auto& [peer, session] : sessions_) {
+                    if (session.tenant == &tenant)
+                      fabric_->Lend(peer, *tenant.segments.at(segment));
+                  }
                   SendToClientsOf(tenant, Segments{{DescribeSegment(tenant, segment)}}, 0);
                 },
                 [this](const Tenant& tenant, std::uint32_t segment) {

@@ -70,6 +70,7 @@ void Server::Admit(Session& session, std::uint64_t request) {
   FaultPoint(fault::kWelcomed);
   Segments announced;
   for (const auto& [segment, memory] : tenant.segments) {
+    fabric_->Lend(session.peer, *memory);
     announced.segments.push_back(DescribeSegment(tenant, segment));
   }
   SendMessage(*fabric_, session.peer, 0, announced);

@@ -34,13 +34,13 @@ struct AttentionScoreArgs {
 };
 
 /// out[i] = round(2^30 / total_query_heads * sum over heads of pool(mean over queries of
-/// softmax(scale * q.k))[i]) for row order[i]: docs/method.md section 2, A, as this rank's share of a
-/// fixed-point sum (base/fixed_point.h). A query attends to rows with position <= its own; softmax
-/// and pooling run over all rows, the ring's included, pooling in the order of positions. Where
-/// log_sum_exp is given, exp(scale * q.k - log_sum_exp) stands for the softmax.
-/// Cost: window * heads * rows * key_dim multiply-adds, twice. InvalidArgument: shapes disagree, a
-/// query or a key that counts is not finite, or a log_sum_exp is so low, or not a number, that a
-/// row's share exceeds what query_heads can give by half.
+/// softmax(scale * q.k))[i]) for row order[i]: docs/method.md section 2, A, as this rank's share of
+/// a fixed-point sum (base/fixed_point.h). A query attends to rows with position <= its own;
+/// softmax and pooling run over all rows, the ring's included, pooling in the order of positions.
+/// Where log_sum_exp is given, exp(scale * q.k - log_sum_exp) stands for the softmax. Cost: window
+/// * heads * rows * key_dim multiply-adds, twice. InvalidArgument: shapes disagree, a query or a
+/// key that counts is not finite, or a log_sum_exp is so low, or not a number, that a row's share
+/// exceeds what query_heads can give by half.
 absl::Status AttentionScore(const AttentionScoreArgs& args, absl::Span<std::int32_t> out);
 
 }  // namespace pinboard::kernels

@@ -21,7 +21,8 @@ enum class EntropyUnit : std::uint8_t { kNats, kOverLogK };
 
 /// Merges the ranks' candidates: values [parts, tokens, k] as TopKLogits wrote them, in rank order.
 /// entropy[t] = -sum p ln p over the k largest of the union, renormalised over those k
-/// (docs/method.md section 2, H). Accumulates in double, in descending order: identical on every rank.
+/// (docs/method.md section 2, H). Accumulates in double, in descending order: identical on every
+/// rank.
 absl::Status MergedEntropy(absl::Span<const float> values, int parts, int tokens, int k,
                            EntropyUnit unit, absl::Span<float> entropy);
 

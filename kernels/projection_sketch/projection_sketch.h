@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// A few random projections of a hidden state, in place of the state: enough for D (docs/method.md 6).
+// A few random projections of a hidden state, in place of the state: enough for D (docs/method.md
+// 6).
 #pragma once
 
 #include <vector>

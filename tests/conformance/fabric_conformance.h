@@ -88,6 +88,13 @@ class FabricConformance : public ::testing::Test {
     return peer.value_or(PeerId(0));
   }
 
+  /// A segment of the server's that the client may reach.
+  absl::StatusOr<std::unique_ptr<Segment>> AllocateAndLend(std::size_t bytes) {
+    auto segment = server_->fabric->Allocate(bytes);
+    if (segment.ok()) server_->fabric->Lend(server_->accepted.back(), **segment);
+    return segment;
+  }
+
   /// Progresses both sides until `condition`; false if it does not come in a long time.
   template <typename Condition>
   bool Until(Condition condition) {
@@ -274,7 +281,7 @@ TYPED_TEST_P(FabricConformance, DestroyingAFabricEndsItsOperationsOnce) {
 
 TYPED_TEST_P(FabricConformance, DestroyingAFabricEndsItsTransfersOnce) {
   const std::size_t bytes = 2'000'000;
-  auto segment = this->server_->fabric->Allocate(bytes);
+  auto segment = this->AllocateAndLend(bytes);
   ASSERT_TRUE(segment.ok()) << segment.status();
   auto remote = this->client_->fabric->Map(this->to_server_, (*segment)->remote_key());
   ASSERT_TRUE(remote.ok()) << remote.status();
@@ -293,7 +300,7 @@ TYPED_TEST_P(FabricConformance, DestroyingAFabricEndsItsTransfersOnce) {
 }
 
 TYPED_TEST_P(FabricConformance, PutAndGetMoveBytesAndStayInside) {
-  auto segment = this->server_->fabric->Allocate(100'000);
+  auto segment = this->AllocateAndLend(100'000);
   ASSERT_TRUE(segment.ok()) << segment.status();
   EXPECT_GE((*segment)->memory().size(), 100'000U);
   auto remote = this->client_->fabric->Map(this->to_server_, (*segment)->remote_key());
@@ -323,8 +330,27 @@ TYPED_TEST_P(FabricConformance, PutAndGetMoveBytesAndStayInside) {
                                      absl::StatusCode::kOk));
 }
 
+TYPED_TEST_P(FabricConformance, PutAndGetOfManyPartsMoveEveryByte) {
+  constexpr std::size_t kBytes = 40'000'000;
+  auto segment = this->AllocateAndLend(kBytes);
+  ASSERT_TRUE(segment.ok()) << segment.status();
+  auto remote = this->client_->fabric->Map(this->to_server_, (*segment)->remote_key());
+  ASSERT_TRUE(remote.ok()) << remote.status();
+  const Bytes written = Pattern(kBytes, 7);
+  Bytes whole(kBytes), half(kBytes / 2);
+  Outcomes outcomes;
+  this->client_->fabric->Put(**remote, 0, written, outcomes.Callback());
+  ASSERT_TRUE(this->Until([&] { return outcomes.codes.size() == 1; }));
+  this->client_->fabric->Get(**remote, 0, absl::MakeSpan(whole), outcomes.Callback());
+  this->client_->fabric->Get(**remote, kBytes / 2, absl::MakeSpan(half), outcomes.Callback());
+  ASSERT_TRUE(this->Until([&] { return outcomes.codes.size() == 3; }));
+  EXPECT_THAT(outcomes.codes, ::testing::Each(absl::StatusCode::kOk));
+  EXPECT_TRUE(whole == written);
+  EXPECT_TRUE(std::equal(half.begin(), half.end(), written.begin() + kBytes / 2));
+}
+
 TYPED_TEST_P(FabricConformance, ADirectMappingIsTheOwnersMemory) {
-  auto segment = this->server_->fabric->Allocate(8192);
+  auto segment = this->AllocateAndLend(8192);
   ASSERT_TRUE(segment.ok()) << segment.status();
   auto remote = this->client_->fabric->Map(this->to_server_, (*segment)->remote_key());
   ASSERT_TRUE(remote.ok()) << remote.status();
@@ -336,7 +362,7 @@ TYPED_TEST_P(FabricConformance, ADirectMappingIsTheOwnersMemory) {
 }
 
 TYPED_TEST_P(FabricConformance, ADamagedRemoteKeyIsRefused) {
-  auto segment = this->server_->fabric->Allocate(8192);
+  auto segment = this->AllocateAndLend(8192);
   ASSERT_TRUE(segment.ok()) << segment.status();
   const auto key = (*segment)->remote_key();
   Bytes damaged(key.begin(), key.end());
@@ -349,7 +375,7 @@ TYPED_TEST_P(FabricConformance, ADamagedRemoteKeyIsRefused) {
 
 // UCX has crashed where a key was unpacked after its endpoint had been closed (nixl#1986).
 TYPED_TEST_P(FabricConformance, MappingAndAccessAfterThePeerRestartedAreUnavailable) {
-  auto segment = this->server_->fabric->Allocate(8192);
+  auto segment = this->AllocateAndLend(8192);
   ASSERT_TRUE(segment.ok()) << segment.status();
   auto remote = this->client_->fabric->Map(this->to_server_, (*segment)->remote_key());
   ASSERT_TRUE(remote.ok()) << remote.status();
@@ -369,7 +395,7 @@ TYPED_TEST_P(FabricConformance, MappingAndAccessAfterThePeerRestartedAreUnavaila
 
   const PeerId again = this->Connect(*this->client_);
   EXPECT_NE(again, this->to_server_);
-  auto fresh = this->server_->fabric->Allocate(8192);
+  auto fresh = this->AllocateAndLend(8192);
   ASSERT_TRUE(fresh.ok());
   auto remapped = this->client_->fabric->Map(again, (*fresh)->remote_key());
   ASSERT_TRUE(remapped.ok()) << remapped.status();
@@ -445,7 +471,8 @@ REGISTER_TYPED_TEST_SUITE_P(
     WhatWasSentBeforeCloseArrivesAndBothSidesCloseOnce, BothSidesMayCloseWhileBothSend,
     AHandlerMayCloseItsPeerAndHearsNoMoreOfIt, AVanishedPeerEndsEveryOperationOnce,
     DestroyingAFabricEndsItsOperationsOnce, DestroyingAFabricEndsItsTransfersOnce,
-    PutAndGetMoveBytesAndStayInside, ADirectMappingIsTheOwnersMemory, ADamagedRemoteKeyIsRefused,
+    PutAndGetMoveBytesAndStayInside, PutAndGetOfManyPartsMoveEveryByte,
+    ADirectMappingIsTheOwnersMemory, ADamagedRemoteKeyIsRefused,
     MappingAndAccessAfterThePeerRestartedAreUnavailable, MoreThanTheMemoryIsResourceExhausted,
     WakeEndsAWaitAlsoWhenItComesFirst, ASleepingFabricWakesForAMessage, SeveralPeersAreKeptApart);
 

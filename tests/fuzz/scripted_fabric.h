@@ -65,6 +65,7 @@ class ScriptedFabric final : public transport::Fabric {
   absl::StatusOr<std::unique_ptr<transport::Segment>> Allocate(std::size_t bytes) override {
     return std::make_unique<HeapSegment>(bytes);
   }
+  void Lend(transport::PeerId, const transport::Segment&) override {}
   absl::StatusOr<std::unique_ptr<transport::RemoteSegment>> Map(
       transport::PeerId, absl::Span<const std::byte>) override {
     return absl::UnimplementedError("a script has no memory");

@@ -38,6 +38,7 @@ class ForwardingFabric : public Fabric {
   absl::StatusOr<std::unique_ptr<Segment>> Allocate(std::size_t bytes) override {
     return fabric_->Allocate(bytes);
   }
+  void Lend(PeerId peer, const Segment& segment) override { fabric_->Lend(peer, segment); }
   absl::StatusOr<std::unique_ptr<RemoteSegment>> Map(
       PeerId peer, absl::Span<const std::byte> remote_key) override {
     return fabric_->Map(peer, remote_key);

@@ -17,6 +17,8 @@ int main() {
   if (!segment.ok() || !address.ok()) return 1;
   (*fabric)->OnAccepted(
       [&](PeerId peer) { (*fabric)->Send(peer, 1, (*segment)->remote_key(), nullptr); });
+  (*fabric)->OnMessage(
+      4, [&](PeerId peer, absl::Span<const std::byte>) { (*fabric)->Lend(peer, **segment); });
   (*fabric)->OnMessage(2, [&](PeerId peer, absl::Span<const std::byte>) {
     (*fabric)->Send(peer, 3, (*segment)->memory(), nullptr);
   });

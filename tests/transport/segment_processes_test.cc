@@ -25,6 +25,7 @@ namespace {
 using Bytes = std::vector<std::byte>;
 
 constexpr uid_t kNobody = 65534;
+constexpr std::uint8_t kLendMe = 4;
 
 class SegmentProcesses : public ::testing::Test {
  protected:
@@ -52,8 +53,14 @@ class SegmentProcesses : public ::testing::Test {
     WaitUntil([this] { return !key_.empty(); });
   }
 
+  void BeLent() {
+    fabric_->Send(peer_, kLendMe, {}, nullptr);
+    Content();  // which is asked for, and so answered, after it
+  }
+
   void Connect(const char* transports) {
     ASSERT_NO_FATAL_FAILURE(Meet(transports));
+    BeLent();
     auto segment = fabric_->Map(peer_, key_);
     ASSERT_TRUE(segment.ok()) << segment.status();
     segment_ = *std::move(segment);
@@ -163,6 +170,7 @@ TEST_F(SegmentProcesses, PutAndGetWorkBesideTheMapping) {
 TEST_F(SegmentProcesses, WhereTheKernelShowsTheOwnersFilesToOthersOnlyPutAndGetRemain) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can be another user for a moment";
   ASSERT_NO_FATAL_FAILURE(Meet(nullptr));
+  BeLent();
   setfsuid(kNobody);
   auto segment = fabric_->Map(peer_, key_);
   setfsuid(0);
@@ -220,6 +228,20 @@ Bytes Forged(Bytes key, std::size_t offset, std::uint64_t value) {
   const std::uint64_t checksum = Fnv1a(absl::MakeConstSpan(key).subspan(kCheckedFrom));
   std::memcpy(key.data() + kChecksumAt, &checksum, sizeof(checksum));
   return key;
+}
+
+TEST_F(SegmentProcesses, WhoHasAKeyAndWasNotLentTheSegmentIsRefused) {
+  ASSERT_NO_FATAL_FAILURE(Meet("tcp,self"));
+  auto segment = fabric_->Map(peer_, key_);
+  ASSERT_TRUE(segment.ok()) << segment.status();
+  Bytes bytes(100'000, std::byte{1});
+  std::vector<absl::StatusCode> codes;
+  const auto callback = [&codes](const absl::Status& status) { codes.push_back(status.code()); };
+  fabric_->Get(**segment, 0, absl::MakeSpan(bytes), callback);
+  fabric_->Put(**segment, 0, bytes, callback);
+  WaitUntil([&] { return codes.size() == 2; });
+  EXPECT_THAT(codes, ::testing::Each(absl::StatusCode::kNotFound));
+  EXPECT_THAT(Content(), ::testing::Each(std::byte{0}));
 }
 
 TEST_F(SegmentProcesses, AnOwnerGivesNothingBesideWhatItLends) {

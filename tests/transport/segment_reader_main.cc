@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   std::unique_ptr<RemoteSegment> segment;
   (*fabric)->OnMessage(1, [&](PeerId peer, absl::Span<const std::byte> key) {
     if (auto mapped = (*fabric)->Map(peer, key); mapped.ok()) segment = *std::move(mapped);
+    (*fabric)->Send(peer, /*lend me*/ 4, {}, nullptr);
   });
   if (!(*fabric)->Connect(argv[1], absl::Now() + absl::Seconds(30)).ok()) return 1;
   while (segment == nullptr) (*fabric)->WaitUntil(absl::InfiniteFuture());

@@ -79,6 +79,10 @@ class Fabric {
   /// Allocates `bytes` (rounded up to pages) that peers can map. ResourceExhausted: not enough
   /// memory.
   virtual absl::StatusOr<std::unique_ptr<Segment>> Allocate(std::size_t bytes) = 0;
+  /// From now on, and while it is connected, the peer may read and write this segment of ours. Who
+  /// has a segment's remote key and was not lent it is refused where the transport has to ask us;
+  /// where it maps memory or has RDMA, the key alone is what lets it.
+  virtual void Lend(PeerId peer, const Segment& segment) = 0;
   virtual absl::StatusOr<std::unique_ptr<RemoteSegment>> Map(
       PeerId peer, absl::Span<const std::byte> remote_key) = 0;
   /// One-sided; local memory must stay valid until `done`. Put is complete when the peer's memory

@@ -4,15 +4,15 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 
+#include "absl/container/flat_hash_map.h"
 #include "transport/fabric/ucx/payload.h"
 
 namespace pinboard::transport {
 
 /// UCX promises no order among active messages: a small one may overtake a large one in pieces.
-/// Thread-compatible.
+/// Memory follows what has come, whatever numbers the sender gives. Thread-compatible.
 class Inbox {
  public:
   struct Message {
@@ -32,7 +32,7 @@ class Inbox {
   std::uint64_t taken() const { return taken_; }
 
  private:
-  std::deque<std::optional<Message>> window_;  // [i] is message taken_ + i
+  absl::flat_hash_map<std::uint64_t, Message> early_;  // by number; the next may be among them
   std::uint64_t taken_ = 0;
 };
 

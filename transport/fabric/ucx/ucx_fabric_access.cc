@@ -23,6 +23,13 @@ std::size_t Pieces(std::size_t bytes) {
   return std::max<std::size_t>(1, (bytes + kAccessPieceBytes - 1) / kAccessPieceBytes);
 }
 
+// What one peer's gets may have on its way, at least one part of one: a part is copied at once. A
+// peer that asks and does not read has the rest wait in its queue.
+constexpr std::size_t kAnswerPartBytes = 1 << 20;
+constexpr std::size_t kMostAnsweringBytes = 16 << 20;
+// More than any client asks for at once.
+constexpr std::size_t kMostToAnswer = 1 << 20;
+
 bool LiesIn(std::size_t size, const AccessHeader& part) {
   return part.offset <= size && part.bytes <= size - part.offset;
 }
@@ -34,6 +41,12 @@ absl::StatusOr<std::unique_ptr<Segment>> UcxFabric::Allocate(std::size_t bytes) 
   absl::erase_if(segments_, [](const auto& named) { return named.second.expired(); });
   segments_[segment->mapping()->file().nonce] = segment->mapping();
   return segment;
+}
+
+void UcxFabric::Lend(PeerId id, const Segment& segment) {
+  UcxPeer* peer = Find(id);
+  if (peer == nullptr) return;
+  peer->lent.insert(static_cast<const UcxSegment&>(segment).mapping()->file().nonce);
 }
 
 absl::StatusOr<std::unique_ptr<RemoteSegment>> UcxFabric::Map(
@@ -157,60 +170,88 @@ ucs_status_t UcxFabric::AccessArrived(void* receiver, const void* header_bytes,
   if (header_size != sizeof(header)) return UCS_OK;
   std::memcpy(&header, header_bytes, sizeof(header));
   UcxPeer* peer = SenderOf(*static_cast<Receiver*>(receiver), header, param);
-  if (peer == nullptr) {
+  if (peer == nullptr || !peer->was_open) {  // who has not greeted cannot be answered
     ++self->dropped_messages_;
     return UCS_OK;
   }
   const auto payload = absl::MakeConstSpan(static_cast<const std::byte*>(data), bytes);
   if (header.kind == AccessKind::kPut) {
-    header.kind = self->Write(header, payload) ? AccessKind::kPutDone : AccessKind::kRefused;
-    self->to_answer_.emplace_back(peer->id, header);
+    header.kind = self->Write(*peer, header, payload) ? AccessKind::kPutDone : AccessKind::kRefused;
+    self->AnswerLater(*peer, header);
   } else if (header.kind == AccessKind::kGet) {
-    self->to_answer_.emplace_back(peer->id, header);
+    self->AnswerLater(*peer, header);
   } else {
     self->TakeAnswer(*peer, header, payload);
   }
   return UCS_OK;
 }
 
-std::shared_ptr<SharedMapping> UcxFabric::Lent(const AccessHeader& header) const {
+std::shared_ptr<SharedMapping> UcxFabric::Lent(const UcxPeer& peer,
+                                               const AccessHeader& header) const {
   const auto named = segments_.find(header.segment);
-  if (named == segments_.end()) return nullptr;
+  if (named == segments_.end() || !peer.lent.contains(header.segment)) return nullptr;
   std::shared_ptr<SharedMapping> mapping = named->second.lock();
   const bool within = mapping != nullptr && LiesIn(mapping->memory().size(), header);
   return within ? mapping : nullptr;
 }
 
-bool UcxFabric::Write(const AccessHeader& header, absl::Span<const std::byte> payload) const {
-  const auto mapping = Lent(header);
+bool UcxFabric::Write(const UcxPeer& peer, const AccessHeader& header,
+                      absl::Span<const std::byte> payload) const {
+  const auto mapping = Lent(peer, header);
   if (mapping == nullptr || payload.size() != header.bytes) return false;
   std::memcpy(mapping->memory().data() + header.offset, payload.data(), payload.size());
   return true;
 }
 
-bool UcxFabric::AnswerAccesses() {
-  const auto to_answer = std::exchange(to_answer_, {});
-  for (const auto& [id, header] : to_answer) {
-    UcxPeer* peer = Find(id);
-    if (peer != nullptr && peer->state != PeerState::kGone) Answer(*peer, header);
+void UcxFabric::AnswerLater(UcxPeer& peer, const AccessHeader& header) {
+  if (peer.to_answer.size() >= kMostToAnswer) {
+    return MarkGone(peer, absl::ResourceExhaustedError("it asks for more than it reads"));
   }
-  return !to_answer.empty();
+  if (peer.to_answer.empty()) answering_.push_back(peer.id);
+  peer.to_answer.push_back({header});
 }
 
-void UcxFabric::Answer(const UcxPeer& peer, AccessHeader header) {
-  if (header.kind == AccessKind::kGet) {
-    if (const auto mapping = Lent(header)) {
-      Operation* operation =
-          operations_.Start(peer.id, static_cast<int>(Pieces(header.bytes)), nullptr);
-      operation->reads = mapping;
-      const auto bytes = mapping->memory().subspan(header.offset, header.bytes);
-      header.kind = AccessKind::kGot;
-      header.offset = 0;
-      return SendPieces(peer, operation, header, bytes);
-    }
-    header.kind = AccessKind::kRefused;
+bool UcxFabric::AnswerAccesses() {
+  bool any = false;
+  std::erase_if(answering_, [&](PeerId id) {
+    UcxPeer* peer = Find(id);
+    if (peer == nullptr || peer->state == PeerState::kGone) return true;
+    any |= AnswerSome(*peer);
+    return peer->to_answer.empty();
+  });
+  return any;
+}
+
+bool UcxFabric::AnswerSome(UcxPeer& peer) {
+  bool any = false;
+  while (!peer.to_answer.empty() && peer.answering_bytes < kMostAnsweringBytes) {
+    any = true;
+    if (SendAnswer(peer, peer.to_answer.front())) peer.to_answer.pop_front();
   }
-  SendPieces(peer, operations_.Start(peer.id, 1, nullptr), header, {});
+  return any;
+}
+
+bool UcxFabric::SendAnswer(UcxPeer& peer, Answering& next) {
+  AccessHeader header = next.asked;
+  const auto mapping = header.kind == AccessKind::kGet ? Lent(peer, header) : nullptr;
+  if (mapping == nullptr) {
+    if (header.kind == AccessKind::kGet) header.kind = AccessKind::kRefused;
+    SendPieces(peer, operations_.Start(peer.id, 1, nullptr), header, {});
+    return true;
+  }
+  const auto part =
+      mapping->memory().subspan(header.offset, header.bytes).subspan(next.sent, kAnswerPartBytes);
+  const auto sent = [this, id = peer.id, bytes = part.size()](const absl::Status&) {
+    if (UcxPeer* to = Find(id)) to->answering_bytes -= bytes;
+  };
+  Operation* operation = operations_.Start(peer.id, static_cast<int>(Pieces(part.size())), sent);
+  operation->reads = mapping;
+  peer.answering_bytes += part.size();
+  header.kind = AccessKind::kGot;
+  header.offset = next.sent;
+  SendPieces(peer, operation, header, part);
+  next.sent += part.size();
+  return next.sent == next.asked.bytes;
 }
 
 void UcxFabric::TakeAnswer(UcxPeer& peer, const AccessHeader& header,

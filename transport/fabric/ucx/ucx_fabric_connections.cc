@@ -84,6 +84,8 @@ void UcxFabric::HandlePeerEvent(UcxPeer& peer) {
   }
   if (const auto goodbye = peer.link.TakeGoodbye()) {
     peer.messages_expected = goodbye->messages_sent;
+    // If it has not sent as many, nothing will come.
+    peer.deadline = std::min(peer.deadline, SteadyNow() + options_.handshake_timeout);
     StartClosing(peer, absl::UnavailableError(
                            absl::StrCat("peer ", peer.id.value(), " closed the connection")));
   }

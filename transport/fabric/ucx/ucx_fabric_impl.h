@@ -41,6 +41,7 @@ class UcxFabric : public Fabric {
   void OnClosed(PeerHandler handler) override;
   void Send(PeerId id, std::uint8_t type, absl::Span<const std::byte> payload, Done done) override;
   absl::StatusOr<std::unique_ptr<Segment>> Allocate(std::size_t bytes) override;
+  void Lend(PeerId id, const Segment& segment) override;
   absl::StatusOr<std::unique_ptr<RemoteSegment>> Map(
       PeerId id, absl::Span<const std::byte> remote_key) override;
   void Put(RemoteSegment& segment, std::size_t offset, absl::Span<const std::byte> from,
@@ -119,11 +120,16 @@ class UcxFabric : public Fabric {
   static ucs_status_t AccessArrived(void* receiver, const void* header_bytes,
                                     std::size_t header_size, void* data, std::size_t bytes,
                                     const ucp_am_recv_param_t* param);
-  /// The segment of ours that it names, or null where not all that it is about lies there.
-  std::shared_ptr<SharedMapping> Lent(const AccessHeader& header) const;
-  bool Write(const AccessHeader& header, absl::Span<const std::byte> payload) const;
+  /// The segment of ours that it names, or null where the peer was not lent it, or not all that it
+  /// is about lies there.
+  std::shared_ptr<SharedMapping> Lent(const UcxPeer& peer, const AccessHeader& header) const;
+  bool Write(const UcxPeer& peer, const AccessHeader& header,
+             absl::Span<const std::byte> payload) const;
+  void AnswerLater(UcxPeer& peer, const AccessHeader& header);
   bool AnswerAccesses();
-  void Answer(const UcxPeer& peer, AccessHeader header);
+  bool AnswerSome(UcxPeer& peer);
+  /// Whether that is all of the answer.
+  bool SendAnswer(UcxPeer& peer, Answering& next);
   void TakeAnswer(UcxPeer& peer, const AccessHeader& header, absl::Span<const std::byte> payload);
   void EndAccesses(UcxPeer& peer);
 
@@ -138,10 +144,10 @@ class UcxFabric : public Fabric {
   UniqueFd listener_;
   absl::flat_hash_map<PeerId, std::unique_ptr<UcxPeer>> peers_;
   std::uint32_t next_peer_ = 1;
-  std::vector<PeerId> greeting_;                            // that have a deadline; oldest first
-  std::vector<PeerId> leaving_;                             // kClosing and kGone
-  std::vector<PeerId> dirty_;                               // have messages to deliver
-  std::vector<std::pair<PeerId, AccessHeader>> to_answer_;  // about segments of ours
+  std::vector<PeerId> greeting_;   // that have a deadline; oldest first
+  std::vector<PeerId> leaving_;    // kClosing and kGone
+  std::vector<PeerId> dirty_;      // have messages to deliver
+  std::vector<PeerId> answering_;  // have something in to_answer
   absl::flat_hash_map<std::uint64_t, std::weak_ptr<SharedMapping>> segments_;  // by name
   std::uint64_t dropped_messages_ = 0;
   bool said_not_mapped_ = false;

@@ -7,16 +7,19 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "transport/fabric/fabric.h"
+#include "transport/fabric/ucx/access_message.h"
 #include "transport/fabric/ucx/control_link.h"
 #include "transport/fabric/ucx/inbox.h"
 #include "transport/fabric/ucx/operation_table.h"
@@ -34,6 +37,12 @@ struct Access {
   Operation* operation = nullptr;
   std::size_t bytes_left = 0;
   absl::Span<std::byte> to;  // a get's
+};
+
+/// An access of the peer to a segment of ours, to be answered.
+struct Answering {
+  AccessHeader asked;
+  std::size_t sent = 0;  // of a get's bytes
 };
 
 struct UcxPeer {
@@ -62,6 +71,9 @@ struct UcxPeer {
   Inbox inbox;
   std::uint64_t accesses_asked = 0;
   absl::flat_hash_map<std::uint64_t, Access> accesses;  // by the number that they were asked under
+  absl::flat_hash_set<std::uint64_t> lent;              // names of our segments
+  std::deque<Answering> to_answer;
+  std::size_t answering_bytes = 0;  // of gets, that UCX has not sent
 
   bool closed_here = false;
   bool said_goodbye = false;

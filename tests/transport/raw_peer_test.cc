@@ -1,0 +1,111 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// A fabric, and a peer that speaks its protocol as no fabric does.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <optional>
+
+#include "absl/time/clock.h"
+#include "transport/fabric/ucx/access_message.h"
+#include "transport/fabric/ucx/control_link.h"
+#include "transport/fabric/ucx/tcp_socket.h"
+#include "transport/fabric/ucx/ucx_fabric.h"
+#include "transport/fabric/ucx/ucx_worker.h"
+
+namespace pinboard::transport {
+namespace {
+
+constexpr unsigned kAccessId = 2;
+
+class RawPeer : public ::testing::Test {
+ protected:
+  RawPeer() { setenv("UCX_TLS", "tcp,self", 1); }
+  ~RawPeer() override { unsetenv("UCX_TLS"); }
+
+  void SetUp() override {
+    fabric_ = *MakeUcxFabric({.handshake_timeout = absl::Milliseconds(300)});
+    worker_ = *UcxWorker::Create(*UcxContext::Create());
+  }
+
+  template <typename Condition>
+  void WaitUntil(Condition condition) {
+    const absl::Time limit = absl::Now() + absl::Seconds(60);
+    while (!condition()) {
+      ASSERT_LT(absl::Now(), limit);
+      fabric_->WaitUntil(absl::Now() + absl::Milliseconds(1));
+      worker_->Progress();
+    }
+  }
+
+  /// The fabric's Hello.
+  Hello TakeHello(ControlLink& link) {
+    std::optional<Hello> hello;
+    WaitUntil([&] {
+      EXPECT_EQ(link.Receive(), absl::OkStatus());
+      return (hello = link.TakeHello()).has_value();
+    });
+    return *std::move(hello);
+  }
+
+  std::unique_ptr<Fabric> fabric_;
+  std::shared_ptr<UcxWorker> worker_;
+};
+
+TEST_F(RawPeer, AGoodbyeThatPromisesMoreThanWasSentDoesNotKeepTheConnection) {
+  std::optional<absl::Status> closed;
+  fabric_->OnClosed([&closed](PeerId, absl::Status reason) { closed = std::move(reason); });
+  const std::string address = *fabric_->Listen("127.0.0.1:0");
+  ControlLink link(*StartConnectTcp(address));
+  WaitUntil([&] { return ConnectOutcome(link.fd(), address).ok(); });
+  ASSERT_TRUE(link.SendHello({1, 2, HostIdentity(), worker_->address()}).ok());
+  TakeHello(link);
+  ASSERT_TRUE(link.SendGoodbye({.messages_sent = std::uint64_t{1} << 63}).ok());
+  WaitUntil([&] { return closed.has_value(); });
+}
+
+TEST_F(RawPeer, WhoAsksForMemoryBeforeItGreetsIsNotAnswered) {
+  const ListeningSocket listener = *ListenTcp("127.0.0.1:0");
+  std::optional<absl::Status> connected;
+  fabric_->StartConnect(listener.address, absl::Now() + absl::Seconds(30),
+                        [&](const absl::StatusOr<PeerId>& peer) { connected = peer.status(); });
+  UniqueFd accepted;
+  WaitUntil([&] { return (accepted = AcceptTcp(listener.fd.get())).valid(); });
+  ControlLink link(std::move(accepted));
+  const Hello hello = TakeHello(link);
+
+  ucp_ep_params_t params{};
+  params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS;
+  params.address = reinterpret_cast<const ucp_address_t*>(hello.worker.data());
+  ucp_ep_h endpoint = nullptr;
+  ASSERT_EQ(ucp_ep_create(worker_->get(), &params, &endpoint), UCS_OK);
+  const AccessHeader ask{
+      .to_peer = hello.peer_id, .nonce = hello.nonce, .bytes = 8, .kind = AccessKind::kGet};
+  ucp_request_param_t send{};
+  send.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+  send.flags = UCP_AM_SEND_FLAG_EAGER;
+  const ucs_status_ptr_t asked =
+      ucp_am_send_nbx(endpoint, kAccessId, &ask, sizeof(ask), nullptr, 0, &send);
+  if (UCS_PTR_IS_PTR(asked)) {
+    WaitUntil([&] { return ucp_request_check_status(asked) != UCS_INPROGRESS; });
+    ucp_request_free(asked);
+  }
+  // What has been sent is there before the end of the connection is.
+  const ucs_status_ptr_t flushed = ucp_ep_flush_nbx(endpoint, &(send = {}));
+  if (UCS_PTR_IS_PTR(flushed)) {
+    WaitUntil([&] { return ucp_request_check_status(flushed) != UCS_INPROGRESS; });
+    ucp_request_free(flushed);
+  }
+  link = ControlLink(UniqueFd());
+  WaitUntil([&] { return connected.has_value(); });
+  EXPECT_FALSE(connected->ok());
+  ucp_request_param_t force{};
+  force.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+  force.flags = UCP_EP_CLOSE_FLAG_FORCE;
+  if (const auto end = ucp_ep_close_nbx(endpoint, &force); UCS_PTR_IS_PTR(end)) {
+    ucp_request_free(end);
+  }
+}
+
+}  // namespace
+}  // namespace pinboard::transport
