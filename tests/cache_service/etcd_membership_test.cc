@@ -194,5 +194,18 @@ TEST_F(EtcdMembershipTest, AnEtcdThatIsStoppedHoldsNobodyUp) {
   etcd_->process().Signal(SIGCONT);
 }
 
+// A call to etcd may wait for a third of the ten seconds.
+TEST_F(EtcdMembershipTest, AnEtcdThatIsStoppedDoesNotHoldUpADaemonsEnd) {
+  ChildProcess daemon = Daemon("d", "10s");
+  WatchedMembership watcher(Options());
+  ASSERT_TRUE(watcher.SeesNames({"d"}));
+  etcd_->process().Signal(SIGSTOP);
+  const absl::Time start = SteadyNow();
+  daemon.Signal(SIGTERM);
+  EXPECT_EQ(daemon.Wait(), 0);
+  EXPECT_LT(SteadyNow() - start, absl::Seconds(2));
+  etcd_->process().Signal(SIGCONT);
+}
+
 }  // namespace
 }  // namespace pinboard::cache_service
