@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "cache_service/client/service_health.h"
 #include "cache_service/page_store.h"
 
 namespace pinboard::cache_service {
@@ -20,8 +21,10 @@ struct ReplicationOptions {
   /// Empty: every page is.
   std::function<bool(const PageHeader&, absl::Span<const std::byte>)> check;
 
-  /// A fetch waits this long for what other members have.
-  absl::Duration pull_timeout = absl::Milliseconds(500);
+  /// A fetch waits this long for what other members have: its client hears nothing meanwhile.
+  static constexpr absl::Duration kPullTimeout = absl::Milliseconds(150);
+  static_assert(kPullTimeout < ServiceHealth::kPatience, "a service that pulls would seem silent");
+  absl::Duration pull_timeout = kPullTimeout;
   /// A member that has not answered for so long is left, and connected to again later.
   absl::Duration answer_timeout = absl::Seconds(3);
   /// A member that was away for so long is without copies: others get them.

@@ -161,8 +161,9 @@ class Server {
     return absl::StrCat(session.client.value());
   }
   FetchAnswer AnswerTo(const Session& session, std::uint64_t request, std::size_t pages);
-  bool IsWaiting(const Tenant& tenant, GroupId group, const ParkedFetch& fetch, MissCause miss,
-                 absl::Time now) const;
+  /// How long a fetch that found this miss waits; InfinitePast: it is answered.
+  static absl::Time WaitsUntil(const Tenant& tenant, GroupId group, const ParkedFetch& fetch,
+                               MissCause miss);
   void Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now);
   void RemoveDeadClients(absl::Time now);
   void Tick();

@@ -129,11 +129,13 @@ FetchAnswer Server::AnswerTo(const Session& session, std::uint64_t request, std:
   return {*fabric_, session.peer, session.greeting.agreed().features, request, pages};
 }
 
-bool Server::IsWaiting(const Tenant& tenant, GroupId group, const ParkedFetch& fetch,
-                       MissCause miss, absl::Time now) const {
-  if (miss == MissCause::kUnknown && now < fetch.grace_ends) return true;
-  return (miss == MissCause::kUnknown || miss == MissCause::kEvicted) && now < fetch.expires &&
-         tenant.replicator != nullptr && tenant.replicator->IsPulling(group, fetch.page);
+absl::Time Server::WaitsUntil(const Tenant& tenant, GroupId group, const ParkedFetch& fetch,
+                              MissCause miss) {
+  const bool unknown = miss == MissCause::kUnknown;
+  const bool is_pulled = (unknown || miss == MissCause::kEvicted) && tenant.replicator != nullptr &&
+                         tenant.replicator->IsPulling(group, fetch.page);
+  if (is_pulled) return fetch.expires;
+  return unknown ? fetch.grace_ends : absl::InfinitePast();
 }
 
 void Server::Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now) {
@@ -142,9 +144,10 @@ void Server::Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, abs
     const auto session = sessions_.find(fetch.peer);
     if (session == sessions_.end() || session->second.tenant == nullptr) continue;
     const Inventory::PinResult pinned = tenant.inventory.Pin(session->second.client, fetch.page);
-    if (IsWaiting(tenant, session->second.group, fetch, pinned.miss, now)) {
-      // An older generation came, or nobody else has it, or it has expired as a pull begins.
-      tenant.parked.Add(session->second.group, fetch);
+    ParkedFetch waiting = fetch;
+    waiting.expires = WaitsUntil(tenant, session->second.group, fetch, pinned.miss);
+    if (now < waiting.expires) {  // an older generation came, or nobody else has it
+      tenant.parked.Add(session->second.group, waiting);
       continue;
     }
     tenant.CountFetched(pinned);

@@ -33,6 +33,12 @@ class ReplicationTest : public ::testing::TestWithParam<int> {
     const FetchResult result = FetchTestPage(store, page);
     return result.pin.ok() && HasTestBytes(page, result.pin->bytes());
   }
+  /// Its member knows of others who has pages.
+  static void AwaitReadable(PageStore& store, const PageRef& page) {
+    const absl::Time give_up = Soon();
+    while (!IsReadable(store, page) && SteadyNow() < give_up) {
+    }
+  }
 };
 
 TEST_F(ReplicationTest, CopiesLeaveWhenTheirGroupEnds) {
@@ -115,14 +121,48 @@ TEST_F(ReplicationTest, APageThatIsPulledWaitsForNoMemberThatDoesNotAnswer) {
   EXPECT_GE(members[1].Count("pulls_total{outcome=\"timeout\"}"), 1);
 }
 
+// It answered after 500 ms, and a client that has other services waits for 250.
+TEST_F(ReplicationTest, AMemberThatWaitsForAnotherIsNotTakenForSilent) {
+  ServerOptions options = LoopbackMembers::Options(256 * kTestPageBytes, 1);
+  options.replication.answer_timeout = absl::Minutes(10);
+  LoopbackMembers members(2, options);
+  const auto publisher = members[0].Connect();
+  PublishAll(*publisher);
+  const auto store = ConnectPageStore(
+      [&members]() -> absl::StatusOr<std::unique_ptr<transport::Fabric>> {
+        return members.hub().MakeFabric();
+      },
+      {members[1].self().address, members[0].self().address}, {.group = 1, .name = "test"});
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  AwaitReadable(**store, TestPage(1));
+  members.hub().Stall(members[0].fabric(), true);
+  const absl::Time give_up = Soon();
+  absl::Status fetched;
+  while (!absl::IsNotFound(fetched) && SteadyNow() < give_up) {
+    fetched = FetchTestPage(**store, TestPage(2)).pin.status();
+  }
+  EXPECT_TRUE(absl::IsNotFound(fetched)) << fetched;
+}
+
+// It waited for as long as for a member that does not answer.
+TEST_F(ReplicationTest, APageThatNobodyHasWaitsForItsPublicationAlone) {
+  ServerOptions options = LoopbackMembers::Options(256 * kTestPageBytes, 1);
+  options.replication.pull_timeout = absl::Minutes(10);
+  LoopbackMembers members(2, options);
+  const auto publisher = members[0].Connect();
+  PublishAll(*publisher);
+  const auto other = members[1].Connect();
+  AwaitReadable(*other, TestPage(1));
+  const absl::Status fetched = FetchTestPage(*other, TestPage(kPages)).pin.status();
+  EXPECT_TRUE(absl::IsNotFound(fetched)) << fetched;
+}
+
 TEST_F(ReplicationTest, AMemberThatAnswersNoQuestionIsLeftThoughNothingIsOfferedToIt) {
   auto members = Make(2, 1);
   const auto store = members[0].Connect();
   PublishAll(*store);
   const auto other = members[1].Connect();
-  const absl::Time give_up = Soon();
-  while (!IsReadable(*other, TestPage(1)) && SteadyNow() < give_up) {  // until it knows who has it
-  }
+  AwaitReadable(*other, TestPage(1));
   members.hub().Stall(members[0].fabric(), true);
   EXPECT_FALSE(IsReadable(*other, TestPage(2)));
   members[1].Await("peers{state=\"down\"}", 1);
