@@ -43,22 +43,22 @@ ServiceLink::~ServiceLink() {
   for (const ServiceConnectionPtr& connection : ended_) connection->Abandon();
 }
 
-absl::Status ServiceLink::Connect(absl::Time deadline) {
+absl::Status ServiceLink::Connect(absl::Time deadline, const MemoryRegistrar& register_memory) {
   PB_ASSIGN_OR_RETURN(const PeerId peer, ConnectToService(fabric_, address_, deadline));
-  Greet(peer);
+  Greet(peer, register_memory);
   while (greeting_ != nullptr && SteadyNow() < deadline) fabric_.WaitUntil(deadline);
   if (greeting_ != nullptr) EndGreeting(DoesNotAnswer(address_));
   return greeted_;
 }
 
-void ServiceLink::Greet(PeerId peer) {
+void ServiceLink::Greet(PeerId peer, const MemoryRegistrar& register_memory) {
   Hello hello;
   hello.features = kFeatures | (options_.credentials.has_value() ? kFeatureChallenge : 0);
   hello.group = options_.group;
   hello.process = process_;
   hello.name = options_.name;
   greeting_ = std::make_shared<ServiceConnection>(fabric_, peer, address_, std::move(hello),
-                                                  options_.register_memory, options_.credentials);
+                                                  register_memory, options_.credentials);
   router_.Add(peer, *this);
   greeting_->Greet();
 }
@@ -241,6 +241,9 @@ void ServiceLink::LetGoOfEndedConnections() {
 }
 
 void ServiceLink::Shutdown(absl::Time deadline) {
+  // Else the service would keep the group of a lost connection as long as this process lives.
+  if (current_ == nullptr && !ended_.empty()) Connect(deadline, nullptr).IgnoreError();
+  LetGoOfEndedConnections();
   if (current_ == nullptr) return;
   current_->Send(0, Goodbye{current_->welcome().client});
   fabric_.Close(current_->peer());

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/memory_registration.h"
 #include "cache_service/client/page_reads.h"
 #include "cache_service/client/page_writes.h"
 #include "cache_service/client/reply_router.h"
@@ -43,7 +44,7 @@ class ServiceLink final : private ServiceReplies {
   ServiceLink& operator=(const ServiceLink&) = delete;
 
   /// Blocks until greeted or the deadline. Requires !connected().
-  absl::Status Connect(absl::Time deadline);
+  absl::Status Connect(absl::Time deadline) { return Connect(deadline, options_.register_memory); }
   bool connected() const { return current_ != nullptr; }
   bool holds_pins() const { return reads_.holds_pins(); }
 
@@ -86,7 +87,8 @@ class ServiceLink final : private ServiceReplies {
 
   /// Ends the connection as if it had been lost. Requires connected().
   void GiveUp(const absl::Status& reason) { End(reason); }
-  /// Says goodbye and closes; returns by the deadline.
+  /// Says goodbye, also for connections that were lost, for which it connects once more, and
+  /// closes; returns by the deadline.
   void Shutdown(absl::Time deadline);
 
  private:
@@ -101,7 +103,8 @@ class ServiceLink final : private ServiceReplies {
   void OnBroken(const absl::Status& why) override;
   void OnClosed(const absl::Status& reason) override;
 
-  void Greet(transport::PeerId peer);
+  absl::Status Connect(absl::Time deadline, const MemoryRegistrar& register_memory);
+  void Greet(transport::PeerId peer, const MemoryRegistrar& register_memory);
   void ContinueGreeting();
   void EndGreeting(const absl::Status& outcome);
   /// The connection that is being greeted, or was.

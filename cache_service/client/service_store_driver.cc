@@ -173,6 +173,9 @@ void ServiceStore::Run() {
     }
     LeaveSeat();
   }
+  // Of an earlier connection too, whose goodbye is said once nothing of it is held.
+  link_.TakeFetched();
+  TakeFetched();
   TakeWork();
   link_.Shutdown(SteadyNow() + kShutdown);
 }

@@ -78,6 +78,23 @@ TEST_P(LoopbackFaultTest, AKilledServiceResolvesEachFetchOnce) {
   for (const PageLease& lease : *leases) FillTestPage(TestPage(9), lease.memory());
 }
 
+// Its pins outlasted the goodbyes, so the service kept the earlier connection's.
+TEST_P(LoopbackFaultTest, WhatNobodyTookOfAnEarlierConnectionIsGivenBackAtTheEnd) {
+  auto store = service_.Connect(1);
+  ASSERT_EQ(PublishTestPage(*store, TestPage(1)), absl::OkStatus());
+  store->Fetch({TestPage(1)}, Soon());
+  ASSERT_TRUE(store->WaitFetched(Soon()));
+  service_.hub().Cut(service_.fabric());
+  const absl::Time give_up = Soon();
+  while (store->stats().connections < 2) {
+    ASSERT_LT(absl::Now(), give_up);
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  store.reset();
+  service_.Await("pinboard_service_pins", 0);
+  service_.Await("pinboard_service_pages", 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(MappedOrCopied, LoopbackFaultTest, ::testing::Bool());
 
 /// Stands in for a device: remembers what memory it was told of and has not let go of.

@@ -10,10 +10,13 @@
 #include <string>
 #include <thread>
 
+#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "cache_service/remote_page_store.h"
 #include "cache_service/server/server.h"
 #include "tests/cache_service/metric_value.h"
+#include "tests/cache_service/test_pages.h"
 #include "transport/fabric/loopback/loopback.h"
 
 namespace pinboard::cache_service {
@@ -53,6 +56,11 @@ class LoopbackService {
   }
   /// A series of /metrics as it is, or 0 where there is none.
   double Metric(const std::string& series) const { return MetricValue(*metrics_, series); }
+  void Await(const std::string& series, double value) const {
+    const absl::Time give_up = Soon();
+    while (Metric(series) != value && SteadyNow() < give_up) absl::SleepFor(absl::Milliseconds(1));
+    EXPECT_EQ(Metric(series), value) << series;
+  }
   const std::string& address() const { return server_->address(); }
   transport::LoopbackHub& hub() { return hub_; }
   transport::Fabric& fabric() { return *fabric_; }

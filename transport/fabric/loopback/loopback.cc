@@ -342,6 +342,10 @@ void LoopbackHub::Kill(const Fabric& fabric) {
   state_->RemoveNode(static_cast<const LoopbackFabric&>(fabric).node());
 }
 
+void LoopbackHub::Cut(const Fabric& fabric) {
+  state_->Cut(static_cast<const LoopbackFabric&>(fabric).node());
+}
+
 void LoopbackHub::Stall(const Fabric& fabric, bool stalled) {
   state_->SetStalled(static_cast<const LoopbackFabric&>(fabric).node(), stalled);
 }

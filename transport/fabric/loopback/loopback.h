@@ -32,6 +32,9 @@ class LoopbackHub {
   /// As if the process of `fabric` had been killed: every peer sees it closed (Unavailable),
   /// nothing it does has an effect any more, its own operations end with Unavailable.
   void Kill(const Fabric& fabric);
+  /// As if the network had been cut for a moment: each connection of `fabric` is lost on both sides
+  /// (Unavailable), with what is under way. It may connect again.
+  void Cut(const Fabric& fabric);
   /// While stalled, what `fabric` sends and what is sent to it is held back, in order; one-sided
   /// operations of its own are held too. Its peers do not see it closed.
   void Stall(const Fabric& fabric, bool stalled);

@@ -19,18 +19,14 @@ NodeId LoopbackState::AddNode() {
 
 void LoopbackState::RemoveNode(NodeId node) {
   absl::MutexLock lock(&mutex_);
-  std::vector<LoopbackEnd> ends;
-  for (const auto& [end, other] : connections_) {
-    if (end.node == node) ends.push_back(end);
-  }
-  for (const LoopbackEnd& end : ends) {
-    const LoopbackEnd other = connections_.at(end);
-    Break(other, absl::UnavailableError(absl::StrCat("peer ", other.peer.value(), " is gone")));
-    Break(end, absl::UnavailableError("this side was killed"));
-  }
+  BreakAll(node, absl::UnavailableError("this side was killed"));
   std::erase_if(listeners_, [node](const auto& listener) { return listener.second == node; });
-  std::erase_if(held_, [node](const Held& held) { return held.from == node || held.to == node; });
   nodes_[node].dead = true;
+}
+
+void LoopbackState::Cut(NodeId node) {
+  absl::MutexLock lock(&mutex_);
+  BreakAll(node, absl::UnavailableError("the connection was cut"));
 }
 
 void LoopbackState::SetStalled(NodeId node, bool stalled) {
@@ -218,6 +214,19 @@ void LoopbackState::Post(NodeId node, LoopbackEvent event) {
   if (nodes_[node].dead) return;
   nodes_[node].events.push_back(std::move(event));
   changed_.SignalAll();
+}
+
+void LoopbackState::BreakAll(NodeId node, const absl::Status& status) {
+  std::vector<LoopbackEnd> ends;
+  for (const auto& [end, other] : connections_) {
+    if (end.node == node) ends.push_back(end);
+  }
+  for (const LoopbackEnd& end : ends) {
+    const LoopbackEnd other = connections_.at(end);
+    Break(other, absl::UnavailableError(absl::StrCat("peer ", other.peer.value(), " is gone")));
+    Break(end, status);
+  }
+  std::erase_if(held_, [node](const Held& held) { return held.from == node || held.to == node; });
 }
 
 void LoopbackState::Break(const LoopbackEnd& end, const absl::Status& status) {

@@ -51,6 +51,7 @@ class LoopbackState {
   NodeId AddNode();
   /// The node is gone: its peers see it closed, it sees all its peers closed.
   void RemoveNode(NodeId node);
+  void Cut(NodeId node);
   void SetStalled(NodeId node, bool stalled);
   void RefuseDirectMapping(bool refuse);
   void SetMemoryLimit(std::size_t bytes);
@@ -105,6 +106,8 @@ class LoopbackState {
   void Post(NodeId node, LoopbackEvent event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Break(const LoopbackEnd& end, const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// All connections of the node, and what is held of them.
+  void BreakAll(NodeId node, const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
   SteadyCondition changed_;
