@@ -20,6 +20,8 @@ using transport::PeerId;
 
 // A service that takes nothing in is treated as one that is not there.
 constexpr std::size_t kMaxWaiting = 1024;
+// More stay in the service until their group ends.
+constexpr std::size_t kMostDroppedSequences = 65'536;
 
 }  // namespace
 
@@ -70,6 +72,9 @@ void ServiceLink::EndGreeting(const absl::Status& outcome) {
     current_ = connection;
     writes_.Connected(connection);
     reads_.Connected(connection);
+    const std::uint64_t before = std::exchange(incarnation_, connection->welcome().incarnation);
+    if (before != incarnation_) dropped_sequences_.clear();
+    SendDroppedSequences();
     return;
   }
   router_.Remove(connection->peer());
@@ -216,15 +221,29 @@ void ServiceLink::Drop(const std::vector<PageRef>& pages) {
 }
 
 void ServiceLink::DropSequence(std::uint64_t sequence) {
-  if (Congested()) return;
-  writes_.InOrder([this, sequence] {
-    if (current_ != nullptr) current_->Send(0, cache_service::DropSequence{sequence});
-  });
+  KeepDroppedSequence(sequence);
+  SendDroppedSequences();
+}
+
+void ServiceLink::KeepDroppedSequence(std::uint64_t sequence) {
+  if (dropped_sequences_.size() < kMostDroppedSequences) dropped_sequences_.push_back(sequence);
+}
+
+void ServiceLink::SendDroppedSequences() {
+  while (!dropped_sequences_.empty() && current_ != nullptr && !Congested()) {
+    const std::uint64_t sequence = dropped_sequences_.front();
+    dropped_sequences_.pop_front();
+    writes_.InOrder([this, sequence] {
+      if (current_ == nullptr) return KeepDroppedSequence(sequence);
+      current_->Send(0, cache_service::DropSequence{sequence});
+    });
+  }
 }
 
 void ServiceLink::Tick(absl::Time now) {
   reads_.Expire(now);
   writes_.GiveBackIdle(now);
+  SendDroppedSequences();
   LetGoOfEndedConnections();
 }
 

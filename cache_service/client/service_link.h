@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -60,6 +61,7 @@ class ServiceLink final : private ServiceReplies {
   bool has_fetched() const { return reads_.has_answers(); }
   FetchedPages TakeFetched() { return reads_.TakeAnswers(); }
   void Drop(const std::vector<PageRef>& pages);
+  /// Where it cannot be sent, it is once connected again to the service in the same life.
   void DropSequence(std::uint64_t sequence);
 
   /// Ends the leases. Holds of an earlier connection are only let go.
@@ -114,6 +116,8 @@ class ServiceLink final : private ServiceReplies {
   void End(const absl::Status& reason);
   void FetchTogether(std::vector<PageRef> pages, absl::Time deadline);
   bool Congested() const;
+  void KeepDroppedSequence(std::uint64_t sequence);
+  void SendDroppedSequences();
   void LetGoOfEndedConnections();
   void SayOnceThatPagesAreCopied(bool mapping_expected);
 
@@ -128,7 +132,9 @@ class ServiceLink final : private ServiceReplies {
   ServiceConnectionPtr greeting_;  // under way
   absl::Status greeted_;           // how the last one ended
   ServiceConnectionPtr current_;
-  std::vector<ServiceConnectionPtr> ended_;  // and still held, or not yet said goodbye to
+  std::vector<ServiceConnectionPtr> ended_;      // and still held, or not yet said goodbye to
+  std::uint64_t incarnation_ = 0;                // of the last service that was greeted
+  std::deque<std::uint64_t> dropped_sequences_;  // it has not been told of
   bool said_copied_ = false;
   std::atomic<std::uint64_t> protocol_errors_ = 0;
 };

@@ -23,23 +23,23 @@ namespace pinboard::cache_service {
 
 class LoopbackService {
  public:
-  explicit LoopbackService(std::size_t arena_bytes) : metrics_(NewMetricRegistry()) {
-    auto fabric = hub_.MakeFabric();
-    fabric_ = fabric.get();
-    ServerOptions options;
-    options.listen = "loopback:0";
-    options.arena_bytes = arena_bytes;
-    options.segment_bytes = arena_bytes / 2;
-    options.eviction = LowestInformation();
-    options.watermarks = {1, 1};
-    auto server = Server::Create(std::move(fabric), options, *metrics_);
-    EXPECT_EQ(server.status(), absl::OkStatus());
-    server_ = *std::move(server);
-    thread_ = std::thread([this] { server_->Run(); });
+  explicit LoopbackService(std::size_t arena_bytes) {
+    options_.listen = "loopback:0";
+    options_.arena_bytes = arena_bytes;
+    options_.segment_bytes = arena_bytes / 2;
+    options_.eviction = LowestInformation();
+    options_.watermarks = {1, 1};
+    Start();
   }
-  ~LoopbackService() {
-    server_->Stop();
-    thread_.join();
+  ~LoopbackService() { Stop(); }
+
+  /// As if its process had been killed, and another one started there.
+  void Restart() {
+    hub_.Kill(*fabric_);
+    Stop();
+    options_.listen = server_->address();
+    server_.reset();
+    Start();
   }
 
   absl::StatusOr<std::unique_ptr<PageStore>> TryConnect(const PageStoreOptions& options) {
@@ -66,8 +66,23 @@ class LoopbackService {
   transport::Fabric& fabric() { return *fabric_; }
 
  private:
+  void Start() {
+    auto fabric = hub_.MakeFabric();
+    fabric_ = fabric.get();
+    metrics_ = NewMetricRegistry();
+    auto server = Server::Create(std::move(fabric), options_, *metrics_);
+    EXPECT_EQ(server.status(), absl::OkStatus());
+    server_ = *std::move(server);
+    thread_ = std::thread([this] { server_->Run(); });
+  }
+  void Stop() {
+    server_->Stop();
+    thread_.join();
+  }
+
   transport::LoopbackHub hub_;
-  const std::unique_ptr<MetricRegistry> metrics_;
+  ServerOptions options_;
+  std::unique_ptr<MetricRegistry> metrics_;
   transport::Fabric* fabric_ = nullptr;  // the server's
   std::unique_ptr<Server> server_;
   std::thread thread_;

@@ -47,6 +47,8 @@ class ServiceLinkTest : public ::testing::Test, private Releaser {
   ReplyRouter router_{*fabric_};
   ServiceLink link_{*fabric_, router_, service_.address(), Options(), Handlers(), *this};
 
+  const absl::Time give_up_ = Soon();
+
  private:
   PageStoreOptions Options() {
     return {
@@ -68,11 +70,11 @@ class ServiceLinkTest : public ::testing::Test, private Releaser {
   }
   void Release(std::uint64_t) override {}
 
-  const absl::Time give_up_ = Soon();
   std::vector<HoldId> leased_;
 };
 
 constexpr char kPages[] = "pinboard_service_pages";
+constexpr char kExtents[] = "pinboard_service_extents";
 constexpr char kQuarantined[] = "pinboard_service_slabs{state=\"quarantined\"}";
 
 // Its group stayed in the service for as long as the process lived.
@@ -99,6 +101,46 @@ TEST_F(ServiceLinkTest, WhatIsLetGoOfAnEarlierConnectionAtTheEndIsTold) {
   link_.Return(leases);
   link_.Shutdown(Soon());
   service_.Await(kQuarantined, 0);
+}
+
+// Its extents stayed until the group ended, and a tenant with a quota of them could publish no
+// more.
+TEST_F(ServiceLinkTest, ASequenceDroppedWithoutAConnectionIsDroppedOverTheNextOne) {
+  PublishOne(TestPage(1, 1, 7));
+  PublishOne(TestPage(1, 1, 8));
+  service_.Await(kExtents, 2);
+  Cut();
+  link_.DropSequence(7);
+  Connect();
+  service_.Await(kExtents, 1);
+}
+
+TEST_F(ServiceLinkTest, SequencesDroppedWhileTheServiceTakesNothingInAreDroppedLater) {
+  constexpr std::uint64_t kMoreThanTheLinkSends = 5000;
+  PublishOne(TestPage(1, 1, kMoreThanTheLinkSends));
+  service_.Await(kExtents, 1);
+  service_.hub().Stall(service_.fabric(), true);
+  for (std::uint64_t sequence = 0; sequence <= kMoreThanTheLinkSends; ++sequence) {
+    link_.DropSequence(sequence);
+  }
+  service_.hub().Stall(service_.fabric(), false);
+  while (service_.Metric(kExtents) != 0 && SteadyNow() < give_up_) {
+    fabric_->WaitUntil(SteadyNow() + absl::Milliseconds(1));
+    link_.Tick(SteadyNow());
+  }
+  EXPECT_EQ(service_.Metric(kExtents), 0);
+}
+
+TEST_F(ServiceLinkTest, AServiceThatWasStartedAgainIsNotToldOfSequencesDroppedBefore) {
+  Cut();
+  link_.DropSequence(7);
+  service_.Restart();
+  const auto other = service_.Connect(1);
+  ASSERT_EQ(PublishTestPage(*other, TestPage(1, 1, 7)), absl::OkStatus());
+  service_.Await(kExtents, 1);
+  Connect();
+  PublishOne(TestPage(1, 1, 8));
+  service_.Await(kPages, 2);
 }
 
 }  // namespace
