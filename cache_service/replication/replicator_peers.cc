@@ -30,6 +30,7 @@ PeerNumber Replicator::NumberOf(const std::string& name) {
         }));
     peers_.back()->name = name;
     peers_.back()->absent_since = SteadyNow();
+    next_look_ = absl::InfinitePast();
   }
   return number->second;
 }

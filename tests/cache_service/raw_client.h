@@ -118,6 +118,7 @@ class RawClient {
     Complete(
         [&](transport::Fabric::Done done) { fabric_->Get(segment, offset, to, std::move(done)); });
   }
+  transport::Fabric& fabric() { return *fabric_; }
   bool IsClosedByService() {
     while (!closed_ && SteadyNow() < give_up_) Wait();
     return closed_;

@@ -219,6 +219,20 @@ TEST_F(ReplicationTest, AMemberThatConnectsAgainEndsItsEarlierConnection) {
   EXPECT_EQ(members[0].Count("refused_connections_total"), 0);
 }
 
+// Who had nobody to look at when it started never looked at anybody.
+TEST_F(ReplicationTest, AMemberThatStartedAloneLeavesOneThatTakesNothingIn) {
+  auto members = Make(1, 1);
+  members[0].membership().Tell(
+      {members[0].self(), {.name = "deaf", .address = "loopback:1", .incarnation = 1}});
+  members[0].Await("peers{state=\"down\"}", 1);
+  const auto store = members[0].Connect();
+  const auto deaf = Introduced(members, "deaf");
+  members[0].Await("clients", 2);
+  members.hub().Stall(deaf->fabric(), true);
+  for (std::uint64_t sequence = 0; sequence < 5000; ++sequence) store->DropSequence(sequence);
+  members[0].Await("clients", 1);
+}
+
 // A connection without traffic was left alone, until TCP tried again: after as long as the fault.
 TEST_F(ReplicationTest, AMemberThatAnswersNoOfferIsLeftOnBothConnections) {
   auto members = Make(2, 2);
