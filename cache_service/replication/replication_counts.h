@@ -42,7 +42,7 @@ struct ReplicationCounts {
   std::uint64_t pulls_waiting = 0;
   std::array<std::uint64_t, kPullEnds> pulls_total{};  // pages
   std::uint64_t peer_protocol_errors_total = 0;        // connections ended for what a member said
-  std::uint64_t lost_drops_total = 0;  // of which a member that was away will not hear
+  std::uint64_t lost_drops_total = 0;                  // pages and sequences (MissedDrops)
 
   ReplicationCounts& operator+=(const ReplicationCounts& other) {
     peers_up += other.peers_up;

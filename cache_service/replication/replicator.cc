@@ -6,11 +6,6 @@
 #include <utility>
 
 namespace pinboard::cache_service {
-namespace {
-
-constexpr std::size_t kMostMissedDrops = 4096;
-
-}  // namespace
 
 Replicator::Replicator(Surroundings around, const TenantStore& store,
                        const ReplicationOptions& options)
@@ -64,14 +59,14 @@ void Replicator::CountOffer(OfferKind kind, OfferEnd end) {
 }
 
 template <typename Message>
-void Replicator::TellOfDrop(const Message& drop) {
+void Replicator::TellOfDrop(Message drop) {
+  if (peers_.empty()) return;
+  const auto shared = std::make_shared<const MissedDrops::Drop::element_type>(std::move(drop));
   for (const auto& peer : peers_) {
     if (peer->session.has_value()) {
-      SendToSession(*peer, drop);
-    } else if (peer->link != nullptr && peer->missed_drops.size() < kMostMissedDrops) {
-      peer->missed_drops.emplace_back(drop);
+      SendDrop(*peer, shared);
     } else if (peer->link != nullptr) {
-      ++counts_.lost_drops_total;
+      peer->missed_drops->Add(shared);
     }
   }
 }
@@ -131,6 +126,7 @@ void Replicator::Tick(absl::Time now) {
   SpillMore(now);
   for (const auto& peer : peers_) {
     SendAnswers(*peer);
+    SendMissedDrops(*peer);
     peer->offers.Fill(now);
   }
 }
@@ -151,6 +147,7 @@ ReplicationCounts Replicator::counts() const {
     if (peer->link != nullptr) {
       ++(peer->link->up() && peer->session.has_value() ? counts.peers_up : counts.peers_down);
     }
+    counts.lost_drops_total += peer->missed_drops->lost();
     counts.offers_waiting += peer->offers.waiting() - peer->offers.waiting(OfferKind::kSpill);
   }
   if (hand_over_.has_value()) counts.drain_pages_left = hand_over_->left() + OffersToHeirs();

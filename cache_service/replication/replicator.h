@@ -4,13 +4,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -23,6 +21,7 @@
 #include "cache_service/placement/placement.h"
 #include "cache_service/replication/group_holds.h"
 #include "cache_service/replication/hand_over.h"
+#include "cache_service/replication/missed_drops.h"
 #include "cache_service/replication/offer_queue.h"
 #include "cache_service/replication/page_intake.h"
 #include "cache_service/replication/peer_link.h"
@@ -95,8 +94,6 @@ class Replicator {
   ReplicationCounts counts() const;
 
  private:
-  /// What another member is told when it is connected again.
-  using MissedDrop = std::variant<PeerDrop, PeerDropSequence>;
   struct Peer {
     Peer(Inventory& inventory, OfferQueue::Ended ended) : offers(inventory, std::move(ended)) {}
 
@@ -111,8 +108,9 @@ class Replicator {
     absl::Time absent_since;        // where it has no session
     OfferQueue offers;
     absl::Time full_until = absl::InfinitePast();  // it has no room for what others spill
-    std::deque<MissedDrop> missed_drops;
-    // Shared with the fabric, which counts down as sends end, maybe after this has ended.
+    // Shared with the fabric, as sends end maybe after this has: what it could not send, and how
+    // much is under way.
+    std::shared_ptr<MissedDrops> missed_drops = std::make_shared<MissedDrops>();
     std::shared_ptr<std::size_t> sends = std::make_shared<std::size_t>(0);
   };
 
@@ -129,7 +127,9 @@ class Replicator {
   void OnOffer(PeerNumber number, const Offer& offer);
   void LeaveTheLate(absl::Time now);
   template <typename Message>
-  void SendToSession(Peer& peer, const Message& message);
+  void SendToSession(Peer& peer, const Message& message, std::function<void()> failed = nullptr);
+  void SendDrop(Peer& peer, const MissedDrops::Drop& drop);
+  void SendMissedDrops(Peer& peer);
   void SendAnswers(Peer& peer);
   void AnnounceGroups();
 
@@ -174,7 +174,7 @@ class Replicator {
 
   // replicator.cc
   template <typename Message>
-  void TellOfDrop(const Message& drop);
+  void TellOfDrop(Message drop);
   void CountOffer(OfferKind kind, OfferEnd end);
 
   const Surroundings around_;

@@ -50,10 +50,9 @@ void Replicator::SetView(MembershipViewPtr view, absl::Time now) {
   }
   for (PeerNumber number = 1; number <= LastPeer(); ++number) {
     Peer& peer = PeerOf(number);
-    if (peer.link == nullptr || view_->Find(peer.name) != nullptr) continue;
-    peer.link.reset();
-    OnLinkDown(number);
-    peer.missed_drops.clear();
+    if (view_->Find(peer.name) != nullptr) continue;
+    peer.missed_drops->Clear();
+    if (std::exchange(peer.link, nullptr) != nullptr) OnLinkDown(number);
   }
   ChoosePlaces(now);
 }
@@ -136,13 +135,11 @@ absl::Status Replicator::OnIntroduce(PeerId session, ClientId client, const Intr
     const bool is_fresh = SteadyNow() - peer.link->tried() < options_.answer_timeout;
     if (!is_fresh) peer.link->Suspect("it has connected again, and may have left this one");
   }
-  if (peer.incarnation != who.incarnation) peer.missed_drops.clear();
+  if (peer.incarnation != who.incarnation) peer.missed_drops->Clear();
   peer.incarnation = who.incarnation;
   peer.session = session;
   peer.offers.Open(client, [this, &peer](const Offer& offer) { SendToSession(peer, offer); });
-  for (const MissedDrop& drop : std::exchange(peer.missed_drops, {})) {
-    std::visit([this, &peer](const auto& message) { SendToSession(peer, message); }, drop);
-  }
+  SendMissedDrops(peer);
   groups_changed_ = true;
   ChoosePlaces(SteadyNow());
   return absl::OkStatus();
@@ -199,10 +196,28 @@ void Replicator::LeaveTheLate(absl::Time now) {
 }
 
 template <typename Message>
-void Replicator::SendToSession(Peer& peer, const Message& message) {
+void Replicator::SendToSession(Peer& peer, const Message& message, std::function<void()> failed) {
   ++*peer.sends;
   SendMessage(around_.fabric, *peer.session, 0, message,
-              [sends = peer.sends](const absl::Status&) { --*sends; });
+              [sends = peer.sends, failed = std::move(failed)](const absl::Status& status) {
+                --*sends;
+                if (!status.ok() && failed) failed();
+              });
+}
+
+void Replicator::SendDrop(Peer& peer, const MissedDrops::Drop& drop) {
+  std::visit(
+      [&](const auto& message) {
+        SendToSession(peer, message, [missed = peer.missed_drops, drop] { missed->Add(drop); });
+      },
+      *drop);
+}
+
+void Replicator::SendMissedDrops(Peer& peer) {
+  // Of what may be under way half, so that a member that is back is not left for want of answers.
+  while (peer.session.has_value() && !peer.missed_drops->empty() && *peer.sends < kMostSends / 2) {
+    SendDrop(peer, peer.missed_drops->TakeFirst());
+  }
 }
 
 void Replicator::SendAnswers(Peer& peer) {
@@ -229,8 +244,5 @@ void Replicator::AnnounceGroups() {
     if (peer->session.has_value()) SendToSession(*peer, announced);
   }
 }
-
-template void Replicator::SendToSession(Peer&, const PeerDrop&);
-template void Replicator::SendToSession(Peer&, const PeerDropSequence&);
 
 }  // namespace pinboard::cache_service

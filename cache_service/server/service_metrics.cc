@@ -210,8 +210,9 @@ const Series kSeries[] = {
     {"pinboard_service_peer_protocol_errors_total",
      "Connections to other members ended for what they said.", Kind::kCounter, nullptr, nullptr,
      [](C c) { return c.replication.peer_protocol_errors_total; }},
-    {"pinboard_service_lost_drops_total", "Drops that a member that was away will not hear of.",
-     Kind::kCounter, nullptr, nullptr, [](C c) { return c.replication.lost_drops_total; }},
+    {"pinboard_service_lost_drops_total",
+     "Dropped pages and sequences that a member that was away will not hear of.", Kind::kCounter,
+     nullptr, nullptr, [](C c) { return c.replication.lost_drops_total; }},
 };
 
 MetricLabels LabelsOf(const Series& series) {

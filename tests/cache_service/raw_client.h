@@ -119,6 +119,7 @@ class RawClient {
         [&](transport::Fabric::Done done) { fabric_->Get(segment, offset, to, std::move(done)); });
   }
   transport::Fabric& fabric() { return *fabric_; }
+  void Close() { fabric_->Close(peer_); }
   bool IsClosedByService() {
     while (!closed_ && SteadyNow() < give_up_) Wait();
     return closed_;

@@ -3,6 +3,7 @@
 // Members that copy for each other, and are stalled, killed and listed anew.
 #include <gtest/gtest.h>
 
+#include "cache_service/replication/missed_drops.h"
 #include "tests/cache_service/loopback_members.h"
 #include "tests/cache_service/loopback_service.h"
 #include "tests/cache_service/raw_client.h"
@@ -92,6 +93,43 @@ TEST_F(ReplicationTest, AMemberThatWasAwayHearsOfWhatWasDroppedMeanwhile) {
   members[0].Await("copies_waiting", 0);
 }
 
+class AbsentMemberTest : public ReplicationTest {
+ protected:
+  AbsentMemberTest() : store_(members_[0].Connect()) {
+    PublishAll(*store_);
+    members_[1].Await("pages", kPages);
+    members_.hub().Stall(members_[1].fabric(), true);
+    const absl::Status published = PublishTestPage(*store_, TestPage(kPages));
+    EXPECT_EQ(published, absl::OkStatus());  // it does not answer
+    members_[0].Await("peers{state=\"down\"}", 1);
+  }
+  void Return() { members_.hub().Stall(members_[1].fabric(), false); }
+
+  LoopbackMembers members_ = Make(2, 2);
+  std::unique_ptr<PageStore> store_;
+};
+
+// 4,096 drops were kept, whatever was in them.
+TEST_F(AbsentMemberTest, ItHearsOfManyDropsWhenItIsBack) {
+  for (std::uint64_t sequence = 1000; sequence < 7000; ++sequence) store_->DropSequence(sequence);
+  store_->DropSequence(TestPage(0).key.sequence);
+  members_[0].Await("pages", 0);
+  Return();
+  members_[1].Await("pages", 0);
+  EXPECT_EQ(members_[0].Count("lost_drops_total"), 0);
+}
+
+TEST_F(AbsentMemberTest, ItHearsOfSoManyPagesAndTheOthersAreCounted) {
+  std::vector<PageRef> many(kMaxListElements, TestPage(1, 1, 99));
+  for (int page = 0; page < kPages; ++page) many[page] = TestPage(page);
+  for (std::size_t pages = 0; pages <= MissedDrops::kMostPages; pages += many.size()) {
+    store_->Drop(many);
+  }
+  members_[0].Await("lost_drops_total", static_cast<double>(many.size()));
+  Return();
+  members_[1].Await("pages", 1);
+}
+
 TEST_F(ReplicationTest, AStalledMemberIsLeftAndSkippedAndOthersServe) {
   auto members = Make(3, 3);
   const auto store = members[0].Connect();
@@ -170,14 +208,19 @@ TEST_F(ReplicationTest, AMemberThatAnswersNoQuestionIsLeftThoughNothingIsOffered
   members[1].Await("peers{state=\"up\"}", 1);
 }
 
-std::unique_ptr<RawClient> Introduced(transport::LoopbackHub& hub, const std::string& to,
-                                      const std::string& name) {
+std::unique_ptr<RawClient> Greeted(transport::LoopbackHub& hub, const std::string& to,
+                                   const std::string& name) {
   auto client = std::make_unique<RawClient>(hub.MakeFabric(), to);
   Hello hello;
   hello.features = kMemberFeatures;
   hello.process = CurrentProcess();
   hello.name = "member " + name;
   client->Ask<Welcome>(hello);
+  return client;
+}
+std::unique_ptr<RawClient> Introduced(transport::LoopbackHub& hub, const std::string& to,
+                                      const std::string& name) {
+  auto client = Greeted(hub, to, name);
   client->Send(Introduce{name, 1});
   return client;
 }
@@ -231,6 +274,58 @@ TEST_F(ReplicationTest, AMemberThatStartedAloneLeavesOneThatTakesNothingIn) {
   members.hub().Stall(deaf->fabric(), true);
   for (std::uint64_t sequence = 0; sequence < 5000; ++sequence) store->DropSequence(sequence);
   members[0].Await("clients", 1);
+}
+
+// With all that it had missed under way at once it was taken for one that takes nothing in.
+TEST_F(ReplicationTest, AMemberThatIsBackIsNotLeftForAllThatItHasMissed) {
+  auto members = Make(1, 1);
+  members[0].membership().Tell({members[0].self(),
+                                {.name = "back", .address = "loopback:1", .incarnation = 1},
+                                {.name = "deaf", .address = "loopback:2", .incarnation = 1}});
+  members[0].Await("peers{state=\"down\"}", 2);
+  const auto store = members[0].Connect();
+  PublishAll(*store);
+  Introduced(members, "back");
+  const auto deaf = Introduced(members, "deaf");
+  members[0].Await("clients", 2);
+  members.hub().Stall(deaf->fabric(), true);
+  for (std::uint64_t sequence = 1000; sequence < 5000; ++sequence) store->DropSequence(sequence);
+  store->DropSequence(TestPage(0).key.sequence);
+  members[0].Await("pages", 0);
+
+  const auto back = Introduced(members, "back");
+  members.hub().Stall(back->fabric(), true);
+  for (std::uint64_t sequence = 5000; sequence < 5200; ++sequence) store->DropSequence(sequence);
+  members[0].Await("clients", 2);  // deaf is left, as more than 4,096 are on their way to it
+  members.hub().Stall(back->fabric(), false);
+  const auto told = back->ReceiveUntil<PeerDropSequence>(
+      [](const std::vector<PeerDropSequence>& so_far) { return so_far.size() >= 4201; });
+  EXPECT_EQ(told.size(), 4201);
+}
+
+// Nobody heard of what was under way then, and nobody counted it.
+TEST_F(ReplicationTest, DropsAreToldAgainWhereTheFirstConnectionAfterAnAbsenceBreaks) {
+  auto members = Make(2, 1);
+  auto listed = members.All();
+  listed.push_back({.name = "third", .address = "loopback:1", .incarnation = 1});
+  members[0].membership().Tell(listed);
+  members[0].Await("peers{state=\"down\"}", 1);
+  const auto store = members[0].Connect();
+  PublishAll(*store);
+  const double clients = members[0].Count("clients");
+  Introduced(members, "third");
+  members[0].Await("clients", clients);  // it has come and gone
+  store->Drop({TestPage(1)});
+  members[0].Await("pages", kPages - 1);
+
+  const auto breaks = Greeted(members.hub(), members[0].self().address, "third");
+  members.hub().Stall(members[0].fabric(), true);
+  breaks->Send(Introduce{"third", 1});
+  breaks->Close();
+  members.hub().Stall(members[0].fabric(), false);
+  const PeerDrop told = Introduced(members, "third")->Receive<PeerDrop>().message;
+  ASSERT_EQ(told.pages.size(), 1);
+  EXPECT_EQ(told.pages[0], TestPage(1));
 }
 
 // A connection without traffic was left alone, until TCP tried again: after as long as the fault.
