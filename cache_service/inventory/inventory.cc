@@ -36,6 +36,11 @@ void Inventory::Quarantine(ClientId client) {
   }
 }
 
+bool Inventory::HoldsAny(ClientId client) const {
+  const Client& holder = clients_.at(client);
+  return !holder.leases.empty() || !holder.pinned.empty() || !holder.also_pinned.empty();
+}
+
 void Inventory::RemoveClient(ClientId client) {
   const auto found = clients_.find(client);
   const Client gone = std::move(found->second);

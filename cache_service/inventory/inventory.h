@@ -121,6 +121,8 @@ class Inventory {
   /// The client is lost but its process may still write and read: its leases are quarantined, its
   /// pins stay.
   void Quarantine(ClientId client);
+  /// Whether it has a lease or a pin.
+  bool HoldsAny(ClientId client) const;
   /// The client let go, or its process is proven dead: everything it holds ends. The pages of a
   /// group leave with its last client.
   void RemoveClient(ClientId client);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -84,7 +85,7 @@ struct ProcessIdentity {
   std::uint64_t host = 0;
   std::uint32_t pid = 0;
   std::uint64_t start_ticks = 0;
-  friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
+  friend auto operator<=>(const ProcessIdentity&, const ProcessIdentity&) = default;
 };
 
 /// Client to service, first. The service picks a version in the range, or refuses.

@@ -3,6 +3,7 @@
 #include "cache_service/server/server.h"
 
 #include <algorithm>
+#include <map>
 #include <random>
 #include <utility>
 
@@ -244,17 +245,32 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
   tenant->parked.RemovePeer(peer);
   LogLine(LogLevel::kInfo, absl::StrCat("lost ", session.name, ": ", std::string(reason.message())),
           {{"client", ClientText(session)}});
-  tenant->inventory.Quarantine(session.client);
-  lost_.push_back(
-      {session.tenant, session.client, session.group, session.process, IsMember(session)});
+  const LostClient lost{tenant, session.client, session.group, session.process, IsMember(session)};
+  if (IsSpare(lost)) return tenant->inventory.RemoveClient(lost.client);
+  tenant->inventory.Quarantine(lost.client);
+  lost_.push_back(lost);
   next_death_check_ = absl::InfinitePast();
+}
+
+bool Server::IsSpare(const LostClient& lost) const {
+  if (lost.tenant->inventory.HoldsAny(lost.client)) return false;
+  const auto stands_in = [&lost](const auto& other) {
+    return other.tenant == lost.tenant && other.group == lost.group &&
+           other.process == lost.process;
+  };
+  return std::any_of(lost_.begin(), lost_.end(), stands_in) ||
+         std::any_of(sessions_.begin(), sessions_.end(),
+                     [&](const auto& entry) { return stands_in(entry.second); });
 }
 
 void Server::RemoveDeadClients(absl::Time now) {
   if (now < next_death_check_) return;
   next_death_check_ = now + kDeathCheckInterval;
-  const auto dead = std::partition(lost_.begin(), lost_.end(), [](const LostClient& client) {
-    return IsRunningHere(client.process);
+  std::map<ProcessIdentity, bool> running;  // each is looked for once
+  const auto dead = std::partition(lost_.begin(), lost_.end(), [&running](const LostClient& lost) {
+    const auto [process, is_new] = running.try_emplace(lost.process);
+    if (is_new) process->second = IsRunningHere(lost.process);
+    return process->second;
   });
   for (auto client = dead; client != lost_.end(); ++client) {
     client->tenant->inventory.RemoveClient(client->client);
@@ -268,6 +284,7 @@ ServiceCounts Server::Counts() const {
   for (const auto& [name, tenant] : tenants_.all()) tenant->AddTo(counts);
   counts.arena_bytes = counts.inventory.capacity_bytes + tenants_.free_bytes();
   counts.clients = sessions_.size();
+  counts.lost_clients = lost_.size();
   return counts;
 }
 
@@ -276,6 +293,7 @@ ServiceCounts Server::CountsOf(const Tenant& tenant) const {
   tenant.AddTo(counts);
   counts.arena_bytes = tenants_.QuotaOf(tenant);
   for (const auto& [peer, session] : sessions_) counts.clients += session.tenant == &tenant;
+  for (const LostClient& lost : lost_) counts.lost_clients += lost.tenant == &tenant;
   return counts;
 }
 

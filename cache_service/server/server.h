@@ -165,6 +165,9 @@ class Server {
   static absl::Time WaitsUntil(const Tenant& tenant, GroupId group, const ParkedFetch& fetch,
                                MissCause miss);
   void Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now);
+  /// Whether nothing would be missed without it: it holds nothing, and others keep its group for
+  /// its process.
+  bool IsSpare(const LostClient& lost) const;
   void RemoveDeadClients(absl::Time now);
   void Tick();
   absl::Time NextTick() const;

@@ -87,6 +87,8 @@ const Series kSeries[] = {
      nullptr, [](C c) { return c.inventory.pins; }},
     {"pinboard_service_clients", "Connected clients.", Kind::kGauge, nullptr, nullptr,
      [](C c) { return c.clients; }},
+    {"pinboard_service_lost_clients", "Clients whose connection is lost and whose process runs.",
+     Kind::kGauge, nullptr, nullptr, [](C c) { return c.lost_clients; }},
     {"pinboard_service_parked_fetches", "Pages asked for that wait for their publication.",
      Kind::kGauge, nullptr, nullptr, [](C c) { return c.parked_fetches; }},
     {"pinboard_service_leases_total", "Slabs leased.", Kind::kCounter, nullptr, nullptr,

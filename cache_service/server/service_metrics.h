@@ -23,6 +23,7 @@ struct ServiceCounts {
   InventoryCounts inventory;      // its capacity_bytes: of the segments that tenants have
   std::uint64_t arena_bytes = 0;  // what may be used
   std::uint64_t clients = 0;
+  std::uint64_t lost_clients = 0;
   std::uint64_t parked_fetches = 0;
   std::uint64_t connections_total = 0;
   std::uint64_t refused_connections_total = 0;  // broke the protocol, malformed messages included

@@ -1,0 +1,79 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// Connections of a process that goes on, lost without a Goodbye.
+#include <gtest/gtest.h>
+
+#include "tests/cache_service/loopback_service.h"
+#include "tests/cache_service/raw_client.h"
+
+namespace pinboard::cache_service {
+namespace {
+
+constexpr char kLost[] = "pinboard_service_lost_clients";
+constexpr char kPages[] = "pinboard_service_pages";
+
+class LostClientsTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<RawClient> Make() {
+    return std::make_unique<RawClient>(service_.hub().MakeFabric(), service_.address());
+  }
+  void LoseMany() {
+    for (int i = 0; i < 100; ++i) Make()->Greet();
+  }
+  /// All connections but one.
+  void AwaitEnded(int connections) {
+    service_.Await("pinboard_service_connections_total", connections);
+    service_.Await("pinboard_service_clients", 1);
+  }
+
+  LoopbackService service_{16 * kTestPageBytes};
+};
+
+// Each was kept for as long as the process lived, and looked for in /proc 20 times a second.
+TEST_F(LostClientsTest, OfThoseThatHoldNothingOneIsKeptForItsGroup) {
+  const auto store = service_.Connect(2);
+  {
+    const auto publisher = Make();
+    publisher->Greet();
+    const auto leased = publisher->Ask<LeaseReply>(LeaseRequest{1, kTestPageBytes});
+    publisher->Send(Publish{{{leased.slabs.at(0).slab, TestHeader(TestPage(1))}}});
+  }
+  LoseMany();
+  AwaitEnded(102);
+  service_.Await(kLost, 1);
+  EXPECT_EQ(service_.Metric(kPages), 1);
+}
+
+TEST_F(LostClientsTest, NoneThatHoldsNothingIsKeptBesideOneThatIsThere) {
+  const auto there = Make();
+  there->Greet();
+  LoseMany();
+  AwaitEnded(101);
+  service_.Await(kLost, 0);
+}
+
+TEST_F(LostClientsTest, OneThatHoldsSomethingIsKeptUntilItsProcessLetsGo) {
+  const auto there = Make();
+  there->Greet();
+  std::uint64_t lost = 0;
+  {
+    const auto client = Make();
+    lost = client->Greet().client;
+    client->Ask<LeaseReply>(LeaseRequest{5, kTestPageBytes});
+  }
+  service_.Await("pinboard_service_slabs{state=\"quarantined\"}", 5);
+  service_.Await(kLost, 1);
+  there->Send(Goodbye{lost});
+  service_.Await(kLost, 0);
+  service_.Await("pinboard_service_slabs{state=\"quarantined\"}", 0);
+}
+
+TEST_F(LostClientsTest, AnotherGroupsDoesNotStandIn) {
+  const auto there = Make();
+  there->Greet(2);
+  Make()->Greet(1);
+  service_.Await(kLost, 1);
+}
+
+}  // namespace
+}  // namespace pinboard::cache_service
