@@ -17,12 +17,12 @@ INSTANTIATE_TYPED_TEST_SUITE_P(Loopback, FabricConformance, LoopbackEnvironment)
 class LoopbackFailures : public ::testing::Test {
  protected:
   LoopbackFailures() {
-    const std::string address = *server_->Listen("test:0");
+    address_ = *server_->Listen("test:0");
     server_->OnMessage(1, [this](PeerId, absl::Span<const std::byte> payload) {
       received_.push_back(payload.size());
     });
     client_->OnClosed([this](PeerId, const absl::Status& reason) { closed_.push_back(reason); });
-    peer_ = *client_->Connect(address, absl::InfiniteFuture());
+    peer_ = *client_->Connect(address_, absl::InfiniteFuture());
     Progress();
   }
   void Progress() {
@@ -33,6 +33,7 @@ class LoopbackFailures : public ::testing::Test {
   LoopbackHub hub_;
   std::unique_ptr<Fabric> server_ = hub_.MakeFabric();
   std::unique_ptr<Fabric> client_ = hub_.MakeFabric();
+  std::string address_;
   PeerId peer_;
   std::vector<std::size_t> received_;
   std::vector<absl::Status> closed_;
@@ -63,6 +64,22 @@ TEST_F(LoopbackFailures, AKilledPeerEndsWhatWasHeldOnce) {
   EXPECT_THAT(outcomes.codes, ::testing::ElementsAre(absl::StatusCode::kUnavailable));
   ASSERT_EQ(closed_.size(), 1U);
   EXPECT_EQ(closed_[0].code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(LoopbackFailures, ACutEndsWhatWasHeldOnceAndTheyMayConnectAgain) {
+  hub_.Stall(*server_, true);
+  Outcomes outcomes;
+  client_->Send(peer_, 1, Pattern(10, 0), outcomes.Callback());
+  hub_.Cut(*server_);
+  hub_.Stall(*server_, false);
+  Progress();
+  EXPECT_THAT(outcomes.codes, ::testing::ElementsAre(absl::StatusCode::kUnavailable));
+  ASSERT_EQ(closed_.size(), 1U);
+  EXPECT_EQ(closed_[0].code(), absl::StatusCode::kUnavailable);
+  peer_ = *client_->Connect(address_, absl::InfiniteFuture());
+  client_->Send(peer_, 1, Pattern(3, 0), nullptr);
+  Progress();
+  EXPECT_THAT(received_, ::testing::ElementsAre(3));
 }
 
 TEST_F(LoopbackFailures, ARefusedMappingLeavesPutAndGet) {
