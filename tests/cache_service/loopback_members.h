@@ -118,6 +118,12 @@ class LoopbackMember {
   std::thread thread_;
 };
 
+inline void PublishPages(PageStore& store, int pages) {
+  for (int page = 0; page < pages; ++page) {
+    ASSERT_EQ(PublishTestPage(store, TestPage(page)), absl::OkStatus());
+  }
+}
+
 class LoopbackMembers {
  public:
   LoopbackMembers(int count, ServerOptions options) : options_(std::move(options)) {

@@ -3,7 +3,7 @@
 // Members that copy for each other, and are stalled, killed and listed anew.
 #include <gtest/gtest.h>
 
-#include "cache_service/replication/missed_drops.h"
+#include "tests/cache_service/introduced_member.h"
 #include "tests/cache_service/loopback_members.h"
 #include "tests/cache_service/loopback_service.h"
 #include "tests/cache_service/raw_client.h"
@@ -25,11 +25,6 @@ class ReplicationTest : public ::testing::TestWithParam<int> {
     }
     EXPECT_GT(member.Count(name), than) << name;
   }
-  static void PublishAll(PageStore& store, int pages = kPages) {
-    for (int page = 0; page < pages; ++page) {
-      ASSERT_EQ(PublishTestPage(store, TestPage(page)), absl::OkStatus());
-    }
-  }
   static bool IsReadable(PageStore& store, const PageRef& page) {
     const FetchResult result = FetchTestPage(store, page);
     return result.pin.ok() && HasTestBytes(page, result.pin->bytes());
@@ -45,7 +40,7 @@ class ReplicationTest : public ::testing::TestWithParam<int> {
 TEST_F(ReplicationTest, CopiesLeaveWhenTheirGroupEnds) {
   auto members = Make(2, 2);
   auto store = members[0].Connect();
-  PublishAll(*store);
+  PublishPages(*store, kPages);
   members[1].Await("pages", kPages);
   store.reset();
   members[0].Await("pages", 0);
@@ -56,7 +51,7 @@ TEST_F(ReplicationTest, CopiesStayWhileAnyMemberHasAClientOfTheGroup) {
   auto members = Make(2, 2);
   auto store = members[0].Connect();
   const auto other = members[1].Connect();
-  PublishAll(*store);
+  PublishPages(*store, kPages);
   members[1].Await("pages", kPages);
   store.reset();
   members[0].Await("clients", 1);
@@ -68,8 +63,8 @@ TEST_F(ReplicationTest, OrphansLeaveWhereNoClientComesAndStayWhereOneDoes) {
   auto members = Make(2, 2);
   const auto lost = members[0].Connect(1);
   const auto moved = members[0].Connect(2);
-  PublishAll(*lost);
-  PublishAll(*moved);
+  PublishPages(*lost, kPages);
+  PublishPages(*moved, kPages);
   members[1].Await("pages", 2 * kPages);
   members.Kill(0);
   const auto again = members[1].Connect(2);
@@ -77,64 +72,11 @@ TEST_F(ReplicationTest, OrphansLeaveWhereNoClientComesAndStayWhereOneDoes) {
   EXPECT_TRUE(IsReadable(*again, TestPage(5)));
 }
 
-TEST_F(ReplicationTest, AMemberThatWasAwayHearsOfWhatWasDroppedMeanwhile) {
-  auto members = Make(2, 2);
-  const auto store = members[0].Connect();
-  PublishAll(*store);
-  members[1].Await("pages", kPages);
-  members.hub().Stall(members[1].fabric(), true);
-  ASSERT_EQ(PublishTestPage(*store, TestPage(kPages)), absl::OkStatus());  // it does not answer
-  members[0].Await("peers{state=\"down\"}", 1);
-  for (int page = 1; page < kPages; ++page) store->Drop({TestPage(page)});
-  store->DropSequence(8);
-  members[0].Await("pages", 2);
-  members.hub().Stall(members[1].fabric(), false);
-  members[1].Await("pages", 2);
-  members[0].Await("copies_waiting", 0);
-}
-
-class AbsentMemberTest : public ReplicationTest {
- protected:
-  AbsentMemberTest() : store_(members_[0].Connect()) {
-    PublishAll(*store_);
-    members_[1].Await("pages", kPages);
-    members_.hub().Stall(members_[1].fabric(), true);
-    const absl::Status published = PublishTestPage(*store_, TestPage(kPages));
-    EXPECT_EQ(published, absl::OkStatus());  // it does not answer
-    members_[0].Await("peers{state=\"down\"}", 1);
-  }
-  void Return() { members_.hub().Stall(members_[1].fabric(), false); }
-
-  LoopbackMembers members_ = Make(2, 2);
-  std::unique_ptr<PageStore> store_;
-};
-
-// 4,096 drops were kept, whatever was in them.
-TEST_F(AbsentMemberTest, ItHearsOfManyDropsWhenItIsBack) {
-  for (std::uint64_t sequence = 1000; sequence < 7000; ++sequence) store_->DropSequence(sequence);
-  store_->DropSequence(TestPage(0).key.sequence);
-  members_[0].Await("pages", 0);
-  Return();
-  members_[1].Await("pages", 0);
-  EXPECT_EQ(members_[0].Count("lost_drops_total"), 0);
-}
-
-TEST_F(AbsentMemberTest, ItHearsOfSoManyPagesAndTheOthersAreCounted) {
-  std::vector<PageRef> many(kMaxListElements, TestPage(1, 1, 99));
-  for (int page = 0; page < kPages; ++page) many[page] = TestPage(page);
-  for (std::size_t pages = 0; pages <= MissedDrops::kMostPages; pages += many.size()) {
-    store_->Drop(many);
-  }
-  members_[0].Await("lost_drops_total", static_cast<double>(many.size()));
-  Return();
-  members_[1].Await("pages", 1);
-}
-
 TEST_F(ReplicationTest, AStalledMemberIsLeftAndSkippedAndOthersServe) {
   auto members = Make(3, 3);
   const auto store = members[0].Connect();
   members.hub().Stall(members[2].fabric(), true);
-  PublishAll(*store);
+  PublishPages(*store, kPages);
   members[1].Await("pages", kPages);
   EXPECT_TRUE(IsReadable(*members[1].Connect(), TestPage(3)));
   members[0].Await("peers{state=\"down\"}", 1);
@@ -146,7 +88,7 @@ TEST_F(ReplicationTest, AStalledMemberIsLeftAndSkippedAndOthersServe) {
 TEST_F(ReplicationTest, APageThatIsPulledWaitsForNoMemberThatDoesNotAnswer) {
   auto members = Make(3, 3);
   const auto store = members[0].Connect();
-  PublishAll(*store);
+  PublishPages(*store, kPages);
   members[1].Await("pages", kPages);
   members[2].Await("pages", kPages);
   const auto other = members[1].Connect();
@@ -165,7 +107,7 @@ TEST_F(ReplicationTest, AMemberThatWaitsForAnotherIsNotTakenForSilent) {
   options.replication.answer_timeout = absl::Minutes(10);
   LoopbackMembers members(2, options);
   const auto publisher = members[0].Connect();
-  PublishAll(*publisher);
+  PublishPages(*publisher, kPages);
   const auto store = ConnectPageStore(
       [&members]() -> absl::StatusOr<std::unique_ptr<transport::Fabric>> {
         return members.hub().MakeFabric();
@@ -188,7 +130,7 @@ TEST_F(ReplicationTest, APageThatNobodyHasWaitsForItsPublicationAlone) {
   options.replication.pull_timeout = absl::Minutes(10);
   LoopbackMembers members(2, options);
   const auto publisher = members[0].Connect();
-  PublishAll(*publisher);
+  PublishPages(*publisher, kPages);
   const auto other = members[1].Connect();
   AwaitReadable(*other, TestPage(1));
   const absl::Status fetched = FetchTestPage(*other, TestPage(kPages)).pin.status();
@@ -198,7 +140,7 @@ TEST_F(ReplicationTest, APageThatNobodyHasWaitsForItsPublicationAlone) {
 TEST_F(ReplicationTest, AMemberThatAnswersNoQuestionIsLeftThoughNothingIsOfferedToIt) {
   auto members = Make(2, 1);
   const auto store = members[0].Connect();
-  PublishAll(*store);
+  PublishPages(*store, kPages);
   const auto other = members[1].Connect();
   AwaitReadable(*other, TestPage(1));
   members.hub().Stall(members[0].fabric(), true);
@@ -206,26 +148,6 @@ TEST_F(ReplicationTest, AMemberThatAnswersNoQuestionIsLeftThoughNothingIsOffered
   members[1].Await("peers{state=\"down\"}", 1);
   members.hub().Stall(members[0].fabric(), false);
   members[1].Await("peers{state=\"up\"}", 1);
-}
-
-std::unique_ptr<RawClient> Greeted(transport::LoopbackHub& hub, const std::string& to,
-                                   const std::string& name) {
-  auto client = std::make_unique<RawClient>(hub.MakeFabric(), to);
-  Hello hello;
-  hello.features = kMemberFeatures;
-  hello.process = CurrentProcess();
-  hello.name = "member " + name;
-  client->Ask<Welcome>(hello);
-  return client;
-}
-std::unique_ptr<RawClient> Introduced(transport::LoopbackHub& hub, const std::string& to,
-                                      const std::string& name) {
-  auto client = Greeted(hub, to, name);
-  client->Send(Introduce{name, 1});
-  return client;
-}
-std::unique_ptr<RawClient> Introduced(LoopbackMembers& members, const std::string& name) {
-  return Introduced(members.hub(), members[0].self().address, name);
 }
 
 TEST_F(ReplicationTest, AMemberThatIsNotKnownYetBreaksNoRule) {
@@ -276,65 +198,13 @@ TEST_F(ReplicationTest, AMemberThatStartedAloneLeavesOneThatTakesNothingIn) {
   members[0].Await("clients", 1);
 }
 
-// With all that it had missed under way at once it was taken for one that takes nothing in.
-TEST_F(ReplicationTest, AMemberThatIsBackIsNotLeftForAllThatItHasMissed) {
-  auto members = Make(1, 1);
-  members[0].membership().Tell({members[0].self(),
-                                {.name = "back", .address = "loopback:1", .incarnation = 1},
-                                {.name = "deaf", .address = "loopback:2", .incarnation = 1}});
-  members[0].Await("peers{state=\"down\"}", 2);
-  const auto store = members[0].Connect();
-  PublishAll(*store);
-  Introduced(members, "back");
-  const auto deaf = Introduced(members, "deaf");
-  members[0].Await("clients", 2);
-  members.hub().Stall(deaf->fabric(), true);
-  for (std::uint64_t sequence = 1000; sequence < 5000; ++sequence) store->DropSequence(sequence);
-  store->DropSequence(TestPage(0).key.sequence);
-  members[0].Await("pages", 0);
-
-  const auto back = Introduced(members, "back");
-  members.hub().Stall(back->fabric(), true);
-  for (std::uint64_t sequence = 5000; sequence < 5200; ++sequence) store->DropSequence(sequence);
-  members[0].Await("clients", 2);  // deaf is left, as more than 4,096 are on their way to it
-  members.hub().Stall(back->fabric(), false);
-  const auto told = back->ReceiveUntil<PeerDropSequence>(
-      [](const std::vector<PeerDropSequence>& so_far) { return so_far.size() >= 4201; });
-  EXPECT_EQ(told.size(), 4201);
-}
-
-// Nobody heard of what was under way then, and nobody counted it.
-TEST_F(ReplicationTest, DropsAreToldAgainWhereTheFirstConnectionAfterAnAbsenceBreaks) {
-  auto members = Make(2, 1);
-  auto listed = members.All();
-  listed.push_back({.name = "third", .address = "loopback:1", .incarnation = 1});
-  members[0].membership().Tell(listed);
-  members[0].Await("peers{state=\"down\"}", 1);
-  const auto store = members[0].Connect();
-  PublishAll(*store);
-  const double clients = members[0].Count("clients");
-  Introduced(members, "third");
-  members[0].Await("clients", clients);  // it has come and gone
-  store->Drop({TestPage(1)});
-  members[0].Await("pages", kPages - 1);
-
-  const auto breaks = Greeted(members.hub(), members[0].self().address, "third");
-  members.hub().Stall(members[0].fabric(), true);
-  breaks->Send(Introduce{"third", 1});
-  breaks->Close();
-  members.hub().Stall(members[0].fabric(), false);
-  const PeerDrop told = Introduced(members, "third")->Receive<PeerDrop>().message;
-  ASSERT_EQ(told.pages.size(), 1);
-  EXPECT_EQ(told.pages[0], TestPage(1));
-}
-
 // A connection without traffic was left alone, until TCP tried again: after as long as the fault.
 TEST_F(ReplicationTest, AMemberThatAnswersNoOfferIsLeftOnBothConnections) {
   auto members = Make(2, 2);
   const auto store = members[0].Connect();
   const double connections = members[1].Count("connections_total");
   members.hub().Stall(members[1].fabric(), true);
-  PublishAll(*store);
+  PublishPages(*store, kPages);
   members[0].Await("peers{state=\"down\"}", 1);
   members.hub().Stall(members[1].fabric(), false);
   AwaitMore(members[1], "connections_total", connections);
@@ -357,7 +227,7 @@ TEST_F(ReplicationTest, AMemberThatIsTakenOffTheListIsLeft) {
   listed.pop_back();
   members[0].membership().Tell(listed);
   members[0].Await("peers{state=\"up\"}", 1);
-  PublishAll(*store);
+  PublishPages(*store, kPages);
   members[1].Await("pages", kPages);
   EXPECT_EQ(members[2].Count("pages"), 0);
 }
