@@ -200,10 +200,13 @@ TEST_F(ScriptedEtcdTest, JoinsAgainUnderANewLeaseWhenAPutFindsItGone) {
             absl::OkStatus());
   script_.Requests("/v3/kv/put", 1);
   script_.SetAnswer("/v3/lease/grant", Answer(R"("ID":"6","TTL":"3600")"));
+  // The next lease may have been granted before that answer was there, the one after it was not.
+  for (int puts = 2;
+       script_.Requests("/v3/kv/put", puts).back().find(R"("lease":"6")") == std::string::npos;
+       ++puts) {
+  }
   script_.SetAnswer("/v3/kv/put", Answer(""));
   script_.Requests("/v3/watch", 1);
-  EXPECT_GE(script_.Requests("/v3/lease/grant", 2).size(), 2U);
-  EXPECT_THAT(script_.Requests("/v3/kv/put", 2).back(), ::testing::HasSubstr(R"("lease":"6")"));
   EXPECT_THAT(Names(), ElementsAre("a", "b"));
 }
 
