@@ -32,6 +32,7 @@ constexpr Line kNow[] = {
     {"pins", "pinboard_service_pins"},
     {"fetches that wait", "pinboard_service_parked_fetches"},
     {"clients, this one too", "pinboard_service_clients"},
+    {"  lost, whose process runs", "pinboard_service_lost_clients"},
 };
 
 constexpr Line kTotals[] = {
