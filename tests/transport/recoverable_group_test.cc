@@ -84,6 +84,23 @@ TEST(RecoverableGroup, ALateRankIsNamedTheGroupGivenUpAndFormedAnewWithIt) {
   });
 }
 
+// Of devices that are linked, an aborted one may hand on what it has: the work ends, and is wrong.
+TEST(RecoverableGroup, ALateRankIsNotToldThatWhatTheOthersGaveUpHasEndedWell) {
+  Simulated::RunRanks(3, [](SimulatedCommunicator& communicator, Simulated& environment) {
+    if (communicator.rank() == 1) {
+      environment.Meet(3);  // the others have given up
+      const absl::Status status =
+          communicator.group().Confirm(7, Soon(), [](absl::Time) { return absl::OkStatus(); });
+      EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+    } else {
+      EXPECT_EQ(Confirm(communicator, 7, Soon()).code(), absl::StatusCode::kDeadlineExceeded);
+      environment.Meet(3);
+    }
+    ASSERT_TRUE(communicator.group().Form(Patience()).ok());
+    ExpectItWorks(communicator);
+  });
+}
+
 TEST(RecoverableGroup, AFailureOnOneRankEndsTheFormationOnAll) {
   Simulated::RunRanks(3, [](SimulatedCommunicator& communicator, Simulated&) {
     const absl::Status status =

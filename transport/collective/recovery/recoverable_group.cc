@@ -25,10 +25,12 @@ RecoverableGroup::RecoverableGroup(std::unique_ptr<Communicator> control, DataPl
 
 absl::StatusOr<RecoverableGroup::Records> RecoverableGroup::Exchange(Record mine,
                                                                      absl::Time deadline) {
-  static_assert(std::is_trivially_copyable_v<Record> && sizeof(Record) == 176);
+  static_assert(std::is_trivially_copyable_v<Record> && sizeof(Record) == 184);
   mine.number = number_;
   mine.formed = formed_ ? 1 : 0;
-  mine.patience_us = absl::ToInt64Microseconds(deadline - SteadyNow());
+  const absl::Time now = SteadyNow();
+  mine.since_us = absl::ToInt64Microseconds(now - last_exchange_);
+  mine.patience_us = absl::ToInt64Microseconds(deadline - now);
   if (mine.purpose != Purpose::kForm) mine.id = id_;
   Records records(size());
   const absl::Status status = control_->AllGather(
@@ -39,6 +41,7 @@ absl::StatusOr<RecoverableGroup::Records> RecoverableGroup::Exchange(Record mine
                         absl::StrCat(status.message(), " (the control of collective ", number_,
                                      " of the device group)"));
   }
+  last_exchange_ = SteadyNow();
   return records;
 }
 
@@ -96,6 +99,17 @@ absl::Status RecoverableGroup::Divergence(std::uint64_t launched, const Records&
                    " launched other collectives than rank ", rank()));
 }
 
+bool RecoverableGroup::SomeMayHaveLeft(const Records& records) {
+  std::int64_t last_came = 0;
+  std::int64_t first_leaves = std::numeric_limits<std::int64_t>::max();
+  for (const Record& record : records) {
+    last_came = std::max(last_came, record.since_us);
+    // An eighth for what ranks differ by in when the last exchange ended.
+    first_leaves = std::min(first_leaves, record.since_us + record.patience_us / 8 * 7);
+  }
+  return last_came >= first_leaves;
+}
+
 absl::Status RecoverableGroup::Run(const CollectiveShape& shape, absl::Time deadline, Work work) {
   number_ = next_++;
   while (true) {
@@ -110,7 +124,10 @@ absl::Status RecoverableGroup::Run(const CollectiveShape& shape, absl::Time dead
 absl::Status RecoverableGroup::Confirm(std::uint64_t launched, absl::Time deadline, Work work) {
   number_ = next_++;
   if (!formed_) return GivenUpError();
-  const absl::StatusOr<Records> records = Join({.launched = launched}, deadline);
+  absl::StatusOr<Records> records = Join({.launched = launched}, deadline);
+  if (records.ok() && WholeFormation(*records) && SomeMayHaveLeft(*records)) {
+    records = Join({.launched = launched}, deadline);
+  }
   absl::Status status = records.status();
   if (status.ok() && !WholeFormation(*records)) {
     status = absl::DeadlineExceededError(

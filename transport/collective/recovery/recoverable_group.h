@@ -50,6 +50,10 @@ class DataPlane {
 ///
 ///   formed --(work failed, or a rank did not come)--> given up --(all agree on a new id)--> formed
 ///
+/// An exchange may end for a late rank with what the others had sent before they gave up, and a
+/// device whose collective was aborted may hand on what is no sum. So where a record came that
+/// late, the end of what was launched is confirmed twice.
+///
 /// A rank that gives up aborts its data plane, asks `control` who is missing, and says in its next
 /// record that it is no longer formed; the others then give up too. Nothing is decided by time
 /// alone but a rank's own giving up. Group size at least 2. Thread-compatible.
@@ -88,7 +92,8 @@ class RecoverableGroup {
     std::uint64_t number = 0;      // of the collective that the rank is in
     std::uint64_t bytes = 0;       // CollectiveShape
     std::uint64_t launched = 0;    // digest
-    std::int64_t patience_us = 0;  // until the rank's deadline
+    std::int64_t since_us = 0;     // from the rank's last exchange to this one
+    std::int64_t patience_us = 0;  // from then to its deadline
     Purpose purpose = Purpose::kJoin;
     CollectiveKind kind = CollectiveKind::kSumInt32;
     std::uint8_t formed = 0;
@@ -107,6 +112,8 @@ class RecoverableGroup {
   bool WholeFormation(const Records& records) const;
   absl::Status Mismatch(const CollectiveShape& shape, const Records& records) const;
   absl::Status Divergence(std::uint64_t launched, const Records& records) const;
+  /// Whether some rank came when another's patience was at its end, or nearly: the same on all.
+  static bool SomeMayHaveLeft(const Records& records);
   absl::Status Finish(absl::Time deadline, Work work);
   void Abandon();
 
@@ -117,6 +124,7 @@ class RecoverableGroup {
   std::uint64_t formation_ = 0;
   bool formed_ = false;
   FormationId id_ = {};
+  absl::Time last_exchange_ = SteadyNow();
 };
 
 }  // namespace pinboard::transport
