@@ -86,8 +86,8 @@ Server::Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& o
       tenants_(*fabric_, memory, clock_,
                {[this](const Tenant& tenant, std::uint32_t segment) {
                   for (const auto& [peer, session] : sessions_) {
-                    if (session.tenant == &tenant)
-                      fabric_->Lend(peer, *tenant.segments.at(segment));
+                    if (session.tenant != &tenant) continue;
+                    fabric_->Lend(peer, *tenant.segments.at(segment));
                   }
                   SendToClientsOf(tenant, Segments{{DescribeSegment(tenant, segment)}}, 0);
                 },
