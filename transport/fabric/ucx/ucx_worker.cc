@@ -3,6 +3,7 @@
 #include "transport/fabric/ucx/ucx_worker.h"
 
 #include <cstdlib>
+#include <utility>
 
 #include "base/status_macros.h"
 #include "transport/fabric/ucx/ucx_log.h"
@@ -19,18 +20,28 @@ absl::Status StartError(ucs_status_t status) {
   return absl::UnavailableError(UcxStatus(status, kCannotStart).message());
 }
 
+/// Of UCX's settings, for all of this process; what the environment says stays.
+void SetDefaults() {
+  static const bool once [[maybe_unused]] = [] {
+    constexpr std::pair<const char*, const char*> kSettings[] = {
+        // A worker for each peer: let it begin with room for as much as its queue holds, not for
+        // eight times that.
+        {"UCX_POSIX_RX_BUFS_GROW", "64"},
+        {"UCX_SYSV_RX_BUFS_GROW", "64"},
+        // Else everybody waits in connect() for the network of one peer, and UCX 1.13 ends the
+        // process if that peer dies meanwhile.
+        {"UCX_TCP_CONN_NB", "y"},
+    };
+    for (const auto& [variable, value] : kSettings) setenv(variable, value, /*overwrite=*/0);
+    return true;
+  }();
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const UcxContext>> UcxContext::Create() {
   RouteUcxMessages();
-  // A worker for each peer: let it begin with room for as much as its queue holds, not for eight
-  // times that.
-  static const bool once [[maybe_unused]] = [] {
-    for (const char* variable : {"UCX_POSIX_RX_BUFS_GROW", "UCX_SYSV_RX_BUFS_GROW"}) {
-      setenv(variable, "64", /*overwrite=*/0);
-    }
-    return true;
-  }();
+  SetDefaults();
   std::shared_ptr<UcxContext> context(new UcxContext);
   ucp_config_t* config = nullptr;
   PB_RETURN_IF_ERROR(StartError(ucp_config_read(nullptr, nullptr, &config)));
