@@ -254,13 +254,19 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
 
 bool Server::IsSpare(const LostClient& lost) const {
   if (lost.tenant->inventory.HoldsAny(lost.client)) return false;
-  const auto stands_in = [&lost](const auto& other) {
-    return other.tenant == lost.tenant && other.group == lost.group &&
-           other.process == lost.process;
-  };
-  return std::any_of(lost_.begin(), lost_.end(), stands_in) ||
+  return std::any_of(lost_.begin(), lost_.end(),
+                     [&](const LostClient& other) { return StandsIn(other, lost); }) ||
          std::any_of(sessions_.begin(), sessions_.end(),
-                     [&](const auto& entry) { return stands_in(entry.second); });
+                     [&](const auto& entry) { return StandsIn(entry.second, lost); });
+}
+
+void Server::TakePlaceOfLost(const Session& admitted) {
+  std::erase_if(lost_, [&](const LostClient& lost) {
+    Inventory& inventory = lost.tenant->inventory;
+    if (!StandsIn(admitted, lost) || inventory.HoldsAny(lost.client)) return false;
+    inventory.RemoveClient(lost.client);
+    return true;
+  });
 }
 
 void Server::RemoveDeadClients(absl::Time now) {

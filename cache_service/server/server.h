@@ -165,9 +165,17 @@ class Server {
   static absl::Time WaitsUntil(const Tenant& tenant, GroupId group, const ParkedFetch& fetch,
                                MissCause miss);
   void Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now);
-  /// Whether nothing would be missed without it: it holds nothing, and others keep its group for
-  /// its process.
+  /// Whether `other`, a session or a lost client, keeps its group for its process too.
+  template <typename Client>
+  static bool StandsIn(const Client& other, const LostClient& lost) {
+    return other.tenant == lost.tenant && other.group == lost.group &&
+           other.process == lost.process;
+  }
+  /// Whether nothing would be missed without it: it holds nothing, and others stand in.
   bool IsSpare(const LostClient& lost) const;
+  /// Forgets those that hold nothing and that it stands in for. A client that gave up before its
+  /// Welcome came cannot say goodbye for it.
+  void TakePlaceOfLost(const Session& admitted);
   void RemoveDeadClients(absl::Time now);
   void Tick();
   absl::Time NextTick() const;

@@ -52,6 +52,23 @@ TEST_F(LostClientsTest, NoneThatHoldsNothingIsKeptBesideOneThatIsThere) {
   service_.Await(kLost, 0);
 }
 
+// As one that gives up before its Welcome has come, and connects again: it knows no id to say
+// goodbye with, and the group's pages stayed until the process ended.
+TEST_F(LostClientsTest, OneThatHoldsNothingIsForgottenAsItsProcessConnectsAgain) {
+  Make()->Greet();
+  service_.Await(kLost, 1);
+  {
+    const auto again = Make();
+    const std::uint64_t id = again->Greet().client;
+    service_.Await(kLost, 0);
+    const auto leased = again->Ask<LeaseReply>(LeaseRequest{1, kTestPageBytes});
+    again->Send(Publish{{{leased.slabs.at(0).slab, TestHeader(TestPage(1))}}});
+    service_.Await(kPages, 1);
+    again->Send(Goodbye{id});
+  }
+  service_.Await(kPages, 0);
+}
+
 TEST_F(LostClientsTest, OneThatHoldsSomethingIsKeptUntilItsProcessLetsGo) {
   const auto there = Make();
   there->Greet();

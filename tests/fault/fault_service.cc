@@ -75,6 +75,7 @@ bool IsEmptyService(const std::string& address, std::string* census) {
     if (value > most) absl::StrAppend(census, name, " ", value, "; ");
   };
   expect("clients", 1);
+  expect("lost_clients", 0);
   for (const char* name : {"slabs{state=\"leased\"}", "slabs{state=\"quarantined\"}", "pins",
                            "pages", "parked_fetches", "arena_used_bytes"}) {
     expect(name, 0);
