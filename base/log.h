@@ -42,10 +42,6 @@ void LogLine(LogLevel level, absl::string_view message, LogFields fields = {});
 /// The arguments are joined as by absl::StrCat, and only where the level is enabled:
 ///   LogWarning("page ", page, " failed its checksum: counted as a miss");
 template <typename... Args>
-void LogDebug(const Args&... args) {
-  if (LogEnabled(LogLevel::kDebug)) LogLine(LogLevel::kDebug, absl::StrCat(args...));
-}
-template <typename... Args>
 void LogInfo(const Args&... args) {
   if (LogEnabled(LogLevel::kInfo)) LogLine(LogLevel::kInfo, absl::StrCat(args...));
 }

@@ -98,8 +98,9 @@ class MetricServer {
 /// ("127.0.0.1:9464", "[::1]:9464", "0.0.0.0:9464") or "localhost", or a port alone, which means
 /// loopback. Nothing is served beyond loopback unless the address says so.
 ///
-/// /healthz is 200 while the process answers. /readyz is 200 while `readiness`, which must outlive
-/// the server, says kReady, and 503 otherwise; without one it is 200.
+/// /healthz is 200 unless `readiness` says that the process is stuck. /readyz is 200 while
+/// `readiness`, which must outlive the server, says kReady, and 503 otherwise; without one it is
+/// 200.
 ///
 /// Errors: InvalidArgument for an address that cannot be read or is not this machine's,
 /// AlreadyExists for a port in use, PermissionDenied for a port this user may not open.

@@ -24,6 +24,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/socket_address.h"
 #include "base/status_macros.h"
@@ -130,7 +131,8 @@ const mg_context* started ABSL_GUARDED_BY(starting) = nullptr;  // by the server
 
 ABSL_CONST_INIT absl::Mutex running(absl::kConstInit);
 
-/// What each running server says at /readyz: its callbacks have nothing but its context.
+/// What each running server says at /healthz and /readyz: its callbacks have nothing but its
+/// context.
 std::map<const mg_context*, const Readiness*>& Running() ABSL_EXCLUSIVE_LOCKS_REQUIRED(running) {
   static auto& servers = *new std::map<const mg_context*, const Readiness*>;
   return servers;
@@ -149,10 +151,23 @@ int AnswerText(mg_connection* connection, int status, const std::string& text) {
   return status;
 }
 
+/// Of the server that the connection belongs to; null: it has none.
+const Readiness* ReadinessOf(const mg_connection* connection)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(running) {
+  const auto server = Running().find(mg_get_context(connection));
+  return server == Running().end() ? nullptr : server->second;
+}
+
+int AnswerHealthy(mg_connection* connection) {
+  const absl::MutexLock lock(&running);
+  const Readiness* const readiness = ReadinessOf(connection);
+  const bool stuck = readiness != nullptr && readiness->is_stuck(SteadyNow());
+  return stuck ? AnswerText(connection, 503, "stuck") : AnswerText(connection, 200, "healthy");
+}
+
 int AnswerReady(mg_connection* connection) {
   const absl::MutexLock lock(&running);
-  const auto server = Running().find(mg_get_context(connection));
-  const Readiness* const readiness = server == Running().end() ? nullptr : server->second;
+  const Readiness* const readiness = ReadinessOf(connection);
   switch (readiness == nullptr ? Readiness::State::kReady : readiness->state()) {
     case Readiness::State::kStarting:
       return AnswerText(connection, 503, "starting");
@@ -168,7 +183,7 @@ int AnswerReady(mg_connection* connection) {
 int BeginRequest(mg_connection* connection) {
   { const absl::MutexLock none_starts(&starting); }
   const std::string path = mg_get_request_info(connection)->local_uri;
-  if (path == "/healthz") return AnswerText(connection, 200, "healthy");
+  if (path == "/healthz") return AnswerHealthy(connection);
   if (path == "/readyz") return AnswerReady(connection);
   return 0;
 }

@@ -10,7 +10,7 @@
 #
 #   pinboard_test(NAME select_test SRCS select_test.cc DEPS pinboard::kernels_select
 #                 LABELS unit [TIMEOUT seconds])
-#     builds a GoogleTest program. Labels: unit, gpu, multirank, net, slow, fault. A multirank test
+#     builds a GoogleTest program. Labels: unit, gpu, multirank, net, fault, fuzz, install. A multirank test
 #     counts as two processors, so that ctest runs little beside it; a gpu test says "no CUDA device
 #     on this machine" where it is skipped.
 function(pinboard_library)

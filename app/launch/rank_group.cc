@@ -129,8 +129,6 @@ int SuperviseGroup(const GroupOptions& options, char** argv) {
 
 }  // namespace
 
-bool IsRankProcess() { return RankEnvironment::FromVariables().has_value(); }
-
 int RunRankGroup(const GroupOptions& options, char** argv,
                  const std::function<absl::Status()>& validate, const RankBody& body) {
   if (const auto environment = RankEnvironment::FromVariables(); environment.has_value()) {

@@ -52,7 +52,4 @@ using RankBody = std::function<absl::Status(const RankContext&)>;
 int RunRankGroup(const GroupOptions& options, char** argv,
                  const std::function<absl::Status()>& validate, const RankBody& body);
 
-/// True in a rank's process: quiet progress and tables on all ranks but rank 0.
-bool IsRankProcess();
-
 }  // namespace pinboard::app

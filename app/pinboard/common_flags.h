@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// Options that generate and eval share.
+// Options of more than one subcommand.
 #pragma once
 
 #include <optional>

@@ -124,7 +124,7 @@ absl::Status Serve(const DaemonOptions& options, const sigset_t& shutdown_signal
       readiness.Set(Readiness::State::kDraining);
       server->Drain();
     });
-    server->Run();
+    server->Run(&readiness);
   }
   server.reset();  // who waits for an answer sees the connection end
   if (membership != nullptr) {

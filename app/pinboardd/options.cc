@@ -174,8 +174,9 @@ Options
                          UCX takes more ports, on the devices of UCX_NET_DEVICES: lo alone where
                          HOST is loopback, all where it is not and nothing is set.
                          Port 0: any free one. [127.0.0.1:7700]
-  --arena SIZE           Memory for pages: 512MiB, 64GiB, ... Allocated at the start
-                         (with --keys: as tenants need it). Engines on this machine map it: shared
+  --arena SIZE           Memory for pages: 512MiB, 64GiB, ... Reserved at the start
+                         (with --keys: as tenants need it), taken page by page as they are
+                         written. Engines on this machine map it: shared
                          memory, on huge pages where the kernel gives them to that, spread over the
                          machine's memory nodes. [1GiB]
   --eviction POLICY      Which page leaves first when room is needed. [aged-score:10m]

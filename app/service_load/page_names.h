@@ -20,7 +20,6 @@ class PageNames {
             .page = page % kSequencePages / kLayers,
             .layer = static_cast<std::uint16_t>(page % kLayers)};
   }
-  std::uint64_t ClientOf(const PageKey& key) const { return key.sequence % clients_; }
   std::uint32_t PageOf(const PageKey& key) const {
     return static_cast<std::uint32_t>(key.sequence / clients_) * kSequencePages +
            key.page * kLayers + key.layer;

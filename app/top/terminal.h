@@ -30,7 +30,6 @@ class Terminal {
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
 
-  bool is_screen() const { return is_screen_; }
   /// Characters in a line, and lines; 0 where it is no screen.
   int columns() const;
   int rows() const;

@@ -61,7 +61,6 @@ class PageIntake {
 
   /// Whether a page has been on its way over this connection since before `since`.
   bool IsLate(const ServiceConnection& from, absl::Time since) const;
-  std::size_t on_their_way() const { return flights_.size(); }
 
  private:
   struct Flight {

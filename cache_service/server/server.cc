@@ -26,6 +26,7 @@ using transport::PeerId;
 
 constexpr std::uint64_t kMaxChunkBytes = std::uint64_t{2} << 20;
 constexpr absl::Duration kDeathCheckInterval = absl::Milliseconds(50);
+constexpr absl::Duration kLongestSleep = absl::Seconds(1);  // as Readiness::Turned wants it
 // Where tenants share an arena, one that needs little should not hold much.
 constexpr std::uint64_t kTenantSegments = 64;
 constexpr std::uint64_t kLeastTenantSegmentBytes = std::uint64_t{2} << 20;
@@ -131,6 +132,7 @@ void Server::RegisterAll() {
   fabric_->OnAccepted([this](PeerId peer) {
     Session& session = sessions_[peer];
     session.peer = peer;
+    session.name = absl::StrCat("a client at ", fabric_->AddressOf(peer));
     session.greeting.Begin(clock_.Now());
   });
   fabric_->OnClosed([this](PeerId peer, const absl::Status& reason) { OnClosed(peer, reason); });
@@ -176,9 +178,7 @@ void Server::TurnAway(PeerId peer, std::uint64_t request, const absl::Status& wh
   session.greeting.Refuse();
   LogLine(
       LogLevel::kWarning,
-      absl::StrCat("closing the connection of ",
-                   session.name.empty() ? "an unnamed client" : session.name, ": ",
-                   std::string(why.message()),
+      absl::StrCat("closing the connection of ", session.name, ": ", std::string(why.message()),
                    reason.has_value() ? absl::StrCat(" [", RefusalReasonName(*reason), "]") : ""),
       {{"client", ClientText(session)}, {"request", absl::StrCat(request)}});
   SendMessage(*fabric_, peer, 0,
@@ -200,15 +200,10 @@ absl::Status Server::OnStats(Session& session, const Envelope<StatsRequest>& env
 
 absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelope) {
   const ClientId leaving(envelope.message.client);
-  const auto of_tenant = [&](const auto& holder) {
-    return holder.client == leaving && holder.tenant == session.tenant;
-  };
-  const auto by_same_process = [&](const auto& holder) {
-    return holder.group == session.group && holder.process == session.process;
-  };
   for (auto& [peer, candidate] : sessions_) {
-    if (!of_tenant(candidate)) continue;
-    if (!by_same_process(candidate)) return absl::InvalidArgumentError("Goodbye of another client");
+    if (candidate.client != leaving || candidate.tenant != session.tenant) continue;
+    if (!AreOfOneProcess(candidate, session))
+      return absl::InvalidArgumentError("Goodbye of another client");
     FaultPoint(fault::kGoodbye);
     candidate.leaving = std::exchange(candidate.tenant, nullptr);
     candidate.leaving->parked.RemovePeer(peer);
@@ -219,7 +214,7 @@ absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelo
     return absl::OkStatus();
   }
   const auto lost = std::find_if(lost_.begin(), lost_.end(), [&](const LostClient& candidate) {
-    return of_tenant(candidate) && by_same_process(candidate);
+    return candidate.client == leaving && AreOfOneProcess(candidate, session);
   });
   if (lost == lost_.end())
     return absl::OkStatus();  // its process was out of sight: removed already
@@ -255,15 +250,15 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
 bool Server::IsSpare(const LostClient& lost) const {
   if (lost.tenant->inventory.HoldsAny(lost.client)) return false;
   return std::any_of(lost_.begin(), lost_.end(),
-                     [&](const LostClient& other) { return StandsIn(other, lost); }) ||
+                     [&](const LostClient& other) { return AreOfOneProcess(other, lost); }) ||
          std::any_of(sessions_.begin(), sessions_.end(),
-                     [&](const auto& entry) { return StandsIn(entry.second, lost); });
+                     [&](const auto& entry) { return AreOfOneProcess(entry.second, lost); });
 }
 
 void Server::TakePlaceOfLost(const Session& admitted) {
   std::erase_if(lost_, [&](const LostClient& lost) {
     Inventory& inventory = lost.tenant->inventory;
-    if (!StandsIn(admitted, lost) || inventory.HoldsAny(lost.client)) return false;
+    if (!AreOfOneProcess(admitted, lost) || inventory.HoldsAny(lost.client)) return false;
     inventory.RemoveClient(lost.client);
     return true;
   });
@@ -328,10 +323,11 @@ void Server::Tick() {
   metrics_.Update(Counts());
 }
 
-void Server::Run() {
+void Server::Run(Readiness* readiness) {
   while (!stop_.load()) {
-    fabric_->WaitUntil(NextTick());
+    fabric_->WaitUntil(std::min(NextTick(), SteadyNow() + kLongestSleep));
     Tick();
+    if (readiness != nullptr) readiness->Turned(SteadyNow());
   }
 }
 

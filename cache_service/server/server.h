@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/readiness.h"
 #include "cache_service/access/access_control.h"
 #include "cache_service/access/greeting.h"
 #include "cache_service/client/reply_router.h"
@@ -73,8 +74,8 @@ class Server {
   /// must outlive the server. Before Run.
   void JoinMembers(Membership& membership, const Member& self);
 
-  /// Serves until Stop.
-  void Run();
+  /// Serves until Stop; `readiness` is told of each turn.
+  void Run(Readiness* readiness = nullptr);
   /// Thread-safe, as the next. Ends too, but grants no lease from now on, says that it is draining,
   /// and hands its pages over to other members first; at once where there are none, and when it is
   /// called again.
@@ -165,16 +166,16 @@ class Server {
   static absl::Time WaitsUntil(const Tenant& tenant, GroupId group, const ParkedFetch& fetch,
                                MissCause miss);
   void Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now);
-  /// Whether `other`, a session or a lost client, keeps its group for its process too.
-  template <typename Client>
-  static bool StandsIn(const Client& other, const LostClient& lost) {
-    return other.tenant == lost.tenant && other.group == lost.group &&
-           other.process == lost.process;
+  /// Whether two clients, sessions or lost ones, keep one group for one process.
+  template <typename Client, typename OtherClient>
+  static bool AreOfOneProcess(const Client& one, const OtherClient& other) {
+    return one.tenant == other.tenant && one.group == other.group && one.process == other.process;
   }
-  /// Whether nothing would be missed without it: it holds nothing, and others stand in.
+  /// Whether nothing would be missed without it: it holds nothing, and others of its process keep
+  /// its group.
   bool IsSpare(const LostClient& lost) const;
-  /// Forgets those that hold nothing and that it stands in for. A client that gave up before its
-  /// Welcome came cannot say goodbye for it.
+  /// Forgets those of its process that hold nothing. A client that gave up before its Welcome came
+  /// cannot say goodbye for it.
   void TakePlaceOfLost(const Session& admitted);
   void RemoveDeadClients(absl::Time now);
   void Tick();

@@ -23,9 +23,8 @@ constexpr absl::Duration kAccessCheckInterval = absl::Milliseconds(250);
 
 absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) {
   const Hello& hello = envelope.message;
-  if (session.name.empty()) {
-    session.name = absl::StrCat(hello.name, " (process ", hello.process.pid, ")");
-  }
+  session.name = absl::StrCat(hello.name, " (process ", hello.process.pid, " at ",
+                              fabric_->AddressOf(session.peer), ")");
   PB_ASSIGN_OR_RETURN(const std::optional<Challenge> challenge,
                       session.greeting.OnHello(hello, access_.keys(), incarnation_, clock_.Now()));
   if (challenge.has_value()) {

@@ -114,7 +114,12 @@ void Server::LookAfterDrain(absl::Time now) {
         return entry.second->replicator == nullptr || entry.second->replicator->IsDrained();
       });
   if (!drained && now < *drain_ends_) return;
-  LogInfo("drained: ", Counts().replication.drain_pages_left, " pages were not handed over");
+  if (membership_ == nullptr) {
+    LogInfo("ending without other members: ", Counts().inventory.published_pages,
+            " pages are lost");
+  } else {
+    LogInfo("drained: ", Counts().replication.drain_pages_left, " pages were not handed over");
+  }
   stop_.store(true);
 }
 

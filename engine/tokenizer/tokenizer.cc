@@ -171,15 +171,6 @@ absl::StatusOr<std::string> Tokenizer::Decode(absl::Span<const std::int32_t> ids
 
 int Tokenizer::vocab_size() const { return static_cast<int>(parts_->entries.size()); }
 
-std::optional<std::int32_t> Tokenizer::TokenToId(const std::string& token) const {
-  for (const AddedToken& added : parts_->added.tokens()) {
-    if (added.content == token) return added.id;
-  }
-  const auto found = parts_->bpe.vocabulary().find(token);
-  if (found == parts_->bpe.vocabulary().end()) return std::nullopt;
-  return found->second;
-}
-
 bool Tokenizer::IsSpecial(std::int32_t id) const {
   return id >= 0 && id < vocab_size() && parts_->entries[id].special;
 }

@@ -41,7 +41,6 @@ class Tokenizer {
 
   /// Highest id + 1.
   int vocab_size() const;
-  std::optional<std::int32_t> TokenToId(const std::string& token) const;
   bool IsSpecial(std::int32_t id) const;
   /// The bytes a token stands for. Requires 0 <= id < vocab_size().
   const std::string& TokenBytes(std::int32_t id) const;

@@ -33,12 +33,12 @@ TEST_F(LogTest, ALineHasTimeLevelProcessAndMessage) {
 TEST_F(LogTest, LevelsBelowTheThresholdAreQuiet) {
   EXPECT_EQ(Written(LogLevel::kWarning,
                     [] {
-                      LogDebug("d");
+                      LogLine(LogLevel::kDebug, "d");
                       LogInfo("i");
                     }),
             "");
   EXPECT_EQ(Written(LogLevel::kOff, [] { LogError("e"); }), "");
-  EXPECT_NE(Written(LogLevel::kDebug, [] { LogDebug("d"); }), "");
+  EXPECT_NE(Written(LogLevel::kDebug, [] { LogLine(LogLevel::kDebug, "d"); }), "");
 }
 
 TEST_F(LogTest, AMessageStaysOneLineWhateverIsInIt) {

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 #include "base/metrics.h"
+#include "base/clock.h"
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
@@ -137,6 +138,20 @@ TEST(MetricServerTest, SaysWhetherTheProcessTakesWork) {
       << "each server has a readiness of its own";
   EXPECT_THAT(Get(port, "/metrics"), StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(Get(port, "/"), HasSubstr(" 404 Not Found\r\n"));
+}
+
+TEST(MetricServerTest, SaysWhetherTheProcessIsStuck) {
+  const auto registry = NewMetricRegistry();
+  Readiness readiness;
+  const auto server = ServeMetrics(*registry, "0", &readiness);
+  ASSERT_EQ(server.status(), absl::OkStatus());
+  const auto health = [&] { return Get((*server)->port(), "/healthz"); };
+  EXPECT_THAT(health(), StartsWith("HTTP/1.1 200")) << "it has not begun";
+  readiness.Turned(SteadyNow() - absl::Seconds(6));
+  EXPECT_THAT(health(), StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(health(), HasSubstr("\r\n\r\nstuck\n"));
+  readiness.Turned(SteadyNow());
+  EXPECT_THAT(health(), StartsWith("HTTP/1.1 200"));
 }
 
 TEST(MetricServerTest, APortInUseIsOneClearLine) {

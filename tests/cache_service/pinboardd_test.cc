@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -82,17 +83,23 @@ TEST(PinboarddTest, LogsObjectsWithTheClientAndTheRequest) {
   ChildProcess stat({BuiltProgram("bin/pinboard"), "stat", "--service",
                      line.substr(kReady.size() - std::string("127.0.0.1:").size())});
   EXPECT_EQ(stat.Wait(), 0);
+  const std::string port = line.substr(line.rfind(':') + 1);
+  ChildProcess stranger({"/bin/bash", "-c", "echo GET / >/dev/tcp/127.0.0.1/" + port});
+  EXPECT_EQ(stranger.Wait(), 0);
   daemon.Signal(SIGTERM);
   EXPECT_EQ(daemon.Wait(), 0);
   std::ifstream file(log);
   const std::string text(std::istreambuf_iterator<char>(file), {});
   std::filesystem::remove(log);
   std::smatch connected;
-  const std::regex connects("connected\",\"client\":\"([0-9]+)\"\\}\n");
+  const std::regex connects(
+      " at 127[.]0[.]0[.]1:[0-9]+\\) connected\",\"client\":\"([0-9]+)\"\\}\n");
   ASSERT_TRUE(std::regex_search(text, connected, connects)) << text;
   EXPECT_THAT(text, ::testing::ContainsRegex(
                         "\"level\":\"debug\".*\"operation\":\"other\",\"client\":\"" +
                         connected.str(1) + "\",\"request\":\"1\",\"us\":\"[0-9]+\"}\n"));
+  EXPECT_THAT(text, ::testing::ContainsRegex(
+                        "a connection from 127[.]0[.]0[.]1:[0-9]+ ended before its Hello: "));
 }
 
 /// The answer of /PATH, fetched by the shell: curl is not everywhere.
@@ -192,6 +199,22 @@ TEST(PinboarddTest, BeyondLoopbackWithoutKeysItWarns) {
   const std::string text(std::istreambuf_iterator<char>(file), {});
   std::filesystem::remove(log);
   EXPECT_THAT(text, ::testing::HasSubstr("no --keys: who reaches 0.0.0.0:0"));
+}
+
+TEST(PinboarddTest, ItSaysWhenItsLoopIsStuck) {
+  const std::string address = FreeLoopbackAddress();
+  const std::string port = address.substr(address.rfind(':') + 1);
+  setenv("PINBOARD_FAULT", "service.tick=2:delay:60000", 1);
+  ChildProcess daemon(Command({"--listen", "127.0.0.1:0", "--arena", "1MiB", "--metrics", address,
+                               "--log-level", "error"}));
+  unsetenv("PINBOARD_FAULT");
+  EXPECT_THAT(daemon.ReadLine(), ::testing::StartsWith(kReady));
+  EXPECT_EQ(Fetch(port, "/healthz", "cat"), "healthy\n");
+  const absl::Time limit = absl::Now() + absl::Seconds(50);
+  while (Fetch(port, "/healthz", "cat") != "stuck\n" && absl::Now() < limit) {
+    absl::SleepFor(absl::Milliseconds(200));
+  }
+  EXPECT_EQ(Fetch(port, "/healthz", "cat"), "stuck\n");
 }
 
 TEST(PinboarddTest, AWrongOptionIsOneLineAndExitStatus2) {

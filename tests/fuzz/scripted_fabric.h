@@ -56,6 +56,7 @@ class ScriptedFabric final : public transport::Fabric {
   void OnAccepted(std::function<void(transport::PeerId)> handler) override {
     peers_.accepted = std::move(handler);
   }
+  std::string AddressOf(transport::PeerId) const override { return ""; }
   void OnClosed(PeerHandler handler) override { peers_.closed = std::move(handler); }
   void Send(transport::PeerId peer, std::uint8_t type, absl::Span<const std::byte> payload,
             Done done) override {

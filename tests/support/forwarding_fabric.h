@@ -30,6 +30,7 @@ class ForwardingFabric : public Fabric {
   void OnAccepted(std::function<void(PeerId)> handler) override {
     fabric_->OnAccepted(std::move(handler));
   }
+  std::string AddressOf(PeerId peer) const override { return fabric_->AddressOf(peer); }
   void OnClosed(PeerHandler handler) override { fabric_->OnClosed(std::move(handler)); }
   void Send(PeerId peer, std::uint8_t type, absl::Span<const std::byte> payload,
             Done done) override {

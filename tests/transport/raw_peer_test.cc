@@ -65,12 +65,12 @@ TEST_F(RawPeer, AGoodbyeThatPromisesMoreThanWasSentDoesNotKeepTheConnection) {
 }
 
 TEST_F(RawPeer, WhoAsksForMemoryBeforeItGreetsIsNotAnswered) {
-  const ListeningSocket listener = *ListenTcp("127.0.0.1:0");
+  const AddressedSocket listener = *ListenTcp("127.0.0.1:0");
   std::optional<absl::Status> connected;
   fabric_->StartConnect(listener.address, absl::Now() + absl::Seconds(30),
                         [&](const absl::StatusOr<PeerId>& peer) { connected = peer.status(); });
   UniqueFd accepted;
-  WaitUntil([&] { return (accepted = AcceptTcp(listener.fd.get())).valid(); });
+  WaitUntil([&] { return (accepted = AcceptTcp(listener.fd.get()).fd).valid(); });
   ControlLink link(std::move(accepted));
   const Hello hello = TakeHello(link);
 

@@ -68,6 +68,8 @@ class Fabric {
   /// peer arrive in the order sent. Types without a handler are counted and dropped.
   virtual void OnMessage(std::uint8_t type, MessageHandler handler) = 0;
   virtual void OnAccepted(std::function<void(PeerId)> handler) = 0;
+  /// Where the other side of this connection is, for people: "10.0.0.7:51234". Empty: unknown.
+  virtual std::string AddressOf(PeerId peer) const = 0;
   /// Called once per peer, when it is closed by either side or found dead.
   virtual void OnClosed(PeerHandler handler) = 0;
 

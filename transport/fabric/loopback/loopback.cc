@@ -91,6 +91,7 @@ class LoopbackFabric : public Fabric {
   void OnAccepted(std::function<void(PeerId)> handler) override {
     on_accepted_ = std::move(handler);
   }
+  std::string AddressOf(PeerId) const override { return "loopback"; }
   void OnClosed(PeerHandler handler) override { on_closed_ = std::move(handler); }
   void Send(PeerId peer, std::uint8_t type, absl::Span<const std::byte> payload,
             Done done) override;

@@ -6,11 +6,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 namespace pinboard::transport {
 namespace {
@@ -28,17 +31,27 @@ std::uint64_t MemAvailable() {
   return kUnlimited;
 }
 
-std::uint64_t ReadNumber(const char* path) {
+std::uint64_t ReadNumber(const std::filesystem::path& path) {
   std::ifstream file(path);
   std::uint64_t value = 0;
   return file >> value ? value : kUnlimited;
 }
 
-std::uint64_t ControlGroupHeadroom() {
-  const std::uint64_t limit = ReadNumber("/sys/fs/cgroup/memory.max");
-  const std::uint64_t used = ReadNumber("/sys/fs/cgroup/memory.current");
+std::uint64_t HeadroomOf(const std::filesystem::path& group) {
+  const std::uint64_t limit = ReadNumber(group / "memory.max");
+  const std::uint64_t used = ReadNumber(group / "memory.current");
   if (limit == kUnlimited || used == kUnlimited) return kUnlimited;
   return limit > used ? limit - used : 0;
+}
+
+/// "/": of no group, or of one that is not below what can be seen here.
+std::filesystem::path GroupOf(const std::string& membership) {
+  constexpr absl::string_view kVersion2 = "0::";
+  std::ifstream file(membership);
+  for (std::string line; std::getline(file, line);) {
+    if (absl::StartsWith(line, kVersion2)) return line.substr(kVersion2.size());
+  }
+  return "/";
 }
 
 /// A file made longer than this ends the process (SIGXFSZ).
@@ -50,9 +63,20 @@ std::uint64_t FileSizeLimit() {
 
 }  // namespace
 
+std::uint64_t ControlGroupHeadroom(const std::string& membership, const std::string& root) {
+  std::uint64_t least = HeadroomOf(root);
+  std::filesystem::path group = root;
+  for (const std::filesystem::path& part : GroupOf(membership).relative_path()) {
+    group /= part;
+    least = std::min(least, HeadroomOf(group));
+  }
+  return least;
+}
+
 absl::Status CheckSharedMemory(std::size_t bytes) {
   const std::uint64_t available =
-      std::min({MemAvailable(), ControlGroupHeadroom(), FileSizeLimit()});
+      std::min({MemAvailable(), ControlGroupHeadroom("/proc/self/cgroup", "/sys/fs/cgroup"),
+                FileSizeLimit()});
   if (bytes <= available) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat("a segment of ", bytes >> 20,
                                                    " MiB exceeds the shared memory available, ",

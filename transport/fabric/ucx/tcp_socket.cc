@@ -86,7 +86,7 @@ absl::Status ErrnoStatus(int error, const std::string& what) {
 
 }  // namespace
 
-absl::StatusOr<ListeningSocket> ListenTcp(const std::string& address) {
+absl::StatusOr<AddressedSocket> ListenTcp(const std::string& address) {
   PB_ASSIGN_OR_RETURN(const AddrInfo info, Resolve(address, AI_PASSIVE));
   const std::string what = absl::StrCat("cannot listen at ", address);
   UniqueFd fd = OpenSocket(info->ai_family);
@@ -100,7 +100,7 @@ absl::StatusOr<ListeningSocket> ListenTcp(const std::string& address) {
   sockaddr_storage bound{};
   socklen_t length = sizeof(bound);
   getsockname(fd.get(), reinterpret_cast<sockaddr*>(&bound), &length);
-  return ListeningSocket{std::move(fd), Describe(bound, length)};
+  return AddressedSocket{std::move(fd), Describe(bound, length)};
 }
 
 absl::StatusOr<UniqueFd> StartConnectTcp(const std::string& address) {
@@ -125,10 +125,14 @@ absl::Status ConnectOutcome(int fd, const std::string& address) {
   return ErrnoStatus(error, absl::StrCat("cannot connect to ", address));
 }
 
-UniqueFd AcceptTcp(int listening_fd) {
-  UniqueFd fd(accept4(listening_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (fd.valid()) WatchLiveness(fd.get());
-  return fd;
+AddressedSocket AcceptTcp(int listening_fd) {
+  sockaddr_storage from{};
+  socklen_t length = sizeof(from);
+  UniqueFd fd(accept4(listening_fd, reinterpret_cast<sockaddr*>(&from), &length,
+                      SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!fd.valid()) return {};
+  WatchLiveness(fd.get());
+  return {std::move(fd), Describe(from, length)};
 }
 
 }  // namespace pinboard::transport

@@ -10,13 +10,14 @@
 
 namespace pinboard::transport {
 
-/// A listening socket and the address it is bound to (port 0 replaced by the chosen one).
-/// AlreadyExists: the port is in use. InvalidArgument: not "host:port", or an unknown host.
-struct ListeningSocket {
+struct AddressedSocket {
   UniqueFd fd;
   std::string address;
 };
-absl::StatusOr<ListeningSocket> ListenTcp(const std::string& address);
+
+/// A listening socket and the address it is bound to (port 0 replaced by the chosen one).
+/// AlreadyExists: the port is in use. InvalidArgument: not "host:port", or an unknown host.
+absl::StatusOr<AddressedSocket> ListenTcp(const std::string& address);
 
 /// A socket whose connection is under way: writable when it is decided (see ConnectOutcome).
 /// Unavailable: refused at once. InvalidArgument: as above.
@@ -25,7 +26,8 @@ absl::StatusOr<UniqueFd> StartConnectTcp(const std::string& address);
 /// How the connection under way ended; `address` is for the message.
 absl::Status ConnectOutcome(int fd, const std::string& address);
 
-/// The next waiting connection, ready for use, or an invalid one if there is none.
-UniqueFd AcceptTcp(int listening_fd);
+/// The next waiting connection, ready for use, and where it comes from; an invalid one if there is
+/// none.
+AddressedSocket AcceptTcp(int listening_fd);
 
 }  // namespace pinboard::transport

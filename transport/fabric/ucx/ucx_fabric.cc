@@ -91,6 +91,11 @@ void UcxFabric::OnAccepted(std::function<void(PeerId)> handler) {
   on_accepted_ = std::move(handler);
 }
 
+std::string UcxFabric::AddressOf(PeerId id) const {
+  const auto peer = peers_.find(id);
+  return peer == peers_.end() ? "" : peer->second->address;
+}
+
 void UcxFabric::OnClosed(PeerHandler handler) { on_closed_ = std::move(handler); }
 
 bool UcxFabric::Progress() {

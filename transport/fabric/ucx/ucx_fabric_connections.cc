@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "transport/fabric/ucx/shared_memory.h"
 #include "transport/fabric/ucx/tcp_socket.h"
@@ -42,9 +43,12 @@ UcxPeer* UcxFabric::AddPeer(UniqueFd fd) {
 }
 
 void UcxFabric::Accept() {
-  for (UniqueFd fd = AcceptTcp(listener_.get()); fd.valid(); fd = AcceptTcp(listener_.get())) {
+  while (true) {
+    AddressedSocket accepted = AcceptTcp(listener_.get());
+    if (!accepted.fd.valid()) return;
     MakeRoomForGreeting();
-    UcxPeer* peer = AddPeer(std::move(fd));
+    UcxPeer* peer = AddPeer(std::move(accepted.fd));
+    peer->address = std::move(accepted.address);
     peer->deadline = SteadyNow() + options_.handshake_timeout;
     events_.Add(peer->link.fd(), peer->id.value(), EventSet::Interest::kRead);
   }
@@ -54,7 +58,9 @@ void UcxFabric::MakeRoomForGreeting() {
   if (greeting_.size() < kMaxGreetings) return;
   const auto oldest = std::find_if(greeting_.begin(), greeting_.end(),
                                    [this](PeerId id) { return !Find(id)->outgoing; });
-  if (oldest != greeting_.end()) Finish(*oldest);
+  if (oldest == greeting_.end()) return;
+  Find(*oldest)->reason = absl::ResourceExhaustedError("too many others came after it");
+  Finish(*oldest);
 }
 
 bool UcxFabric::HandleEvents(absl::Duration timeout) {
@@ -234,7 +240,10 @@ void UcxFabric::Finish(PeerId id) {
   operations_.RunDue();
   if (const Connected connected = std::exchange(peer.connected, nullptr)) {
     connected(peer.reason);
-  } else if (peer.was_open && on_closed_) {
+  } else if (!peer.was_open) {
+    LogInfo("a connection from ", peer.address,
+            " ended before its Hello: ", std::string(peer.reason.message()));
+  } else if (on_closed_) {
     on_closed_(id, peer.reason);
   }
 }

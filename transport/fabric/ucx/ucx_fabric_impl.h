@@ -38,6 +38,7 @@ class UcxFabric : public Fabric {
   void StartConnect(const std::string& address, absl::Time deadline, Connected connected) override;
   void OnMessage(std::uint8_t type, MessageHandler handler) override;
   void OnAccepted(std::function<void(PeerId)> handler) override;
+  std::string AddressOf(PeerId id) const override;
   void OnClosed(PeerHandler handler) override;
   void Send(PeerId id, std::uint8_t type, absl::Span<const std::byte> payload, Done done) override;
   absl::StatusOr<std::unique_ptr<Segment>> Allocate(std::size_t bytes) override;

@@ -54,7 +54,7 @@ struct UcxPeer {
   std::uint32_t nonce;  // ours: the peer repeats it in its messages
   PeerState state = PeerState::kGreeting;
   bool outgoing = false;
-  std::string address;                           // outgoing: for messages
+  std::string address;                           // of the other side, for people
   Fabric::Connected connected;                   // outgoing: until it has been called
   absl::Time deadline = absl::InfiniteFuture();  // of the greeting; then of a Close from here
   bool was_open = false;
