@@ -99,7 +99,7 @@ TEST(StatProgramGoodbye, IsSaidAndNotLeftToTheEndOfTheProcess) {
   ASSERT_EQ(program.Wait(), 0) << program.Err();
   service.Signal(SIGTERM);
   EXPECT_EQ(service.Wait(), 0);
-  EXPECT_THAT(service.Err(), ContainsRegex("pinboard stat \\(process [0-9]+\\) left"));
+  EXPECT_THAT(service.Err(), ContainsRegex("pinboard stat \\(process [0-9]+ at [0-9.:]+\\) left"));
   EXPECT_THAT(service.Err(), Not(HasSubstr("lost pinboard stat")));
 }
 

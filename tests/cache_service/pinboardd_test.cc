@@ -99,7 +99,7 @@ TEST(PinboarddTest, LogsObjectsWithTheClientAndTheRequest) {
                         "\"level\":\"debug\".*\"operation\":\"other\",\"client\":\"" +
                         connected.str(1) + "\",\"request\":\"1\",\"us\":\"[0-9]+\"}\n"));
   EXPECT_THAT(text, ::testing::ContainsRegex(
-                        "a connection from 127[.]0[.]0[.]1:[0-9]+ ended before its Hello: "));
+                        "a connection from 127[.]0[.]0[.]1:[0-9]+ ended before it was open: "));
 }
 
 /// The answer of /PATH, fetched by the shell: curl is not everywhere.

@@ -46,7 +46,10 @@ class EndpointConnectTest : public ::testing::Test {
   EndpointConnectTest() {
     setenv("UCX_TLS", "tcp,self", 1);
     connects = waiting_connects = 0;
-    fabric_ = *MakeUcxFabric();
+    Listen({});
+  }
+  void Listen(const UcxFabricOptions& options) {
+    fabric_ = *MakeUcxFabric(options);
     address_ = *fabric_->Listen("127.0.0.1:0");
     fabric_->OnAccepted([this](PeerId peer) { open_.insert(peer); });
     fabric_->OnClosed([this](PeerId peer, const absl::Status&) { open_.erase(peer); });
@@ -89,6 +92,28 @@ TEST_F(EndpointConnectTest, APeerThatDiesAsItIsConnectedToHarmsNobodyElse) {
   Await([this] { return !after_connect && open_.empty(); });
   const auto peer = StartPeer();
   Await([this] { return open_.size() == 1; });
+}
+
+// UCX does not sleep before the other side has taken the connection: the thread was busy for good.
+TEST_F(EndpointConnectTest, APeerThatStopsAsItIsConnectedToIsLeft) {
+  Listen({.handshake_timeout = absl::Milliseconds(200)});
+  const auto stops = StartPeer();
+  after_connect = [&stops] {
+    after_connect = nullptr;
+    stops->Signal(SIGSTOP);
+    stops->WaitUntilStopped();
+  };
+  Await([] { return !after_connect; });
+  const auto turns_in = [this](absl::Duration time) {
+    int turns = 0;
+    for (const absl::Time end = absl::Now() + time; absl::Now() < end; ++turns) {
+      fabric_->WaitUntil(end);
+    }
+    return turns;
+  };
+  turns_in(absl::Milliseconds(400));
+  EXPECT_LT(turns_in(absl::Milliseconds(200)), 50);
+  EXPECT_TRUE(open_.empty());
 }
 
 }  // namespace

@@ -2,9 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A fabric, and a peer that speaks its protocol as no fabric does.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cstdlib>
+#include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/time/clock.h"
 #include "transport/fabric/ucx/access_message.h"
@@ -104,6 +108,87 @@ TEST_F(RawPeer, WhoAsksForMemoryBeforeItGreetsIsNotAnswered) {
   force.flags = UCP_EP_CLOSE_FLAG_FORCE;
   if (const auto end = ucp_ep_close_nbx(endpoint, &force); UCS_PTR_IS_PTR(end)) {
     ucp_request_free(end);
+  }
+}
+
+// It asks and does not read: the answers took all the memory there was.
+TEST_F(RawPeer, WhoTakesInNothingIsLeft) {
+  const auto deaf = *MakeUcxFabric();
+  const std::string address = *fabric_->Listen("127.0.0.1:0");
+  std::optional<PeerId> accepted;
+  std::optional<absl::Status> closed;
+  fabric_->OnAccepted([&](PeerId peer) { accepted = peer; });
+  fabric_->OnClosed([&](PeerId, absl::Status reason) { closed = std::move(reason); });
+  bool connected = false;
+  deaf->StartConnect(address, absl::Now() + absl::Seconds(30),
+                     [&](const absl::StatusOr<PeerId>& peer) { connected = peer.ok(); });
+  WaitUntil([&] {
+    deaf->Progress();
+    return connected && accepted.has_value();
+  });
+  const std::vector<std::byte> message(1 << 20);
+  int ended = 0;
+  int sent = 0;
+  for (; sent < 1000 && !closed; ++sent) {
+    fabric_->Send(*accepted, 1, message, [&](const absl::Status&) { ++ended; });
+    fabric_->Progress();
+  }
+  EXPECT_GT(sent, 128);
+  EXPECT_LT(sent, 300);
+  ASSERT_TRUE(closed.has_value());
+  EXPECT_NE(closed->message().find("takes in nothing"), absl::string_view::npos) << *closed;
+  EXPECT_EQ(ended, sent);
+}
+
+/// While it lives the process may have so many descriptors.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t most) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit lower{most, before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &lower);
+  }
+  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(RawPeer, MorePeersThanThereAreDescriptorsForAreRefused) {
+  const std::string address = *fabric_->Listen("127.0.0.1:0");
+  const DescriptorLimit for_two(64 + 2 * 12);
+  std::vector<std::unique_ptr<ControlLink>> links;
+  for (int i = 0; i < 3; ++i) {
+    links.push_back(std::make_unique<ControlLink>(*StartConnectTcp(address)));
+    WaitUntil([&] { return ConnectOutcome(links.back()->fd(), address).ok(); });
+  }
+  WaitUntil([&] { return !links.back()->Receive().ok(); });
+  EXPECT_EQ(links.front()->Receive(), absl::OkStatus());
+}
+
+// The connection that waited was looked at again and again.
+TEST_F(RawPeer, WithoutDescriptorsConnectionsWaitAndNobodySpins) {
+  const std::string address = *fabric_->Listen("127.0.0.1:0");
+  ControlLink link(*StartConnectTcp(address));
+  int turns = 0;
+  {
+    const DescriptorLimit none(0);
+    const absl::Time end = absl::Now() + absl::Milliseconds(500);
+    for (; absl::Now() < end; ++turns) fabric_->WaitUntil(end);
+  }
+  EXPECT_LT(turns, 50);
+  ASSERT_TRUE(link.SendHello({1, 2, HostIdentity(), worker_->address()}).ok());
+  TakeHello(link);
+}
+
+TEST_F(RawPeer, AnAddressOfAnotherFormIsRefusedBeforeUcxReadsIt) {
+  const std::string address = *fabric_->Listen("127.0.0.1:0");
+  for (const std::vector<std::byte>& worker :
+       {std::vector<std::byte>{}, std::vector<std::byte>(64, std::byte{0xff})}) {
+    ControlLink link(*StartConnectTcp(address));
+    WaitUntil([&] { return ConnectOutcome(link.fd(), address).ok(); });
+    ASSERT_TRUE(link.SendHello({1, 2, HostIdentity(), worker}).ok());
+    WaitUntil([&] { return !link.Receive().ok(); });
   }
 }
 

@@ -17,15 +17,36 @@ Operation* OperationTable::Start(PeerId peer, int parts, Fabric::Done done) {
   operation->table = this;
   operation->peer = peer;
   operation->parts = parts;
+  operation->bytes = 0;
   operation->done = std::move(done);
   operation->pending = true;
   operation->status = absl::OkStatus();
   return operation;
 }
 
+void OperationTable::Wait(Operation* operation) {
+  if (std::exchange(operation->waiting, true)) return;
+  waiting_bytes_[operation->peer] += operation->bytes + sizeof(Operation);
+}
+
+std::size_t OperationTable::WaitingBytes(PeerId peer) const {
+  const auto found = waiting_bytes_.find(peer);
+  return found == waiting_bytes_.end() ? 0 : found->second;
+}
+
+void OperationTable::EndUcxPart(Operation* operation, const absl::Status& status) {
+  if (!status.ok()) broken_.push_back(operation->peer);
+  EndPart(operation, status);
+}
+
 void OperationTable::EndPart(Operation* operation, const absl::Status& status) {
   if (operation->status.ok()) operation->status = status;
   if (--operation->parts > 0) return;
+  if (std::exchange(operation->waiting, false)) {
+    const auto found = waiting_bytes_.find(operation->peer);
+    found->second -= operation->bytes + sizeof(Operation);
+    if (found->second == 0) waiting_bytes_.erase(found);
+  }
   MakeDue(*operation, operation->status);
   pool_->Put(std::exchange(operation->staged, {}));
   operation->reads = nullptr;

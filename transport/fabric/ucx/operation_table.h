@@ -3,11 +3,14 @@
 // Operations under way: each one's callback runs exactly once.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "transport/fabric/fabric.h"
 #include "transport/fabric/ucx/buffer_pool.h"
@@ -32,7 +35,9 @@ class OperationTable;
 struct Operation {
   OperationTable* table = nullptr;
   PeerId peer;
-  bool pending = false;  // the callback has not become due
+  bool pending = false;   // the callback has not become due
+  bool waiting = false;   // counted in WaitingBytes
+  std::size_t bytes = 0;  // of a message
   Fabric::Done done;
   MessageHeader header;
   Buffer staged;
@@ -56,6 +61,10 @@ class OperationTable {
   Operation* Start(PeerId peer, int parts, Fabric::Done done);
   /// One of the operation's parts ended. The callback becomes due when all have.
   void EndPart(Operation* operation, const absl::Status& status);
+  /// The same of a part that was UCX's: where it failed the peer is broken.
+  void EndUcxPart(Operation* operation, const absl::Status& status);
+  /// UCX keeps it, and its bytes, until it can be sent.
+  void Wait(Operation* operation);
   /// The peer is gone: its callbacks are due now. The operations stay until UCX lets go of them.
   void Abandon(PeerId peer, const absl::Status& status);
   void AbandonAll(const absl::Status& status);
@@ -64,6 +73,10 @@ class OperationTable {
 
   /// Operations of the peer whose callback has not become due.
   int Outstanding(PeerId peer) const;
+  /// Of the peer's messages that UCX keeps, with what each costs besides.
+  std::size_t WaitingBytes(PeerId peer) const;
+  /// Peers whose messages UCX has failed to send, since it was last asked.
+  std::vector<PeerId> TakeBroken() { return std::exchange(broken_, {}); }
   /// Whether UCX has not let go of one of the peer's.
   bool HasOpenParts(PeerId peer) const;
   /// Runs what is due; callbacks may start operations. True if there was any.
@@ -75,6 +88,8 @@ class OperationTable {
   BufferPool* pool_;
   std::vector<std::unique_ptr<Operation>> all_;
   std::vector<Operation*> idle_;
+  absl::flat_hash_map<PeerId, std::size_t> waiting_bytes_;
+  std::vector<PeerId> broken_;
   std::vector<Completion> due_;
   std::vector<Completion> running_;
 };

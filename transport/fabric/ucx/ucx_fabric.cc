@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <random>
 #include <thread>
 #include <utility>
 
@@ -32,7 +31,7 @@ absl::StatusOr<std::unique_ptr<Fabric>> MakeUcxFabric(const UcxFabricOptions& op
 }
 
 UcxFabric::UcxFabric(const UcxFabricOptions& options, std::shared_ptr<const UcxContext> context)
-    : options_(options), context_(std::move(context)), nonces_(std::random_device{}()) {}
+    : options_(options), context_(std::move(context)) {}
 
 UcxFabric::~UcxFabric() {
   std::vector<Connected> connecting;
@@ -101,6 +100,7 @@ void UcxFabric::OnClosed(PeerHandler handler) { on_closed_ = std::move(handler);
 bool UcxFabric::Progress() {
   bool any = HandleEvents(absl::ZeroDuration());
   any |= DrainWorkers();
+  EndBroken();
   any |= AnswerAccesses();
   any |= DispatchMessages();
   any |= operations_.RunDue();

@@ -1,7 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdlib>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +22,10 @@ namespace {
 
 // Strangers that connect and say nothing cannot use up the descriptors.
 constexpr std::size_t kMaxGreetings = 64;
+// Where there are none left UCX closes its own listeners for good.
+constexpr std::size_t kDescriptorsOfPeer = 12;
+constexpr std::size_t kOtherDescriptors = 64;
+constexpr absl::Duration kListeningPause = absl::Milliseconds(100);
 // Nothing of it waits for the network.
 constexpr absl::Duration kLongestCancel = absl::Seconds(1);
 
@@ -35,7 +43,7 @@ UcxPeer* UcxFabric::FindOpen(PeerId id) {
 
 UcxPeer* UcxFabric::AddPeer(UniqueFd fd) {
   const PeerId id(next_peer_++);
-  auto peer = std::make_unique<UcxPeer>(id, std::move(fd), static_cast<std::uint32_t>(nonces_()));
+  auto peer = std::make_unique<UcxPeer>(id, std::move(fd), std::random_device{}());
   UcxPeer* added = peer.get();
   peers_.emplace(id, std::move(peer));
   greeting_.push_back(id);
@@ -45,13 +53,33 @@ UcxPeer* UcxFabric::AddPeer(UniqueFd fd) {
 void UcxFabric::Accept() {
   while (true) {
     AddressedSocket accepted = AcceptTcp(listener_.get());
-    if (!accepted.fd.valid()) return;
+    if (!accepted.fd.valid()) {
+      if (errno == EMFILE || errno == ENFILE) PauseListening();
+      return;
+    }
+    if (!HasDescriptorsForPeer()) {
+      LogWarning("a connection from ", accepted.address, " is refused: ", peers_.size(),
+                 " peers use up the descriptors (ulimit -n)");
+      continue;
+    }
     MakeRoomForGreeting();
     UcxPeer* peer = AddPeer(std::move(accepted.fd));
     peer->address = std::move(accepted.address);
     peer->deadline = SteadyNow() + options_.handshake_timeout;
     events_.Add(peer->link.fd(), peer->id.value(), EventSet::Interest::kRead);
   }
+}
+
+void UcxFabric::PauseListening() {
+  LogWarning("connections wait: there are no descriptors left (ulimit -n)");
+  events_.Remove(listener_.get());
+  listens_again_ = SteadyNow() + kListeningPause;
+}
+
+bool UcxFabric::HasDescriptorsForPeer() const {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return (peers_.size() + 1) * kDescriptorsOfPeer + kOtherDescriptors <= limit.rlim_cur;
 }
 
 void UcxFabric::MakeRoomForGreeting() {
@@ -121,29 +149,31 @@ absl::Status UcxFabric::Open(UcxPeer& peer, const Hello& hello) {
         peer.link.SendHello({peer.id.value(), peer.nonce, HostIdentity(), peer.worker->address()}));
   }
   peer.state = PeerState::kOpen;
-  peer.was_open = true;
-  dirty_.push_back(peer.id);
-  if (peer.outgoing) {
-    // UCX 1.13 aborts the process where a peer dies before their endpoints have met: let them meet.
-    StartFlush(peer, [this, id = peer.id](const absl::Status& met) { EndpointsMet(id, met); });
-    return absl::OkStatus();
-  }
-  peer.deadline = absl::InfiniteFuture();
-  std::erase(greeting_, peer.id);
-  if (on_accepted_) on_accepted_(peer.id);
+  // UCX 1.13 aborts the process where a peer dies before their endpoints have met, and never sleeps
+  // while one of them has not answered: let them meet.
+  StartFlush(peer, [this, id = peer.id](const absl::Status& met) { EndpointsMet(id, met); });
   return absl::OkStatus();
 }
 
 void UcxFabric::EndpointsMet(PeerId id, const absl::Status& status) {
-  UcxPeer* peer = FindOpen(id);
-  if (peer == nullptr) return;  // Finish says so
+  UcxPeer* peer = Find(id);
+  if (peer == nullptr || peer->state == PeerState::kGone) return;  // Finish says so
   if (!status.ok()) return MarkGone(*peer, status);
-  peer->deadline = absl::InfiniteFuture();
   std::erase(greeting_, id);
-  std::exchange(peer->connected, nullptr)(id);
+  if (peer->state == PeerState::kOpen) peer->deadline = absl::InfiniteFuture();
+  peer->was_open = true;
+  dirty_.push_back(id);
+  if (peer->outgoing) return std::exchange(peer->connected, nullptr)(id);
+  if (on_accepted_) on_accepted_(id);
 }
 
 absl::Status UcxFabric::CreateEndpoint(UcxPeer& peer, const Hello& hello) {
+  // UCX asserts that it knows the form of an address, which its first bits tell.
+  constexpr std::byte kForm{0xf};
+  const std::vector<std::byte>& own = peer.worker->address();
+  if (hello.worker.empty() || (hello.worker.front() & kForm) != (own.front() & kForm)) {
+    return absl::InvalidArgumentError("an address of a worker of another UCX");
+  }
   peer.remote_id = hello.peer_id;
   peer.remote_nonce = hello.nonce;
   ucp_ep_params_t params{};
@@ -194,8 +224,13 @@ void UcxFabric::Close(PeerId id) {
 }
 
 bool UcxFabric::Reap() {
-  const bool timed = !greeting_.empty() || !leaving_.empty();
+  const bool timed =
+      !greeting_.empty() || !leaving_.empty() || listens_again_ < absl::InfiniteFuture();
   const absl::Time now = timed ? SteadyNow() : absl::InfinitePast();
+  if (timed && now >= listens_again_) {
+    listens_again_ = absl::InfiniteFuture();
+    events_.Add(listener_.get(), kListenerToken, EventSet::Interest::kRead);
+  }
   for (const std::vector<PeerId>& waiting : {greeting_, leaving_}) {
     for (const PeerId id : waiting) {
       UcxPeer& peer = *Find(id);
@@ -217,7 +252,7 @@ bool UcxFabric::Reap() {
 }
 
 bool UcxFabric::ReadyToLeave(UcxPeer& peer) {
-  if (peer.state == PeerState::kGone) return drained_;
+  if (peer.state == PeerState::kGone) return peer.worker == nullptr || peer.worker->drained();
   const bool delivered =
       peer.closed_here || (peer.messages_expected && peer.inbox.taken() >= *peer.messages_expected);
   if (!delivered || operations_.Outstanding(peer.id) > 0) return false;
@@ -235,6 +270,7 @@ void UcxFabric::Finish(PeerId id) {
   std::erase(leaving_, id);
   events_.Remove(peer.link.fd());
   operations_.Abandon(id, peer.reason);
+  peer.inbox = {};  // messages may lie in the worker's memory
   CloseEndpoint(peer);
   RemoveWorker(std::exchange(peer.worker, nullptr));
   operations_.RunDue();
@@ -242,7 +278,7 @@ void UcxFabric::Finish(PeerId id) {
     connected(peer.reason);
   } else if (!peer.was_open) {
     LogInfo("a connection from ", peer.address,
-            " ended before its Hello: ", std::string(peer.reason.message()));
+            " ended before it was open: ", std::string(peer.reason.message()));
   } else if (on_closed_) {
     on_closed_(id, peer.reason);
   }
@@ -268,7 +304,7 @@ absl::Time UcxFabric::NextTimer(absl::Time deadline) const {
   for (const std::vector<PeerId>* waiting : {&greeting_, &leaving_}) {
     for (const PeerId id : *waiting) deadline = std::min(deadline, peers_.at(id)->deadline);
   }
-  return deadline;
+  return std::min(deadline, listens_again_);
 }
 
 }  // namespace pinboard::transport

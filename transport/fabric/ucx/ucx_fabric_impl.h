@@ -71,6 +71,8 @@ class UcxFabric : public Fabric {
   // Connections: ucx_fabric_connections.cc.
   UcxPeer* AddPeer(UniqueFd fd);
   void Accept();
+  void PauseListening();
+  bool HasDescriptorsForPeer() const;
   void MakeRoomForGreeting();
   bool HandleEvents(absl::Duration timeout);
   void HandlePeerEvent(UcxPeer& peer);
@@ -103,6 +105,8 @@ class UcxFabric : public Fabric {
                                      const ucp_am_recv_param_t* param);
   void SendEagerly(const UcxPeer& peer, Operation* operation, unsigned id, const void* header,
                    std::size_t header_bytes, absl::Span<const std::byte> payload);
+  /// What was sent is lost, and what follows it would never be delivered.
+  void EndBroken();
   static void OperationEnded(void* request, ucs_status_t status, void* user_data);
   static ucp_request_param_t OperationParam(Operation* operation);
   void EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcome);
@@ -139,10 +143,10 @@ class UcxFabric : public Fabric {
   EventSet events_;
   BufferPool pool_;
   OperationTable operations_{&pool_};
-  std::minstd_rand nonces_;
 
   std::vector<std::unique_ptr<Receiver>> receivers_;
   UniqueFd listener_;
+  absl::Time listens_again_ = absl::InfiniteFuture();  // where it had no descriptors
   absl::flat_hash_map<PeerId, std::unique_ptr<UcxPeer>> peers_;
   std::uint32_t next_peer_ = 1;
   std::vector<PeerId> greeting_;   // that have a deadline; oldest first
@@ -152,7 +156,6 @@ class UcxFabric : public Fabric {
   absl::flat_hash_map<std::uint64_t, std::weak_ptr<SharedMapping>> segments_;  // by name
   std::uint64_t dropped_messages_ = 0;
   bool said_not_mapped_ = false;
-  bool drained_ = false;  // what had arrived when Progress began is in the inboxes
 
   std::array<MessageHandler, kMessageTypes> on_message_;
   std::function<void(PeerId)> on_accepted_;

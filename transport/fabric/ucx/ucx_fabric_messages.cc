@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t kCopiedBytes = 8192;  // Fabric::Send copies up to here
 constexpr int kMostRoundsOfProgress = 256;
+// Sent to one peer, and not taken by it: a process is not to end for want of memory as one peer
+// asks and does not read.
+constexpr std::size_t kMostWaitingBytes = std::size_t{128} << 20;
 
 }  // namespace
 
@@ -97,7 +100,12 @@ void UcxFabric::Send(PeerId id, std::uint8_t type, absl::Span<const std::byte> p
     return operations_.EndAtOnce(std::move(done), absl::UnavailableError(absl::StrCat(
                                                       "peer ", id.value(), " is not connected")));
   }
+  if (operations_.WaitingBytes(id) > kMostWaitingBytes) {
+    MarkGone(*peer, absl::ResourceExhaustedError("it takes in nothing that is sent"));
+    return operations_.EndAtOnce(std::move(done), peer->reason);
+  }
   Operation* operation = operations_.Start(id, 1, std::move(done));
+  operation->bytes = payload.size();
   operation->header = {.to_peer = peer->remote_id,
                        .nonce = peer->remote_nonce,
                        .sequence = peer->messages_sent++,
@@ -135,12 +143,18 @@ ucp_request_param_t UcxFabric::OperationParam(Operation* operation) {
 void UcxFabric::OperationEnded(void* request, ucs_status_t status, void* user_data) {
   auto* operation = static_cast<Operation*>(user_data);
   ucp_request_free(request);
-  operation->table->EndPart(operation, UcxStatus(status, "the operation failed"));
+  operation->table->EndUcxPart(operation, UcxStatus(status, "the operation failed"));
 }
 
 void UcxFabric::EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcome) {
-  if (UCS_PTR_IS_PTR(outcome)) return;
-  operations_.EndPart(operation, UcxStatus(UCS_PTR_STATUS(outcome), "the operation failed"));
+  if (UCS_PTR_IS_PTR(outcome)) return operations_.Wait(operation);
+  operations_.EndUcxPart(operation, UcxStatus(UCS_PTR_STATUS(outcome), "the operation failed"));
+}
+
+void UcxFabric::EndBroken() {
+  for (const PeerId id : operations_.TakeBroken()) {
+    if (UcxPeer* peer = FindOpen(id)) MarkGone(*peer, absl::UnavailableError("a message was lost"));
+  }
 }
 
 void UcxFabric::StartFlush(UcxPeer& peer, Done done) {
@@ -151,13 +165,7 @@ void UcxFabric::StartFlush(UcxPeer& peer, Done done) {
 
 bool UcxFabric::DrainWorkers() {
   bool any = false;
-  drained_ = true;
-  for (const auto& receiver : receivers_) {
-    int rounds = 0;
-    while (rounds < kMostRoundsOfProgress && receiver->worker->Progress() > 0) ++rounds;
-    drained_ = drained_ && rounds < kMostRoundsOfProgress;
-    any = any || rounds > 0;
-  }
+  for (const auto& receiver : receivers_) any |= receiver->worker->Drain(kMostRoundsOfProgress);
   return any;
 }
 

@@ -31,6 +31,10 @@ void SetDefaults() {
         // Else everybody waits in connect() for the network of one peer, and UCX 1.13 ends the
         // process if that peer dies meanwhile.
         {"UCX_TCP_CONN_NB", "y"},
+        // UCX 1.13 ends what it sends without a copy twice, by an assertion, where the peer dies
+        // while a part of it has left. So each message is copied, whole.
+        {"UCX_TCP_MAX_IOV", "1"},
+        {"UCX_TCP_TX_SEG_SIZE", "64k"},
     };
     for (const auto& [variable, value] : kSettings) setenv(variable, value, /*overwrite=*/0);
     return true;
@@ -73,6 +77,13 @@ absl::Status UcxWorker::Start() {
   PB_RETURN_IF_ERROR(StartError(ucp_worker_create(context_->get(), &worker_params, &worker_)));
   PB_RETURN_IF_ERROR(StartError(ucp_worker_get_efd(worker_, &event_fd_)));
   return ReadAddress();
+}
+
+bool UcxWorker::Drain(int most_times) {
+  int times = 0;
+  while (times < most_times && Progress() > 0) ++times;
+  drained_ = times < most_times;
+  return times > 0;
 }
 
 absl::Status UcxWorker::ReadAddress() {

@@ -49,6 +49,10 @@ class UcxWorker {
 
   /// Number of things that progressed.
   unsigned Progress() { return ucp_worker_progress(worker_); }
+  /// Progresses while there is something, so many times at most; false: nothing was.
+  bool Drain(int most_times);
+  /// Whether the last Drain left nothing: all that had arrived has been handled.
+  bool drained() const { return drained_; }
   /// False: something is ready already, or cannot be waited for; progress first.
   bool Arm() { return ucp_worker_arm(worker_) == UCS_OK; }
 
@@ -60,6 +64,7 @@ class UcxWorker {
   const std::shared_ptr<const UcxContext> context_;
   ucp_worker_h worker_ = nullptr;
   int event_fd_ = -1;
+  bool drained_ = false;
   std::vector<std::byte> address_;
 };
 
