@@ -128,6 +128,9 @@ absl::Status Replicator::OnIntroduce(PeerId session, ClientId client, const Intr
   if (who.member == around_.self.member) {
     return absl::InvalidArgumentError(absl::StrCat(who.member, " is this member itself"));
   }
+  if (OfSession(session).has_value()) {
+    return absl::InvalidArgumentError("who it is was said before on this connection");
+  }
   Peer& peer = PeerOf(NumberOf(who.member));
   if (peer.session.has_value()) {  // it has connected again before the loss was seen
     around_.fabric.Close(*peer.session);

@@ -184,6 +184,22 @@ TEST_F(ReplicationTest, AMemberThatConnectsAgainEndsItsEarlierConnection) {
   EXPECT_EQ(members[0].Count("refused_connections_total"), 0);
 }
 
+// It was offered pages as one of the two for good: the next one ended the service.
+TEST_F(ReplicationTest, AConnectionIsOfOneMember) {
+  auto members = Make(1, 2);
+  members[0].membership().Tell({members[0].self(),
+                                {.name = "third", .address = "loopback:1", .incarnation = 1},
+                                {.name = "fourth", .address = "loopback:1", .incarnation = 1}});
+  members[0].Await("peers{state=\"down\"}", 2);
+  const auto both = Introduced(members, "third");
+  both->Send(Introduce{"fourth", 1});
+  EXPECT_TRUE(both->IsClosedByService());
+  members[0].Await("refused_connections_total", 1);
+  const auto store = members[0].Connect();
+  PublishPages(*store, kPages);
+  members[0].Await("pages", kPages);
+}
+
 // Who had nobody to look at when it started never looked at anybody.
 TEST_F(ReplicationTest, AMemberThatStartedAloneLeavesOneThatTakesNothingIn) {
   auto members = Make(1, 1);
