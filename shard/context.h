@@ -3,6 +3,7 @@
 // What the parts of a rank's runtime share.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 
@@ -44,6 +45,10 @@ struct ShardContext {
   }
   absl::Time FetchDeadline() const {
     return SteadyNow() + absl::Milliseconds(options.fetch_deadline_ms);
+  }
+  /// A round waits for slabs: not for long, for a service that is stuck.
+  absl::Time LeaseDeadline() const {
+    return std::min(FetchDeadline(), SteadyNow() + absl::Milliseconds(500));
   }
 
   /// [collective] Before the host waits within a step: what has been launched over the ranks has

@@ -104,7 +104,7 @@ absl::Status LeaseSlabs(ShardContext& context, int count, RoundInProgress* round
   if (count == 0) return absl::OkStatus();
   PB_ASSIGN_OR_RETURN(auto leases,
                       context.store->Lease(count, kernels::PageBytes(context.options.model.kv),
-                                           context.FetchDeadline()));
+                                           context.LeaseDeadline()));
   absl::c_move(leases, std::back_inserter(round->leases));
   return absl::OkStatus();
 }

@@ -3,6 +3,7 @@
 // A round of several sequences: what it asks of the store, and that they stand or fall together.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "kernels/page_transfer/page_transfer.h"
 #include "tests/shard/toy_group.h"
 
@@ -22,10 +24,14 @@ class CountedStore final : public cache_service::PageStore {
   explicit CountedStore(cache_service::MemoryPages& pages) : store_(pages) {}
 
   int leases = 0, publications = 0, drops = 0;
+  bool is_stuck = false;
+  absl::Duration longest_wait;  // that a lease may take
 
   absl::StatusOr<std::vector<cache_service::PageLease>> Lease(int count, std::size_t bytes,
                                                               absl::Time deadline) override {
     ++leases;
+    longest_wait = std::max(longest_wait, deadline - SteadyNow());
+    if (is_stuck) return absl::DeadlineExceededError("no lease in time");
     return store_.Lease(count, bytes, deadline);
   }
   void Publish(std::vector<cache_service::PageLease> leases,
@@ -109,6 +115,17 @@ TEST(RoundOfMany, OffloadsThePagesOfAsManySequencesAsTheServiceHasRoomFor) {
   EXPECT_EQ(two.pages.pages(), pages_of_one);
   EXPECT_EQ(two.pages.leases(), 0);
   two.ExpectRightRows();
+}
+
+TEST(RoundOfMany, WaitsForAServiceThatIsStuckOnceAndForHalfASecondAtMost) {
+  Prefilled both({1, 2});
+  both.store.is_stuck = true;
+  both.Compress();
+  EXPECT_EQ(both.store.leases, 1);
+  EXPECT_GT(both.store.longest_wait, absl::ZeroDuration());
+  EXPECT_LE(both.store.longest_wait, absl::Milliseconds(500));
+  EXPECT_EQ(both.pages.pages(), 0);
+  both.ExpectRightRows();
 }
 
 TEST(RoundOfMany, KeepsEverythingOfAllWhereOneCannotBePrepared) {

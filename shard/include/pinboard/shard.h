@@ -94,7 +94,7 @@ struct ShardOptions {
   bool export_plans = false;              // RoundOutcome::plan
   std::int64_t round_deadline_ms = 2000;  // a round later than this keeps everything
   std::int64_t rank_deadline_ms = 10000;  // a rank later than this is lost
-  std::int64_t fetch_deadline_ms = 2000;
+  std::int64_t fetch_deadline_ms = 2000;  // a round waits for slabs for half a second at most
   int max_fetch_pages_per_step = 4096;
   int quality_every = 64;  // steps of a sequence from one quality sample to the next; 0: none
 };
