@@ -197,8 +197,8 @@ class PageStore {
   /// be published becomes a later miss.
   virtual void Publish(std::vector<PageLease> leases, absl::Span<const PageHeader> headers) = 0;
 
-  /// Starts fetching; one message each way. Results arrive through TakeFetched in any order, each
-  /// exactly once, at the latest by `deadline`.
+  /// Starts fetching: one message, answered in parts of 128 pages. Results arrive through
+  /// TakeFetched in any order, each exactly once, at the latest by `deadline`.
   virtual void Fetch(absl::Span<const PageRef> pages, absl::Time deadline) = 0;
   virtual std::vector<FetchResult> TakeFetched() = 0;
   /// Sleeps until a result can be taken or the deadline; false on the deadline, and at once where

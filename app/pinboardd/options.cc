@@ -194,7 +194,8 @@ Options
                          [everybody is let in, as one tenant]
   --tenants FILE         What each tenant may have, a line each; read again when it changes:
                          acme bytes=48GiB pages=3000000 extents=40000 priority=10
-                         [equal shares of the arena]
+                         [equal shares of the arena, any number of pages, an extent (a block of
+                         a sequence's pages) for each 64KiB, at least 65536]
   --metrics HOST:PORT    Where Prometheus reads /metrics; docs/metrics.md lists what there is. Beside
                          it: /healthz, and /readyz (503 until it listens, and once it is to end).
                          Port 0: any free one. none: no metrics. [127.0.0.1:9400]

@@ -23,7 +23,9 @@ absl::Status SetLimit(const std::string& word, TenantLimits& limits) {
   }
   bool valid = false;
   if (name == "pages") valid = absl::SimpleAtoi(value, &limits.pages) && limits.pages > 0;
-  if (name == "extents") valid = absl::SimpleAtoi(value, &limits.extents) && limits.extents > 0;
+  if (name == "extents") {
+    valid = absl::SimpleAtoi(value, &limits.extents.emplace()) && *limits.extents > 0;
+  }
   if (name == "priority") valid = absl::SimpleAtoi(value, &limits.priority);
   if (valid) return absl::OkStatus();
   return absl::InvalidArgumentError(

@@ -60,7 +60,9 @@ absl::StatusOr<std::unique_ptr<StatsClient>> StatsClient::Connect(
 absl::Status StatsClient::Greet(const std::string& name, absl::Time deadline) {
   PB_ASSIGN_OR_RETURN(peer_, ConnectToService(*fabric_, address_, deadline));
   hello_.features = credentials_.has_value() ? kFeatureChallenge : 0;
-  hello_.group = NewGroupId();
+  // One for all of a process: where a connection is lost the next one takes its place.
+  static const std::uint64_t group = NewGroupId();
+  hello_.group = group;
   hello_.process = CurrentProcess();
   hello_.name = name;
   SendMessage(*fabric_, peer_, 0, hello_);

@@ -215,7 +215,8 @@ absl::StatusOr<Inventory::Publication> Inventory::Publish(Client& holder, SlabId
         absl::StrCat("a page of ", header.bytes, " bytes does not fit its slab"));
   }
   EndLease(holder, index);
-  if (catalog_.extents() >= limits_.extents && catalog_.NeedsExtent(group, header.key)) {
+  if (limits_.extents && catalog_.extents() >= *limits_.extents &&
+      catalog_.NeedsExtent(group, header.key)) {
     ++counts_.refused_publishes_total;
     Free(index);
     return Publication::kRefused;

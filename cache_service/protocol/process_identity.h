@@ -11,9 +11,9 @@ namespace pinboard::cache_service {
 /// are only compared where they mean the same.
 ProcessIdentity CurrentProcess();
 
-/// True where the process is found running here. False where it has ended (also while its parent
-/// has not collected it: its memory is gone by then), and for a process of another host or PID
-/// namespace, about which nothing can be known.
+/// True where the process is found running here, or cannot be looked for now. False where it has
+/// ended (also while its parent has not collected it: its memory is gone by then), and for a
+/// process of another host or PID namespace, about which nothing can be known.
 bool IsRunningHere(const ProcessIdentity& process);
 
 }  // namespace pinboard::cache_service

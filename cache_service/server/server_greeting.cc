@@ -96,10 +96,6 @@ void Server::RefreshAccess() {
 }
 
 void Server::LookAfterAccess(absl::Time now) {
-  if (access_.keys() == nullptr) {
-    next_access_check_ = absl::InfiniteFuture();
-    return;
-  }
   if (now < next_access_check_) return;
   next_access_check_ = now + kAccessCheckInterval;
   RefreshAccess();
@@ -109,6 +105,7 @@ void Server::LookAfterAccess(absl::Time now) {
     if (!stands.ok()) refused.emplace_back(peer, stands);
   }
   for (const auto& [peer, why] : refused) Refuse(peer, 0, why);
+  if (access_.keys() == nullptr) return;
   for (const auto& [name, tenant] : tenants_.all()) {
     tenant_metrics_.Update(name, CountsOf(*tenant));
   }

@@ -58,13 +58,14 @@ void Tenants::Apply(const AccessControl& access) {
       tenant = std::make_unique<Tenant>(name, memory_.chunk_bytes, memory_.eviction,
                                         memory_.watermarks, clock_);
     }
-    const TenantLimits limits = access.LimitsOf(name);
+    TenantLimits limits = access.LimitsOf(name);
     const std::uint64_t bytes = limits.bytes.value_or(memory_.arena_bytes / named.size());
     if (bytes < memory_.chunk_bytes) {
       LogWarning("tenant ", name, " may have ", FormatByteSize(bytes),
                  ", which holds no page: it needs ", FormatByteSize(memory_.chunk_bytes),
                  " or more");
     }
+    if (!limits.extents.has_value()) limits.extents = DefaultExtents(bytes);
     tenant->inventory.SetLimits(limits);
     pool_.SetQuota(name, {bytes, limits.priority});
   }

@@ -3,6 +3,8 @@
 // Connections of a process that goes on, lost without a Goodbye.
 #include <gtest/gtest.h>
 
+#include "base/clock.h"
+#include "cache_service/client/stats_client.h"
 #include "tests/cache_service/loopback_service.h"
 #include "tests/cache_service/raw_client.h"
 
@@ -67,6 +69,23 @@ TEST_F(LostClientsTest, OneThatHoldsNothingIsForgottenAsItsProcessConnectsAgain)
     again->Send(Goodbye{id});
   }
   service_.Await(kPages, 0);
+}
+
+// As `pinboard top` beside a service that stalls.
+TEST_F(LostClientsTest, WhoAsksForCountsTakesThePlaceOfItsEarlierConnection) {
+  const auto ask = [this] {
+    auto client = StatsClient::Connect(service_.hub().MakeFabric(), service_.address(), "asks",
+                                       std::nullopt, SteadyNow() + absl::Seconds(30));
+    EXPECT_EQ(client.status(), absl::OkStatus());
+    return *std::move(client);
+  };
+  for (int i = 1; i <= 3; ++i) {
+    ask().reset();
+    service_.Await("pinboard_service_connections_total", i);
+    service_.Await(kLost, 1);
+  }
+  const auto there = ask();
+  service_.Await(kLost, 0);
 }
 
 TEST_F(LostClientsTest, OneThatHoldsSomethingIsKeptUntilItsProcessLetsGo) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,6 +69,21 @@ TEST(ProcessIdentityTest, AStoppedProcessStillRuns) {
   Child child;
   child.Signal(SIGSTOP);
   EXPECT_TRUE(IsRunningHere(child.identity()));
+}
+
+// As where the service has no descriptors left: what it holds is given to nobody else.
+TEST(ProcessIdentityTest, AProcessThatCannotBeLookedForMayRun) {
+  const ProcessIdentity here = CurrentProcess();
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit none{0, before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &none);
+  const bool may_run = IsRunningHere(here);
+  const ProcessIdentity unseen = CurrentProcess();
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(may_run);
+  EXPECT_EQ(unseen.start_ticks, 0);
+  EXPECT_TRUE(IsRunningHere({here.host, unseen.pid, unseen.start_ticks}));
 }
 
 TEST(ProcessIdentityTest, AnotherProcessWithTheSameNumberIsNotTheOne) {

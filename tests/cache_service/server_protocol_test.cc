@@ -87,6 +87,11 @@ TEST_F(ServerProtocolTest, ClosesAClientThatDoesNotSayHelloFirst) {
   EXPECT_TRUE(client.IsClosedByService());
 }
 
+// Each has a worker of UCX's: strangers that say nothing used them up.
+TEST_F(ServerProtocolTest, ClosesAClientThatSaysNothingInTenSeconds) {
+  EXPECT_TRUE(RawClient(daemon_.address()).IsClosedByService());
+}
+
 TEST_F(ServerProtocolTest, ClosesAClientThatTouchesASlabOfAnother) {
   RawClient owner(daemon_.address());
   owner.Greet();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cache_service/inventory/tenant_limits.h"
 #include "cache_service/remote_page_store.h"
 #include "tests/cache_service/keyed_service.h"
 #include "tests/cache_service/raw_client.h"
@@ -105,6 +106,28 @@ TEST(TenantsTest, NobodyLearnsWhetherAnotherTenantHasAPage) {
   ASSERT_TRUE(service.Eventually([&] { return service.OfTenant("beta", "lookups_total") >= 4; }));
   EXPECT_EQ(service.OfTenant("alpha", "lookups_total"), lookups) << "alpha's catalog was searched";
   EXPECT_EQ(alpha.Ask<FetchReply>(Fetch{{TestPage(0)}}).pages.at(0).miss, MissCause::kNone);
+}
+
+// Each new sequence takes 3 KB of the service for good, evicted or not: one tenant could end it.
+TEST(TenantsTest, ATenantHasALimitOfExtentsUnlessToldOtherwise) {
+  KeyedService service(4, kTwoTenants, "");
+  RawClient alpha(service.address());
+  alpha.GreetAs(Alpha());
+  constexpr std::uint64_t kSequences = 66'000;
+  for (std::uint64_t sequence = 0; sequence < kSequences;) {
+    Publish publish;
+    for (const SlabLocation& slab : Lease(alpha, kPages)) {
+      PageHeader header = TestHeader(TestPage(0));
+      header.key.sequence = sequence++;
+      publish.pages.push_back({slab.slab, header});
+    }
+    ASSERT_FALSE(publish.pages.empty());
+    alpha.Send(publish);
+  }
+  EXPECT_TRUE(service.Eventually([&] {
+    return service.OfTenant("alpha", "extents") == static_cast<double>(DefaultExtents(0)) &&
+           service.OfTenant("alpha", "refused_publishes_total") > 0;
+  })) << service.OfTenant("alpha", "extents");
 }
 
 TEST(TenantsTest, APublicationWakesNoFetchOfAnotherTenant) {
