@@ -117,9 +117,8 @@ class EtcdMembership final : public Membership {
       if (std::exchange(connected_, false)) {
         connected_gauge_.Set(0);
         pause = kFirstPause;
-      } else {
-        endpoint = (endpoint + 1) % options_.endpoints.size();
       }
+      endpoint = (endpoint + 1) % options_.endpoints.size();
       http_->Sleep(pause * absl::Uniform(random, 0.5, 1.0));
       pause = std::min(2 * pause, patience_);
     }

@@ -6,6 +6,8 @@
 
 #include <deque>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -49,7 +51,7 @@ class Script {
     const absl::MutexLock lock(&mutex_);
     lines_.push_back(line);
   }
-  /// Waits until so many requests came for a path; returns their bodies.
+  /// Waits until so many requests came for a path, or for an endpoint's; returns their bodies.
   std::vector<std::string> Requests(const std::string& path, std::size_t count) {
     absl::MutexLock lock(&mutex_);
     const auto came = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -122,7 +124,9 @@ class ScriptedHttpClient final : public etcd::HttpClient {
     return request.url.substr(request.url.find("/v3/"));
   }
   void Note(const etcd::HttpRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(script_.mutex_) {
-    script_.requests_[PathOf(request)].push_back(request.body);
+    for (const std::string& name : {PathOf(request), request.url}) {
+      script_.requests_[name].push_back(request.body);
+    }
   }
   Script& script_;
   bool woken_ ABSL_GUARDED_BY(script_.mutex_) = false;
@@ -137,8 +141,8 @@ class ScriptedEtcdTest : public ::testing::Test {
     script_.SetAnswer("/v3/kv/put", Answer(""));
     script_.SetAnswer("/v3/kv/range", Answer("\"kvs\":[" + Pair("a") + "]"));
   }
-  void Start() {
-    const EtcdOptions options = {.endpoints = {"http://127.0.0.1:1"},
+  void Start(std::vector<std::string> endpoints = {"http://127.0.0.1:1"}) {
+    const EtcdOptions options = {.endpoints = std::move(endpoints),
                                  .time_to_live = absl::Seconds(1)};
     membership_ =
         MakeEtcdMembership(options, std::make_unique<ScriptedHttpClient>(script_), *metrics_);
@@ -173,6 +177,15 @@ TEST_F(ScriptedEtcdTest, ListsAnewWhenRevisionsHaveBeenCompacted) {
   Start();
   script_.Requests("/v3/watch", 2);
   script_.Requests("/v3/kv/range", 2);
+}
+
+// It may be gone without a word: another try there would take what is left of the lease.
+TEST_F(ScriptedEtcdTest, GoesToTheNextEndpointWhereTheOneThatWasWellEnds) {
+  script_.AddStream({Line(R"("created":true)"), ""});
+  script_.AddStream({Line(R"("created":true)")});
+  Start({"http://127.0.0.1:1", "http://127.0.0.1:2"});
+  script_.Requests("http://127.0.0.1:2/v3/watch", 1);
+  EXPECT_EQ(script_.Requests("http://127.0.0.1:1/v3/watch", 1).size(), 1);
 }
 
 // etcd says so of its streams when it ends; a membership once took it for its own end.
