@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,32 +17,13 @@
 #include "absl/time/clock.h"
 #include "base/clock.h"
 #include "base/metrics.h"
-#include "cache_service/membership/current_view.h"
-#include "cache_service/membership/membership.h"
 #include "cache_service/remote_page_store.h"
 #include "cache_service/server/server.h"
 #include "tests/cache_service/test_pages.h"
+#include "tests/cache_service/told_membership.h"
 #include "transport/fabric/loopback/loopback.h"
 
 namespace pinboard::cache_service {
-
-/// What the test says.
-class ToldMembership final : public Membership {
- public:
-  explicit ToldMembership(MetricRegistry& metrics) : current_(metrics) {}
-  void Tell(std::vector<Member> members) { current_.Replace(std::move(members)); }
-
-  MembershipViewPtr View() const override { return current_.Get(); }
-  void OnChange(std::function<void()> changed) override { current_.OnChange(std::move(changed)); }
-  absl::Status Join(const Member&) override { return absl::OkStatus(); }
-  void Announce(MemberState state) override { announced_ = state; }
-  MemberState announced() const { return announced_; }
-  absl::Status Leave(absl::Time) override { return absl::OkStatus(); }
-
- private:
-  CurrentView current_;
-  std::atomic<MemberState> announced_ = MemberState::kJoined;
-};
 
 /// One service, on a thread of its own until Stop.
 class LoopbackMember {

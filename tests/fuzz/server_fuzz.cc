@@ -1,14 +1,18 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// Conversations with the service: well-formed messages with wild contents, and wild bytes.
+// Conversations with the service, of clients and of members: well-formed messages with wild
+// contents, and wild bytes.
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
 #include "base/metrics.h"
 #include "cache_service/server/server.h"
+#include "tests/cache_service/told_membership.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/fuzz/scripted_fabric.h"
 
@@ -20,8 +24,11 @@ using transport::PeerId;
 constexpr std::uint64_t kArenaBytes = 64 << 10;
 constexpr std::uint64_t kPageBytes[] = {0, 100, 1024, 4096, 40000, ~std::uint64_t{0}};
 constexpr std::uint32_t kPeers = 4;
+constexpr const char* kMembers[] = {"self", "one", "other", "nobody"};
 
-/// Reads an input as steps of up to four clients, and gives the service one a turn.
+/// Reads an input as steps of up to four clients, and gives the service one a turn. Where the first
+/// byte is odd it is a member of three, of which it reaches none; clients may say that they are
+/// they.
 class Conversation {
  public:
   Conversation(const std::uint8_t* data, std::size_t size) : input_(data, size) {
@@ -34,7 +41,17 @@ class Conversation {
     options.segment_bytes = kArenaBytes / 2;
     options.eviction = LowestInformation();
     options.watermarks = {0.9, 0.6};
+    options.replication.replicas = 2;
     server_ = *Server::Create(std::make_unique<fuzz::ScriptedFabric>(peers_), options, *metrics_);
+    has_members_ = Byte() % 2 == 1;
+    if (!has_members_) return;
+    std::vector<Member> members;
+    for (const char* name : {"one", "other", "self"}) {
+      members.push_back({.name = name, .address = "10.0.0.1:1", .incarnation = 1});
+    }
+    const Member self = members.back();
+    membership_.Tell(std::move(members));
+    server_->JoinMembers(membership_, self);
   }
 
   void Run() { server_->Run(); }
@@ -68,7 +85,7 @@ class Conversation {
 
   void Turn() {
     if (input_.empty()) return End();
-    const std::uint8_t action = Byte() % 16;
+    const std::uint8_t action = Byte() % 20;
     const std::uint8_t slot = Byte() % kPeers;
     const PeerId peer = names_[slot];
     if (!peers_.open.contains(peer)) return Join(slot);
@@ -100,7 +117,14 @@ class Conversation {
       case 13:
         return Send(peer, DropSequence{Byte() % 3U});
       case 14:
-        return Byte() % 2 == 0 ? peers_.Close(peer) : Send(peer, Goodbye{Byte() % 8U});
+        return Byte() % 2 == 0 ? peers_.Close(peer)
+                               : Send(peer, Goodbye{clients_[Byte() % kPeers]});
+      case 16:
+        return Send(peer, Introduce{kMembers[Byte() % std::size(kMembers)], Byte() % 2U});
+      case 17:
+        return Send(peer, OfferTaken{{{Slab(), static_cast<OfferOutcome>(Byte() % 6)}}});
+      case 18:
+        return Send(peer, PeerFetch{Byte() % 2U, {Page(), Page()}});
       default: {
         std::vector<std::byte> bytes(Byte());
         for (std::byte& byte : bytes) byte = static_cast<std::byte>(Byte());
@@ -120,6 +144,7 @@ class Conversation {
   /// With every client gone (their process is of no host, so proven dead), nothing is in use.
   void End() {
     if (!peers_.open.empty()) return peers_.Close(*peers_.open.begin());
+    if (has_members_) return server_->Stop();  // which would be asked for the groups' pages
     if (std::exchange(ended_, true)) {
       const PeerId observer(next_peer_++);
       peers_.Accept(observer);
@@ -129,7 +154,16 @@ class Conversation {
     }
   }
 
-  void Read(PeerId, std::uint8_t type, absl::Span<const std::byte> payload) {
+  void Read(PeerId to, std::uint8_t type, absl::Span<const std::byte> payload) {
+    if (type == static_cast<std::uint8_t>(MessageType::kWelcome)) {
+      const auto slot = std::find(std::begin(names_), std::end(names_), to);
+      if (slot == std::end(names_)) return;
+      clients_[slot - std::begin(names_)] = DecodeMessage<Welcome>(payload)->message.client;
+    }
+    if (type == static_cast<std::uint8_t>(MessageType::kOffer)) {
+      const auto offer = DecodeMessage<Offer>(payload);
+      for (const OfferedPage& page : offer->message.pages) slabs_.push_back(page.location.slab);
+    }
     if (type == static_cast<std::uint8_t>(MessageType::kLeaseReply)) {
       const auto reply = DecodeMessage<LeaseReply>(payload);
       for (const SlabLocation& slab : reply->message.slabs) slabs_.push_back(slab.slab);
@@ -150,9 +184,12 @@ class Conversation {
   absl::Span<const std::uint8_t> input_;
   fuzz::ScriptedPeers peers_;
   const std::unique_ptr<MetricRegistry> metrics_ = NewMetricRegistry();
+  ToldMembership membership_{*metrics_};
+  bool has_members_ = false;
   std::unique_ptr<Server> server_;
   std::vector<std::uint64_t> slabs_;
   PeerId names_[kPeers];
+  std::uint64_t clients_[kPeers] = {};  // their numbers
   std::uint32_t next_peer_ = 1;
   bool ended_ = false;
 };
