@@ -202,8 +202,9 @@ absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelo
   const ClientId leaving(envelope.message.client);
   for (auto& [peer, candidate] : sessions_) {
     if (candidate.client != leaving || candidate.tenant != session.tenant) continue;
-    if (!AreOfOneProcess(candidate, session))
+    if (!AreOfOneProcess(candidate, session)) {
       return absl::InvalidArgumentError("Goodbye of another client");
+    }
     FaultPoint(fault::kGoodbye);
     candidate.leaving = std::exchange(candidate.tenant, nullptr);
     candidate.leaving->parked.RemovePeer(peer);
