@@ -29,6 +29,11 @@ inline constexpr char kIntakeRead[] = "service.intake.read";            // not c
 inline constexpr char kIntakePublished[] = "service.intake.published";  // not answered yet
 inline constexpr char kPullAsked[] = "service.pull.asked";
 inline constexpr char kPullAnswered[] = "service.pull.answered";  // with pages and misses
+// In a member that ends.
+inline constexpr char kDrainBegun[] = "service.drain.begun";      // nothing is offered yet
+inline constexpr char kHandOverSent[] = "service.drain.offered";  // to one heir
+inline constexpr char kHandOverAnswered[] = "service.drain.answered";
+inline constexpr char kDrained[] = "service.drained";  // its connections are open still
 
 inline constexpr const char* kClientPoints[] = {kLeaseAsked, kLeaseHeld,  kPublishSent,
                                                 kFetchSent,  kPagePinned, kUnpinSent};
@@ -37,5 +42,7 @@ inline constexpr const char* kServicePoints[] = {
 inline constexpr const char* kMemberPoints[] = {kOffering,    kOfferAnswered,   kIntakeLeased,
                                                 kIntakeRead,  kIntakePublished, kPullAsked,
                                                 kPullAnswered};
+inline constexpr const char* kDrainPoints[] = {kDrainBegun, kHandOverSent, kHandOverAnswered,
+                                               kDrained};
 
 }  // namespace pinboard::cache_service::fault

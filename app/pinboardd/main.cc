@@ -83,6 +83,7 @@ std::vector<const char*> FaultPoints() {
   std::vector<const char*> points(std::begin(fault::kServicePoints),
                                   std::end(fault::kServicePoints));
   points.insert(points.end(), std::begin(fault::kMemberPoints), std::end(fault::kMemberPoints));
+  points.insert(points.end(), std::begin(fault::kDrainPoints), std::end(fault::kDrainPoints));
   return points;
 }
 

@@ -72,6 +72,7 @@ void OfferQueue::Fill(absl::Time now) {
     oldest_ = std::min(oldest_, now);
     FaultPoint(fault::kOffering);
     send_(offer);
+    if (offer.kind == OfferKind::kHandOver) FaultPoint(fault::kHandOverSent);
   }
 }
 
@@ -87,6 +88,7 @@ absl::Status OfferQueue::OnTaken(const OfferTaken& taken) {
     Forget(offered.name);
     PB_RETURN_IF_ERROR(inventory_.Unpin(client_, SlabId(answer.slab)));
     FaultPoint(fault::kOfferAnswered);
+    if (offered.name.kind == OfferKind::kHandOver) FaultPoint(fault::kHandOverAnswered);
     ended_(offered.name, static_cast<OfferEnd>(answer.outcome));
   }
   oldest_ = absl::InfiniteFuture();

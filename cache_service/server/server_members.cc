@@ -104,6 +104,7 @@ void Server::BeginDrain(absl::Time now) {
   for (const auto& [name, tenant] : tenants_.all()) {
     if (tenant->replicator != nullptr) tenant->replicator->Drain();
   }
+  FaultPoint(fault::kDrainBegun);
 }
 
 void Server::LookAfterDrain(absl::Time now) {
@@ -121,6 +122,7 @@ void Server::LookAfterDrain(absl::Time now) {
     LogInfo("drained: ", Counts().replication.drain_pages_left, " pages were not handed over");
   }
   stop_.store(true);
+  FaultPoint(fault::kDrained);
 }
 
 absl::Status Server::OnIntroduce(Session& session, const Envelope<Introduce>& envelope) {

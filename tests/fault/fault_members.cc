@@ -52,9 +52,9 @@ FaultMembers::FaultMembers(std::vector<std::string> addresses, std::vector<std::
 
 FaultMembers::~FaultMembers() { unlink(board_path_.c_str()); }
 
-bool FaultMembers::StartMember(int member) {
+bool FaultMembers::StartMember(int member, const std::string& fault) {
   run_at_(member, [&] {
-    members_[member] = StartFaultService(addresses_[member], kArenaBytes, "", {}, options_);
+    members_[member] = StartFaultService(addresses_[member], kArenaBytes, fault, {}, options_);
   });
   return AddressOf(*members_[member]) == addresses_[member];
 }

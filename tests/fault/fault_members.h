@@ -39,9 +39,11 @@ class FaultMembers {
   FaultMembers(const FaultMembers&) = delete;
   FaultMembers& operator=(const FaultMembers&) = delete;
 
-  /// False: it does not start.
-  bool StartMember(int member);
+  /// `fault` is its PINBOARD_FAULT, empty for none. False: it does not start.
+  bool StartMember(int member, const std::string& fault = "");
   void KillMember(int member);
+  /// Until it is started again.
+  Process& member(int member) { return *members_[member]; }
   void StartClients();
 
   /// A client of one member alone; null: no connection.

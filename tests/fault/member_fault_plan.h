@@ -25,9 +25,10 @@ struct MemberFaultEvent {
 struct MemberFaultPlan {
   std::uint32_t seed = 0;
   int clients = 1;
-  absl::Duration load;      // how long the clients work before everything is healed
-  absl::Duration pause;     // what is stopped goes on after it
-  absl::Duration downtime;  // a member that was killed starts again after it
+  absl::Duration load;       // how long the clients work before everything is healed
+  bool until_fault = false;  // and on, until a process has been killed or stopped
+  absl::Duration pause;      // what is stopped goes on after it
+  absl::Duration downtime;   // a member that was killed starts again after it
   std::array<std::string, kFaultMembers>
       member_faults;                       // PINBOARD_FAULT of each at its first start
   std::vector<std::string> client_faults;  // of each client

@@ -100,7 +100,10 @@ FaultOutcome MemberFaultRun::Play() {
 void MemberFaultRun::Load() {
   const absl::Time start = SteadyNow();
   auto next = plan_.events.begin();
-  while (SteadyNow() < start + plan_.load) {
+  const auto waits_for_fault = [&] {
+    return plan_.until_fault && disturbances_ == 0 && SteadyNow() < start + patience_;
+  };
+  while (SteadyNow() < start + plan_.load || waits_for_fault()) {
     for (; next != plan_.events.end() && SteadyNow() >= start + next->at; ++next) Fire(*next);
     Watch();
     absl::SleepFor(absl::Milliseconds(1));
