@@ -160,16 +160,19 @@ TEST_F(DrainFaultTest, AMemberStoppedInItsDrainForLongerThanItMayTakeLosesNothin
 
 // Each page is on one member, and the heir has taken none yet that it could lose.
 TEST_F(DrainFaultTest, WhatAnHeirThatIsKilledWasOfferedGoesToTheNext) {
-  for (const char* point : {fault::kIntakeLeased, fault::kIntakeRead, fault::kIntakePublished}) {
-    SCOPED_TRACE(point);
-    ASSERT_NO_FATAL_FAILURE(Start(1, kLongDrain, 1, absl::StrCat(point, "=kill")));
-    ASSERT_NO_FATAL_FAILURE(PublishAt(0, kPages));
-    members_->member(0).Signal(SIGTERM);
-    ASSERT_NO_FATAL_FAILURE(ExpectEnd(1, -SIGKILL));
-    ASSERT_NO_FATAL_FAILURE(ExpectEnd(0, 0));
-    ExpectAllAreReadAt(2);
-    ASSERT_TRUE(members_->StartMember(0) && members_->StartMember(1));
-    ExpectAllIsWell();
+  for (const bool mapped : {true, false}) {
+    MapPages(mapped);
+    for (const char* point : {fault::kIntakeLeased, fault::kIntakeRead, fault::kIntakePublished}) {
+      SCOPED_TRACE(absl::StrCat(point, mapped ? "" : ", over sockets"));
+      ASSERT_NO_FATAL_FAILURE(Start(1, kLongDrain, 1, absl::StrCat(point, "=kill")));
+      ASSERT_NO_FATAL_FAILURE(PublishAt(0, kPages));
+      members_->member(0).Signal(SIGTERM);
+      ASSERT_NO_FATAL_FAILURE(ExpectEnd(1, -SIGKILL));
+      ASSERT_NO_FATAL_FAILURE(ExpectEnd(0, 0));
+      ExpectAllAreReadAt(2);
+      ASSERT_TRUE(members_->StartMember(0) && members_->StartMember(1));
+      ExpectAllIsWell();
+    }
   }
 }
 
