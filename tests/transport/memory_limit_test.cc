@@ -37,6 +37,12 @@ TEST_F(MemoryLimitTest, TheGroupsOwnLimitCounts) {
   EXPECT_EQ(Headroom("0::/"), 600);
 }
 
+TEST_F(MemoryLimitTest, WhatIsKeptOfFilesThatAreNotInUseCanBeTaken) {
+  Limit("", "1000", "900");
+  Write("groups/memory.stat", "anon 250\nfile 650\ninactive_file 600\nactive_file 50");
+  EXPECT_EQ(Headroom("0::/"), 700);
+}
+
 // As under systemd, whose unit has MemoryMax.
 TEST_F(MemoryLimitTest, TheLeastOfAllGroupsAroundItCounts) {
   Limit("/system.slice", "5000", "4800");

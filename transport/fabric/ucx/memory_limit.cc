@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -20,15 +21,21 @@ namespace {
 
 constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
 
-std::uint64_t MemAvailable() {
-  std::ifstream file("/proc/meminfo");
+/// The number behind a name, of lines of a name and a number.
+std::optional<std::uint64_t> ReadNamed(const std::filesystem::path& path, absl::string_view name) {
+  std::ifstream file(path);
   std::string key;
-  std::uint64_t kilobytes = 0;
-  std::string unit;
-  while (file >> key >> kilobytes && std::getline(file, unit)) {
-    if (key == "MemAvailable:") return kilobytes * 1024;
+  std::uint64_t value = 0;
+  std::string rest;
+  while (file >> key >> value && std::getline(file, rest)) {
+    if (key == name) return value;
   }
-  return kUnlimited;
+  return std::nullopt;
+}
+
+std::uint64_t MemAvailable() {
+  const auto kilobytes = ReadNamed("/proc/meminfo", "MemAvailable:");
+  return kilobytes.has_value() ? *kilobytes * 1024 : kUnlimited;
 }
 
 std::uint64_t ReadNumber(const std::filesystem::path& path) {
@@ -41,7 +48,10 @@ std::uint64_t HeadroomOf(const std::filesystem::path& group) {
   const std::uint64_t limit = ReadNumber(group / "memory.max");
   const std::uint64_t used = ReadNumber(group / "memory.current");
   if (limit == kUnlimited || used == kUnlimited) return kUnlimited;
-  return limit > used ? limit - used : 0;
+  // The kernel gives back what it keeps of files that are not in use.
+  const std::uint64_t idle = ReadNamed(group / "memory.stat", "inactive_file").value_or(0);
+  const std::uint64_t held = used - std::min(used, idle);
+  return limit > held ? limit - held : 0;
 }
 
 /// "/": of no group, or of one that is not below what can be seen here.
