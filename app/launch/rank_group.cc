@@ -2,11 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/launch/rank_group.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +17,7 @@
 #include "app/launch/child_process.h"
 #include "app/launch/rank_environment.h"
 #include "app/launch/rank_process.h"
+#include "app/launch/reserved_port.h"
 #include "app/launch/service_process.h"
 #include "app/launch/supervisor.h"
 #include "base/socket_address.h"
@@ -38,21 +36,6 @@ constexpr absl::Duration kGrace = absl::Seconds(15);
 int Fail(const absl::Status& status, int code) {
   std::fprintf(stderr, "pinboard: %s\n", std::string(status.message()).c_str());
   return code;
-}
-
-/// A loopback port that was free a moment ago: rank 0 listens there.
-absl::StatusOr<std::string> FreeLoopbackAddress() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  const bool bound = fd >= 0 &&
-                     bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
-                     getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
-  if (fd >= 0) close(fd);
-  if (!bound) return absl::UnavailableError("no free port on 127.0.0.1 for the ranks to meet");
-  return absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
 }
 
 /// Everything of this run is on this machine, unless a service of it is not.
@@ -86,10 +69,11 @@ absl::StatusOr<SupervisedRank> StartRank(RankEnvironment environment, char** arg
   return SupervisedRank{*pid, ends[0], std::nullopt, std::nullopt};
 }
 
-absl::Status StartRanks(const GroupOptions& options, const std::string& service, char** argv,
+absl::Status StartRanks(const GroupOptions& options, const std::string& rendezvous,
+                        const std::string& service, char** argv,
                         std::vector<SupervisedRank>* ranks) {
   RankEnvironment environment;
-  PB_ASSIGN_OR_RETURN(environment.rendezvous, FreeLoopbackAddress());
+  environment.rendezvous = rendezvous;
   environment.service = service;
   environment.service_group = cache_service::NewGroupId();
   for (environment.rank = 0; environment.rank < options.tp; ++environment.rank) {
@@ -100,6 +84,8 @@ absl::Status StartRanks(const GroupOptions& options, const std::string& service,
 }
 
 int SuperviseGroup(const GroupOptions& options, char** argv) {
+  const auto rendezvous = ReservedPort::Reserve();
+  if (!rendezvous.ok()) return Fail(rendezvous.status(), EXIT_FAILURE);
   ServiceProcess service;
   if (options.service == "auto") {
     auto started = StartService(options.service_arena, kServiceTimeout);
@@ -111,7 +97,8 @@ int SuperviseGroup(const GroupOptions& options, char** argv) {
   TakeSupervisedSignals();  // until here Ctrl-C ends this process at once, and the service with it
   std::vector<SupervisedRank> ranks;
   int code = EXIT_FAILURE;
-  if (const absl::Status started = StartRanks(options, service.address, argv, &ranks);
+  if (const absl::Status started =
+          StartRanks(options, rendezvous->address(), service.address, argv, &ranks);
       !started.ok()) {
     for (const SupervisedRank& rank : ranks) kill(rank.pid, SIGKILL);
     Fail(started, code);
