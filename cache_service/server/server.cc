@@ -11,6 +11,7 @@
 #include "base/byte_size.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "cache_service/access/refusal.h"
@@ -285,6 +286,7 @@ ServiceCounts Server::Counts() const {
   ServiceCounts counts = counts_;
   for (const auto& [name, tenant] : tenants_.all()) tenant->AddTo(counts);
   counts.arena_bytes = counts.inventory.capacity_bytes + tenants_.free_bytes();
+  counts.heap_bytes = HeapBytesInUse();
   counts.clients = sessions_.size();
   counts.lost_clients = lost_.size();
   return counts;

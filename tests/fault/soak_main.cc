@@ -125,7 +125,7 @@ class Soak {
     const pid_t pid = service_->pid();
     Sample sample = {{"seconds", seconds},
                      {"rss_kib", StatusKib(pid, "VmRSS")},
-                     {"rss_anonymous_kib", StatusKib(pid, "RssAnon")},
+                     {"data_kib", StatusKib(pid, "VmData")},
                      {"descriptors", Descriptors(pid)}};
     auto fabric = transport::MakeUcxFabric();
     if (!fabric.ok()) return sample;
@@ -155,12 +155,14 @@ class Soak {
 bool Soak::Report(const std::string& path) const {
   bool good = true;
   nlohmann::ordered_json json{{"faults", faults_}, {"samples", samples_}};
-  // What comes up in the first quarter is not looked at: pools fill, the allocator warms up.
+  // What comes up in the first quarter is not looked at: pools fill, the allocator warms up. Of
+  // anonymous memory what is in use is judged, and how far it can come: what is resident rises
+  // towards that as parts of the heap are touched for the first time.
   const auto first = samples_.begin() + static_cast<std::ptrdiff_t>(samples_.size() / 4);
   for (const char* name :
-       {"rss_kib", "rss_anonymous_kib", "descriptors", "pinboard_service_slabs{state=\"leased\"}",
-        "pinboard_service_slabs{state=\"quarantined\"}", "pinboard_service_pins",
-        "pinboard_service_pages", "pinboard_service_extents",
+       {"rss_kib", "data_kib", "pinboard_service_heap_bytes", "descriptors",
+        "pinboard_service_slabs{state=\"leased\"}", "pinboard_service_slabs{state=\"quarantined\"}",
+        "pinboard_service_pins", "pinboard_service_pages", "pinboard_service_extents",
         "pinboard_service_arena_used_bytes"}) {
     std::vector<double> seconds;
     std::vector<double> values;
