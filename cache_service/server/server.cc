@@ -177,11 +177,14 @@ void Server::TurnAway(PeerId peer, std::uint64_t request, const absl::Status& wh
   const std::optional<RefusalReason> reason = ReasonOf(why);
   Session& session = sessions_[peer];
   session.greeting.Refuse();
-  LogLine(
-      LogLevel::kWarning,
-      absl::StrCat("closing the connection of ", session.name, ": ", std::string(why.message()),
-                   reason.has_value() ? absl::StrCat(" [", RefusalReasonName(*reason), "]") : ""),
-      {{"client", ClientText(session)}, {"request", absl::StrCat(request)}});
+  if (const auto unlogged = refusal_log_.Take(SteadyNow()); unlogged.has_value()) {
+    LogLine(
+        LogLevel::kWarning,
+        absl::StrCat("closing the connection of ", session.name, ": ", std::string(why.message()),
+                     reason.has_value() ? absl::StrCat(" [", RefusalReasonName(*reason), "]") : "",
+                     *unlogged > 0 ? absl::StrCat("; ", *unlogged, " before it not logged") : ""),
+        {{"client", ClientText(session)}, {"request", absl::StrCat(request)}});
+  }
   SendMessage(*fabric_, peer, 0,
               Error{static_cast<std::uint8_t>(why.code()), std::string(why.message())});
   fabric_->Close(peer);

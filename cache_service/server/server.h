@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/rate_limit.h"
 #include "base/readiness.h"
 #include "cache_service/access/access_control.h"
 #include "cache_service/access/greeting.h"
@@ -203,6 +204,7 @@ class Server {
   absl::Time next_eviction_ = absl::InfinitePast();
   absl::Time next_access_check_ = absl::InfinitePast();
   ServiceCounts counts_;  // but what tenants count, and clients
+  RateLimit refusal_log_{32, absl::Seconds(1)};
   ServiceMetrics metrics_;
   TenantMetrics tenant_metrics_;
   std::atomic<bool> drain_asked_ = false;

@@ -4,8 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <functional>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "base/clock.h"
 #include "cache_service/client/stats_client.h"
 #include "cache_service/remote_page_store.h"
 #include "tests/cache_service/daemon.h"
@@ -135,6 +139,41 @@ TEST(AccessAttemptsTest, EachIsRefusedCountedAndLoggedAndTakesNothing) {
     EXPECT_THAT(log, HasSubstr(absl::StrCat("[", attempt.reason, "]")));
   }
   EXPECT_THAT(log, Not(HasSubstr(std::string(16, 'a')))) << "a key was logged";
+}
+
+TEST(AccessAttemptsTest, OfManyEachIsCountedAndFewAreLogged) {
+  constexpr int kMany = 40;
+  const absl::Time start = SteadyNow();
+  ::testing::internal::CaptureStderr();
+  {
+    KeyedService service(4, kKeys, "");
+    for (int i = 0; i < kMany; ++i) {
+      RawClient client(service.address());
+      client.Send(Proof{});
+      client.Receive<Error>();
+    }
+    EXPECT_TRUE(service.Eventually([&] { return service.Refused("wrong_order") == kMany; }));
+    absl::SleepFor(absl::Seconds(1));
+    RawClient client(service.address());
+    client.Send(Proof{});
+    client.Receive<Error>();
+  }
+  const auto seconds = absl::ToInt64Seconds(SteadyNow() - start);
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  int lines = 0;
+  int not_logged = 0;
+  for (const absl::string_view line : absl::StrSplit(log, '\n')) {
+    if (!absl::StrContains(line, "closing the connection of ")) continue;
+    ++lines;
+    int before = 0;
+    const auto at = line.find("; ");
+    if (at != line.npos) {
+      std::sscanf(std::string(line.substr(at)).c_str(), "; %d before it not logged", &before);
+    }
+    not_logged += before;
+  }
+  EXPECT_LE(lines, 33 + seconds);
+  EXPECT_EQ(lines + not_logged, kMany + 1) << log;
 }
 
 TEST(AccessAttemptsTest, NobodyLearnsFromTheAnswerWhichTenantsAndKeysThereAre) {

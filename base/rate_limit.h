@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
+// How often something may be done that strangers can provoke.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "absl/time/time.h"
+
+namespace pinboard {
+
+/// `burst` times at once, and once more after each `interval`. Thread-compatible.
+class RateLimit {
+ public:
+  /// Requires burst > 0 and interval > 0.
+  RateLimit(std::int64_t burst, absl::Duration interval) : burst_(burst), interval_(interval) {}
+
+  /// Nothing: not now. Else how many were refused since the last one that was not. `now` does not
+  /// go back.
+  std::optional<std::uint64_t> Take(absl::Time now) {
+    // When all of the burst will be there again.
+    if (full_ > now + (burst_ - 1) * interval_) {
+      ++refused_;
+      return std::nullopt;
+    }
+    full_ = (full_ > now ? full_ : now) + interval_;
+    return std::exchange(refused_, 0);
+  }
+
+ private:
+  const std::int64_t burst_;
+  const absl::Duration interval_;
+  absl::Time full_ = absl::InfinitePast();
+  std::uint64_t refused_ = 0;
+};
+
+}  // namespace pinboard
