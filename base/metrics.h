@@ -50,8 +50,9 @@ class Histogram {
 ///   misses.Increment();
 ///
 /// Add* returns the same handle for the same name and labels; a handle lives as long as the
-/// registry. A name that is malformed or already used for another kind of metric is a programming
-/// error and ends the process with one line. Thread-safe; Add* takes a lock, so keep the handle.
+/// registry. A name that is malformed or already used for another kind of metric, or a counter's
+/// without _total, is a programming error and ends the process with one line. Thread-safe; Add*
+/// takes a lock, so keep the handle.
 class MetricRegistry {
  public:
   virtual ~MetricRegistry() = default;
@@ -72,6 +73,8 @@ class MetricRegistry {
 
   /// All metrics in the Prometheus text format.
   virtual std::string ExpositionText() const = 0;
+  /// All metrics in the text format of OpenMetrics 1.0.0.
+  virtual std::string OpenMetricsText() const = 0;
 
  private:
   virtual Counter& FindOrAddCounter(const std::string& name, const std::string& help,
@@ -97,6 +100,9 @@ class MetricServer {
 /// HOST:PORT with an IP literal
 /// ("127.0.0.1:9464", "[::1]:9464", "0.0.0.0:9464") or "localhost", or a port alone, which means
 /// loopback. Nothing is served beyond loopback unless the address says so.
+///
+/// /metrics is OpenMetrics 1.0.0 where the request's Accept header prefers it, else the Prometheus
+/// text format.
 ///
 /// /healthz is 200 unless `readiness` says that the process is stuck. /readyz is 200 while
 /// `readiness`, which must outlive the server, says kReady, and 503 otherwise; without one it is

@@ -17,8 +17,10 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
 #include "absl/synchronization/mutex.h"
 #include "base/metrics.h"
+#include "base/open_metrics.h"
 
 namespace pinboard {
 namespace {
@@ -58,6 +60,9 @@ class PrometheusRegistry : public MetricRegistry {
   std::string ExpositionText() const override {
     return prometheus::TextSerializer().Serialize(registry_->Collect());
   }
+  std::string OpenMetricsText() const override {
+    return pinboard::OpenMetricsText(registry_->Collect());
+  }
 
   std::shared_ptr<prometheus::Collectable> collectable() const { return registry_; }
 
@@ -68,6 +73,7 @@ class PrometheusRegistry : public MetricRegistry {
 
   Counter& FindOrAddCounter(const std::string& name, const std::string& help,
                             const MetricLabels& labels) override {
+    if (!absl::EndsWith(name, "_total")) Refuse(name, "the name of a counter ends in _total");
     const absl::MutexLock lock(&mutex_);
     return FindOrAdd(counters_, prometheus::BuildCounter(), name, help, labels);
   }
@@ -90,9 +96,13 @@ class PrometheusRegistry : public MetricRegistry {
       Metric& metric = builder.Name(name).Help(help).Register(*registry_).Add(labels, bounds...);
       return handles.try_emplace(&metric, metric).first->second;
     } catch (const std::exception& error) {
-      std::cerr << "pinboard: cannot register the metric " << name << ": " << error.what() << "\n";
-      std::abort();
+      Refuse(name, error.what());
     }
+  }
+
+  [[noreturn]] static void Refuse(const std::string& name, const char* why) {
+    std::cerr << "pinboard: cannot register the metric " << name << ": " << why << "\n";
+    std::abort();
   }
 
   /// Shared because the exposer holds it weakly while it answers a scrape.

@@ -14,10 +14,12 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/metrics_prometheus.h"
+#include "base/open_metrics.h"
 #include "base/socket_address.h"
 #include "base/status_macros.h"
 
@@ -43,10 +45,14 @@ const mg_context* started ABSL_GUARDED_BY(starting) = nullptr;  // by the server
 
 ABSL_CONST_INIT absl::Mutex running(absl::kConstInit);
 
-/// What each running server says at /healthz and /readyz: its callbacks have nothing but its
-/// context.
-std::map<const mg_context*, const Readiness*>& Running() ABSL_EXCLUSIVE_LOCKS_REQUIRED(running) {
-  static auto& servers = *new std::map<const mg_context*, const Readiness*>;
+struct Served {
+  const MetricRegistry* registry;
+  const Readiness* readiness;  // may be null
+};
+
+/// Of each running server: its callbacks have nothing but its context.
+std::map<const mg_context*, Served>& Running() ABSL_EXCLUSIVE_LOCKS_REQUIRED(running) {
+  static auto& servers = *new std::map<const mg_context*, Served>;
   return servers;
 }
 
@@ -55,40 +61,50 @@ void RememberStarted(const mg_context* context) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   started = context;
 }
 
-int AnswerText(mg_connection* connection, int status, const std::string& text) {
+/// What the connection's server serves. Lives as long as the request: a server that ends waits for
+/// those.
+Served ServedTo(const mg_connection* connection) {
+  const absl::MutexLock lock(&running);
+  return Running().at(mg_get_context(connection));
+}
+
+int Answer(mg_connection* connection, int status, const char* type, const std::string& text) {
   mg_printf(connection,
-            "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
-            "Connection: close\r\n\r\n%s\n",
-            status, status == 200 ? "OK" : "Service Unavailable", text.size() + 1, text.c_str());
+            "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+            "Connection: close\r\n\r\n",
+            status, status == 200 ? "OK" : "Service Unavailable", type, text.size());
+  mg_write(connection, text.data(), text.size());
   return status;
 }
 
-/// Of the server that the connection belongs to; null: it has none.
-const Readiness* ReadinessOf(const mg_connection* connection)
-    ABSL_EXCLUSIVE_LOCKS_REQUIRED(running) {
-  const auto server = Running().find(mg_get_context(connection));
-  return server == Running().end() ? nullptr : server->second;
+int AnswerLine(mg_connection* connection, int status, const std::string& line) {
+  return Answer(connection, status, "text/plain", line + "\n");
 }
 
 int AnswerHealthy(mg_connection* connection) {
-  const absl::MutexLock lock(&running);
-  const Readiness* const readiness = ReadinessOf(connection);
+  const Readiness* const readiness = ServedTo(connection).readiness;
   const bool stuck = readiness != nullptr && readiness->is_stuck(SteadyNow());
-  return stuck ? AnswerText(connection, 503, "stuck") : AnswerText(connection, 200, "healthy");
+  return stuck ? AnswerLine(connection, 503, "stuck") : AnswerLine(connection, 200, "healthy");
 }
 
 int AnswerReady(mg_connection* connection) {
-  const absl::MutexLock lock(&running);
-  const Readiness* const readiness = ReadinessOf(connection);
+  const Readiness* const readiness = ServedTo(connection).readiness;
   switch (readiness == nullptr ? Readiness::State::kReady : readiness->state()) {
     case Readiness::State::kStarting:
-      return AnswerText(connection, 503, "starting");
+      return AnswerLine(connection, 503, "starting");
     case Readiness::State::kDraining:
-      return AnswerText(connection, 503, "draining");
+      return AnswerLine(connection, 503, "draining");
     case Readiness::State::kReady:
       break;
   }
-  return AnswerText(connection, 200, "ready");
+  return AnswerLine(connection, 200, "ready");
+}
+
+/// The exposer knows the other format alone, and answers GET alone.
+bool WantsOpenMetrics(const mg_connection* connection) {
+  const char* const accept = mg_get_header(connection, "Accept");
+  return accept != nullptr && PrefersOpenMetrics(accept) &&
+         absl::string_view(mg_get_request_info(connection)->request_method) == "GET";
 }
 
 /// 0: civetweb goes on.
@@ -97,6 +113,10 @@ int BeginRequest(mg_connection* connection) {
   const std::string path = mg_get_request_info(connection)->local_uri;
   if (path == "/healthz") return AnswerHealthy(connection);
   if (path == "/readyz") return AnswerReady(connection);
+  if (path == "/metrics" && WantsOpenMetrics(connection)) {
+    return Answer(connection, 200, kOpenMetricsContentType,
+                  ServedTo(connection).registry->OpenMetricsText());
+  }
   return 0;
 }
 
@@ -114,7 +134,7 @@ class PrometheusServer : public MetricServer {
     exposer_->RegisterCollectable(CollectableOf(registry));
     context_ = started;
     const absl::MutexLock lock(&running);
-    Running()[context_] = readiness;
+    Running()[context_] = {&registry, readiness};
   }
   ~PrometheusServer() override {
     exposer_.reset();

@@ -7,8 +7,13 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
 
 #include "tests/support/documented_metrics.h"
+#include "tests/support/open_metrics_parser.h"
+#include "tests/support/temporary_folder.h"
 
 namespace pinboard::app {
 namespace {
@@ -103,17 +108,33 @@ TEST(RankMetrics, AreThoseOfTheDocument) {
             DocumentedMetrics("pinboard_rank_"));
 }
 
+/// Runs `command` with `input`; its exit status.
+int Pipe(const std::string& input, const std::string& command) {
+  std::FILE* const pipe = popen(command.c_str(), "w");
+  if (pipe == nullptr) return -1;
+  EXPECT_EQ(std::fwrite(input.data(), 1, input.size(), pipe), input.size());
+  return pclose(pipe);
+}
+
 TEST(RankMetrics, AreAsPrometheusWantsThem) {
   if (std::system("command -v promtool >/dev/null") != 0) {
     GTEST_SKIP() << "promtool, of Debian's package prometheus, is not installed";
   }
   const auto metrics = RankMetrics::Serve("127.0.0.1:0");
   ASSERT_TRUE(metrics.ok()) << metrics.status();
-  const std::string text = (*metrics)->registry().ExpositionText();
-  std::FILE* const promtool = popen("promtool check metrics >&2", "w");
-  ASSERT_NE(promtool, nullptr);
-  EXPECT_EQ(std::fwrite(text.data(), 1, text.size(), promtool), text.size());
-  EXPECT_EQ(pclose(promtool), 0);
+  EXPECT_EQ(Pipe((*metrics)->registry().ExpositionText(), "promtool check metrics >&2"), 0);
+}
+
+TEST(RankMetrics, AreReadAsOpenMetricsByAParserThatIsNotOurs) {
+  if (!HasOpenMetricsParser()) GTEST_SKIP() << kNoOpenMetricsParser;
+  const auto metrics = RankMetrics::Serve("127.0.0.1:0");
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  const TemporaryFolder folder;
+  const std::string file = folder.path() + "/read";
+  Pipe((*metrics)->registry().OpenMetricsText(), kOpenMetricsParser + (" >" + file));
+  std::ifstream read(file);
+  const std::string text(std::istreambuf_iterator<char>(read), {});
+  EXPECT_EQ(ExposedMetrics("pinboard_", text), DocumentedMetrics("pinboard_rank_")) << text;
 }
 
 }  // namespace

@@ -73,11 +73,14 @@ TEST(MetricsDeathTest, AMalformedOrReusedNameEndsTheProcessAndNamesTheMetric) {
   EXPECT_DEATH(registry->AddCounter("no spaces", "Help."), "metric no spaces");
   registry->AddCounter("pinboard_pages_total", "Pages.");
   EXPECT_DEATH(registry->AddGauge("pinboard_pages_total", "Pages."), "pinboard_pages_total");
+  EXPECT_DEATH(registry->AddCounter("pinboard_pages", "Pages."),
+               "metric pinboard_pages: the name of a counter ends in _total");
 }
 
 constexpr std::uint32_t kOtherLoopback = INADDR_LOOPBACK + 1;  // 127.0.0.2
 
-std::string Get(int port, const std::string& path, std::uint32_t host = INADDR_LOOPBACK) {
+/// What the server answers to `request`, which is a first line and perhaps headers.
+std::string Ask(int port, const std::string& request, std::uint32_t host = INADDR_LOOPBACK) {
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address = {};
   address.sin_family = AF_INET;
@@ -85,14 +88,18 @@ std::string Get(int port, const std::string& path, std::uint32_t host = INADDR_L
   address.sin_addr.s_addr = htonl(host);
   std::string answer;
   if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
-    const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
-    if (send(fd, request.data(), request.size(), 0) > 0) {
+    const std::string bytes = request + "\r\n\r\n";
+    if (send(fd, bytes.data(), bytes.size(), 0) > 0) {
       char buffer[4096];
       for (ssize_t n; (n = recv(fd, buffer, sizeof(buffer), 0)) > 0;) answer.append(buffer, n);
     }
   }
   close(fd);
   return answer;
+}
+
+std::string Get(int port, const std::string& path, std::uint32_t host = INADDR_LOOPBACK) {
+  return Ask(port, "GET " + path + " HTTP/1.0", host);
 }
 
 TEST(MetricServerTest, AnswersScrapesOnLoopback) {
@@ -103,6 +110,48 @@ TEST(MetricServerTest, AnswersScrapesOnLoopback) {
   const std::string answer = Get((*server)->port(), "/metrics");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(answer, HasSubstr("pinboard_steps_total 1\n"));
+}
+
+TEST(MetricServerTest, AnswersInTheFormatThatTheScrapePrefers) {
+  const auto registry = NewMetricRegistry();
+  registry->AddCounter("pinboard_steps_total", "Steps.").Increment(3);
+  const auto server = ServeMetrics(*registry, "0");
+  ASSERT_EQ(server.status(), absl::OkStatus());
+  const auto scrape = [&](const std::string& headers) {
+    return Ask((*server)->port(),
+               "GET /metrics HTTP/1.1\r\nHost: localhost\r\n" + headers + "Connection: close");
+  };
+  const std::string text =
+      "# TYPE pinboard_steps counter\n"
+      "# HELP pinboard_steps Steps.\n"
+      "pinboard_steps_total 3.0\n"
+      "# EOF\n";
+  EXPECT_EQ(scrape("Accept: application/openmetrics-text;version=1.0.0;q=0.5,"
+                   "application/openmetrics-text;version=0.0.1;q=0.4,"
+                   "text/plain;version=0.0.4;q=0.3,*/*;q=0.1\r\nAccept-Encoding: gzip\r\n"),
+            "HTTP/1.1 200 OK\r\n"
+            "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"
+            "Content-Length: " +
+                std::to_string(text.size()) + "\r\nConnection: close\r\n\r\n" + text);
+  for (const char* headers : {"", "Accept: */*\r\n", "Accept: text/plain;version=0.0.4\r\n"}) {
+    EXPECT_THAT(scrape(headers), StartsWith("HTTP/1.1 200 OK\r\nContent-Type: text/plain"));
+    EXPECT_THAT(scrape(headers), HasSubstr("# TYPE pinboard_steps_total counter\n"
+                                           "pinboard_steps_total 3\n"))
+        << headers;
+  }
+}
+
+TEST(MetricServerTest, AsksForOpenMetricsElsewhereChangeNothing) {
+  const auto registry = NewMetricRegistry();
+  const auto server = ServeMetrics(*registry, "0");
+  ASSERT_EQ(server.status(), absl::OkStatus());
+  const auto ask = [&](const std::string& what) {
+    return Ask((*server)->port(), what + " HTTP/1.0\r\nAccept: application/openmetrics-text");
+  };
+  EXPECT_THAT(ask("HEAD /metrics"), HasSubstr(" 404 Not Found\r\n"));
+  EXPECT_THAT(ask("POST /metrics"), HasSubstr(" 404 Not Found\r\n"));
+  EXPECT_THAT(ask("GET /healthz"), HasSubstr("Content-Type: text/plain\r\n"));
+  EXPECT_THAT(ask("GET /"), HasSubstr(" 404 Not Found\r\n"));
 }
 
 TEST(MetricServerTest, NothingIsServedBeyondLoopbackUnlessTheAddressSaysSo) {

@@ -22,6 +22,7 @@
 #include "tests/support/documented_metrics.h"
 #include "tests/support/free_port.h"
 #include "tests/support/listening_socket.h"
+#include "tests/support/open_metrics_parser.h"
 
 namespace pinboard {
 namespace {
@@ -103,10 +104,12 @@ TEST(PinboarddTest, LogsObjectsWithTheClientAndTheRequest) {
 }
 
 /// The answer of /PATH, fetched by the shell: curl is not everywhere.
-std::string Fetch(const std::string& port, const std::string& path, const std::string& filter) {
+std::string Fetch(const std::string& port, const std::string& path, const std::string& filter,
+                  const std::string& accept = "*/*") {
   ChildProcess shell({"/bin/bash", "-c",
                       "exec 3<>/dev/tcp/127.0.0.1/" + port + " && printf 'GET " + path +
-                          " HTTP/1.0\\r\\n\\r\\n' >&3 && sed '1,/^\\r*$/d' <&3 | " + filter});
+                          " HTTP/1.0\\r\\nAccept: " + accept +
+                          "\\r\\n\\r\\n' >&3 && sed '1,/^\\r*$/d' <&3 | " + filter});
   std::string text;
   for (std::string line; !(line = shell.ReadLine()).empty();) text += line + "\n";
   return text;
@@ -127,22 +130,44 @@ TEST(PinboarddTest, ItsMetricsAreInOrderAndItSaysThatItIsReady) {
   EXPECT_EQ(Fetch(port, "/metrics", "promtool check metrics 2>&1; echo status $?"), "status 0\n");
 }
 
+/// A daemon that has every metric there is, at `address`.
+class FullyMeteredDaemon {
+ public:
+  FullyMeteredDaemon() { EXPECT_THAT(daemon_.ReadLine(), ::testing::StartsWith(kReady)); }
+
+  std::string port() const { return address_.substr(address_.rfind(':') + 1); }
+  std::set<std::string> Exposed() const {
+    return ExposedMetrics("pinboard_", Fetch(port(), "/metrics", "grep '^# TYPE'"));
+  }
+  /// What has a tenant's label comes with the daemon's first turn.
+  void AwaitExposed(const std::set<std::string>& metrics) const {
+    const absl::Time give_up = absl::Now() + absl::Seconds(10);
+    while (Exposed() != metrics && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(5));
+  }
+
+ private:
+  const ScratchFile keys_ = ScratchFile("acme 1 hex:" + std::string(64, 'a') + "\n");
+  const std::string address_ = FreeLoopbackAddress();
+  ChildProcess daemon_ = ChildProcess(Command(
+      {"--listen", "127.0.0.1:0", "--arena", "1MiB", "--metrics", address_, "--log-level", "off",
+       "--keys", keys_.path(), "--etcd", "http://" + FreeLoopbackAddress()}));  // where nobody is
+};
+
 TEST(PinboarddTest, ItsMetricsAreThoseOfTheDocument) {
-  const ScratchFile keys("acme 1 hex:" + std::string(64, 'a') + "\n");
-  const std::string address = FreeLoopbackAddress();
-  ChildProcess daemon(Command({"--listen", "127.0.0.1:0", "--arena", "1MiB", "--metrics", address,
-                               "--log-level", "off", "--keys", keys.path(), "--etcd",
-                               "http://" + FreeLoopbackAddress()}));  // where nobody is
-  EXPECT_THAT(daemon.ReadLine(), ::testing::StartsWith(kReady));
-  const std::string port = address.substr(address.rfind(':') + 1);
   const std::set<std::string> documented = DocumentedMetrics("pinboard_service_");
-  const auto exposed = [&port] {
-    return ExposedMetrics("pinboard_", Fetch(port, "/metrics", "grep '^# TYPE'"));
-  };
-  // What has a tenant's label comes with the daemon's first turn.
-  const absl::Time give_up = absl::Now() + absl::Seconds(10);
-  while (exposed() != documented && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(5));
-  EXPECT_EQ(exposed(), documented);
+  const FullyMeteredDaemon daemon;
+  daemon.AwaitExposed(documented);
+  EXPECT_EQ(daemon.Exposed(), documented);
+}
+
+TEST(PinboarddTest, ItsOpenMetricsAreReadByAParserThatIsNotOurs) {
+  if (!HasOpenMetricsParser()) GTEST_SKIP() << kNoOpenMetricsParser;
+  const std::set<std::string> documented = DocumentedMetrics("pinboard_service_");
+  const FullyMeteredDaemon daemon;
+  daemon.AwaitExposed(documented);
+  const std::string read =
+      Fetch(daemon.port(), "/metrics", kOpenMetricsParser, "application/openmetrics-text");
+  EXPECT_EQ(ExposedMetrics("pinboard_", read), documented) << read;
 }
 
 /// The addresses, as /proc has them, that a process listens on with IP version 4.
