@@ -11,7 +11,6 @@
 #include "base/byte_size.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
-#include "base/heap.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "cache_service/access/refusal.h"
@@ -289,7 +288,6 @@ ServiceCounts Server::Counts() const {
   ServiceCounts counts = counts_;
   for (const auto& [name, tenant] : tenants_.all()) tenant->AddTo(counts);
   counts.arena_bytes = counts.inventory.capacity_bytes + tenants_.free_bytes();
-  counts.heap_bytes = HeapBytesInUse();
   counts.clients = sessions_.size();
   counts.lost_clients = lost_.size();
   return counts;

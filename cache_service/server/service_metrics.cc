@@ -75,8 +75,6 @@ const Series kSeries[] = {
     {"pinboard_service_arena_fragmented_bytes", "Free memory that only one page size can use.",
      Kind::kGauge, nullptr, nullptr,
      [](C c) { return c.inventory.assigned_bytes - c.inventory.used_bytes; }},
-    {"pinboard_service_heap_bytes", "Memory in use beside the arena.", Kind::kGauge, nullptr,
-     nullptr, [](C c) { return c.heap_bytes; }, CountScope::kService},
     {kSlabs, kSlabsHelp, Kind::kGauge, "state", "leased",
      [](C c) { return c.inventory.leased_slabs; }},
     {kSlabs, kSlabsHelp, Kind::kGauge, "state", "quarantined",

@@ -22,7 +22,6 @@ namespace pinboard::cache_service {
 struct ServiceCounts {
   InventoryCounts inventory;      // its capacity_bytes: of the segments that tenants have
   std::uint64_t arena_bytes = 0;  // what may be used
-  std::uint64_t heap_bytes = 0;   // in use, of the process
   std::uint64_t clients = 0;
   std::uint64_t lost_clients = 0;
   std::uint64_t parked_fetches = 0;

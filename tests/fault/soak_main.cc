@@ -51,6 +51,13 @@ double StatusKib(pid_t pid, const std::string& name) {
   return 0;
 }
 
+/// In use of the service's heap, as heap_preload.cc has written; 0 where it has not.
+double HeapBytes(const std::string& path) {
+  std::uint64_t bytes = 0;
+  std::ifstream(path, std::ios::binary).read(reinterpret_cast<char*>(&bytes), sizeof(bytes));
+  return static_cast<double>(bytes);
+}
+
 double Descriptors(pid_t pid) {
   DIR* directory = opendir(("/proc/" + std::to_string(pid) + "/fd").c_str());
   if (directory == nullptr) return 0;
@@ -67,13 +74,19 @@ class Soak {
         random_(seed),
         board_path_("/tmp/fault_soak_board_" + std::to_string(getpid())),
         board_((unlink(board_path_.c_str()), board_path_)),
-        service_(StartFaultService("127.0.0.1:0", kArenaBytes, "", {})),
+        heap_path_("/tmp/fault_soak_heap_" + std::to_string(getpid())),
+        service_(StartFaultService("127.0.0.1:0", kArenaBytes, "",
+                                   {"LD_PRELOAD=" + BuiltProgram("tests/fault/libfault_heap.so"),
+                                    "PINBOARD_TEST_HEAP=" + heap_path_})),
         address_(AddressOf(*service_)),
         clients_(kClients) {
     board_->client_count.store(kClients);
     for (int i = 0; i < kClients; ++i) StartClient(i);
   }
-  ~Soak() { unlink(board_path_.c_str()); }
+  ~Soak() {
+    unlink(board_path_.c_str());
+    unlink(heap_path_.c_str());
+  }
 
   void Run() {
     const absl::Time start = SteadyNow();
@@ -127,6 +140,7 @@ class Soak {
                      {"rss_kib", StatusKib(pid, "VmRSS")},
                      {"data_kib", StatusKib(pid, "VmData")},
                      {"descriptors", Descriptors(pid)}};
+    if (const double bytes = HeapBytes(heap_path_); bytes > 0) sample["heap_bytes"] = bytes;
     auto fabric = transport::MakeUcxFabric();
     if (!fabric.ok()) return sample;
     auto client = cache_service::StatsClient::Connect(*std::move(fabric), address_, "soak",
@@ -145,6 +159,7 @@ class Soak {
   SeededRandom random_;
   const std::string board_path_;
   const SharedBoard board_;
+  const std::string heap_path_;
   const std::unique_ptr<Process> service_;
   const std::string address_;
   std::vector<std::unique_ptr<Process>> clients_;
@@ -160,7 +175,7 @@ bool Soak::Report(const std::string& path) const {
   // towards that as parts of the heap are touched for the first time.
   const auto first = samples_.begin() + static_cast<std::ptrdiff_t>(samples_.size() / 4);
   for (const char* name :
-       {"rss_kib", "data_kib", "pinboard_service_heap_bytes", "descriptors",
+       {"rss_kib", "data_kib", "heap_bytes", "descriptors",
         "pinboard_service_slabs{state=\"leased\"}", "pinboard_service_slabs{state=\"quarantined\"}",
         "pinboard_service_pins", "pinboard_service_pages", "pinboard_service_extents",
         "pinboard_service_arena_used_bytes"}) {
@@ -172,7 +187,10 @@ bool Soak::Report(const std::string& path) const {
       seconds.push_back(sample->at("seconds"));
       values.push_back(value->second);
     }
-    if (seconds.size() < 3) return false;
+    if (seconds.size() < 3) {
+      std::printf("%s was not seen three times\n", name);
+      return false;
+    }
     const Trend trend = FitTrend(seconds, values);
     std::printf("%-45s mean %10.1f  slope %+.4f +- %.4f per second  %s\n", name, trend.mean,
                 trend.slope, trend.slope_error, trend.flat() ? "flat" : "GROWS");

@@ -21,7 +21,8 @@ inline constexpr char kNoOpenMetricsParser[] =
     "prometheus_client, of Debian's package python3-prometheus-client, cannot be imported";
 
 inline bool HasOpenMetricsParser() {
-  return std::system("/usr/bin/python3 -c 'import prometheus_client.openmetrics.parser' 2>/dev/null") == 0;
+  return std::system(
+             "/usr/bin/python3 -c 'import prometheus_client.openmetrics.parser' 2>/dev/null") == 0;
 }
 
 }  // namespace pinboard
