@@ -98,6 +98,12 @@ class World {
     });
     if (const absl::Status status = inventory_.Unpin(kClient, slabs); !status.ok()) Fail(status);
   }
+  /// The next answer of a walk over all that is there.
+  void InspectOn() {
+    const InspectReply reply = inventory_.Inspect(cursor_);
+    cursor_ = reply.next;
+    benchmark::DoNotOptimize(reply.extents.data());
+  }
   void DropOldest() { inventory_.DropSequence(kClient, oldest_++); }
 
   double bytes_per_page() const { return bytes_per_page_; }
@@ -112,6 +118,7 @@ class World {
   std::uint64_t oldest_ = 0;
   std::uint64_t next_sequence_ = 0;
   std::uint32_t round_ = 0;
+  std::uint64_t cursor_ = 0;
   double bytes_per_page_ = 0;
 };
 
@@ -151,6 +158,12 @@ void BenchGet(benchmark::State& state) {
   Report(state, world, kFetched);
 }
 
+/// What the service works on one Inspect.
+void BenchInspect(benchmark::State& state) {
+  World& world = WorldOf(static_cast<std::uint64_t>(state.range(0)));
+  for (auto _ : state) world.InspectOn();
+}
+
 /// Drops a whole sequence.
 void BenchDrop(benchmark::State& state) {
   World& world = WorldOf(static_cast<std::uint64_t>(state.range(0)));
@@ -183,6 +196,7 @@ void RegisterAll() {
     };
     add("Put", BenchPut);
     add("Get", BenchGet);
+    add("Inspect", BenchInspect);
     add("Drop", BenchDrop);
     add("PutIntoAFullArena", BenchPutIntoAFullArena);
   }

@@ -84,7 +84,10 @@ Extent& Catalog::MakeExtent(GroupId group, const PageKey& key) {
   const auto [in_groups, is_new_group] = groups_.try_emplace(group);
   if (is_new_group) ++group_changes_;
   const auto [extent, is_new] = in_groups->second[key.sequence].try_emplace(name);
-  if (is_new) ++extents_;
+  if (is_new) {
+    ++extents_;
+    extent->second.SetNumber(numbers_.Give({group, key.sequence, name}));
+  }
   last_ = {group, key.sequence, name, &extent->second};
   return extent->second;
 }
@@ -110,6 +113,7 @@ void Catalog::Forget(const Sequence& sequence, std::vector<SlabIndex>& slabs) {
   last_ = {};
   extents_ -= sequence.size();
   for (const auto& [name, extent] : sequence) {
+    numbers_.TakeBack(extent.number());
     for (const ExtentPage& page : extent.pages()) {
       if (page.gone != MissCause::kNone) continue;
       slabs.push_back(page.slab);
@@ -141,6 +145,10 @@ std::vector<SlabIndex> Catalog::DropGroup(GroupId group) {
   groups_.erase(found);
   ++group_changes_;
   return slabs;
+}
+
+absl::Span<const ExtentPage> Catalog::PlacesOf(const ExtentAddress& extent) const {
+  return groups_.at(extent.group).at(extent.sequence).at(extent.name).pages();
 }
 
 std::vector<GroupId> Catalog::groups() const {

@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "cache_service/inventory/arena.h"
 #include "cache_service/inventory/extent.h"
+#include "cache_service/inventory/extent_numbers.h"
 #include "cache_service/protocol/messages.h"
 
 namespace pinboard::cache_service {
@@ -71,6 +72,10 @@ class Catalog {
   std::vector<SlabIndex> DropSequence(GroupId group, std::uint64_t sequence);
   std::vector<SlabIndex> DropGroup(GroupId group);
 
+  /// All extents, and the places of one that is there. Valid until a page comes or leaves.
+  const ExtentNumbers& numbers() const { return numbers_; }
+  absl::Span<const ExtentPage> PlacesOf(const ExtentAddress& extent) const;
+
   /// Those of which anything is known, and how often one has come or gone.
   std::vector<GroupId> groups() const;
   std::uint64_t group_changes() const { return group_changes_; }
@@ -91,6 +96,7 @@ class Catalog {
   void Forget(const Sequence& sequence, std::vector<SlabIndex>& slabs);
 
   absl::flat_hash_map<GroupId, Group> groups_;
+  ExtentNumbers numbers_;
   /// Of the last page that came, as most follow one of the same extent. Null: it may be gone.
   struct {
     GroupId group;

@@ -3,9 +3,13 @@
 // The pages of one sequence and shard in an aligned block of layers and page numbers.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <memory>
+#include <utility>
 
+#include "absl/types/span.h"
 #include "base/page.h"
 #include "base/strong_id.h"
 #include "cache_service/inventory/arena.h"
@@ -23,6 +27,12 @@ inline ExtentName ExtentNameOf(const PageKey& key) {
   return ExtentName(std::uint64_t{key.page / kExtentPages} << 32 |
                     std::uint64_t{key.layer / kExtentLayers} << 16 | key.shard);
 }
+/// The lowest layer and page number of the block, of no sequence.
+inline PageKey FirstOfExtent(ExtentName name) {
+  return {.page = static_cast<std::uint32_t>(name.value() >> 32) * kExtentPages,
+          .layer = static_cast<std::uint16_t>((name.value() >> 16 & 0xffff) * kExtentLayers),
+          .shard = static_cast<std::uint16_t>(name.value())};
+}
 
 /// What is known of a page: its latest generation, and where it is or why it is gone.
 struct ExtentPage {
@@ -36,31 +46,41 @@ struct ExtentPage {
 class Extent {
  public:
   /// Null beyond the places that are kept. Requires the key to be of this extent, as do all.
-  ExtentPage* Find(const PageKey& key) { return FindIn(pages_, key); }
-  const ExtentPage* Find(const PageKey& key) const { return FindIn(pages_, key); }
+  ExtentPage* Find(const PageKey& key) {
+    const std::size_t place = PlaceOf(key);
+    return place < size_ ? &pages_[place] : nullptr;
+  }
+  const ExtentPage* Find(const PageKey& key) const {
+    const std::size_t place = PlaceOf(key);
+    return place < size_ ? &pages_[place] : nullptr;
+  }
   /// The page's place, made where it is not there.
   ExtentPage& At(const PageKey& key) {
     const std::size_t place = PlaceOf(key);
-    if (place >= pages_.size()) {
-      const std::size_t size = (place / kExtentLayers + 1) * kExtentLayers;
-      pages_.reserve(size);
-      pages_.resize(size);
-    }
+    if (place >= size_) Grow((place / kExtentLayers + 1) * kExtentLayers);
     return pages_[place];
   }
-  const std::vector<ExtentPage>& pages() const { return pages_; }
+  absl::Span<const ExtentPage> pages() const { return {pages_.get(), size_}; }
+
+  /// What the catalog numbers it (extent_numbers.h).
+  std::uint32_t number() const { return number_; }
+  void SetNumber(std::uint32_t number) { number_ = number; }
 
  private:
-  template <typename Pages>
-  static auto FindIn(Pages& pages, const PageKey& key) -> decltype(pages.data()) {
-    const std::size_t place = PlaceOf(key);
-    return place < pages.size() ? &pages[place] : nullptr;
-  }
   static std::size_t PlaceOf(const PageKey& key) {
     return key.page % kExtentPages * kExtentLayers + key.layer % kExtentLayers;
   }
 
-  std::vector<ExtentPage> pages_;
+  void Grow(std::size_t size) {
+    auto grown = std::make_unique<ExtentPage[]>(size);
+    std::copy_n(pages_.get(), size_, grown.get());
+    pages_ = std::move(grown);
+    size_ = static_cast<std::uint16_t>(size);
+  }
+
+  std::unique_ptr<ExtentPage[]> pages_;
+  std::uint32_t number_ = 0;
+  std::uint16_t size_ = 0;
 };
 
 }  // namespace pinboard::cache_service

@@ -20,6 +20,7 @@
 #include "cache_service/inventory/catalog.h"
 #include "cache_service/inventory/eviction_order.h"
 #include "cache_service/inventory/eviction_policy.h"
+#include "cache_service/inventory/inspection.h"
 #include "cache_service/inventory/slab_table.h"
 #include "cache_service/inventory/tenant_limits.h"
 #include "cache_service/inventory/watermarks.h"
@@ -211,6 +212,12 @@ class Inventory {
   /// Of the pages that leave once the high watermark is passed, those not seen before, lowest
   /// first; only this member's own are named. Looks at no more than `most`.
   std::vector<NamedPage> NameLeaving(std::size_t most);
+
+  /// What is known of extents, some hundred at a time (inspection.h).
+  InspectReply Inspect(std::uint64_t cursor) const {
+    return InspectExtents(catalog_, cursor,
+                          [this](SlabIndex index) -> const Slab& { return SlabOf(index); });
+  }
 
   InventoryCounts counts() const;
 

@@ -105,6 +105,20 @@ template <Is<StatsReply> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.entries);
 }
+template <Is<Inspect> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.cursor);
+}
+template <Is<InspectedExtent> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.group, v.sequence, v.shard, v.first_layer, v.last_layer, v.first_page, v.last_page,
+     v.lowest_generation, v.highest_generation, v.evicted, v.dropped, v.pages, v.bytes,
+     v.information);
+}
+template <Is<InspectReply> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.next, v.extents);
+}
 template <Is<Goodbye> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.client);
@@ -245,6 +259,8 @@ PB_INSTANTIATE(Drop);
 PB_INSTANTIATE(DropSequence);
 PB_INSTANTIATE(StatsRequest);
 PB_INSTANTIATE(StatsReply);
+PB_INSTANTIATE(Inspect);
+PB_INSTANTIATE(InspectReply);
 PB_INSTANTIATE(Goodbye);
 PB_INSTANTIATE(Introduce);
 PB_INSTANTIATE(PeerGroups);

@@ -60,6 +60,8 @@ enum class MessageType : std::uint8_t {
   kPeerDrop = 26,
   kPeerDropSequence = 27,
   kLeaseAhead = 28,
+  kInspect = 29,
+  kInspectReply = 30,
 };
 
 /// Why a page cannot be had; kNone where it can.
@@ -241,6 +243,39 @@ struct StatsEntry {
 struct StatsReply {
   static constexpr MessageType kType = MessageType::kStatsReply;
   std::vector<StatsEntry> entries;
+};
+
+/// With kFeatureInspection: what the tenant has, in all its groups, from `cursor` on. 0: from the
+/// beginning.
+struct Inspect {
+  static constexpr MessageType kType = MessageType::kInspect;
+  std::uint64_t cursor = 0;
+};
+/// What is known of the pages of one sequence and shard in a block of 16 layers by 16 page numbers;
+/// at least one is, or was, there.
+struct InspectedExtent {
+  std::uint64_t group = 0;
+  std::uint64_t sequence = 0;
+  std::uint16_t shard = 0;
+  // Lowest and highest of the pages that are, or were, there.
+  std::uint16_t first_layer = 0;
+  std::uint16_t last_layer = 0;
+  std::uint32_t first_page = 0;
+  std::uint32_t last_page = 0;
+  std::uint32_t lowest_generation = 0;
+  std::uint32_t highest_generation = 0;
+  std::uint16_t evicted = 0;  // pages that are gone, by cause
+  std::uint16_t dropped = 0;
+  std::uint16_t pages = 0;  // that can be fetched; so are the next two
+  std::uint64_t bytes = 0;
+  std::int64_t information = 0;  // sum of PageHeader::mean_information
+};
+/// `next` is the cursor to go on with, above the one asked for; 0: that was all. Each extent that
+/// is there from the first question to the last answer is told of exactly once.
+struct InspectReply {
+  static constexpr MessageType kType = MessageType::kInspectReply;
+  std::uint64_t next = 0;
+  std::vector<InspectedExtent> extents;
 };
 
 /// Ends everything that `client` holds: itself, before it closes, or an earlier connection of the

@@ -100,6 +100,14 @@ StatsReply Example() {
   return {{{"pages", 1}, {"pins", 2}}};
 }
 template <>
+Inspect Example() {
+  return {0x1122334455667788};
+}
+template <>
+InspectReply Example() {
+  return {1, {{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, -15}, {16}}};
+}
+template <>
 Goodbye Example() {
   return {1};
 }
@@ -145,8 +153,9 @@ class MessagesTest : public ::testing::Test {
 using AllMessages =
     ::testing::Types<Hello, Challenge, Proof, Welcome, Segments, Withdrawn, LeaseRequest,
                      LeaseAhead, LeaseReply, Publish, ReturnSlabs, Fetch, FetchReply, FetchMisses,
-                     Unpin, Drop, DropSequence, StatsRequest, StatsReply, Goodbye, Introduce,
-                     PeerGroups, Offer, OfferTaken, PeerFetch, PeerDrop, PeerDropSequence, Error>;
+                     Unpin, Drop, DropSequence, StatsRequest, StatsReply, Inspect, InspectReply,
+                     Goodbye, Introduce, PeerGroups, Offer, OfferTaken, PeerFetch, PeerDrop,
+                     PeerDropSequence, Error>;
 TYPED_TEST_SUITE(MessagesTest, AllMessages);
 
 TYPED_TEST(MessagesTest, ComesOutAsItWentIn) {
@@ -205,6 +214,18 @@ TEST(MessagesTest, BytesLieAsDocumented) {
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     EXPECT_EQ(std::to_integer<int>(bytes[i]), expected[i]) << "at byte " << i;
   }
+}
+
+TEST(MessagesTest, AnExtentLiesAsDocumented) {
+  const std::vector<std::byte> bytes = EncodeMessage(1, Example<InspectReply>());
+  constexpr std::size_t kExtent = 16 + 8 + 4;  // envelope, next cursor, count
+  constexpr std::size_t kOffsets[] = {0, 8, 16, 18, 20, 22, 26, 30, 34, 38, 40, 42, 44};
+  std::uint8_t value = 2;
+  for (const std::size_t offset : kOffsets) {
+    EXPECT_EQ(std::to_integer<int>(bytes.at(kExtent + offset)), value++) << "at byte " << offset;
+  }
+  EXPECT_EQ(bytes.at(kExtent + 52), static_cast<std::byte>(-15));
+  EXPECT_EQ(bytes.at(kExtent + 60), std::byte{16}) << "the next one";
 }
 
 /// The seeds of the fuzz target were encoded by hand, from docs/wire_protocol.md.

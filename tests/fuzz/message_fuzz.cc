@@ -46,8 +46,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pinboard::cache_service;  // NOLINT: all the messages
   CheckAll<Hello, Challenge, Proof, Welcome, Segments, Withdrawn, LeaseRequest, LeaseAhead,
            LeaseReply, Publish, ReturnSlabs, Fetch, FetchReply, FetchMisses, Unpin, Drop,
-           DropSequence, StatsRequest, StatsReply, Goodbye, Introduce, PeerGroups, Offer,
-           OfferTaken, PeerFetch, PeerDrop, PeerDropSequence, Error>(
+           DropSequence, StatsRequest, StatsReply, Inspect, InspectReply, Goodbye, Introduce,
+           PeerGroups, Offer, OfferTaken, PeerFetch, PeerDrop, PeerDropSequence, Error>(
       {reinterpret_cast<const std::byte*>(data), size});
   const auto bytes = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(data), size);
   CheckPages<FetchReply>(bytes);
