@@ -25,7 +25,8 @@ StatsClient::StatsClient(std::unique_ptr<transport::Fabric> fabric, std::string 
       fabric_(std::move(fabric)) {
   Register(&StatsClient::OnChallenge);
   Register(&StatsClient::OnWelcome);
-  Register(&StatsClient::OnStatsReply);
+  Register(&StatsClient::OnReply<StatsReply, &StatsClient::counts_>);
+  Register(&StatsClient::OnReply<InspectReply, &StatsClient::extents_>);
   Register(&StatsClient::OnError);
   fabric_->OnClosed([this](PeerId peer, const absl::Status& reason) {
     if (peer != peer_) return;
@@ -42,9 +43,7 @@ void StatsClient::Register(absl::Status (StatsClient::*handler)(const Envelope<M
         const absl::StatusOr<Envelope<Message>> envelope = DecodeMessage<Message>(payload);
         const absl::Status status = envelope.ok() ? (this->*handler)(*envelope) : envelope.status();
         if (status.ok()) return;
-        EndWith(absl::UnavailableError(
-            absl::StrCat("the cache service at ", address_,
-                         " broke the protocol: ", std::string(status.message()))));
+        EndWith(BrokeTheProtocol(std::string(status.message())));
       });
 }
 
@@ -57,9 +56,14 @@ absl::StatusOr<std::unique_ptr<StatsClient>> StatsClient::Connect(
   return client;
 }
 
+absl::Status StatsClient::BrokeTheProtocol(const std::string& how) const {
+  return absl::UnavailableError(
+      absl::StrCat("the cache service at ", address_, " broke the protocol: ", how));
+}
+
 absl::Status StatsClient::Greet(const std::string& name, absl::Time deadline) {
   PB_ASSIGN_OR_RETURN(peer_, ConnectToService(*fabric_, address_, deadline));
-  hello_.features = credentials_.has_value() ? kFeatureChallenge : 0;
+  hello_.features = kFeatureInspection | (credentials_.has_value() ? kFeatureChallenge : 0);
   // One for all of a process: where a connection is lost the next one takes its place.
   static const std::uint64_t group = NewGroupId();
   hello_.group = group;
@@ -71,12 +75,29 @@ absl::Status StatsClient::Greet(const std::string& name, absl::Time deadline) {
   return client_ ? absl::OkStatus() : DoesNotAnswer(address_);
 }
 
-absl::StatusOr<std::vector<StatsEntry>> StatsClient::Ask(absl::Time deadline) {
-  reply_.reset();
-  if (!ended_) SendMessage(*fabric_, peer_, ++last_request_, StatsRequest{});
-  while (!reply_ && !ended_ && SteadyNow() < deadline) fabric_->WaitUntil(deadline);
-  if (reply_) return *std::exchange(reply_, std::nullopt);
+template <typename Question, typename Reply>
+absl::StatusOr<Reply> StatsClient::Ask(const Question& question, std::optional<Reply>& reply,
+                                       absl::Time deadline) {
+  reply.reset();
+  if (!ended_) SendMessage(*fabric_, peer_, ++last_request_, question);
+  while (!reply && !ended_ && SteadyNow() < deadline) fabric_->WaitUntil(deadline);
+  if (reply) return *std::exchange(reply, std::nullopt);
   return ended_.value_or(DoesNotAnswer(address_));
+}
+
+absl::StatusOr<std::vector<StatsEntry>> StatsClient::Ask(absl::Time deadline) {
+  PB_ASSIGN_OR_RETURN(StatsReply reply, Ask(StatsRequest{}, counts_, deadline));
+  return std::move(reply.entries);
+}
+
+absl::StatusOr<InspectReply> StatsClient::Inspect(std::uint64_t cursor, absl::Time deadline) {
+  if ((features_ & kFeatureInspection) == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(address_, " is an older pinboardd that cannot be inspected: update it"));
+  }
+  PB_ASSIGN_OR_RETURN(InspectReply reply, Ask(cache_service::Inspect{cursor}, extents_, deadline));
+  if (reply.next != 0 && reply.next <= cursor) return BrokeTheProtocol("it tells the same again");
+  return reply;
 }
 
 absl::Status StatsClient::OnChallenge(const Envelope<Challenge>& envelope) {
@@ -98,15 +119,16 @@ absl::Status StatsClient::OnWelcome(const Envelope<Welcome>& envelope) {
       asked ? CheckAgreed(hello_, envelope.message) : NotAskedForAKey(address_);
   if (agreed.ok()) {
     client_ = envelope.message.client;
+    features_ = envelope.message.features;
   } else {
     EndWith(agreed);
   }
   return absl::OkStatus();
 }
 
-absl::Status StatsClient::OnStatsReply(const Envelope<StatsReply>& envelope) {
-  if (envelope.request == last_request_)
-    reply_ = envelope.message.entries;  // else it came too late
+template <typename Reply, std::optional<Reply> StatsClient::*reply>
+absl::Status StatsClient::OnReply(const Envelope<Reply>& envelope) {
+  if (envelope.request == last_request_) this->*reply = envelope.message;  // else it came too late
   return absl::OkStatus();
 }
 

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-// Asks a service what it counts, and nothing else.
+// Asks a service what it counts and what it has, and nothing else.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +35,10 @@ class StatsClient {
   /// it does not answer (a later call may).
   absl::StatusOr<std::vector<StatsEntry>> Ask(absl::Time deadline);
 
+  /// What the service has of the tenant, from `cursor` on (protocol/messages.h). The same errors,
+  /// and FailedPrecondition: the service is older than this question.
+  absl::StatusOr<InspectReply> Inspect(std::uint64_t cursor, absl::Time deadline);
+
   /// Says goodbye and closes; returns by the deadline. No call may follow.
   void Close(absl::Time deadline);
 
@@ -44,10 +48,15 @@ class StatsClient {
 
   template <typename Message>
   void Register(absl::Status (StatsClient::*handler)(const Envelope<Message>&));
+  absl::Status BrokeTheProtocol(const std::string& how) const;
   absl::Status Greet(const std::string& name, absl::Time deadline);
+  template <typename Question, typename Reply>
+  absl::StatusOr<Reply> Ask(const Question& question, std::optional<Reply>& reply,
+                            absl::Time deadline);
   absl::Status OnChallenge(const Envelope<Challenge>& envelope);
   absl::Status OnWelcome(const Envelope<Welcome>& envelope);
-  absl::Status OnStatsReply(const Envelope<StatsReply>& envelope);
+  template <typename Reply, std::optional<Reply> StatsClient::*reply>
+  absl::Status OnReply(const Envelope<Reply>& envelope);
   absl::Status OnError(const Envelope<Error>& envelope);
   void EndWith(const absl::Status& status);
 
@@ -57,9 +66,11 @@ class StatsClient {
   bool challenged_ = false;
   transport::PeerId peer_;
   std::optional<std::uint64_t> client_;  // once welcomed
+  std::uint64_t features_ = 0;           // likewise; those both have
   std::optional<absl::Status> ended_;    // why the connection is of no use any more
   std::uint64_t last_request_ = 0;
-  std::optional<std::vector<StatsEntry>> reply_;
+  std::optional<StatsReply> counts_;  // the answer to it
+  std::optional<InspectReply> extents_;
   // Last, so that it ends first: its handlers look at the others.
   const std::unique_ptr<transport::Fabric> fabric_;
 };

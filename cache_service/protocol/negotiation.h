@@ -24,9 +24,11 @@ inline constexpr std::uint64_t kFeatureWithdrawal = 4;
 inline constexpr std::uint64_t kFeaturePeers = 8;
 /// The client may lease slabs before it needs them (LeaseAhead).
 inline constexpr std::uint64_t kFeatureLeasesAhead = 16;
+/// The client may ask what its tenant has (Inspect).
+inline constexpr std::uint64_t kFeatureInspection = 32;
 /// All that this build has and that asks nothing of who uses it.
 inline constexpr std::uint64_t kFeatures =
-    kFeatureShortMisses | kFeatureWithdrawal | kFeatureLeasesAhead;
+    kFeatureShortMisses | kFeatureWithdrawal | kFeatureLeasesAhead | kFeatureInspection;
 /// What a service of this build agrees to, and a member offers.
 inline constexpr std::uint64_t kMemberFeatures = kFeatures | kFeaturePeers;
 

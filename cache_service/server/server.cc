@@ -147,6 +147,7 @@ void Server::RegisterAll() {
   Register<Drop>(&Server::OnDrop);
   Register<DropSequence>(&Server::OnDropSequence);
   Register<StatsRequest>(&Server::OnStats);
+  Register<Inspect>(&Server::OnInspect);
   Register<Goodbye>(&Server::OnGoodbye);
   Register<Introduce>(&Server::OnIntroduce);
   Register<OfferTaken>(&Server::OnOfferTaken);
@@ -198,6 +199,15 @@ absl::Status Server::OnStats(Session& session, const Envelope<StatsRequest>& env
     for (StatsEntry& entry : metrics_.DescribeRequests()) reply.entries.push_back(std::move(entry));
   }
   SendMessage(*fabric_, session.peer, envelope.request, reply);
+  return absl::OkStatus();
+}
+
+absl::Status Server::OnInspect(Session& session, const Envelope<Inspect>& envelope) {
+  if ((session.greeting.agreed().features & kFeatureInspection) == 0) {
+    return absl::FailedPreconditionError("Inspect was not agreed on");
+  }
+  SendMessage(*fabric_, session.peer, envelope.request,
+              session.tenant->inventory.Inspect(envelope.message.cursor));
   return absl::OkStatus();
 }
 

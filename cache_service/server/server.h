@@ -149,6 +149,7 @@ class Server {
   absl::Status OnDrop(Session& session, const Envelope<Drop>& envelope);
   absl::Status OnDropSequence(Session& session, const Envelope<DropSequence>& envelope);
   absl::Status OnStats(Session& session, const Envelope<StatsRequest>& envelope);
+  absl::Status OnInspect(Session& session, const Envelope<Inspect>& envelope);
   absl::Status OnGoodbye(Session& session, const Envelope<Goodbye>& envelope);
   void OnClosed(transport::PeerId peer, const absl::Status& reason);
 

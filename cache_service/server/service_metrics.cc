@@ -255,7 +255,8 @@ ServiceMetrics::ServiceMetrics(MetricRegistry& registry) {
       {MessageType::kLease, "lease"},        {MessageType::kPublish, "publish"},
       {MessageType::kFetch, "fetch"},        {MessageType::kUnpin, "unpin"},
       {MessageType::kDrop, "drop"},          {MessageType::kDropSequence, "drop_sequence"},
-      {MessageType::kReturnSlabs, "return"}, {MessageType::kLeaseAhead, "lease_ahead"}};
+      {MessageType::kReturnSlabs, "return"}, {MessageType::kLeaseAhead, "lease_ahead"},
+      {MessageType::kInspect, "inspect"}};
   for (const auto& [type, name] : operations) {
     requests_[type] = {
         name,

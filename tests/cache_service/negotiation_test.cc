@@ -96,6 +96,12 @@ class OtherService {
                          SendMessage(*fabric_, peer, DecodeMessage<LeaseAhead>(bytes)->request,
                                      refusal);
                        });
+    fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kInspect),
+                       [this](transport::PeerId peer, absl::Span<const std::byte> bytes) {
+                         const auto asked = *DecodeMessage<Inspect>(bytes);
+                         SendMessage(*fabric_, peer, asked.request,
+                                     InspectReply{.next = asked.message.cursor, .extents = {{}}});
+                       });
     address_ = *fabric_->Listen("other:0");
     thread_ = std::thread([this] {
       while (!stop_) fabric_->WaitUntil(absl::InfiniteFuture());
@@ -114,9 +120,10 @@ class OtherService {
         },
         {address_}, {.group = 1, .name = "test"});
   }
-  absl::Status ConnectForStats() {
-    return StatsClient::Connect(hub_.MakeFabric(), address_, "test", std::nullopt, Soon()).status();
+  absl::StatusOr<std::unique_ptr<StatsClient>> ConnectForStats() {
+    return StatsClient::Connect(hub_.MakeFabric(), address_, "test", std::nullopt, Soon());
   }
+  const std::string& address() const { return address_; }
   std::uint64_t offered() const { return offered_; }
   int asked_ahead() const { return asked_ahead_; }
 
@@ -223,6 +230,28 @@ TEST(NegotiationTest, SlabsAreAskedForAheadOnlyWhereThatWasAgreedOn) {
   }
 }
 
+TEST(NegotiationTest, AnOlderServiceIsNotAskedWhatItHas) {
+  OtherService service({.version = 1, .features = 0}, MissAll);
+  const auto client = service.ConnectForStats();
+  ASSERT_EQ(client.status(), absl::OkStatus());
+  EXPECT_EQ(service.offered(), kFeatureInspection);
+  const absl::Status status = (*client)->Inspect(0, Soon()).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr(service.address() + " is an older pinboardd that cannot be inspected"));
+}
+
+TEST(NegotiationTest, AServiceThatNeverEndsItsAnswersIsNotAskedForEver) {
+  OtherService service({.version = 1, .features = kFeatureInspection}, MissAll);
+  const auto client = service.ConnectForStats();
+  ASSERT_EQ(client.status(), absl::OkStatus());
+  const auto last = (*client)->Inspect(0, Soon());
+  ASSERT_EQ(last.status(), absl::OkStatus());
+  EXPECT_EQ(last->extents.size(), 1);
+  const absl::Status again = (*client)->Inspect(5, Soon()).status();
+  EXPECT_THAT(std::string(again.message()), HasSubstr("broke the protocol"));
+}
+
 // A service that takes a segment back just then: its key is of no use any more.
 TEST(NegotiationTest, ASegmentThatCannotBeMappedEndsTheConnectionOnlyOnceItIsUsed) {
   const Segments gone{{{.segment = 5, .bytes = 4096, .remote_key = {}}}};
@@ -249,7 +278,7 @@ TEST(NegotiationTest, AServiceThatAnswersOutsideTheOfferIsOneLine) {
     const absl::Status status = service.Connect().status();
     EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr("this client"));
-    EXPECT_TRUE(absl::IsFailedPrecondition(service.ConnectForStats()));
+    EXPECT_TRUE(absl::IsFailedPrecondition(service.ConnectForStats().status()));
   }
 }
 

@@ -81,6 +81,13 @@ TEST_F(ServerProtocolTest, ANewerClientGetsTheFeaturesThatBothHave) {
   EXPECT_EQ(late.pages[1].miss, MissCause::kUnknown);
 }
 
+TEST_F(ServerProtocolTest, ClosesAClientThatInspectsAndDidNotSayThatItWould) {
+  RawClient old(daemon_.address());
+  ASSERT_EQ(old.Greet().features, 0);
+  old.Send(Inspect{});
+  EXPECT_TRUE(old.IsClosedByService());
+}
+
 TEST_F(ServerProtocolTest, ClosesAClientThatDoesNotSayHelloFirst) {
   RawClient client(daemon_.address());
   client.Send(LeaseRequest{1, 64});

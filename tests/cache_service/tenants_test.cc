@@ -108,6 +108,35 @@ TEST(TenantsTest, NobodyLearnsWhetherAnotherTenantHasAPage) {
   EXPECT_EQ(alpha.Ask<FetchReply>(Fetch{{TestPage(0)}}).pages.at(0).miss, MissCause::kNone);
 }
 
+/// Of the pages that another tenant has, or had, neither extents nor the cursor tell.
+TEST(TenantsTest, AnInspectionTellsATenantOfItselfAlone) {
+  KeyedService service(4, kTwoTenants, "");
+  RawClient alpha(service.address());
+  RawClient beta(service.address());
+  alpha.GreetAs(Alpha(), 1);
+  beta.GreetAs(Beta(), 1);  // the same group
+  beta.Send(Inspect{});
+  const std::vector<std::byte> nothing = beta.ReceiveBytes<InspectReply>();
+  EXPECT_TRUE(DecodeMessage<InspectReply>(nothing)->message.extents.empty());
+  for (const std::uint32_t page : {0, 100, 200}) Put(alpha, page, 1);  // three extents
+  alpha.Send(Drop{{TestPage(100)}});
+  for (std::uint64_t cursor = 0; cursor < 4; ++cursor) {
+    beta.Send(Inspect{cursor});
+    EXPECT_EQ(beta.ReceiveBytes<InspectReply>(), nothing) << "from " << cursor;
+  }
+  Put(beta, 300, 2);
+  const InspectReply told = beta.Ask<InspectReply>(Inspect{});
+  ASSERT_EQ(told.extents.size(), 1);
+  EXPECT_EQ(told.extents[0].pages, 2);
+  EXPECT_EQ(told.extents[0].bytes, 2 * kTestPageBytes);
+  EXPECT_EQ(told.next, 0);
+  const InspectReply own = alpha.Ask<InspectReply>(Inspect{});
+  ASSERT_EQ(own.extents.size(), 3);
+  EXPECT_EQ(own.extents[0].pages, 1);
+  EXPECT_EQ(own.extents[1].dropped, 1);
+  EXPECT_EQ(own.extents[2].first_page, 200);
+}
+
 // Each new sequence takes 3 KB of the service for good, evicted or not: one tenant could end it.
 TEST(TenantsTest, ATenantHasALimitOfExtentsUnlessToldOtherwise) {
   KeyedService service(4, kTwoTenants, "");

@@ -119,6 +119,8 @@ class Conversation {
       case 14:
         return Byte() % 2 == 0 ? peers_.Close(peer)
                                : Send(peer, Goodbye{clients_[Byte() % kPeers]});
+      case 15:
+        return Send(peer, Inspect{Byte()});
       case 16:
         return Send(peer, Introduce{kMembers[Byte() % std::size(kMembers)], Byte() % 2U});
       case 17:
@@ -159,6 +161,12 @@ class Conversation {
       const auto slot = std::find(std::begin(names_), std::end(names_), to);
       if (slot == std::end(names_)) return;
       clients_[slot - std::begin(names_)] = DecodeMessage<Welcome>(payload)->message.client;
+    }
+    if (type == static_cast<std::uint8_t>(MessageType::kInspectReply)) {
+      const auto reply = DecodeMessage<InspectReply>(payload);
+      for (const InspectedExtent& told : reply->message.extents) {
+        fuzz::Require(told.pages + told.evicted + told.dropped > 0, "an extent without a page");
+      }
     }
     if (type == static_cast<std::uint8_t>(MessageType::kOffer)) {
       const auto offer = DecodeMessage<Offer>(payload);
