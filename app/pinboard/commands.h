@@ -16,6 +16,7 @@ int BenchCommand(absl::Span<const std::string> arguments, char** argv);
 int ServiceBenchCommand(absl::Span<const std::string> arguments);
 int EvalCommand(absl::Span<const std::string> arguments, char** argv);
 int GenerateCommand(absl::Span<const std::string> arguments, char** argv);
+int InspectCommand(absl::Span<const std::string> arguments);
 int SizeCommand(absl::Span<const std::string> arguments);
 int StatCommand(absl::Span<const std::string> arguments);
 int TopCommand(absl::Span<const std::string> arguments);

@@ -20,7 +20,8 @@ constexpr char kHelp[] =
   pinboard eval ...       compare policies on a suite: answers, fidelity, memory
   pinboard size ...       how much memory a model's KV cache takes, and takes under a budget
   pinboard stat ...       what a running pinboardd holds and has done
-  pinboard top ...        the same of several, on a screen that follows
+  pinboard inspect ...    whose pages it has, by group and sequence
+  pinboard top ...        the counts of several, on a screen that follows
   pinboard bench ...      how many long contexts fit a cache, and how fast they decode; what load
                           a running pinboardd takes
   pinboard COMMAND --help
@@ -45,6 +46,7 @@ int Main(int argc, char** argv) {
   if (command == "bench") return BenchCommand(rest, argv);
   if (command == "size") return SizeCommand(rest);
   if (command == "stat") return StatCommand(rest);
+  if (command == "inspect") return InspectCommand(rest);
   if (command == "top") return TopCommand(rest);
   if (command == "--help" || command == "help") {
     std::fputs(kHelp, stdout);
@@ -56,7 +58,7 @@ int Main(int argc, char** argv) {
   }
   return UsageError(absl::InvalidArgumentError(absl::StrCat(
       command.empty() ? "a command is missing" : absl::StrCat("unknown command '", command, "'"),
-      ": generate, eval, size, stat, top or bench ('pinboard --help' shows how)")));
+      ": generate, eval, size, stat, inspect, top or bench ('pinboard --help' shows how)")));
 }
 
 }  // namespace

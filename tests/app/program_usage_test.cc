@@ -45,7 +45,8 @@ TEST_F(ProgramUsage, HelpTeachesAndVersionAnswers) {
       {{"generate", "--help"}, model},
       {{"size", "--help"}, model},
       {{"bench", "service", "--help"}, "--workload bench/service/workloads/get-64k.json"},
-      {{"stat", "--help"}, "--service 127.0.0.1:7700"}};
+      {{"stat", "--help"}, "--service 127.0.0.1:7700"},
+      {{"inspect", "--help"}, "--service 127.0.0.1:7700"}};
   for (const auto& [arguments, example] : examples) {
     std::vector<std::string> command = {BuiltProgram("pinboard")};
     command.insert(command.end(), arguments.begin(), arguments.end());
