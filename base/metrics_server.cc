@@ -45,9 +45,12 @@ const mg_context* started ABSL_GUARDED_BY(starting) = nullptr;  // by the server
 
 ABSL_CONST_INIT absl::Mutex running(absl::kConstInit);
 
+class PrometheusServer;
+
 struct Served {
-  const MetricRegistry* registry;
-  const Readiness* readiness;  // may be null
+  const PrometheusServer* server = nullptr;
+  const MetricRegistry* registry = nullptr;
+  const Readiness* readiness = nullptr;  // may be null
 };
 
 /// Of each running server: its callbacks have nothing but its context.
@@ -61,11 +64,12 @@ void RememberStarted(const mg_context* context) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   started = context;
 }
 
-/// What the connection's server serves. Lives as long as the request: a server that ends waits for
-/// those.
+/// What the connection's server serves; nothing where it could not be started. Lives as long as the
+/// request: a server that ends waits for those.
 Served ServedTo(const mg_connection* connection) {
   const absl::MutexLock lock(&running);
-  return Running().at(mg_get_context(connection));
+  const auto server = Running().find(mg_get_context(connection));
+  return server == Running().end() ? Served{} : server->second;
 }
 
 int Answer(mg_connection* connection, int status, const char* type, const std::string& text) {
@@ -113,9 +117,9 @@ int BeginRequest(mg_connection* connection) {
   const std::string path = mg_get_request_info(connection)->local_uri;
   if (path == "/healthz") return AnswerHealthy(connection);
   if (path == "/readyz") return AnswerReady(connection);
-  if (path == "/metrics" && WantsOpenMetrics(connection)) {
-    return Answer(connection, 200, kOpenMetricsContentType,
-                  ServedTo(connection).registry->OpenMetricsText());
+  const MetricRegistry* const registry = ServedTo(connection).registry;
+  if (path == "/metrics" && registry != nullptr && WantsOpenMetrics(connection)) {
+    return Answer(connection, 200, kOpenMetricsContentType, registry->OpenMetricsText());
   }
   return 0;
 }
@@ -134,12 +138,14 @@ class PrometheusServer : public MetricServer {
     exposer_->RegisterCollectable(CollectableOf(registry));
     context_ = started;
     const absl::MutexLock lock(&running);
-    Running()[context_] = {&registry, readiness};
+    Running()[context_] = {this, &registry, readiness};
   }
   ~PrometheusServer() override {
     exposer_.reset();
     const absl::MutexLock lock(&running);
-    Running().erase(context_);
+    // Another server may have started meanwhile, with a context at the same address.
+    const auto found = Running().find(context_);
+    if (found != Running().end() && found->second.server == this) Running().erase(found);
   }
   int port() const override { return exposer_->GetListeningPorts().front(); }
 

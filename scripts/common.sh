@@ -21,11 +21,13 @@ find_nvcc() {
 # Succeeds where a GPU can be used.
 have_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; }
 
-# Succeeds where clang can link a fuzzer.
+# Succeeds where clang can build a fuzzer in the C++ that we write.
 have_libfuzzer() {
-  local program='extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
+  local program='#include <compare>
+#include <string>
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return std::string().size(); }'
   command -v clang++ >/dev/null &&
-    clang++ -fsanitize=fuzzer,address,undefined -x c++ -o /dev/null - <<<"$program" 2>/dev/null
+    clang++ -std=c++20 -fsanitize=fuzzer,address,undefined -x c++ -o /dev/null - <<<"$program" 2>/dev/null
 }
 
 # choose_release_preset: sets preset and configure_options, with CUDA where a toolkit is installed,

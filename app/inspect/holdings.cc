@@ -21,7 +21,7 @@ Holding HoldingOf(const cache_service::InspectedExtent& extent) {
           .dropped = extent.dropped,
           .pages = extent.pages,
           .bytes = extent.bytes,
-          .information = extent.information};
+          .information = static_cast<double>(extent.information)};
 }
 
 }  // namespace
@@ -41,7 +41,7 @@ void Holding::Add(const Holding& other) {
 
 std::optional<double> Holding::MeanInformation() const {
   if (pages == 0) return std::nullopt;
-  return static_cast<double>(information) / kInformationOne / static_cast<double>(pages);
+  return information / kInformationOne / static_cast<double>(pages);
 }
 
 void Holdings::Add(absl::Span<const cache_service::InspectedExtent> extents) {

@@ -38,7 +38,7 @@ struct Holding {
   std::uint64_t dropped = 0;
   std::uint64_t pages = 0;  // that can be fetched
   std::uint64_t bytes = 0;
-  std::int64_t information = 0;  // sum over these pages, as the service keeps it
+  double information = 0;  // sum over these pages, as the service keeps it
 
   void Add(const Holding& other);
   /// Of a page, as the method's E. Nothing where no page can be fetched.

@@ -96,7 +96,10 @@ absl::StatusOr<InspectReply> StatsClient::Inspect(std::uint64_t cursor, absl::Ti
         absl::StrCat(address_, " is an older pinboardd that cannot be inspected: update it"));
   }
   PB_ASSIGN_OR_RETURN(InspectReply reply, Ask(cache_service::Inspect{cursor}, extents_, deadline));
-  if (reply.next != 0 && reply.next <= cursor) return BrokeTheProtocol("it tells the same again");
+  // Numbers of extents, of which there are no more than 32 bits can tell apart.
+  if (reply.next != 0 && (reply.next <= cursor || reply.next > UINT32_MAX)) {
+    return BrokeTheProtocol("its answers do not end");
+  }
   return reply;
 }
 

@@ -24,6 +24,7 @@ struct ExtentAddress {
 class ExtentNumbers {
  public:
   std::uint32_t Give(const ExtentAddress& extent) {
+    ++given_;
     if (first_free_ == kNone) {
       addresses_.push_back(extent);
       return end() - 1;
@@ -34,6 +35,11 @@ class ExtentNumbers {
     return number;
   }
   void TakeBack(std::uint32_t number) {
+    if (--given_ == 0) {
+      addresses_.clear();
+      first_free_ = kNone;
+      return;
+    }
     addresses_[number] = {.sequence = first_free_, .name = kNobody};
     first_free_ = number;
   }
@@ -52,6 +58,7 @@ class ExtentNumbers {
 
   std::deque<ExtentAddress> addresses_;  // of a number that is free `sequence` is the next such one
   std::uint32_t first_free_ = kNone;
+  std::uint32_t given_ = 0;
 };
 
 }  // namespace pinboard::cache_service

@@ -177,7 +177,8 @@ void Server::TurnAway(PeerId peer, std::uint64_t request, const absl::Status& wh
   const std::optional<RefusalReason> reason = ReasonOf(why);
   Session& session = sessions_[peer];
   session.greeting.Refuse();
-  if (const auto unlogged = refusal_log_.Take(SteadyNow()); unlogged.has_value()) {
+  RateLimit& log = refusal_logs_[reason.has_value() ? static_cast<int>(*reason) : kRefusalReasons];
+  if (const auto unlogged = log.Take(SteadyNow()); unlogged.has_value()) {
     LogLine(
         LogLevel::kWarning,
         absl::StrCat("closing the connection of ", session.name, ": ", std::string(why.message()),

@@ -205,7 +205,8 @@ class Server {
   absl::Time next_eviction_ = absl::InfinitePast();
   absl::Time next_access_check_ = absl::InfinitePast();
   ServiceCounts counts_;  // but what tenants count, and clients
-  RateLimit refusal_log_{32, absl::Seconds(1)};
+  /// By reason, the last for those without one: what strangers provoke hides nothing else.
+  std::vector<RateLimit> refusal_logs_{kRefusalReasons + 1, RateLimit(32, absl::Seconds(1))};
   ServiceMetrics metrics_;
   TenantMetrics tenant_metrics_;
   std::atomic<bool> drain_asked_ = false;

@@ -131,7 +131,8 @@ TEST(RankMetrics, AreReadAsOpenMetricsByAParserThatIsNotOurs) {
   ASSERT_TRUE(metrics.ok()) << metrics.status();
   const TemporaryFolder folder;
   const std::string file = folder.path() + "/read";
-  Pipe((*metrics)->registry().OpenMetricsText(), kOpenMetricsParser + (" >" + file));
+  const std::string command = "{ " + std::string(kOpenMetricsParser) + "; } >" + file;
+  EXPECT_EQ(Pipe((*metrics)->registry().OpenMetricsText(), command), 0);
   std::ifstream read(file);
   const std::string text(std::istreambuf_iterator<char>(read), {});
   EXPECT_EQ(ExposedMetrics("pinboard_", text), DocumentedMetrics("pinboard_rank_")) << text;

@@ -106,11 +106,16 @@ TEST_F(InspectionTest, ACursorBeyondTheEndIsTheEnd) {
 }
 
 TEST_F(InspectionTest, NumbersOfExtentsThatAreForgottenAreGivenAgain) {
+  Put(Page(0, 0, 0, 9));
   for (int round = 0; round < 10; ++round) {
     for (std::uint32_t block = 0; block < 5; ++block) Put(Page(block * kExtentPages));
     catalog_.DropSequence(kGroup, 7);
   }
-  EXPECT_EQ(catalog_.numbers().end(), 5);
+  EXPECT_EQ(catalog_.numbers().end(), 6);
+  catalog_.DropSequence(kGroup, 9);
+  EXPECT_EQ(catalog_.numbers().end(), 0) << "nothing is kept of a catalog that is empty";
+  Put(Page(0));
+  EXPECT_EQ(Ask(0).extents.size(), 1);
 }
 
 TEST_F(InspectionTest, WhatIsThereAllTheWhileIsToldOfExactlyOnceHoweverTheRestChanges) {

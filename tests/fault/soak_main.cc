@@ -75,9 +75,10 @@ class Soak {
         board_path_("/tmp/fault_soak_board_" + std::to_string(getpid())),
         board_((unlink(board_path_.c_str()), board_path_)),
         heap_path_("/tmp/fault_soak_heap_" + std::to_string(getpid())),
-        service_(StartFaultService("127.0.0.1:0", kArenaBytes, "",
-                                   {"LD_PRELOAD=" + BuiltProgram("tests/fault/libfault_heap.so"),
-                                    "PINBOARD_TEST_HEAP=" + heap_path_})),
+        service_((unlink(heap_path_.c_str()),
+                  StartFaultService("127.0.0.1:0", kArenaBytes, "",
+                                    {"LD_PRELOAD=" + BuiltProgram("tests/fault/libfault_heap.so"),
+                                     "PINBOARD_TEST_HEAP=" + heap_path_}))),
         address_(AddressOf(*service_)),
         clients_(kClients) {
     board_->client_count.store(kClients);
@@ -189,7 +190,8 @@ bool Soak::Report(const std::string& path) const {
     }
     if (seconds.size() < 3) {
       std::printf("%s was not seen three times\n", name);
-      return false;
+      good = false;
+      continue;
     }
     const Trend trend = FitTrend(seconds, values);
     std::printf("%-45s mean %10.1f  slope %+.4f +- %.4f per second  %s\n", name, trend.mean,
