@@ -120,7 +120,7 @@ class Conversation {
         return Byte() % 2 == 0 ? peers_.Close(peer)
                                : Send(peer, Goodbye{clients_[Byte() % kPeers]});
       case 15:
-        return Send(peer, Inspect{Byte()});
+        return Send(peer, Inspect{std::uint64_t{Byte()} << Byte() % 64});
       case 16:
         return Send(peer, Introduce{kMembers[Byte() % std::size(kMembers)], Byte() % 2U});
       case 17:
