@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "engine/json_file.h"
@@ -84,7 +85,7 @@ absl::StatusOr<Workload> ParseWorkload(const std::string& text, const std::strin
     const absl::Status taken = TakeKey(key, value, &workload);
     if (taken.ok()) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": ", key, ": ", std::string(taken.message())));
+        absl::StrCat(path, ": ", absl::Utf8SafeCEscape(key), ": ", std::string(taken.message())));
   }
   if (workload.pages < static_cast<int>(workload.page_bytes.size())) {
     return absl::InvalidArgumentError(

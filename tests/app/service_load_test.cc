@@ -49,6 +49,7 @@ TEST(WorkloadTest, MistakesAreNamedInOneLine) {
   const std::pair<const char*, const char*> mistakes[] = {
       {"[]", "w"},
       {R"({"client": 2})", "w: client: unknown; there are clients"},
+      {R"({"two\nlines": 2})", "w: two\\nlines: unknown; there are clients"},
       {R"({"clients": 0})", "w: clients: a number from 1 to 256"},
       {R"({"clients": 1.5})", "w: clients: a number"},
       {R"({"zipf": "0.9"})", "w: zipf: a number from 0 to 5"},
