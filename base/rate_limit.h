@@ -20,7 +20,6 @@ class RateLimit {
   /// Nothing: not now. Else how many were refused since the last one that was not. `now` does not
   /// go back.
   std::optional<std::uint64_t> Take(absl::Time now) {
-    // When all of the burst will be there again.
     if (full_ > now + (burst_ - 1) * interval_) {
       ++refused_;
       return std::nullopt;
@@ -32,7 +31,7 @@ class RateLimit {
  private:
   const std::int64_t burst_;
   const absl::Duration interval_;
-  absl::Time full_ = absl::InfinitePast();
+  absl::Time full_ = absl::InfinitePast();  // when all of the burst will be there again
   std::uint64_t refused_ = 0;
 };
 

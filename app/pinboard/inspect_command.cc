@@ -14,15 +14,14 @@
 #include "app/inspect/holdings.h"
 #include "app/inspect/inspect_json.h"
 #include "app/inspect/inspect_table.h"
+#include "app/pinboard/asked_service.h"
 #include "app/pinboard/commands.h"
 #include "app/pinboard/common_flags.h"
 #include "app/report/output_file.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/socket_address.h"
 #include "base/status_macros.h"
 #include "cache_service/client/stats_client.h"
-#include "transport/fabric/ucx/ucx_fabric.h"
 
 namespace pinboard::app {
 namespace {
@@ -42,9 +41,6 @@ between may be or not. With --service-key the pages are the tenant's.
 
 )";
 
-constexpr absl::Duration kAnswer = absl::Seconds(5);
-constexpr absl::Duration kGoodbye = absl::Milliseconds(200);
-
 struct InspectFlags {
   std::string service = "127.0.0.1:7700";
   std::string service_key;
@@ -63,11 +59,7 @@ FlagTable MakeTable(InspectFlags* flags) {
 }
 
 absl::Status Validate(const InspectFlags& flags) {
-  const auto address = ParseSocketAddress(flags.service);
-  if (!address.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("--service: ", address.status().message()));
-  }
-  PB_RETURN_IF_ERROR(ReadServiceKey(flags.service_key).status());
+  PB_RETURN_IF_ERROR(CheckAskedService(flags.service, flags.service_key));
   if (!flags.json.empty() && flags.json != "-") {
     return absl::InvalidArgumentError(
         absl::StrCat("--json is '", flags.json, "': the object goes to standard output, -"));
@@ -80,7 +72,7 @@ absl::StatusOr<Inspection> Walk(const std::string& service, cache_service::Stats
   std::uint64_t cursor = 0;
   do {
     PB_ASSIGN_OR_RETURN(const cache_service::InspectReply reply,
-                        client.Inspect(cursor, SteadyNow() + kAnswer));
+                        client.Inspect(cursor, SteadyNow() + kServiceAnswer));
     inspection.holdings.Add(reply.extents);
     cursor = reply.next;
   } while (cursor != 0);
@@ -88,17 +80,10 @@ absl::StatusOr<Inspection> Walk(const std::string& service, cache_service::Stats
 }
 
 absl::Status Run(const InspectFlags& flags) {
-  PB_ASSIGN_OR_RETURN(auto credentials, ReadServiceKey(flags.service_key));
-  PB_ASSIGN_OR_RETURN(auto fabric, transport::MakeUcxFabric());
-  auto connected =
-      cache_service::StatsClient::Connect(std::move(fabric), flags.service, "pinboard inspect",
-                                          std::move(credentials), SteadyNow() + kAnswer);
-  if (!connected.ok()) {
-    return absl::Status(connected.status().code(),
-                        absl::StrCat("cache service: ", connected.status().message()));
-  }
-  const auto inspection = Walk(flags.service, **connected);
-  (*connected)->Close(SteadyNow() + kGoodbye);
+  PB_ASSIGN_OR_RETURN(const auto client,
+                      ConnectToAskedService(flags.service, flags.service_key, "pinboard inspect"));
+  const auto inspection = Walk(flags.service, *client);
+  client->Close(SteadyNow() + kServiceGoodbye);
   if (!inspection.ok()) return inspection.status();
   return WriteOutput("-",
                      flags.json.empty() ? InspectTable(*inspection) : InspectJson(*inspection));

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "app/pinboard/asked_service.h"
 #include "app/pinboard/commands.h"
 #include "app/pinboard/common_flags.h"
 #include "app/report/output_file.h"
@@ -21,10 +22,8 @@
 #include "app/stat/stat_table.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/socket_address.h"
 #include "base/status_macros.h"
 #include "cache_service/client/stats_client.h"
-#include "transport/fabric/ucx/ucx_fabric.h"
 
 namespace pinboard::app {
 namespace {
@@ -45,8 +44,6 @@ are published late). The same counts go to Prometheus: docs/metrics.md says what
 
 )";
 
-constexpr absl::Duration kAnswer = absl::Seconds(5);
-constexpr absl::Duration kGoodbye = absl::Milliseconds(200);
 constexpr double kShortestWatch = 0.1;
 constexpr double kLongestWatch = 86400;
 
@@ -72,11 +69,7 @@ FlagTable MakeTable(StatFlags* flags) {
 }
 
 absl::Status Validate(const StatFlags& flags) {
-  const auto address = ParseSocketAddress(flags.service);
-  if (!address.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("--service: ", address.status().message()));
-  }
-  PB_RETURN_IF_ERROR(ReadServiceKey(flags.service_key).status());
+  PB_RETURN_IF_ERROR(CheckAskedService(flags.service, flags.service_key));
   const bool watchable = flags.watch >= kShortestWatch && flags.watch <= kLongestWatch;
   if (flags.watch != 0 && !watchable) {
     return absl::InvalidArgumentError(absl::StrCat("--watch is ", flags.watch, ": use ",
@@ -108,7 +101,7 @@ bool InterruptedBy(absl::Time deadline) {
 absl::StatusOr<ServiceSample> Take(const StatFlags& flags, cache_service::StatsClient& client) {
   ServiceSample sample;
   sample.service = flags.service;
-  PB_ASSIGN_OR_RETURN(sample.entries, client.Ask(SteadyNow() + kAnswer));
+  PB_ASSIGN_OR_RETURN(sample.entries, client.Ask(SteadyNow() + kServiceAnswer));
   sample.time = absl::Now();
   return sample;
 }
@@ -134,17 +127,10 @@ absl::StatusOr<bool> Show(const StatFlags& flags, cache_service::StatsClient& cl
 }
 
 absl::StatusOr<bool> Run(const StatFlags& flags) {
-  PB_ASSIGN_OR_RETURN(auto credentials, ReadServiceKey(flags.service_key));
-  PB_ASSIGN_OR_RETURN(auto fabric, transport::MakeUcxFabric());
-  auto connected =
-      cache_service::StatsClient::Connect(std::move(fabric), flags.service, "pinboard stat",
-                                          std::move(credentials), SteadyNow() + kAnswer);
-  if (!connected.ok()) {
-    return absl::Status(connected.status().code(),
-                        absl::StrCat("cache service: ", connected.status().message()));
-  }
-  auto interrupted = Show(flags, **connected);
-  (*connected)->Close(SteadyNow() + kGoodbye);
+  PB_ASSIGN_OR_RETURN(const auto client,
+                      ConnectToAskedService(flags.service, flags.service_key, "pinboard stat"));
+  auto interrupted = Show(flags, *client);
+  client->Close(SteadyNow() + kServiceGoodbye);
   return interrupted;
 }
 
