@@ -29,6 +29,4 @@ class StrongId {
   Int value_ = 0;
 };
 
-using SequenceId = StrongId<struct SequenceTag, std::uint64_t>;
-
 }  // namespace pinboard

@@ -3,7 +3,6 @@
 // Contiguous conversions between float and the 16-bit formats.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,16 +10,6 @@
 #include "base/dtype.h"
 
 namespace pinboard::engine {
-
-/// IEEE half bits to float: exact.
-inline float HalfToFloat(std::uint16_t bits) {
-  const std::uint32_t sign = (bits & 0x8000U) << 16;
-  const std::uint32_t magnitude = bits & 0x7fffU;
-  // Scaling by 2^112 re-biases the exponent and normalises subnormals.
-  const float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112F;
-  const std::uint32_t special = magnitude >= 0x7c00U ? 0x7f800000U : 0U;
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(scaled) | sign | special);
-}
 
 /// `source` holds `count` elements and needs no alignment.
 inline void BFloat16ToFloats(const std::byte* source, std::size_t count, float* out) {
@@ -31,11 +20,11 @@ inline void BFloat16ToFloats(const std::byte* source, std::size_t count, float* 
   }
 }
 
-inline void HalfToFloats(const std::byte* source, std::size_t count, float* out) {
+inline void Float16ToFloats(const std::byte* source, std::size_t count, float* out) {
   for (std::size_t i = 0; i < count; ++i) {
     std::uint16_t bits = 0;
     std::memcpy(&bits, source + 2 * i, sizeof bits);
-    out[i] = HalfToFloat(bits);
+    out[i] = Float16ToFloat(bits);
   }
 }
 

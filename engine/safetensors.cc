@@ -28,7 +28,7 @@ bool Convert(const std::string& dtype, const std::byte* source, std::size_t coun
   } else if (dtype == "BF16") {
     BFloat16ToFloats(source, count, out);
   } else if (dtype == "F16") {
-    HalfToFloats(source, count, out);
+    Float16ToFloats(source, count, out);
   } else {
     return false;
   }

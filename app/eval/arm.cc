@@ -37,6 +37,15 @@ absl::Status SetFusion(const std::string& text, std::string* target) {
   return absl::InvalidArgumentError(absl::StrCat("'", text, "' is neither published nor max"));
 }
 
+/// Sets whether it is the second of the two.
+absl::Status SetSecond(const std::string& text, const std::string& first, const std::string& second,
+                       bool* target) {
+  *target = text == second;
+  if (*target || text == first) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", text, "' is neither ", first, " nor ", second));
+}
+
 struct ArmOption {
   const char* name;
   bool in_label;   // false: the results have a field for it
@@ -54,6 +63,11 @@ constexpr std::array kOptions = {
     ArmOption{"tau", true, true, false, [](Text v, Options* o) { return SetReal(v, &o->tau); }},
     ArmOption{"near-share", true, true, false,
               [](Text v, Options* o) { return SetReal(v, &o->near_share); }},
+    ArmOption{"align", true, true, false,
+              [](Text v, Options* o) { return SetSecond(v, "predicted-i", "at-i", &o->align_at); }},
+    ArmOption{
+        "entropy-unit", true, true, false,
+        [](Text v, Options* o) { return SetSecond(v, "nats", "log-k", &o->entropy_over_log_k); }},
     ArmOption{"window", true, false, false,
               [](Text v, Options* o) { return SetInt(v, &o->window); }},
     ArmOption{"seed", true, true, false, [](Text v, Options* o) { return SetInt(v, &o->seed); }},

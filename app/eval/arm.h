@@ -29,9 +29,9 @@ struct Arm {
 /// `policies`: POLICY[:OPTION=VALUE]..., comma-separated, each run at every budget of `budgets`
 /// unless it names its own. Options: window, budget, ratio (a budget as a share of what follows the
 /// prompt), cap (rows), of these three at most one, band, recall-pages, recall-when, recall-ahead,
-/// layers, scope, and those that the policy reads of fusion, alpha, tau, near-share, seed. What an
-/// arm leaves out comes from `defaults`. Without a service (`has_service` false) band and
-/// recall_pages are 0 whatever is asked for.
+/// layers, scope, and those that the policy reads of fusion, alpha, tau, near-share, align,
+/// entropy-unit, seed. What an arm leaves out comes from `defaults`. Without a service
+/// (`has_service` false) band and recall_pages are 0 whatever is asked for.
 ///
 /// InvalidArgument, one line: an unknown policy (with the known ones) or an option that it has not,
 /// or a value out of its range.

@@ -38,7 +38,9 @@ A table goes to standard output.
 A policy may carry options of its own: POLICY:OPTION=VALUE[:OPTION=VALUE...], of window, budget,
 ratio (a budget as a share of what follows the prompt) or cap (rows kept, whatever the length),
 band, recall-pages, recall-when, recall-ahead, layers and scope; infokv and pinboard also fusion,
-alpha and tau; pinboard near-share (of its band: ranked like what is kept); random seed.
+alpha and tau; they and entropy-only align (whose entropy is a token's: predicted-i, of what
+predicted it, or at-i, of its own output) and entropy-unit (nats, log-k); pinboard near-share (of
+its band: ranked like what is kept); random seed.
 Policies: full, random, recency, random-prompt, recency-prompt, snapkv, snapkv-heads, pyramidkv,
 h2o, tova, rpc, rkv, expected-attention, entropy-only, shift-only, infokv, pinboard.
 

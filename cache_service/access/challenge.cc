@@ -41,10 +41,4 @@ absl::StatusOr<Proof> Answer(const Credentials& credentials, const Hello& hello,
   return proof;
 }
 
-absl::Status NotAskedForAKey(const std::string& address) {
-  return absl::FailedPreconditionError(absl::StrCat("the cache service at ", address,
-                                                    " admits everybody: it was given no keys; "
-                                                    "leave --service-key out, or give it keys"));
-}
-
 }  // namespace pinboard::cache_service

@@ -5,7 +5,6 @@
 
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cache_service/access/access_key.h"
 #include "cache_service/access/key_ring.h"
@@ -24,8 +23,5 @@ Digest TranscriptMac(const AccessKey& key, const Hello& hello, const Challenge& 
 /// `hello` offered.
 absl::StatusOr<Proof> Answer(const Credentials& credentials, const Hello& hello,
                              const Challenge& challenge);
-
-/// FailedPrecondition: a service that was to ask for a key greets without it.
-absl::Status NotAskedForAKey(const std::string& address);
 
 }  // namespace pinboard::cache_service

@@ -7,8 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "cache_service/access/challenge.h"
-#include "cache_service/protocol/negotiation.h"
 
 namespace pinboard::cache_service {
 
@@ -19,39 +17,26 @@ ServiceConnection::ServiceConnection(transport::Fabric& fabric, transport::PeerI
     : fabric_(fabric),
       peer_(peer),
       address_(std::move(address)),
-      hello_(std::move(hello)),
-      register_memory_(std::move(register_memory)),
-      credentials_(std::move(credentials)) {}
+      greeting_(std::move(hello), std::move(credentials), address_),
+      register_memory_(std::move(register_memory)) {}
 
-void ServiceConnection::Greet() { Send(0, hello_); }
+void ServiceConnection::Greet() { Send(0, greeting_.hello()); }
 
 absl::Status ServiceConnection::OnChallenge(const Challenge& challenge) {
-  if (!credentials_.has_value() || welcome_.has_value() || std::exchange(challenged_, true)) {
-    return absl::FailedPreconditionError("a challenge that was not offered, or a second one");
-  }
-  const absl::StatusOr<Proof> proof = Answer(*credentials_, hello_, challenge);
-  if (proof.ok()) {
-    Send(0, *proof);
-  } else {
-    greeted_ = proof.status();
-  }
+  PB_ASSIGN_OR_RETURN(const auto proof, greeting_.OnChallenge(challenge));
+  if (proof.has_value()) Send(0, *proof);
+  if (!greeting_.refused().ok()) greeted_ = greeting_.refused();
   return absl::OkStatus();
 }
 
 absl::Status ServiceConnection::OnWelcome(const Welcome& welcome) {
-  if (welcome_.has_value()) return absl::FailedPreconditionError("Welcome came twice");
-  const bool asked = challenged_ || !credentials_.has_value();
-  const absl::Status agreed = asked ? CheckAgreed(hello_, welcome) : NotAskedForAKey(address_);
-  if (agreed.ok()) {
-    welcome_ = welcome;
-  } else {
-    greeted_ = agreed;
-  }
+  PB_RETURN_IF_ERROR(greeting_.OnWelcome(welcome));
+  if (!greeting_.refused().ok()) greeted_ = greeting_.refused();
   return absl::OkStatus();
 }
 
 absl::Status ServiceConnection::OnSegments(const Segments& announced) {
-  if (!welcome_.has_value()) return absl::FailedPreconditionError("no Welcome");
+  if (!greeting_.welcome().has_value()) return absl::FailedPreconditionError("no Welcome");
   for (const SegmentEntry& entry : announced.segments) {
     auto segment = fabric_.Map(peer_, entry.remote_key);
     if (!segment.ok()) {

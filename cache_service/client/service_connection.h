@@ -19,6 +19,7 @@
 #include "absl/types/span.h"
 #include "base/clock.h"
 #include "base/memory_registration.h"
+#include "cache_service/access/client_greeting.h"
 #include "cache_service/access/key_ring.h"
 #include "cache_service/protocol/messages.h"
 #include "cache_service/protocol/send_message.h"
@@ -55,8 +56,8 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   void OnError(const Error& error);
 
   transport::PeerId peer() const { return peer_; }
-  const Welcome& welcome() const { return *welcome_; }
-  bool same_host() const { return welcome_->host == hello_.process.host; }
+  const Welcome& welcome() const { return *greeting_.welcome(); }
+  bool same_host() const { return welcome().host == greeting_.hello().process.host; }
   /// Whether all of the service's memory is mapped here.
   bool mapped() const;
   /// All of it.
@@ -138,11 +139,8 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   transport::Fabric& fabric_;
   const transport::PeerId peer_;
   const std::string address_;
-  const Hello hello_;
+  ClientGreeting greeting_;
   const MemoryRegistrar register_memory_;
-  const std::optional<Credentials> credentials_;
-  bool challenged_ = false;
-  std::optional<Welcome> welcome_;
   std::optional<absl::Status> greeted_;
   absl::Status unusable_;
   bool open_ = true;

@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/status_macros.h"
-#include "cache_service/access/challenge.h"
 #include "cache_service/client/connect.h"
 #include "cache_service/protocol/negotiation.h"
 #include "cache_service/protocol/process_identity.h"
@@ -18,10 +17,25 @@ namespace pinboard::cache_service {
 
 using transport::PeerId;
 
+namespace {
+
+Hello MakeHello(const std::string& name, bool has_credentials) {
+  // One for all of a process: where a connection is lost the next one takes its place.
+  static const std::uint64_t group = NewGroupId();
+  Hello hello;
+  hello.features = kFeatureInspection | (has_credentials ? kFeatureChallenge : 0);
+  hello.group = group;
+  hello.process = CurrentProcess();
+  hello.name = name;
+  return hello;
+}
+
+}  // namespace
+
 StatsClient::StatsClient(std::unique_ptr<transport::Fabric> fabric, std::string address,
-                         std::optional<Credentials> credentials)
+                         const std::string& name, std::optional<Credentials> credentials)
     : address_(std::move(address)),
-      credentials_(std::move(credentials)),
+      greeting_(MakeHello(name, credentials.has_value()), credentials, address_),
       fabric_(std::move(fabric)) {
   Register(&StatsClient::OnChallenge);
   Register(&StatsClient::OnWelcome);
@@ -51,8 +65,8 @@ absl::StatusOr<std::unique_ptr<StatsClient>> StatsClient::Connect(
     std::unique_ptr<transport::Fabric> fabric, const std::string& address, const std::string& name,
     std::optional<Credentials> credentials, absl::Time deadline) {
   auto client = std::unique_ptr<StatsClient>(
-      new StatsClient(std::move(fabric), address, std::move(credentials)));
-  PB_RETURN_IF_ERROR(client->Greet(name, deadline));
+      new StatsClient(std::move(fabric), address, name, std::move(credentials)));
+  PB_RETURN_IF_ERROR(client->Greet(deadline));
   return client;
 }
 
@@ -61,18 +75,13 @@ absl::Status StatsClient::BrokeTheProtocol(const std::string& how) const {
       absl::StrCat("the cache service at ", address_, " broke the protocol: ", how));
 }
 
-absl::Status StatsClient::Greet(const std::string& name, absl::Time deadline) {
+absl::Status StatsClient::Greet(absl::Time deadline) {
   PB_ASSIGN_OR_RETURN(peer_, ConnectToService(*fabric_, address_, deadline));
-  hello_.features = kFeatureInspection | (credentials_.has_value() ? kFeatureChallenge : 0);
-  // One for all of a process: where a connection is lost the next one takes its place.
-  static const std::uint64_t group = NewGroupId();
-  hello_.group = group;
-  hello_.process = CurrentProcess();
-  hello_.name = name;
-  SendMessage(*fabric_, peer_, 0, hello_);
-  while (!client_ && !ended_ && SteadyNow() < deadline) fabric_->WaitUntil(deadline);
+  SendMessage(*fabric_, peer_, 0, greeting_.hello());
+  const auto& welcome = greeting_.welcome();
+  while (!welcome && !ended_ && SteadyNow() < deadline) fabric_->WaitUntil(deadline);
   if (ended_) return *ended_;
-  return client_ ? absl::OkStatus() : DoesNotAnswer(address_);
+  return welcome ? absl::OkStatus() : DoesNotAnswer(address_);
 }
 
 template <typename Question, typename Reply>
@@ -91,7 +100,7 @@ absl::StatusOr<std::vector<StatsEntry>> StatsClient::Ask(absl::Time deadline) {
 }
 
 absl::StatusOr<InspectReply> StatsClient::Inspect(std::uint64_t cursor, absl::Time deadline) {
-  if ((features_ & kFeatureInspection) == 0) {
+  if ((greeting_.welcome()->features & kFeatureInspection) == 0) {
     return absl::FailedPreconditionError(
         absl::StrCat(address_, " is an older pinboardd that cannot be inspected: update it"));
   }
@@ -104,28 +113,15 @@ absl::StatusOr<InspectReply> StatsClient::Inspect(std::uint64_t cursor, absl::Ti
 }
 
 absl::Status StatsClient::OnChallenge(const Envelope<Challenge>& envelope) {
-  if (!credentials_.has_value() || client_.has_value() || std::exchange(challenged_, true)) {
-    return absl::FailedPreconditionError("a challenge that was not offered, or a second one");
-  }
-  const absl::StatusOr<Proof> proof = Answer(*credentials_, hello_, envelope.message);
-  if (proof.ok()) {
-    SendMessage(*fabric_, peer_, 0, *proof);
-  } else {
-    EndWith(proof.status());
-  }
+  PB_ASSIGN_OR_RETURN(const auto proof, greeting_.OnChallenge(envelope.message));
+  if (proof.has_value()) SendMessage(*fabric_, peer_, 0, *proof);
+  if (!greeting_.refused().ok()) EndWith(greeting_.refused());
   return absl::OkStatus();
 }
 
 absl::Status StatsClient::OnWelcome(const Envelope<Welcome>& envelope) {
-  const bool asked = challenged_ || !credentials_.has_value();
-  const absl::Status agreed =
-      asked ? CheckAgreed(hello_, envelope.message) : NotAskedForAKey(address_);
-  if (agreed.ok()) {
-    client_ = envelope.message.client;
-    features_ = envelope.message.features;
-  } else {
-    EndWith(agreed);
-  }
+  PB_RETURN_IF_ERROR(greeting_.OnWelcome(envelope.message));
+  if (!greeting_.refused().ok()) EndWith(greeting_.refused());
   return absl::OkStatus();
 }
 
@@ -147,7 +143,7 @@ void StatsClient::EndWith(const absl::Status& status) {
 
 void StatsClient::Close(absl::Time deadline) {
   if (ended_) return;
-  SendMessage(*fabric_, peer_, 0, Goodbye{*client_});
+  SendMessage(*fabric_, peer_, 0, Goodbye{greeting_.welcome()->client});
   fabric_->Close(peer_);
   while (!ended_ && SteadyNow() < deadline) fabric_->WaitUntil(deadline);
 }

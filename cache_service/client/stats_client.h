@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "cache_service/access/client_greeting.h"
 #include "cache_service/access/key_ring.h"
 #include "cache_service/protocol/messages.h"
 #include "transport/fabric/fabric.h"
@@ -44,12 +45,12 @@ class StatsClient {
 
  private:
   StatsClient(std::unique_ptr<transport::Fabric> fabric, std::string address,
-              std::optional<Credentials> credentials);
+              const std::string& name, std::optional<Credentials> credentials);
 
   template <typename Message>
   void Register(absl::Status (StatsClient::*handler)(const Envelope<Message>&));
   absl::Status BrokeTheProtocol(const std::string& how) const;
-  absl::Status Greet(const std::string& name, absl::Time deadline);
+  absl::Status Greet(absl::Time deadline);
   template <typename Question, typename Reply>
   absl::StatusOr<Reply> Ask(const Question& question, std::optional<Reply>& reply,
                             absl::Time deadline);
@@ -61,13 +62,9 @@ class StatsClient {
   void EndWith(const absl::Status& status);
 
   const std::string address_;
-  const std::optional<Credentials> credentials_;
-  Hello hello_;
-  bool challenged_ = false;
+  ClientGreeting greeting_;
   transport::PeerId peer_;
-  std::optional<std::uint64_t> client_;  // once welcomed
-  std::uint64_t features_ = 0;           // likewise; those both have
-  std::optional<absl::Status> ended_;    // why the connection is of no use any more
+  std::optional<absl::Status> ended_;  // why the connection is of no use any more
   std::uint64_t last_request_ = 0;
   std::optional<StatsReply> counts_;  // the answer to it
   std::optional<InspectReply> extents_;

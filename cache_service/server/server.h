@@ -45,9 +45,6 @@ struct ServerOptions {
   std::string tenant_file;  // their limits (access/tenant_file.h); empty: equal shares
   EvictionPolicyPtr eviction = AgedInformation(absl::Minutes(10));
   Watermarks watermarks;
-  /// How long a fetch waits for a page that was never seen: its publication may be on its way from
-  /// another client of the group.
-  absl::Duration publish_grace = absl::Milliseconds(50);
   /// Between the members that JoinMembers names.
   ReplicationOptions replication;
   /// How long Drain hands pages over. 0: it leaves at once.

@@ -1,4 +1,5 @@
-
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
 // Who comes in, and what the clients of a tenant are told of its memory: a part of Server.
 #include <utility>
 

@@ -21,6 +21,9 @@ namespace {
 using transport::PeerId;
 
 constexpr std::size_t kMaxParkedFetches = 65536;  // of a tenant
+/// How long a fetch waits for a page that was never seen: its publication may be on its way from
+/// another client of the group.
+constexpr absl::Duration kPublishGrace = absl::Milliseconds(50);
 constexpr char kDraining[] = "this service is draining";
 
 }  // namespace
@@ -98,7 +101,7 @@ absl::Status Server::OnReturnSlabs(Session& session, const Envelope<ReturnSlabs>
 
 absl::Status Server::OnFetch(Session& session, const Envelope<Fetch>& envelope) {
   const absl::Time now = SteadyNow();
-  const absl::Time grace_ends = now + options_.publish_grace;
+  const absl::Time grace_ends = now + kPublishGrace;
   const absl::Time pull_ends = now + options_.replication.pull_timeout;
   const std::vector<PageRef>& asked = envelope.message.pages;
   FetchAnswer answer = AnswerTo(session, envelope.request, asked.size());

@@ -1,4 +1,5 @@
-
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
 #include "cache_service/server/tenant_metrics.h"
 
 #include <cstdint>

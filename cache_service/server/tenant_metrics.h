@@ -1,4 +1,5 @@
-
+// SPDX-FileCopyrightText: 2026 The Pinboard Authors
+// SPDX-License-Identifier: Apache-2.0
 // What each tenant has and does, exported to Prometheus under its name.
 #pragma once
 

@@ -7,7 +7,8 @@ namespace pinboard::scheduler {
 PolicySpec EntropyOnly(const MethodOptions&) {
   return {.information = InformationSignal::kEntropy,
           .keep = ScoreRule::kInformation,
-          .band = ScoreRule::kInformation};
+          .band = ScoreRule::kInformation,
+          .reads = {"align", "entropy-unit"}};
 }
 
 }  // namespace pinboard::scheduler

@@ -10,7 +10,7 @@ PolicySpec InfoKv(const MethodOptions& method) {
           .keep = method.fusion,
           .alpha = method.alpha,
           .band = method.fusion,
-          .reads = {"fusion", "alpha", "tau"}};
+          .reads = {"fusion", "alpha", "tau", "align", "entropy-unit"}};
 }
 
 }  // namespace pinboard::scheduler

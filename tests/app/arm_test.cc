@@ -67,6 +67,16 @@ TEST(Arms, OnlyPinboardSharesItsBand) {
   EXPECT_THAT(Refusal("pinboard:near-share=2", "0.1"), HasSubstr("near_share is 2"));
 }
 
+TEST(Arms, SayWhoseEntropyARowHasAndItsUnit) {
+  const auto arms =
+      Parse("infokv,pinboard:align=at-i,entropy-only:entropy-unit=log-k:align=predicted-i", "0.1");
+  EXPECT_FALSE(arms[0].options.align_at || arms[0].options.entropy_over_log_k);
+  EXPECT_EQ(arms[1].policy, "pinboard:align=at-i");
+  EXPECT_TRUE(arms[1].options.align_at);
+  EXPECT_TRUE(arms[2].options.entropy_over_log_k);
+  EXPECT_FALSE(arms[2].options.align_at);
+}
+
 TEST(Arms, ABudgetOfItsOwnTakesTheArmOutOfTheList) {
   const auto arms = Parse("snapkv:budget=0.185,pinboard", "0.1,0.2");
   ASSERT_THAT(arms, SizeIs(3));
@@ -123,12 +133,16 @@ TEST(Arms, MistakesAreNamed) {
               StartsWith("--policy snapvk: unknown policy 'snapvk': known are full, random"));
   EXPECT_THAT(Refusal("", "0.1"), HasSubstr("unknown policy ''"));
   EXPECT_THAT(Refusal("infokv:fuson=max", "0.1"),
-              HasSubstr("'fuson' is no option of infokv, which has fusion, alpha, tau, window"));
+              HasSubstr("'fuson' is no option of infokv, which has fusion, alpha, tau, align, "
+                        "entropy-unit, window"));
   EXPECT_THAT(
       Refusal("snapkv:alpha=0.5", "0.1"),
       HasSubstr("'alpha' is no option of snapkv, which has window, ratio, cap, budget, band"));
   EXPECT_THAT(Refusal("infokv:near-share=0.5", "0.1"), HasSubstr("is no option of infokv"));
   EXPECT_THAT(Refusal("infokv:fusion=min", "0.1"), HasSubstr("'min' is neither published nor max"));
+  EXPECT_THAT(Refusal("infokv:align=i", "0.1"), HasSubstr("'i' is neither predicted-i nor at-i"));
+  EXPECT_THAT(Refusal("infokv:entropy-unit=bits", "0.1"), HasSubstr("neither nats nor log-k"));
+  EXPECT_THAT(Refusal("snapkv:align=at-i", "0.1"), HasSubstr("is no option of snapkv"));
   EXPECT_THAT(Refusal("infokv:alpha=2", "0.1"), HasSubstr("alpha is 2: it must lie in [0, 1]"));
   EXPECT_THAT(Refusal("infokv:alpha", "0.1"), HasSubstr("'' is not a number"));
   EXPECT_THAT(Refusal("pinboard:recall-when=interval", "0.1"), HasSubstr("use step, interval:N"));

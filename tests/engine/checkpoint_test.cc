@@ -80,7 +80,7 @@ TEST(SafetensorsTest, HalvesConvertExactly) {
     const auto half = static_cast<std::uint16_t>(bits);
     const int exponent = half >> 10 & 0x1f, mantissa = half & 0x3ff;
     const double sign = half & 0x8000 ? -1.0 : 1.0;
-    const float value = HalfToFloat(half);
+    const float value = Float16ToFloat(half);
     if (exponent == 31) {
       EXPECT_EQ(std::isnan(value), mantissa != 0);
       EXPECT_EQ(std::isinf(value), mantissa == 0);

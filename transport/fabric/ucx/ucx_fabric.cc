@@ -20,6 +20,8 @@ namespace {
 // While UCX holds sends back it cannot be waited for: look again at once, as the receiver is about
 // to take some, and where it does not, after this long.
 constexpr int kLooksAtOnce = 50;
+/// How long WaitUntil polls before it sleeps. Ranks may outnumber cores: microseconds.
+constexpr absl::Duration kSpin = absl::Microseconds(5);
 constexpr absl::Duration kShortestNap = absl::Microseconds(20);
 constexpr absl::Duration kLongestNap = absl::Microseconds(200);
 
@@ -109,7 +111,7 @@ bool UcxFabric::Progress() {
 }
 
 void UcxFabric::WaitUntil(absl::Time deadline) {
-  const absl::Time spin_end = std::min(deadline, SteadyNow() + options_.spin);
+  const absl::Time spin_end = std::min(deadline, SteadyNow() + kSpin);
   do {
     if (Progress() || events_.TakeWoken()) return;
   } while (SteadyNow() < spin_end);

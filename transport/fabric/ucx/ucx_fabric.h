@@ -12,8 +12,6 @@
 namespace pinboard::transport {
 
 struct UcxFabricOptions {
-  /// How long WaitUntil polls before it sleeps. Ranks may outnumber cores: keep it microseconds.
-  absl::Duration spin = absl::Microseconds(5);
   /// A connection that has not completed its handshake by then is dropped, and one that was closed
   /// here and has not been by the other side.
   absl::Duration handshake_timeout = absl::Seconds(5);
