@@ -109,7 +109,9 @@ absl::StatusOr<std::vector<PageLease>> MemoryPageStore::Lease(int count, std::si
   absl::MutexLock lock(&pages_.mutex_);
   if (pages_.gone_) return absl::UnavailableError("the page store is gone");
   if (!pages_.lease_status_.ok()) return pages_.lease_status_;
-  if (count < 0) return absl::InvalidArgumentError("a lease needs a count of at least 0");
+  if (count < 0 || count > kMostLeasedTogether) {
+    return absl::InvalidArgumentError("a lease is of 0 to 65536 slabs");
+  }
   if (!pages_.MakeRoom(static_cast<std::size_t>(count) * bytes)) {
     return absl::ResourceExhaustedError("the page store is full of pinned and leased pages");
   }

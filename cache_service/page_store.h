@@ -181,6 +181,9 @@ struct PageStoreStats {
   std::uint64_t protocol_errors = 0;
 };
 
+/// Slabs of one lease.
+inline constexpr int kMostLeasedTogether = 65536;
+
 /// Losing a page, or the whole service, is a miss: never wrong bytes, never an error of the request
 /// and never a hang. Thread-compatible for its owner (the rank's thread); implementations may work
 /// on a thread of their own. Nothing but Lease blocks, and that only until its deadline.
@@ -188,8 +191,9 @@ class PageStore {
  public:
   virtual ~PageStore() = default;
 
-  /// `count` slabs of `bytes` each, or an error and none. ResourceExhausted: full of better pages;
-  /// Unavailable: the service is gone (and every later call says so at once until it is back).
+  /// `count` slabs of `bytes` each, or an error and none. InvalidArgument: a count below 0 or above
+  /// kMostLeasedTogether; ResourceExhausted: full of better pages; Unavailable: the service is gone
+  /// (and every later call says so at once until it is back).
   virtual absl::StatusOr<std::vector<PageLease>> Lease(int count, std::size_t bytes,
                                                        absl::Time deadline) = 0;
 

@@ -39,7 +39,7 @@ void PageFetcher::Start(absl::Span<const Request> requests, absl::Time deadline)
       layers.resize(std::max(layers.size(), static_cast<std::size_t>(ticket.layer) + 1));
       entry = &layers[ticket.layer].emplace_back();
     }
-    *entry = {ticket.page, State::kPending, request.wanted_at, {}};
+    *entry = {ticket.page, request.ref.generation, State::kPending, request.wanted_at, {}};
     auto& tickets = under_way_[RefKey{request.ref.key, request.ref.generation}].tickets;
     if (tickets.empty()) refs.push_back(request.ref);
     tickets.push_back(ticket);
@@ -73,7 +73,7 @@ void PageFetcher::Settle(const RefKey& ref, std::shared_ptr<const std::byte> byt
   const FetchedPage& page = fetch->second.arrived;
   for (const FetchTicket& ticket : fetch->second.tickets) {
     Entry* const entry = Find(ticket);
-    if (entry == nullptr) continue;
+    if (entry == nullptr || entry->generation != ref.second) continue;
     entry->state = page.bytes == nullptr ? State::kMissed : State::kReady;
     entry->fetched = page;
   }
@@ -105,6 +105,19 @@ void PageFetcher::SettleCopies(absl::Span<PageIntake::Copy> copies) {
   }
 }
 
+absl::Status PageFetcher::TakeIn(std::vector<PageIntake::Arrival> arrivals) {
+  std::vector<RefKey> refs;
+  refs.reserve(arrivals.size());
+  for (const PageIntake::Arrival& page : arrivals) {
+    refs.emplace_back(page.identity.key, page.identity.generation);
+  }
+  const absl::Status started = intake_->Start(std::move(arrivals));
+  if (!absl::IsResourceExhausted(started)) return started;
+  failures_.unplaced += refs.size();
+  for (const RefKey& ref : refs) Settle(ref, nullptr);
+  return absl::OkStatus();
+}
+
 absl::Status PageFetcher::Poll() {
   std::vector<PageIntake::Arrival> arrivals;
   std::vector<cache_service::FetchResult> results = store_->TakeFetched();
@@ -126,7 +139,7 @@ absl::Status PageFetcher::Poll() {
     arrivals.push_back(
         {{result.page.key, result.page.generation}, result.header.tag, *std::move(result.pin)});
   }
-  if (!arrivals.empty()) PB_RETURN_IF_ERROR(intake_->Start(std::move(arrivals)));
+  if (!arrivals.empty()) PB_RETURN_IF_ERROR(TakeIn(std::move(arrivals)));
   PB_ASSIGN_OR_RETURN(auto copies, intake_->Poll());
   SettleCopies(absl::MakeSpan(copies));
   return absl::OkStatus();

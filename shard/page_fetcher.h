@@ -41,7 +41,7 @@ class PageFetcher {
   enum class State : std::uint8_t { kPending, kReady, kMissed };
   /// Why pages did not come: ShardStats.
   struct Failures {
-    std::uint64_t absent = 0, unavailable = 0, late = 0, corrupt = 0;
+    std::uint64_t absent = 0, unavailable = 0, late = 0, corrupt = 0, unplaced = 0;
   };
 
   /// `store` may be null: nothing is ever started.
@@ -88,6 +88,7 @@ class PageFetcher {
  private:
   struct Entry {
     std::uint32_t page = 0;
+    std::uint32_t generation = 0;  // of what was asked for: an id may have a second life
     State state = State::kPending;
     std::uint64_t wanted_at = 0;
     FetchedPage fetched;
@@ -111,6 +112,8 @@ class PageFetcher {
   void Settle(const RefKey& ref, std::shared_ptr<const std::byte> bytes);
   void SettleCopies(absl::Span<PageIntake::Copy> copies);
   void CountFailure(const absl::Status& why);
+  /// Those for which there is no memory here are misses.
+  absl::Status TakeIn(std::vector<PageIntake::Arrival> arrivals);
 
   cache_service::PageStore* store_;
   std::unique_ptr<PageIntake> intake_;

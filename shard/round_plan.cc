@@ -5,12 +5,10 @@
 #include <xxhash.h>
 
 #include <initializer_list>
-#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include "absl/algorithm/container.h"
 #include "base/parallel.h"
 #include "base/status_macros.h"
 #include "kernels/page_transfer/page_transfer.h"
@@ -18,6 +16,7 @@
 #include "shard/round_counts.h"
 #include "shard/round_signals.h"
 #include "shard/round_threads.h"
+#include "shard/slab_leases.h"
 
 namespace pinboard {
 namespace {
@@ -88,10 +87,10 @@ std::uint64_t HashPlan(const ShardContext& context, const RoundInProgress& round
 }
 
 /// Of the new pages of a sequence, those that this rank offloads.
-int OwnedPages(const ShardContext& context, const SequencePlan& plan) {
+std::size_t OwnedPages(const ShardContext& context, const SequencePlan& plan) {
   const SequenceState& state = context.sequences.at(plan.sequence);
   if (state.observe) return 0;
-  int owned = 0;
+  std::size_t owned = 0;
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     for (std::size_t i = 0; i < plan.layers[l].band.publish.size(); ++i) {
       owned += context.OwnsPage(state.layers[l].next_page + static_cast<std::uint32_t>(i)) ? 1 : 0;
@@ -100,26 +99,14 @@ int OwnedPages(const ShardContext& context, const SequencePlan& plan) {
   return owned;
 }
 
-absl::Status LeaseSlabs(ShardContext& context, int count, RoundInProgress* round) {
-  if (count == 0) return absl::OkStatus();
-  PB_ASSIGN_OR_RETURN(auto leases,
-                      context.store->Lease(count, kernels::PageBytes(context.options.model.kv),
-                                           context.LeaseDeadline()));
-  absl::c_move(leases, std::back_inserter(round->leases));
-  return absl::OkStatus();
-}
-
-/// For the pages this rank will offload, at once; where that is more than the service has, or gives
-/// at a time, for one sequence after another. Pages without a slab become misses later.
+/// For the pages this rank will offload. Pages without a slab become misses later.
 void LeaseSlabs(ShardContext& context, RoundInProgress* round) {
   if (context.store == nullptr) return;
-  std::vector<int> counts;
-  for (const SequencePlan& plan : round->sequences) counts.push_back(OwnedPages(context, plan));
-  absl::Status leased = LeaseSlabs(context, absl::c_accumulate(counts, 0), round);
-  if (!absl::IsResourceExhausted(leased) && !absl::IsInvalidArgument(leased)) return;
-  for (const int count : counts) {
-    if (!LeaseSlabs(context, count, round).ok()) return;
-  }
+  std::size_t pages = 0;
+  for (const SequencePlan& plan : round->sequences) pages += OwnedPages(context, plan);
+  round->leases = LeaseUpTo(*context.store, pages, kernels::PageBytes(context.options.model.kv),
+                            context.LeaseDeadline());
+  context.stats.pages_without_slab += pages - round->leases.size();
 }
 
 /// Scores and selects for the sequences `compressed` of the round.

@@ -97,11 +97,16 @@ absl::Status Rounds::CheckBegin(std::span<const Shard::RoundEntry> entries) cons
 
 absl::StatusOr<std::vector<RoundOutcome>> Rounds::Commit(
     std::span<const Shard::RoundEntry> entries) {
-  PB_RETURN_IF_ERROR(CheckCommit(entries));
+  if (!round_.has_value()) {
+    return absl::FailedPreconditionError("CommitRound without a BeginRound");
+  }
   recall_->DecideAll();
   const absl::Cleanup end = [this] { End(); };
+  const absl::Status fits = CheckCommit(entries);
+  if (!fits.ok()) round_->NotReady(fits);  // the others wait for this rank's vote all the same
   std::vector<PreparedSequence> prepared = Prepare(entries);
   PB_ASSIGN_OR_RETURN(const std::string kept_all_because, Agree());
+  PB_RETURN_IF_ERROR(fits);
   std::vector<RoundOutcome> outcomes;
   for (const SequencePlan& plan : round_->sequences) {
     outcomes.push_back(Judge(plan, kept_all_because));
@@ -115,10 +120,10 @@ absl::Status Rounds::CheckCommit(std::span<const Shard::RoundEntry> entries) con
   const auto same = [](const SequencePlan& plan, const Shard::RoundEntry& entry) {
     return plan.sequence == entry.sequence;
   };
-  if (!round_.has_value() || !std::equal(round_->sequences.begin(), round_->sequences.end(),
-                                         entries.begin(), entries.end(), same)) {
+  if (!std::equal(round_->sequences.begin(), round_->sequences.end(), entries.begin(),
+                  entries.end(), same)) {
     return absl::FailedPreconditionError(
-        "CommitRound without a BeginRound of the same sequences in the same order");
+        "CommitRound of other sequences than BeginRound's, or in another order");
   }
   for (const Shard::RoundEntry& entry : entries) {
     PB_RETURN_IF_ERROR(CheckTables(context_->options.model, entry));

@@ -58,6 +58,8 @@ absl::StatusOr<std::unique_ptr<Shard>> CreateShard(const ShardOptions& options,
   } else {
     context.operations = MakeHostOperations();
   }
+  PB_RETURN_IF_ERROR(context.operations->CheckRows(options.model.kv, options.model.block_size,
+                                                   /*has_pages=*/store != nullptr));
   return std::make_unique<ShardRuntime>(std::move(context));
 }
 

@@ -216,6 +216,7 @@ ShardStats ShardRuntime::stats() const {
   stats.fetches_unavailable = failures.unavailable;
   stats.fetches_late = failures.late;
   stats.fetches_corrupt = failures.corrupt;
+  stats.fetches_unplaced = failures.unplaced;
   for (const auto& [id, state] : context_.sequences) {
     for (const LayerState& layer : state.layers) {
       stats.digest_bytes += layer.digests.size() * kernels::DigestBytes(context_.options.model.kv);

@@ -46,10 +46,13 @@ absl::Status StepRecorder::Begin(std::span<const StepEntry> entries) {
   to_copy_.clear();
   tokens_ = 0;
   logits_seen_ = 0;
+  for (const StepEntry& entry : entries) tokens_ += entry.tokens;
+  PB_RETURN_IF_ERROR(MakeRoom());
+  int first_token = 0;
   for (const StepEntry& entry : entries) {
     SequenceState& state = context_->sequences.at(entry.sequence);
-    slices_.push_back({&state, entry, tokens_, state.length});
-    tokens_ += entry.tokens;
+    slices_.push_back({&state, entry, first_token, state.length});
+    first_token += entry.tokens;
     state.length += entry.tokens;
     ++state.steps;
     for (LayerState& layer : state.layers) {
@@ -59,6 +62,10 @@ absl::Status StepRecorder::Begin(std::span<const StepEntry> entries) {
       layer.information.resize(layer.positions.size(), 0);
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status StepRecorder::MakeRoom() {
   const auto top_k = static_cast<std::size_t>(context_->options.top_k);
   values_.Truncate(0);
   ids_.Truncate(0);

@@ -52,6 +52,8 @@ class StepRecorder {
   std::size_t workspace_bytes() const;
 
  private:
+  /// For what the step will show; where it fails nothing has been recorded.
+  absl::Status MakeRoom();
   /// values [tokens, width] are to go to the windows of the step's sequences.
   absl::Status Remember(int layer, absl::Span<const float> values, int width,
                         QueryWindow LayerState::*window);

@@ -31,7 +31,7 @@ constexpr char kRoundRowsHelp[] =
 constexpr char kFailedFetches[] = "pinboard_rank_failed_fetches_total";
 constexpr char kFailedFetchesHelp[] =
     "Pages that this rank asked for and did not get: absent at the service, the service "
-    "unavailable, late, corrupt.";
+    "unavailable, late, corrupt, unplaced.";
 
 constexpr CounterSpec<ShardStats, std::uint64_t> kShardCounters[] = {
     {&ShardStats::rounds, "pinboard_rank_rounds_total", "Compression rounds committed."},
@@ -54,10 +54,14 @@ constexpr CounterSpec<ShardStats, std::uint64_t> kShardCounters[] = {
     {&ShardStats::fetches_unavailable, kFailedFetches, kFailedFetchesHelp, "cause", "unavailable"},
     {&ShardStats::fetches_late, kFailedFetches, kFailedFetchesHelp, "cause", "late"},
     {&ShardStats::fetches_corrupt, kFailedFetches, kFailedFetchesHelp, "cause", "corrupt"},
+    {&ShardStats::fetches_unplaced, kFailedFetches, kFailedFetchesHelp, "cause", "unplaced"},
     {&ShardStats::pages_offloaded, "pinboard_rank_pages_offloaded_total",
      "Pages this rank sent to the cache service."},
     {&ShardStats::bytes_offloaded, "pinboard_rank_offloaded_bytes_total",
      "Bytes of the pages this rank sent to the cache service."},
+    {&ShardStats::pages_without_slab, "pinboard_rank_pages_without_slab_total",
+     "Pages of rounds for which the cache service had no room, or gave none in time: misses "
+     "later."},
     {&ShardStats::pages_recalled, "pinboard_rank_pages_recalled_total",
      "Pages that became visible in a ring."},
     {&ShardStats::bytes_recalled, "pinboard_rank_recalled_bytes_total",

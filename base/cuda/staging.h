@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -25,8 +26,8 @@
 namespace pinboard::cuda {
 
 /// Pinned memory for both ways and device memory beside it, used again after each Finish: no
-/// allocation once it has grown to what a step needs. However many inputs a launch has, they go to
-/// the device in one copy a chunk. Pointers are valid until Finish.
+/// allocation once it has grown to what a step needs, and a few times that at most. However many
+/// inputs a launch has, they go to the device in one copy a chunk. Pointers are valid until Finish.
 /// Thread-compatible. ResourceExhausted: memory is short.
 class Staging {
  public:
@@ -119,10 +120,17 @@ class Staging {
     pending_.clear();
     marked_ = 0;
     scratch_.clear();
-    for (std::vector<Chunk>* chunks : {&uploads_, &results_, &pinned_}) {
-      for (Chunk& chunk : *chunks) chunk.used = chunk.flushed = 0;
-    }
+    for (std::vector<Chunk>* chunks : {&uploads_, &results_, &pinned_}) Reuse(chunks);
     return done;
+  }
+
+  /// Of pinned memory, as much as it holds; the device has no more.
+  std::size_t bytes() const {
+    std::size_t bytes = 0;
+    for (const std::vector<Chunk>* chunks : {&uploads_, &results_, &pinned_}) {
+      for (const Chunk& chunk : *chunks) bytes += chunk.size;
+    }
+    return bytes;
   }
 
  private:
@@ -169,13 +177,26 @@ class Staging {
     pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count));
   }
 
+  /// From here on nothing of them is in use. Where the last one, which is the largest, has room for
+  /// all that was, the others go.
+  static void Reuse(std::vector<Chunk>* chunks) {
+    std::size_t used = 0;
+    for (Chunk& chunk : *chunks) {
+      used += chunk.used;
+      chunk.used = chunk.flushed = 0;
+    }
+    if (chunks->size() > 1 && used <= chunks->back().size) {
+      chunks->erase(chunks->begin(), std::prev(chunks->end()));
+    }
+  }
+
   absl::StatusOr<Place> Take(std::vector<Chunk>* chunks, std::size_t bytes) {
     const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
     const auto fits = [&](const Chunk& chunk) { return chunk.size - chunk.used >= rounded; };
     auto chunk = std::find_if(chunks->begin(), chunks->end(), fits);
     if (chunk == chunks->end()) {
-      PB_ASSIGN_OR_RETURN(Chunk fresh,
-                          MakeChunk(std::max(rounded, kChunkBytes), chunks != &pinned_));
+      const std::size_t twice = chunks->empty() ? kChunkBytes : 2 * chunks->back().size;
+      PB_ASSIGN_OR_RETURN(Chunk fresh, MakeChunk(std::max(rounded, twice), chunks != &pinned_));
       if (chunks == &results_) PB_RETURN_IF_ERROR(Clear(fresh));
       chunks->push_back(std::move(fresh));
       chunk = std::prev(chunks->end());

@@ -106,9 +106,10 @@ absl::Status ServiceStore::status() const {
 
 absl::StatusOr<std::vector<PageLease>> ServiceStore::Lease(int count, std::size_t bytes,
                                                            absl::Time deadline) {
-  if (count < 0 || static_cast<std::uint32_t>(count) > kMaxListElements) {
+  static_assert(kMostLeasedTogether == kMaxListElements);
+  if (count < 0 || count > kMostLeasedTogether) {
     return absl::InvalidArgumentError(
-        absl::StrCat("a lease of ", count, " pages: 0 to ", kMaxListElements, " at a time"));
+        absl::StrCat("a lease of ", count, " pages: 0 to ", kMostLeasedTogether, " at a time"));
   }
   PB_RETURN_IF_ERROR(status());
   const std::vector<LeasedMemory> ahead = link_.TakeAhead(count, bytes);

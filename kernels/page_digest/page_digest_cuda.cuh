@@ -55,6 +55,9 @@ struct ScorePagesProblem {
   std::int32_t count = 0;
 };
 
+/// Problems of a batch.
+inline constexpr int kMostScoredTogether = 65535;
+
 struct ScorePagesBatch {
   const ScorePagesProblem* problems = nullptr;  // [count], device memory
   int count = 0;

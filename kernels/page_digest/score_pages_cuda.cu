@@ -193,8 +193,8 @@ absl::Status CheckBatch(const ScorePagesBatch& batch) {
         "ScorePages: ", batch.query_heads, " of ", batch.total_query_heads, " query heads over ",
         batch.shape.kv_heads, " KV heads: the latter must divide the first"));
   }
-  if (batch.count < 0 || batch.count > 65535 || batch.most_pages < 0 || batch.tokens <= 0 ||
-      std::int64_t{batch.tokens} * batch.shape.kv_heads > 65535) {
+  if (batch.count < 0 || batch.count > kMostScoredTogether || batch.most_pages < 0 ||
+      batch.tokens <= 0 || std::int64_t{batch.tokens} * batch.shape.kv_heads > 65535) {
     return absl::InvalidArgumentError(absl::StrCat("ScorePages: ", batch.count,
                                                    " problems of up to ", batch.most_pages,
                                                    " pages and ", batch.tokens, " tokens"));

@@ -130,7 +130,6 @@ absl::Status LaunchPageGather(const PageGatherBatch& batch, cudaStream_t stream)
 
 absl::Status LaunchPageScatter(const PageScatterBatch& batch, cudaStream_t stream) {
   PB_ASSIGN_OR_RETURN(const RowWords words, CheckBatch("PageScatter", batch));
-  if (batch.count == 0) return absl::OkStatus();
   int device = 0;
   int most_bytes = 0;
   PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetDevice(&device), "page scatter"));
@@ -143,6 +142,7 @@ absl::Status LaunchPageScatter(const PageScatterBatch& batch, cudaStream_t strea
                                                  " bytes does not fit into the ", most_bytes,
                                                  " bytes of shared memory of a thread block"));
   }
+  if (batch.count == 0) return absl::OkStatus();
   PB_RETURN_IF_ERROR(cuda::ToStatus(
       cudaFuncSetAttribute(PageScatterKernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                            static_cast<int>(page_bytes)),

@@ -11,17 +11,20 @@ namespace pinboard {
 
 absl::Status CudaOperations::Prepare() {
   PB_ASSIGN_OR_RETURN(faults_, memory_.Allocate(kFaults * sizeof(std::uint32_t)));
+  PB_ASSIGN_OR_RETURN(fault_counts_, cuda::PinnedBuffer::Make(kFaults * sizeof(std::uint32_t)));
   return ClearFaults();
 }
 
 absl::Status CudaOperations::Finish() {
-  absl::Status done;
-  PB_ASSIGN_OR_RETURN(std::uint32_t* const faults, staging_.Result(absl::MakeSpan(fault_counts_)));
-  done.Update(
-      memory_.Copy(reinterpret_cast<std::byte*>(faults), faults_.get(), sizeof(fault_counts_)));
-  done.Update(staging_.Finish());
-  if (done.ok()) HandOut();
-  done.Update(Faults());
+  absl::Status done = cuda::ToStatus(
+      cudaMemcpyAsync(fault_counts_.bytes().data(), faults_.get(), fault_counts_.bytes().size(),
+                      cudaMemcpyDeviceToHost, stream()),
+      "copy the count of faults");
+  done.Update(staging_.Finish());  // whatever failed: launches write what the caller lends
+  if (done.ok()) {
+    HandOut();
+    done = Faults();
+  }
   tags_.clear();
   outcomes_.clear();
   owners_.clear();
@@ -45,11 +48,12 @@ absl::Status CudaOperations::Faults() {
       "TopKLogits",    "MergedEntropy",    "RepresentationShift", "ProjectionSketch",
       "ScorePages",    "EvictedAttention", "AttentionScore",      "ExpectedAttention",
       "KeyRedundancy", "Information",      "BuildDigest"};
+  const auto* const counts = reinterpret_cast<const std::uint32_t*>(fault_counts_.bytes().data());
   absl::Status refused;
   for (int i = 0; i < kFaults; ++i) {
-    if (fault_counts_[i] == 0) continue;
+    if (counts[i] == 0) continue;
     refused.Update(absl::InvalidArgumentError(absl::StrCat(
-        kNames[i], ": ", fault_counts_[i],
+        kNames[i], ": ", counts[i],
         i == kInformationFault ? " values are not below 64" : " inputs are not finite")));
   }
   if (!refused.ok()) refused.Update(ClearFaults());

@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/cuda/pinned_buffer.h"
 #include "base/cuda/pointer_kind.h"
 #include "base/cuda/staging.h"
 #include "base/cuda/stream_memory.h"
@@ -32,6 +33,7 @@ class CudaOperations final : public Operations {
   absl::Status Prepare();
 
   MemorySpace* memory() override { return &memory_; }
+  absl::Status CheckRows(const KvShape& shape, int block_size, bool has_pages) override;
   std::unique_ptr<PageIntake> MakePageIntake(std::size_t page_bytes) override {
     return MakeCudaPageIntake(page_bytes);
   }
@@ -114,6 +116,11 @@ class CudaOperations final : public Operations {
   }
   /// Of layers whose queries are as many tokens each.
   absl::Status ScorePagesBy(int tokens, absl::Span<const PagesToScore* const> layers);
+  /// Of as many as one launch takes.
+  absl::Status ScorePagesTogether(int tokens, absl::Span<const PagesToScore* const> layers,
+                                  kernels::ScorePagesBatch batch);
+  /// Where a launch scores pages: the same for all of them, which follow each other on the stream.
+  absl::StatusOr<std::byte*> PageScoringRoom(const kernels::ScorePagesBatch& batch);
   absl::StatusOr<kernels::AttentionScoreProblem> UploadRows(const RowsToScore& layer);
   absl::Status ScoreRows(absl::Span<const RowsToScore* const> layers);
   using Signal = absl::Span<const std::int32_t> kernels::FuseArgs::*;
@@ -135,8 +142,10 @@ class CudaOperations final : public Operations {
 
   cuda::StreamMemory memory_;
   cuda::Staging staging_;
+  std::shared_ptr<std::byte> page_scoring_;
+  std::size_t page_scoring_bytes_ = 0;
   std::shared_ptr<std::byte> faults_;  // [kFaults] of uint32, on the device
-  std::array<std::uint32_t, kFaults> fault_counts_{};
+  cuda::PinnedBuffer fault_counts_;    // likewise, as they were at the last Finish
   // Since the last Finish: where results are written to, and where they go.
   std::deque<Tags> tags_;
   std::deque<std::vector<kernels::ScatterOutcome>> outcomes_;

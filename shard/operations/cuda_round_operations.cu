@@ -247,6 +247,18 @@ absl::Status CudaOperations::BuildDigests(absl::Span<const DigestsToBuild> layer
   return Launch([&] { return kernels::LaunchBuildDigest(batch, stream()); });
 }
 
+absl::Status CudaOperations::CheckRows(const KvShape& shape, int block_size, bool has_pages) {
+  // Launches of nothing check what they would work on.
+  absl::Status fits =
+      kernels::LaunchCompact({.shape = shape, .block_size = block_size}, nullptr, stream());
+  if (fits.ok() && has_pages) {
+    fits = kernels::LaunchPageScatter({.shape = shape, .block_size = block_size}, stream());
+  }
+  if (!absl::IsUnimplemented(fits)) return fits;
+  return absl::UnimplementedError(
+      absl::StrCat(std::string(fits.message()), "; use more ranks, which share out the KV heads"));
+}
+
 absl::Status CudaOperations::Compact(absl::Span<const kernels::CompactArgs> layers) {
   if (layers.empty()) return absl::OkStatus();
   std::vector<kernels::CompactProblem> problems;

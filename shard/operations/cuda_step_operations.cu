@@ -17,6 +17,8 @@ namespace {
 
 /// Pages are scored for so many tokens at once: the workspace grows with them.
 constexpr int kScoredTokens = 32;
+/// What one launch that scores pages works in; one sequence's layer may take more.
+constexpr std::size_t kPageScoringBytes = std::size_t{256} << 20;
 
 static_assert(kMostParts == kernels::kMaxDeviceParts);
 
@@ -139,13 +141,34 @@ absl::Status CudaOperations::ScorePages(absl::Span<const PagesToScore> layers) {
 absl::Status CudaOperations::ScorePagesBy(int tokens,
                                           absl::Span<const PagesToScore* const> layers) {
   const kernels::PageScoreArgs& shape = layers.front()->args;
-  std::vector<kernels::ScorePagesProblem> problems;
-  kernels::ScorePagesBatch batch{.count = static_cast<int>(layers.size()),
-                                 .shape = shape.shape,
+  kernels::ScorePagesBatch batch{.shape = shape.shape,
                                  .query_heads = shape.query_heads,
                                  .total_query_heads = shape.total_query_heads,
                                  .attention_scale = shape.attention_scale,
                                  .faults = fault(kPageScoreFault)};
+  while (!layers.empty()) {
+    batch.count = 0;
+    batch.most_pages = 0;
+    batch.tokens = std::min(kScoredTokens, tokens);
+    for (const PagesToScore* layer : layers) {
+      kernels::ScorePagesBatch larger = batch;
+      ++larger.count;
+      larger.most_pages = std::max(batch.most_pages, static_cast<int>(layer->out.size()));
+      const bool fits = larger.count <= kernels::kMostScoredTogether &&
+                        kernels::ScorePagesWorkspaceBytes(larger) <= kPageScoringBytes;
+      if (!fits && batch.count > 0) break;
+      batch = larger;
+    }
+    PB_RETURN_IF_ERROR(ScorePagesTogether(tokens, layers.first(batch.count), batch));
+    layers.remove_prefix(batch.count);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CudaOperations::ScorePagesTogether(int tokens,
+                                                absl::Span<const PagesToScore* const> layers,
+                                                kernels::ScorePagesBatch batch) {
+  std::vector<kernels::ScorePagesProblem> problems;
   for (const PagesToScore* layer : layers) {
     kernels::ScorePagesProblem& problem = problems.emplace_back();
     problem.digests = OnDevice(layer->args.digests);
@@ -153,20 +176,27 @@ absl::Status CudaOperations::ScorePagesBy(int tokens,
     problem.count = static_cast<std::int32_t>(layer->out.size());
     PB_ASSIGN_OR_RETURN(problem.pages, staging_.Upload(layer->args.pages));
     problem.out = layer->out.data();
-    batch.most_pages = std::max(batch.most_pages, problem.count);
   }
-  const std::size_t width = static_cast<std::size_t>(shape.query_heads) * shape.shape.key_dim;
+  PB_ASSIGN_OR_RETURN(std::byte* const workspace, PageScoringRoom(batch));
+  const std::size_t width = static_cast<std::size_t>(batch.query_heads) * batch.shape.key_dim;
   for (int first = 0; first < tokens; first += kScoredTokens) {
     batch.tokens = std::min(kScoredTokens, tokens - first);
     batch.joins = first > 0;
     PB_ASSIGN_OR_RETURN(batch.problems, staging_.Upload(absl::MakeConstSpan(problems)));
-    PB_ASSIGN_OR_RETURN(std::byte* const workspace,
-                        staging_.Scratch(kernels::ScorePagesWorkspaceBytes(batch)));
     PB_RETURN_IF_ERROR(
         Launch([&] { return kernels::LaunchScorePages(batch, workspace, stream()); }));
     for (kernels::ScorePagesProblem& problem : problems) problem.queries += kScoredTokens * width;
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::byte*> CudaOperations::PageScoringRoom(const kernels::ScorePagesBatch& batch) {
+  const std::size_t bytes = kernels::ScorePagesWorkspaceBytes(batch);
+  if (page_scoring_bytes_ < bytes) {
+    PB_ASSIGN_OR_RETURN(page_scoring_, memory_.Allocate(bytes));
+    page_scoring_bytes_ = bytes;
+  }
+  return page_scoring_.get();
 }
 
 absl::Status CudaOperations::EvictedAttention(const kernels::EvictedAttentionArgs& args,

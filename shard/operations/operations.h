@@ -111,6 +111,11 @@ class Operations {
   virtual ~Operations() = default;
 
   virtual MemorySpace* memory() = 0;
+  /// That the round's and the step's operations take rows of this shape, and pages of them where
+  /// there are any. Unimplemented: they are larger than a device works on. The host takes all.
+  virtual absl::Status CheckRows(const KvShape& /*shape*/, int /*block_size*/, bool /*has_pages*/) {
+    return absl::OkStatus();
+  }
   /// For pages of this size; independent of the queue.
   virtual std::unique_ptr<PageIntake> MakePageIntake(std::size_t page_bytes) = 0;
 

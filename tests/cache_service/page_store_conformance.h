@@ -149,6 +149,14 @@ TYPED_TEST_P(PageStoreConformance, ALeaseIsAllOrNothingAndARefusedOneTakesNoPage
   }
 }
 
+TYPED_TEST_P(PageStoreConformance, ALeaseOfTooManyOrTooFewIsRefused) {
+  const auto store = this->Connect();
+  for (const int count : {-1, kMostLeasedTogether + 1}) {
+    EXPECT_EQ(store->Lease(count, kTestPageBytes, Soon()).status().code(),
+              absl::StatusCode::kInvalidArgument);
+  }
+}
+
 TYPED_TEST_P(PageStoreConformance, ALeaseDroppedUnpublishedGivesItsSlabBack) {
   const auto store = this->Connect();
   for (int i = 0; i < 3; ++i) {
@@ -293,8 +301,8 @@ REGISTER_TYPED_TEST_SUITE_P(
     ABatchResolvesEachPageOnceAmongHitsAndMisses, WithNothingAskedForThereIsNothingToWaitFor,
     AnEarlierGenerationIsAMissAndCannotComeBack,
     TheLowestInformationLeavesFirstAndAmongEqualsTheOlder, APinnedPageIsNeverOverwritten,
-    ALeaseIsAllOrNothingAndARefusedOneTakesNoPageAway, ALeaseDroppedUnpublishedGivesItsSlabBack,
-    ALeaseRightAfterAPublicationFindsThatPageEvictable,
+    ALeaseIsAllOrNothingAndARefusedOneTakesNoPageAway, ALeaseOfTooManyOrTooFewIsRefused,
+    ALeaseDroppedUnpublishedGivesItsSlabBack, ALeaseRightAfterAPublicationFindsThatPageEvictable,
     LeasesBeyondTheHeadersOfAPublicationAreGivenBack, DroppedPagesAreMisses,
     DroppingAnEarlierGenerationSparesTheCurrentOne, ADroppedSequenceTakesItsPagesAndNoOthers,
     AnotherRankOfTheGroupFetchesThePage, PagesOfSeveralSizesShareTheArena,

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "kernels/page_transfer/page_transfer.h"
+#include "shard/slab_leases.h"
 #include "tests/shard/toy_group.h"
 
 namespace pinboard::testing {
@@ -105,16 +106,25 @@ TEST(RoundOfMany, LeasesPublishesAndDropsInOneMessageEach) {
   all.ExpectRightRows();
 }
 
-TEST(RoundOfMany, OffloadsThePagesOfAsManySequencesAsTheServiceHasRoomFor) {
+TEST(RoundOfMany, OffloadsAsManyPagesAsTheServiceHasRoomFor) {
   Prefilled one({1});
   one.Compress();
   const int pages_of_one = one.pages.pages();
-  const std::size_t bytes = pages_of_one * kernels::PageBytes(one.rank.shape().kv);
-  Prefilled two({1, 2}, bytes + bytes / 2);
+  const int room = pages_of_one + pages_of_one / 2;
+  Prefilled two({1, 2}, room * kernels::PageBytes(one.rank.shape().kv));
   two.Compress();
-  EXPECT_EQ(two.pages.pages(), pages_of_one);
+  EXPECT_EQ(two.pages.pages(), room);
+  EXPECT_EQ(two.rank.shard().stats().pages_without_slab, 2 * pages_of_one - room);
   EXPECT_EQ(two.pages.leases(), 0);
   two.ExpectRightRows();
+}
+
+TEST(RoundOfMany, LeasesMorePagesThanOneLeaseHasOneAfterAnother) {
+  cache_service::MemoryPages pages;
+  CountedStore store(pages);
+  const std::size_t many = 2 * cache_service::kMostLeasedTogether + 1;
+  EXPECT_EQ(LeaseUpTo(store, many, 16, SteadyNow() + absl::Minutes(1)).size(), many);
+  EXPECT_EQ(store.leases, 3);
 }
 
 TEST(RoundOfMany, WaitsForAServiceThatIsStuckOnceAndForHalfASecondAtMost) {

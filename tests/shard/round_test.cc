@@ -282,6 +282,28 @@ TEST(Round, WithoutAStoreAnObservedOnePlansAsIfThereWereOne) {
   EXPECT_EQ(rank.FirstWrongRow(kSequence), "");
 }
 
+TEST(Round, CommittedForOtherSequencesEndsAndEveryRankKeepsEverything) {
+  ToyGroup group({}, 2, ToyOptions());
+  group.OnEach([&](ToyRank& rank, int index) {
+    for (const std::uint64_t sequence : {1, 2}) {
+      ASSERT_PB_OK(rank.Add(sequence, ToyPolicy()));
+      ASSERT_PB_OK(rank.Step({sequence}, 300));
+    }
+    ASSERT_PB_OK(rank.Begin({1, 2}));
+    if (index == 0) {
+      auto outcomes = rank.Commit({1, 2});
+      ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+      EXPECT_EQ(outcomes.value()[0].kept_all_because, "another rank was not ready");
+    } else {
+      EXPECT_EQ(rank.Commit({2, 1}).status().code(), StatusCode::kFailedPrecondition);
+    }
+    EXPECT_EQ(rank.FirstWrongRow(1), "");
+    auto outcomes = rank.Compress({1, 2});
+    ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
+    EXPECT_TRUE(outcomes.value()[0].applied);
+  });
+}
+
 TEST(Round, IsCommittedOnceForTheSequencesItWasBegunWith) {
   ToyGroup group({}, 1, ToyOptions());
   ToyRank& rank = group.rank(0);
@@ -293,8 +315,6 @@ TEST(Round, IsCommittedOnceForTheSequencesItWasBegunWith) {
   EXPECT_EQ(rank.Begin({1, 3}).code(), StatusCode::kNotFound);
   ASSERT_PB_OK(rank.Begin({1, 2}));
   EXPECT_EQ(rank.Begin({1}).code(), StatusCode::kFailedPrecondition);
-  EXPECT_EQ(rank.Commit({2, 1}).status().code(), StatusCode::kFailedPrecondition);
-  EXPECT_EQ(rank.Commit({1}).status().code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(rank.shard().RemoveSequence(2).code(), StatusCode::kFailedPrecondition);
   ASSERT_TRUE(rank.Commit({1, 2}).ok());
   EXPECT_EQ(rank.Commit({1, 2}).status().code(), StatusCode::kFailedPrecondition);

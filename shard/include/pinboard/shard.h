@@ -166,11 +166,14 @@ struct ShardStats {
   /// As in RoundOutcome, of the rounds that were applied: of all sequences and layers.
   std::uint64_t rows_kept = 0, rows_in_rings = 0, rows_offloaded = 0, rows_dropped = 0;
   std::uint64_t pages_offloaded = 0, bytes_offloaded = 0;
+  std::uint64_t pages_without_slab = 0;  // of rounds: the service had no room, or gave none in time
   std::uint64_t pages_recalled = 0, bytes_recalled = 0;  // became visible in the ring
   std::uint64_t misses = 0, waits = 0;                   // waits: steps that waited for pages
   /// Of the pages that this rank asked for: not there; no service; not in time; not what was
-  /// published. A page that one rank does not get is one of `misses` on all.
-  std::uint64_t fetches_absent = 0, fetches_unavailable = 0, fetches_late = 0, fetches_corrupt = 0;
+  /// published; there, but no memory for it here. A page that one rank does not get is one of
+  /// `misses` on all.
+  std::uint64_t fetches_absent = 0, fetches_unavailable = 0, fetches_late = 0, fetches_corrupt = 0,
+                fetches_unplaced = 0;
   std::uint64_t recall_choices = 0;    // steps of a sequence that chose pages
   std::uint64_t ring_pages_seen = 0;   // in all steps; churn = pages_recalled / ring_pages_seen
   std::uint64_t recall_lag_steps = 0;  // summed over pages_recalled: wanted -> visible
@@ -283,7 +286,8 @@ class Shard {
   /// [collective] Applies the plan on every rank or on none, and ends the round, whatever becomes
   /// of it. What fails on one rank before the ranks have voted, BeginRound included, is the reason
   /// why everything was kept, not an error. `entries`: the sequences of BeginRound in its order,
-  /// with the block tables as they are now.
+  /// with the block tables as they are now; others are an error here, and the round keeps
+  /// everything on every rank. FailedPrecondition: no round is under way.
   virtual Result<std::vector<RoundOutcome>> CommitRound(std::span<const RoundEntry> entries) = 0;
 
   virtual ShardStats stats() const = 0;
