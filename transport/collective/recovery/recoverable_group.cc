@@ -69,6 +69,15 @@ absl::StatusOr<RecoverableGroup::Records> RecoverableGroup::Join(const Record& m
   }
 }
 
+// A rank that comes late finds the records of those who have left: it is with them only if they say
+// so again.
+absl::StatusOr<RecoverableGroup::Records> RecoverableGroup::JoinThoseWhoStay(const Record& mine,
+                                                                             absl::Time deadline) {
+  absl::StatusOr<Records> records = Join(mine, deadline);
+  const bool certain = !records.ok() || !WholeFormation(*records) || !SomeMayHaveLeft(*records);
+  return certain ? records : Join(mine, deadline);
+}
+
 bool RecoverableGroup::WholeFormation(const Records& records) const {
   return formed_ && std::all_of(records.begin(), records.end(), [this](const Record& record) {
            return record.purpose == Purpose::kJoin && record.formed != 0 && record.id == id_;
@@ -114,7 +123,7 @@ absl::Status RecoverableGroup::Run(const CollectiveShape& shape, absl::Time dead
   number_ = next_++;
   while (true) {
     PB_ASSIGN_OR_RETURN(const Records records,
-                        Join({.bytes = shape.bytes, .kind = shape.kind}, deadline));
+                        JoinThoseWhoStay({.bytes = shape.bytes, .kind = shape.kind}, deadline));
     PB_RETURN_IF_ERROR(Mismatch(shape, records));
     if (WholeFormation(records)) return Finish(deadline, work);
     PB_RETURN_IF_ERROR(Form(deadline));
@@ -124,10 +133,7 @@ absl::Status RecoverableGroup::Run(const CollectiveShape& shape, absl::Time dead
 absl::Status RecoverableGroup::Confirm(std::uint64_t launched, absl::Time deadline, Work work) {
   number_ = next_++;
   if (!formed_) return GivenUpError();
-  absl::StatusOr<Records> records = Join({.launched = launched}, deadline);
-  if (records.ok() && WholeFormation(*records) && SomeMayHaveLeft(*records)) {
-    records = Join({.launched = launched}, deadline);
-  }
+  const absl::StatusOr<Records> records = JoinThoseWhoStay({.launched = launched}, deadline);
   absl::Status status = records.status();
   if (status.ok() && !WholeFormation(*records)) {
     status = absl::DeadlineExceededError(

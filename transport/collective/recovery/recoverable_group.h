@@ -108,6 +108,7 @@ class RecoverableGroup {
 
   absl::StatusOr<Records> Exchange(Record mine, absl::Time deadline);
   absl::StatusOr<Records> Join(const Record& mine, absl::Time deadline);
+  absl::StatusOr<Records> JoinThoseWhoStay(const Record& mine, absl::Time deadline);
   absl::StatusOr<Attempt> AgreeOnAttempt(absl::Time deadline);
   bool WholeFormation(const Records& records) const;
   absl::Status Mismatch(const CollectiveShape& shape, const Records& records) const;
