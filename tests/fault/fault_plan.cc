@@ -11,8 +11,6 @@
 #include "tests/support/seeded_random.h"
 
 namespace pinboard::testing {
-namespace {
-
 namespace fault = cache_service::fault;
 
 const char* NameOf(EventKind kind) {
@@ -34,6 +32,8 @@ const char* NameOf(EventKind kind) {
   }
   return "";
 }
+
+namespace {
 
 std::string DescribeLink(const Link& link) {
   if (link.cut) return "cut";

@@ -23,6 +23,8 @@ enum class EventKind {
   kChangeLink,
 };
 
+const char* NameOf(EventKind kind);
+
 /// Something done from outside at a time after the start.
 struct FaultEvent {
   absl::Duration at;

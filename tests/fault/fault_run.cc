@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fault/fault_run.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -26,24 +25,6 @@ using cache_service::FetchResult;
 using cache_service::PageRef;
 
 constexpr absl::Duration kCallPatience = absl::Milliseconds(50);
-
-/// Makes a file of eight zero bytes, or sets the number in it.
-void WriteNumber(const std::string& path, std::int64_t number) {
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (pwrite(fd, &number, sizeof(number), 0) != sizeof(number)) std::abort();
-  close(fd);
-}
-
-std::vector<std::string> EnvironmentOf(const FaultPlan& plan, const std::string& clock_path) {
-  std::vector<std::string> environment;
-  MapPages(plan.mapped);
-  setenv("UCX_NET_DEVICES", plan.networked ? NetworkNode::kInterface : "lo", 1);
-  if (plan.Has(EventKind::kSetClock)) {
-    environment.push_back("LD_PRELOAD=" + BuiltProgram("tests/fault/libfault_clock.so"));
-    environment.push_back("PINBOARD_TEST_CLOCK=" + clock_path);
-  }
-  return environment;
-}
 
 }  // namespace
 
@@ -92,17 +73,15 @@ FaultRun::FaultRun(const FaultPlan& plan, const std::string& directory, absl::Du
     : plan_(plan),
       patience_(patience),
       board_path_(absl::StrCat(directory, "/fault_board_", getpid())),
-      clock_path_(absl::StrCat(directory, "/fault_clock_", getpid())),
-      environment_(EnvironmentOf(plan, clock_path_)),
+      clock_(absl::StrCat(directory, "/fault_clock_", getpid())),
       board_((unlink(board_path_.c_str()), board_path_)) {
-  WriteNumber(clock_path_, 0);
+  MapPages(plan.mapped);
+  setenv("UCX_NET_DEVICES", plan.networked ? NetworkNode::kInterface : "lo", 1);
+  if (plan.Has(EventKind::kSetClock)) environment_ = clock_.Environment();
   if (plan.networked) network_ = std::make_unique<TestNetwork>(2, plan.client_seed);
 }
 
-FaultRun::~FaultRun() {
-  unlink(board_path_.c_str());
-  unlink(clock_path_.c_str());
-}
+FaultRun::~FaultRun() { unlink(board_path_.c_str()); }
 
 void FaultRun::Violated(std::string what) { outcome_.Violated(std::move(what)); }
 
@@ -191,8 +170,8 @@ void FaultRun::Fire(const FaultEvent& event) {
     case EventKind::kStopClient:
       return client.process->Signal(SIGSTOP);
     case EventKind::kSetClock:
-      AwaitConnected();  // as it starts, UCX measures the processor's clock by the wall clock
-      return WriteNumber(clock_path_, event.clock_seconds);
+      AwaitConnected();
+      return clock_.Set(event.clock_seconds);
     case EventKind::kCorrupt:
       return Corrupt();
     case EventKind::kChangeLink:

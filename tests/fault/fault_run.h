@@ -14,6 +14,7 @@
 #include "tests/fault/fault_plan.h"
 #include "tests/fault/process.h"
 #include "tests/fault/test_network.h"
+#include "tests/fault/wall_clock.h"
 
 namespace pinboard::testing {
 
@@ -89,7 +90,7 @@ class FaultRun {
   const FaultPlan plan_;
   const absl::Duration patience_;
   const std::string board_path_;
-  const std::string clock_path_;
+  const WallClock clock_;
   std::vector<std::string> environment_;
   SharedBoard board_;
   std::unique_ptr<TestNetwork> network_;  // ends after what runs there

@@ -37,7 +37,7 @@ bool IsEmptyService(const std::string& address, std::string* census);
 
 /// What the service has counted that no fault of a process or a network explains: clients and
 /// members that broke the protocol, pages whose bytes had changed on their way. Empty: nothing, or
-/// it does not answer.
-std::string FindMistakes(const std::string& address);
+/// it does not answer. `damaged`: memory was, so such pages may have been found.
+std::string FindMistakes(const std::string& address, bool damaged = false);
 
 }  // namespace pinboard::testing

@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fault/member_fault_plan.h"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <iterator>
 
@@ -27,12 +25,19 @@ std::string DrawMemberFault(SeededRandom& random) {
                           {std::begin(fault::kMemberPoints), std::end(fault::kMemberPoints)});
 }
 
+bool IsOfClient(EventKind kind) {
+  return kind == EventKind::kKillClient || kind == EventKind::kStopClient;
+}
+
 MemberFaultEvent DrawEvent(SeededRandom& random, const MemberFaultPlan& plan) {
   const int load_ms = static_cast<int>(plan.load / absl::Milliseconds(1));
   MemberFaultEvent event{.at = absl::Milliseconds(random.Int(20, load_ms))};
-  event.of_client = random.OneIn(3);
-  event.number = random.Int(0, (event.of_client ? plan.clients : kFaultMembers) - 1);
-  event.signal = random.OneIn(2) ? SIGKILL : SIGSTOP;
+  event.kind = random.Pick<EventKind>({EventKind::kKillService, EventKind::kKillService,
+                                       EventKind::kStopService, EventKind::kStopService,
+                                       EventKind::kKillClient, EventKind::kStopClient,
+                                       EventKind::kSetClock, EventKind::kCorrupt});
+  event.number = random.Int(0, (IsOfClient(event.kind) ? plan.clients : kFaultMembers) - 1);
+  event.clock_seconds = random.OneIn(2) ? 3600 : -3600;
   return event;
 }
 
@@ -50,11 +55,15 @@ std::string MemberFaultPlan::Describe() const {
     if (!client_faults[i].empty()) absl::StrAppend(&text, "; client ", i, ": ", client_faults[i]);
   }
   for (const MemberFaultEvent& event : events) {
-    absl::StrAppend(&text, "; ", absl::FormatDuration(event.at), ": ",
-                    event.signal == SIGKILL ? "kill" : "stop",
-                    event.of_client ? " client " : " member ", event.number);
+    absl::StrAppend(&text, "; ", absl::FormatDuration(event.at), ": ", NameOf(event.kind), " ",
+                    event.kind == EventKind::kSetClock ? event.clock_seconds : event.number);
   }
   return text;
+}
+
+bool MemberFaultPlan::Has(EventKind kind) const {
+  return std::any_of(events.begin(), events.end(),
+                     [kind](const MemberFaultEvent& event) { return event.kind == kind; });
 }
 
 MemberFaultPlan DrawMemberPlan(std::uint32_t seed) {

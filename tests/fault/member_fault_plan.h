@@ -9,17 +9,18 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "tests/fault/fault_plan.h"
 
 namespace pinboard::testing {
 
 inline constexpr int kFaultMembers = 3;
 
-/// A signal from outside at a time after the start.
+/// Something done from outside at a time after the start; nothing to a link.
 struct MemberFaultEvent {
   absl::Duration at;
-  bool of_client = false;  // else of a member
-  int number = 0;
-  int signal = 0;
+  EventKind kind = EventKind::kKillService;  // a member is the service
+  int number = 0;                            // the member, or the client
+  std::int64_t clock_seconds = 0;            // kSetClock: from then on, beside the machine's
 };
 
 struct MemberFaultPlan {
@@ -37,6 +38,7 @@ struct MemberFaultPlan {
   bool mapped = true;                      // else pages travel by Put and Get
   bool is_tight = false;  // members have room for fewer pages than there are: they spill and evict
 
+  bool Has(EventKind kind) const;
   /// One line.
   std::string Describe() const;
 };

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -21,6 +22,8 @@
 
 namespace pinboard::testing {
 namespace {
+
+using cache_service::FetchResult;
 
 static_assert(kFaultMembers == FaultMembers::kMembers);
 // All pages of all clients fit: what is not there was never copied, or lost.
@@ -35,10 +38,12 @@ MemberFaultRun::MemberFaultRun(const MemberFaultPlan& plan, const std::string& d
     : plan_(plan),
       patience_(patience),
       board_path_(absl::StrCat(directory, "/member_board_", getpid())),
+      clock_(absl::StrCat(directory, "/member_clock_", getpid())),
       board_((unlink(board_path_.c_str()), board_path_)),
       addresses_(FaultMembers::FreeAddresses()) {
   MapPages(plan.mapped);
   setenv("UCX_NET_DEVICES", "lo", 1);
+  if (plan.Has(EventKind::kSetClock)) environment_ = clock_.Environment();
 }
 
 MemberFaultRun::~MemberFaultRun() { unlink(board_path_.c_str()); }
@@ -49,7 +54,7 @@ void MemberFaultRun::StartMember(int member, const std::string& fault) {
   Program& program = members_[member];
   program = {};
   program.process = StartFaultService(
-      addresses_[member], plan_.is_tight ? kTightArenaBytes : kArenaBytes, fault, {},
+      addresses_[member], plan_.is_tight ? kTightArenaBytes : kArenaBytes, fault, environment_,
       {"--members", absl::StrJoin(addresses_, ","), "--replicas", plan_.is_tight ? "1" : "2"});
   if (AddressOf(*program.process).empty()) Violated(absl::StrCat("no start of member ", member));
 }
@@ -59,14 +64,15 @@ void MemberFaultRun::StartClient(const std::string& fault) {
   // Each prefers another member.
   std::vector<std::string> services = addresses_;
   std::rotate(services.begin(), services.begin() + index % kFaultMembers, services.end());
+  std::vector<std::string> environment = environment_;
+  if (!fault.empty()) environment.push_back("PINBOARD_FAULT=" + fault);
   Program& client = clients_.emplace_back();
   client.may_die = fault.find("kill") != std::string::npos;
   client.process = std::make_unique<Process>(
       std::vector<std::string>{BuiltProgram("tests/fault/fault_client"),
                                absl::StrJoin(services, ","), board_path_, std::to_string(index),
                                std::to_string(plan_.seed)},
-      fault.empty() ? std::vector<std::string>{}
-                    : std::vector<std::string>{"PINBOARD_FAULT=" + fault});
+      environment);
 }
 
 bool MemberFaultRun::ConnectStore() {
@@ -111,9 +117,53 @@ void MemberFaultRun::Load() {
 }
 
 void MemberFaultRun::Fire(const MemberFaultEvent& event) {
-  Program& program = event.of_client ? clients_[event.number] : members_[event.number];
-  program.may_die |= event.signal == SIGKILL;
-  if (program.process != nullptr) program.process->Signal(event.signal);
+  switch (event.kind) {
+    case EventKind::kKillService:
+      return Signal(members_[event.number], SIGKILL);
+    case EventKind::kStopService:
+      return Signal(members_[event.number], SIGSTOP);
+    case EventKind::kKillClient:
+      return Signal(clients_[event.number], SIGKILL);
+    case EventKind::kStopClient:
+      return Signal(clients_[event.number], SIGSTOP);
+    case EventKind::kSetClock:
+      AwaitConnected();
+      return clock_.Set(event.clock_seconds);
+    case EventKind::kCorrupt:
+      return Damage();
+    case EventKind::kChangeLink:
+      return;
+  }
+}
+
+void MemberFaultRun::Signal(Program& program, int signal) {
+  program.may_die |= signal == SIGKILL;
+  if (program.process != nullptr) program.process->Signal(signal);  // else it is down already
+}
+
+void MemberFaultRun::AwaitConnected() {
+  const bool all = WaitWatching([this] {
+    for (std::size_t i = 0; i < clients_.size(); ++i) {
+      if (!clients_[i].ended && !board_->clients[i].connected) return false;
+    }
+    return IsHealed();
+  });
+  if (!all) Violated("a client does not connect");
+}
+
+void MemberFaultRun::Damage() {
+  if (!plan_.mapped) return;  // a pin is a copy
+  for (std::uint32_t page = 0; page < kPagesOfClient; ++page) {
+    const std::uint32_t generation = board_->latest[0][page].load();
+    if (generation == 0) continue;
+    for (FetchResult& fetched : Fetch(*store_, {{{.sequence = 0, .page = page}, generation}})) {
+      // Twice would undo it.
+      if (!fetched.pin.ok() || absl::c_linear_search(damaged_, fetched.page)) continue;
+      const_cast<std::byte&>(fetched.pin->bytes()[page * 97]) ^= std::byte{0x10};
+      damaged_.push_back(fetched.page);
+      return;
+    }
+  }
 }
 
 void MemberFaultRun::Watch() {

@@ -16,6 +16,7 @@
 #include "tests/fault/fault_run.h"
 #include "tests/fault/member_fault_plan.h"
 #include "tests/fault/process.h"
+#include "tests/fault/wall_clock.h"
 
 namespace pinboard::testing {
 
@@ -27,8 +28,9 @@ namespace pinboard::testing {
 /// killed while the clients go on: each page is readable through any other member. Once it is back
 /// and no page has a copy too few, that other member is killed as well, and each page is readable
 /// through the third. At last the clients end when told to, no member has anything leased,
-/// quarantined, pinned or parked, and each ends. Never: another page's bytes, damaged bytes, an end
-/// that is not the plan's. Needs a directory for its files; one run at a time in a process.
+/// quarantined, pinned or parked, and each ends. Never: another page's bytes, damaged bytes where
+/// no memory was damaged, an end that is not the plan's. Needs a directory for its files; one run
+/// at a time in a process.
 class MemberFaultRun {
  public:
   MemberFaultRun(const MemberFaultPlan& plan, const std::string& directory,
@@ -53,6 +55,10 @@ class MemberFaultRun {
   bool ConnectStore();
   void Load();
   void Fire(const MemberFaultEvent& event);
+  void Signal(Program& program, int signal);
+  void AwaitConnected();
+  /// A page of the clients, where the run's store finds it.
+  void Damage();
   void Watch();
   void WatchStops(Program& program);
   void WatchMember(int member);
@@ -60,6 +66,9 @@ class MemberFaultRun {
   bool WaitWatching(const std::function<bool()>& condition);
   static bool Publish(cache_service::PageStore& store,
                       const std::vector<cache_service::PageRef>& pages);
+  /// Those that come in time.
+  std::vector<cache_service::FetchResult> Fetch(cache_service::PageStore& store,
+                                                const std::vector<cache_service::PageRef>& pages);
   /// How many of these are read, each with its own bytes.
   std::size_t CountRead(cache_service::PageStore& store,
                         const std::vector<cache_service::PageRef>& pages);
@@ -82,11 +91,14 @@ class MemberFaultRun {
   const MemberFaultPlan plan_;
   const absl::Duration patience_;
   const std::string board_path_;
+  const WallClock clock_;
+  std::vector<std::string> environment_;  // of members and clients
   SharedBoard board_;
   std::vector<std::string> addresses_;
   std::array<Program, kFaultMembers> members_;
   std::vector<Program> clients_;
   std::unique_ptr<cache_service::PageStore> store_;  // keeps the group while clients come and go
+  std::vector<cache_service::PageRef> damaged_;
   absl::Time fault_end_;
   int disturbances_ = 0;  // kills and stops seen
   int losses_ = 0;        // of those, by LosePages
