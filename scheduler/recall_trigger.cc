@@ -50,6 +50,12 @@ absl::StatusOr<RecallTrigger> ParseRecallTrigger(const std::string& text) {
   return Refused(text);
 }
 
+absl::Status CheckRecallAhead(int recall_ahead, int layers) {
+  if (recall_ahead >= -1 && recall_ahead < layers) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("recall_ahead is ", recall_ahead, ": use 0 to ",
+                                                 layers - 1, " layers, or -1 for one step behind"));
+}
+
 bool IsDue(const RecallTrigger& trigger, const RecallSnapshot& sequence) {
   if (!sequence.chosen_before) return true;
   switch (trigger.when) {

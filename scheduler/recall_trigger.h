@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace pinboard::scheduler {
@@ -24,6 +25,10 @@ struct RecallTrigger {
 /// "step", "interval:N" (N in [1, 2^20] steps), "drift:X" (X in [-1, 1], a cosine) or "entropy:X"
 /// (X in [0, 16] nats). InvalidArgument, one line, naming what can be said.
 absl::StatusOr<RecallTrigger> ParseRecallTrigger(const std::string& text);
+
+/// Of a model of so many layers: InvalidArgument unless `recall_ahead`, the layers by which a
+/// choice within the step goes ahead of its use, lies in [0, layers), or is -1: one step behind.
+absl::Status CheckRecallAhead(int recall_ahead, int layers);
 
 /// A sequence at the beginning of a step. Integers that all ranks hold.
 struct RecallSnapshot {

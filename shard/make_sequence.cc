@@ -11,16 +11,9 @@
 namespace pinboard {
 namespace {
 
-absl::StatusOr<ScoreRule> ParseFusion(const std::string& fusion) {
-  if (fusion == "published") return ScoreRule::kPublished;
-  if (fusion == "max") return ScoreRule::kMaxNormalised;
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown fusion '", fusion, "': use published or max"));
-}
-
 absl::StatusOr<scheduler::PolicySpec> ParsePolicy(const SequenceOptions& options, int top_k) {
   scheduler::MethodOptions method;
-  PB_ASSIGN_OR_RETURN(method.fusion, ParseFusion(options.fusion));
+  PB_ASSIGN_OR_RETURN(method.fusion, scheduler::ParseFusion(options.fusion));
   method.alpha = options.alpha;
   method.near_share = options.near_share;
   method.tau = options.tau;
@@ -52,10 +45,7 @@ absl::Status SetShares(const SequenceOptions& options, bool layer_tables, Sequen
     PB_ASSIGN_OR_RETURN(state->layer_share, scheduler::ParseLayerShare(options.layers));
   }
   PB_ASSIGN_OR_RETURN(state->scope, scheduler::ParseKeepScope(options.scope));
-  if (state->policy.per_head && state->scope == scheduler::KeepScope::kGlobal) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "policy ", state->policy.name, " keeps rows by KV head: one set for all layers is none"));
-  }
+  PB_RETURN_IF_ERROR(scheduler::CheckScope(state->policy, state->scope));
   return scheduler::CheckLayerShare(state->layer_share, state->scope, layer_tables);
 }
 
@@ -64,11 +54,7 @@ absl::Status SetTriggers(const SequenceOptions& options, int layers, SequenceSta
   state->trigger = {options.round_every, options.round_watermark};
   PB_RETURN_IF_ERROR(scheduler::Validate(state->trigger));
   PB_ASSIGN_OR_RETURN(state->recall_trigger, scheduler::ParseRecallTrigger(options.recall_when));
-  if (options.recall_ahead < -1 || options.recall_ahead >= layers) {
-    return absl::InvalidArgumentError(absl::StrCat("recall_ahead is ", options.recall_ahead,
-                                                   ": use 0 to ", layers - 1,
-                                                   " layers, or -1 for one step behind"));
-  }
+  PB_RETURN_IF_ERROR(scheduler::CheckRecallAhead(options.recall_ahead, layers));
   state->recall_ahead = options.recall_ahead;
   return absl::OkStatus();
 }

@@ -31,12 +31,6 @@ absl::Status SetInt(const std::string& text, Int* target) {
   return absl::InvalidArgumentError(absl::StrCat("'", text, "' is not a whole number"));
 }
 
-absl::Status SetFusion(const std::string& text, std::string* target) {
-  *target = text;
-  if (text == "published" || text == "max") return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("'", text, "' is neither published nor max"));
-}
-
 /// Sets whether it is the second of the two.
 absl::Status SetSecond(const std::string& text, const std::string& first, const std::string& second,
                        bool* target) {
@@ -58,7 +52,10 @@ using Options = SequenceOptions;
 using Text = const std::string&;
 constexpr std::array kOptions = {
     ArmOption{"fusion", true, true, false,
-              [](Text v, Options* o) { return SetFusion(v, &o->fusion); }},
+              [](Text v, Options* o) {
+                o->fusion = v;
+                return scheduler::ParseFusion(v).status();
+              }},
     ArmOption{"alpha", true, true, false, [](Text v, Options* o) { return SetReal(v, &o->alpha); }},
     ArmOption{"tau", true, true, false, [](Text v, Options* o) { return SetReal(v, &o->tau); }},
     ArmOption{"near-share", true, true, false,
@@ -144,6 +141,7 @@ std::vector<std::string> SplitOptions(const std::string& text) {
 /// Asks the scheduler, which owns the names and the ranges.
 absl::StatusOr<scheduler::PolicySpec> MakeSpec(const SequenceOptions& options) {
   scheduler::MethodOptions method;
+  PB_ASSIGN_OR_RETURN(method.fusion, scheduler::ParseFusion(options.fusion));
   method.alpha = options.alpha;
   method.near_share = options.near_share;
   method.tau = options.tau;
@@ -151,7 +149,7 @@ absl::StatusOr<scheduler::PolicySpec> MakeSpec(const SequenceOptions& options) {
   return scheduler::MakePolicy(options.policy, method);
 }
 
-/// Of an arm whose options are set: how its budget is shared out over the layers.
+/// Of an arm whose options are set: how its budget is shared out over layers and heads.
 absl::Status SettleLayers(const scheduler::PolicySpec& spec, SequenceOptions* options) {
   scheduler::LayerShare share = spec.layers;
   if (!options->layers.empty()) {
@@ -159,6 +157,7 @@ absl::Status SettleLayers(const scheduler::PolicySpec& spec, SequenceOptions* op
   }
   options->layers = scheduler::LayerShareName(share);
   PB_ASSIGN_OR_RETURN(const scheduler::KeepScope scope, scheduler::ParseKeepScope(options->scope));
+  PB_RETURN_IF_ERROR(scheduler::CheckScope(spec, scope));
   return scheduler::CheckLayerShare(share, scope, /*layer_tables=*/true);
 }
 
@@ -185,6 +184,7 @@ absl::StatusOr<Arm> ParseArm(const std::string& text, const SequenceOptions& def
   arm.protects_prompt = spec.protect_prompt;
   arm.query_window = spec.window;
   arm.looks_at_all_queries = spec.queries == AttentionQueries::kAll;
+  arm.per_head = spec.per_head;
   if (!has_service || arm.keeps_all) {
     arm.options.band = 0.0;
     arm.options.recall_pages = 0;
@@ -201,6 +201,26 @@ absl::StatusOr<std::vector<double>> ParseBudgets(const std::string& text) {
   return absl::InvalidArgumentError(absl::StrCat("--budget: ", status.message()));
 }
 
+absl::Status CheckArm(const Arm& arm, const ArmLimits& limits) {
+  PB_RETURN_IF_ERROR(scheduler::CheckRecallAhead(arm.options.recall_ahead, limits.layers));
+  if (arm.per_head && limits.backend != Backend::kCpu) {
+    return absl::UnimplementedError(
+        absl::StrCat(arm.options.policy, " works on the CPU backend alone: use --backend cpu"));
+  }
+  if (limits.layer_tables || arm.keeps_all || arm.options.layers == "uniform") {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(arm.options.layers,
+                   " budgets keep unequal counts, which a block table that all layers share "
+                   "cannot hold: add --tables layer, or layers=uniform"));
+}
+
+absl::Status InPolicy(const std::string& policy, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat("--policy ", policy, ": ", status.message()));
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const std::string& budgets,
@@ -211,10 +231,7 @@ absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const st
   for (const std::string& text : texts) {
     std::string own_budget;
     auto parsed = ParseArm(text, defaults, has_service, &own_budget);
-    if (!parsed.ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--policy ", text, ": ", parsed.status().message()));
-    }
+    if (!parsed.ok()) return InPolicy(text, parsed.status());
     if (parsed->keeps_all) {
       parsed->options.budget = 1.0;
       parsed->budgets = shares;
@@ -232,14 +249,8 @@ absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const st
   return arms;
 }
 
-absl::Status CheckTables(absl::Span<const Arm> arms, bool layer_tables) {
-  for (const Arm& arm : arms) {
-    if (layer_tables || arm.keeps_all || arm.options.layers == "uniform") continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("--policy ", arm.policy, ": ", arm.options.layers,
-                     " budgets keep unequal counts, which a block table that all layers share "
-                     "cannot hold: add --tables layer, or layers=uniform"));
-  }
+absl::Status CheckArms(absl::Span<const Arm> arms, const ArmLimits& limits) {
+  for (const Arm& arm : arms) PB_RETURN_IF_ERROR(InPolicy(arm.policy, CheckArm(arm, limits)));
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "pinboard/shard.h"
@@ -24,6 +25,14 @@ struct Arm {
   bool protects_prompt = false;
   int query_window = 0;  // last queries that the policy looks at
   bool looks_at_all_queries = false;
+  bool per_head = false;  // each KV head keeps rows of its own
+};
+
+/// What arms must fit besides: the model, and the cache it has.
+struct ArmLimits {
+  int layers = 1;
+  bool layer_tables = false;  // false: one block table serves all layers
+  Backend backend = Backend::kCpu;
 };
 
 /// `policies`: POLICY[:OPTION=VALUE]..., comma-separated, each run at every budget of `budgets`
@@ -38,8 +47,8 @@ struct Arm {
 absl::StatusOr<std::vector<Arm>> ParseArms(const std::string& policies, const std::string& budgets,
                                            const SequenceOptions& defaults, bool has_service);
 
-/// InvalidArgument, naming the arm: it keeps unequal counts, which a table that all layers share
-/// (`layer_tables` false) cannot hold.
-absl::Status CheckTables(absl::Span<const Arm> arms, bool layer_tables);
+/// InvalidArgument or Unimplemented, naming the arm: what a shard of these limits would refuse of
+/// it, such as unequal counts in a table that all layers share.
+absl::Status CheckArms(absl::Span<const Arm> arms, const ArmLimits& limits);
 
 }  // namespace pinboard::app

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "app/eval/arm.h"
 #include "app/generate/drawn_prompt.h"
 #include "base/status_macros.h"
 
@@ -32,8 +31,8 @@ absl::Status ReadNumber(const Json& value, const std::string& key, Int low, Int 
 class LineReader {
  public:
   LineReader(const TokenVocabulary& vocabulary, const GenerationRequest& defaults,
-             const SequenceOptions& method, bool has_service)
-      : vocabulary_(vocabulary), defaults_(defaults), method_(method), has_service_(has_service) {}
+             const PolicyReader& read_policy)
+      : vocabulary_(vocabulary), defaults_(defaults), read_policy_(read_policy) {}
 
   absl::StatusOr<GenerationRequest> Read(const std::string& line, std::size_t index) const {
     const Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
@@ -75,36 +74,29 @@ class LineReader {
       return ReadNumber<std::uint64_t>(value, key, 0, std::numeric_limits<std::int32_t>::max(),
                                        &request->sampling.seed);
     }
-    if (key == "policy") return ReadPolicy(value, request);
+    if (key == "policy") {
+      if (!value.is_string()) return absl::InvalidArgumentError("policy is not a string");
+      PB_ASSIGN_OR_RETURN(request->method, read_policy_(value.get<std::string>()));
+      return absl::OkStatus();
+    }
     return absl::InvalidArgumentError(absl::StrCat(
         "'", key,
         "' is not known: a line has prompt or prompt_tokens, max_tokens, policy and seed"));
   }
 
-  absl::Status ReadPolicy(const Json& value, GenerationRequest* request) const {
-    if (!value.is_string()) return absl::InvalidArgumentError("policy is not a string");
-    PB_ASSIGN_OR_RETURN(
-        const auto arms,
-        ParseArms(value.get<std::string>(), absl::StrCat(method_.budget), method_, has_service_));
-    if (arms.size() != 1) {
-      return absl::InvalidArgumentError("policy names several: a prompt is continued under one");
-    }
-    request->method = arms.front().options;
-    return absl::OkStatus();
-  }
-
   const TokenVocabulary& vocabulary_;
   const GenerationRequest& defaults_;
-  const SequenceOptions& method_;
-  const bool has_service_;
+  const PolicyReader& read_policy_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::vector<GenerationRequest>> ParsePrompts(
-    std::istream& lines, const std::string& name, const TokenVocabulary& vocabulary,
-    const GenerationRequest& defaults, const SequenceOptions& method, bool has_service) {
-  const LineReader reader(vocabulary, defaults, method, has_service);
+absl::StatusOr<std::vector<GenerationRequest>> ParsePrompts(std::istream& lines,
+                                                            const std::string& name,
+                                                            const TokenVocabulary& vocabulary,
+                                                            const GenerationRequest& defaults,
+                                                            const PolicyReader& read_policy) {
+  const LineReader reader(vocabulary, defaults, read_policy);
   std::vector<GenerationRequest> requests;
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {
@@ -123,11 +115,10 @@ absl::StatusOr<std::vector<GenerationRequest>> ParsePrompts(
 absl::StatusOr<std::vector<GenerationRequest>> ReadPrompts(const std::string& path,
                                                            const TokenVocabulary& vocabulary,
                                                            const GenerationRequest& defaults,
-                                                           const SequenceOptions& method,
-                                                           bool has_service) {
+                                                           const PolicyReader& read_policy) {
   std::ifstream file(path);
   if (!file) return absl::NotFoundError(absl::StrCat("--prompts: cannot read ", path));
-  return ParsePrompts(file, path, vocabulary, defaults, method, has_service);
+  return ParsePrompts(file, path, vocabulary, defaults, read_policy);
 }
 
 }  // namespace pinboard::app

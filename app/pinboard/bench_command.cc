@@ -73,7 +73,8 @@ FlagTable MakeTable(BenchFlags* flags) {
 absl::StatusOr<std::vector<Arm>> Arms(const BenchFlags& flags, bool has_service) {
   PB_ASSIGN_OR_RETURN(const std::vector<Arm> arms,
                       ParseArms(flags.policies, flags.budgets, flags.method, has_service));
-  PB_RETURN_IF_ERROR(CheckTables(arms, flags.common.tables == "layer"));
+  PB_ASSIGN_OR_RETURN(const ArmLimits limits, ToArmLimits(flags.common));
+  PB_RETURN_IF_ERROR(CheckArms(arms, limits));
   return arms;
 }
 

@@ -173,6 +173,13 @@ absl::Status CheckCommon(const CommonFlags& common) {
   return CheckModel(common.model, common.tp).status();
 }
 
+absl::StatusOr<ArmLimits> ToArmLimits(const CommonFlags& common) {
+  PB_ASSIGN_OR_RETURN(const engine::ModelConfig config, CheckModel(common.model, common.tp));
+  return ArmLimits{.layers = config.layers,
+                   .layer_tables = common.tables == "layer",
+                   .backend = ToBackend(common)};
+}
+
 GroupOptions ToGroupOptions(const CommonFlags& common) {
   return {.tp = common.tp,
           .backend = ToBackend(common),

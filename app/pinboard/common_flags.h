@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "app/eval/arm.h"
 #include "app/flags/flags.h"
 #include "app/launch/rank_group.h"
 #include "app/session/rank_session.h"
@@ -57,6 +58,9 @@ absl::StatusOr<std::optional<cache_service::Credentials>> ReadServiceKey(const s
 /// InvalidArgument, NotFound, Unimplemented: one line on the first thing that cannot work, the
 /// model's configuration included.
 absl::Status CheckCommon(const CommonFlags& common);
+
+/// What the arms of a run must fit. Errors: CheckModel's.
+absl::StatusOr<ArmLimits> ToArmLimits(const CommonFlags& common);
 
 GroupOptions ToGroupOptions(const CommonFlags& common);
 SessionOptions ToSessionOptions(const CommonFlags& common);

@@ -131,7 +131,8 @@ absl::Status Validate(const EvalFlags& flags) {
   PB_ASSIGN_OR_RETURN(
       const std::vector<Arm> arms,
       ParseArms(flags.policies, flags.budgets, flags.method, flags.common.service != "none"));
-  PB_RETURN_IF_ERROR(CheckTables(arms, flags.common.tables == "layer"));
+  PB_ASSIGN_OR_RETURN(const ArmLimits limits, ToArmLimits(flags.common));
+  PB_RETURN_IF_ERROR(CheckArms(arms, limits));
   PB_ASSIGN_OR_RETURN(const std::vector<SuiteItem> items, LoadItems(flags));
   PB_RETURN_IF_ERROR(CheckPrompts(arms, items));
   return flags.json.empty() ? absl::OkStatus() : CheckWritable(flags.json);

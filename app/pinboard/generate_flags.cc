@@ -72,17 +72,23 @@ absl::StatusOr<SequenceOptions> Method(const GenerateFlags& flags) {
   return method;
 }
 
-/// What the flags say of each text, but its prompt.
-absl::StatusOr<GenerationRequest> Defaults(const GenerateFlags& flags,
-                                           const SequenceOptions& method, bool has_service) {
-  GenerationRequest request;
+/// The one arm that a text is continued under.
+absl::StatusOr<SequenceOptions> OneArm(const std::string& policy, const SequenceOptions& method,
+                                       bool has_service, const ArmLimits& limits) {
   PB_ASSIGN_OR_RETURN(const auto arms,
-                      ParseArms(method.policy, absl::StrCat(method.budget), method, has_service));
+                      ParseArms(policy, absl::StrCat(method.budget), method, has_service));
   if (arms.size() != 1) {
     return absl::InvalidArgumentError("--policy names several: a text is continued under one");
   }
-  PB_RETURN_IF_ERROR(CheckTables(arms, flags.common.tables == "layer"));
-  request.method = arms.front().options;
+  PB_RETURN_IF_ERROR(CheckArms(arms, limits));
+  return arms.front().options;
+}
+
+/// What the flags say of each text, but its prompt.
+absl::StatusOr<GenerationRequest> Defaults(const GenerateFlags& flags,
+                                           const PolicyReader& read_policy) {
+  GenerationRequest request;
+  PB_ASSIGN_OR_RETURN(request.method, read_policy(flags.method.policy));
   request.max_tokens = flags.max_tokens;
   request.sampling = flags.sampling;
   request.sampling.seed = static_cast<std::uint64_t>(flags.seed);
@@ -154,10 +160,12 @@ absl::StatusOr<std::vector<GenerationRequest>> MakeRequests(const GenerateFlags&
                                                             const TokenVocabulary& vocabulary,
                                                             bool has_service) {
   PB_ASSIGN_OR_RETURN(const SequenceOptions method, Method(flags));
-  PB_ASSIGN_OR_RETURN(GenerationRequest request, Defaults(flags, method, has_service));
-  if (!flags.prompts.empty()) {
-    return ReadPrompts(flags.prompts, vocabulary, request, method, has_service);
-  }
+  PB_ASSIGN_OR_RETURN(const ArmLimits limits, ToArmLimits(flags.common));
+  const PolicyReader read_policy = [&](const std::string& policy) {
+    return OneArm(policy, method, has_service, limits);
+  };
+  PB_ASSIGN_OR_RETURN(GenerationRequest request, Defaults(flags, read_policy));
+  if (!flags.prompts.empty()) return ReadPrompts(flags.prompts, vocabulary, request, read_policy);
   PB_ASSIGN_OR_RETURN(request.prompt, PromptIds(flags, vocabulary));
   return std::vector<GenerationRequest>{std::move(request)};
 }

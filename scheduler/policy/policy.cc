@@ -72,12 +72,27 @@ absl::StatusOr<PolicySpec> MakePolicy(absl::string_view name, const MethodOption
       absl::StrCat("unknown policy '", name, "': known are ", absl::StrJoin(PolicyNames(), ", ")));
 }
 
+absl::StatusOr<ScoreRule> ParseFusion(absl::string_view name) {
+  if (name == "published") return ScoreRule::kPublished;
+  if (name == "max") return ScoreRule::kMaxNormalised;
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown fusion '", name, "': use published or max"));
+}
+
 absl::Status CheckPages(const PolicySpec& policy, double band, int recall_pages) {
   if (!policy.per_head || (band == 0.0 && recall_pages == 0)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(policy.name,
                    " keeps other rows in each KV head, and a page holds rows of all: "
                    "set band and recall-pages to 0"));
+}
+
+absl::Status CheckScope(const PolicySpec& policy, KeepScope scope) {
+  if (!policy.per_head || scope == KeepScope::kLayer) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(policy.name,
+                   " keeps other rows in each KV head, and scope global one set for all layers: "
+                   "use scope=layer"));
 }
 
 std::vector<std::string> PolicyNames() {

@@ -56,9 +56,15 @@ struct PolicySpec {
 /// InvalidArgument: an unknown name (the message lists the known ones) or an option out of range.
 absl::StatusOr<PolicySpec> MakePolicy(absl::string_view name, const MethodOptions& method);
 
+/// MethodOptions::fusion: published | max. InvalidArgument: another name, with the known ones.
+absl::StatusOr<ScoreRule> ParseFusion(absl::string_view name);
+
 /// InvalidArgument where the policy keeps rows for which there can be no pages, and there are to
 /// be.
 absl::Status CheckPages(const PolicySpec& policy, double band, int recall_pages);
+
+/// InvalidArgument where one set of rows is asked for, and the heads keep rows of their own.
+absl::Status CheckScope(const PolicySpec& policy, KeepScope scope);
 
 std::vector<std::string> PolicyNames();
 

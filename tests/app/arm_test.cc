@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
+
 namespace pinboard::app {
 namespace {
 
@@ -20,8 +22,9 @@ std::vector<Arm> Parse(const std::string& policies, const std::string& budgets,
   return *arms;
 }
 
-std::string Refusal(const std::string& policies, const std::string& budgets) {
-  const auto arms = ParseArms(policies, budgets, {}, true);
+std::string Refusal(const std::string& policies, const std::string& budgets,
+                    const SequenceOptions& defaults = {}) {
+  const auto arms = ParseArms(policies, budgets, defaults, true);
   EXPECT_EQ(arms.status().code(), absl::StatusCode::kInvalidArgument);
   return std::string(arms.status().message());
 }
@@ -101,9 +104,9 @@ TEST(Arms, LayersAndScopeAreNamedAndPyramidKvBringsItsOwn) {
 
 TEST(Arms, UnequalCountsNeedTablesOfLayers) {
   const auto arms = Parse("full,snapkv,infokv:layers=adaptive", "0.1");
-  EXPECT_TRUE(CheckTables(arms, /*layer_tables=*/true).ok());
-  EXPECT_TRUE(CheckTables({arms.data(), 2}, /*layer_tables=*/false).ok());
-  EXPECT_EQ(std::string(CheckTables(arms, /*layer_tables=*/false).message()),
+  EXPECT_TRUE(CheckArms(arms, {.layer_tables = true}).ok());
+  EXPECT_TRUE(CheckArms({arms.data(), 2}, {.layer_tables = false}).ok());
+  EXPECT_EQ(std::string(CheckArms(arms, {.layer_tables = false}).message()),
             "--policy infokv:layers=adaptive: adaptive budgets keep unequal counts, which a block "
             "table that all layers share cannot hold: add --tables layer, or layers=uniform");
 }
@@ -120,6 +123,31 @@ TEST(Arms, APolicyWithoutPagesIsNamedWhereItIsToRecall) {
   EXPECT_THAT(Refusal("snapkv-heads:band=0", "0.1"), HasSubstr("band and recall-pages to 0"));
   EXPECT_THAT(Parse("snapkv-heads:band=0:recall-pages=0", "0.1"), SizeIs(1));
   EXPECT_THAT(Parse("snapkv-heads", "0.1", /*has_service=*/false), SizeIs(1));
+}
+
+TEST(Arms, RecallLooksAheadByFewerLayersThanThereAre) {
+  EXPECT_TRUE(CheckArms(Parse("full,pinboard:recall-ahead=6", "0.1"), {.layers = 7}).ok());
+  EXPECT_TRUE(CheckArms(Parse("pinboard:recall-ahead=-1", "0.1"), {.layers = 7}).ok());
+  for (const char* ahead : {"7", "-2"}) {
+    const auto arms = Parse(absl::StrCat("full,pinboard:recall-ahead=", ahead), "0.1");
+    const absl::Status refused = CheckArms(arms, {.layers = 7});
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(std::string(refused.message()),
+              absl::StrCat("--policy pinboard:recall-ahead=", ahead, ": recall_ahead is ", ahead,
+                           ": use 0 to 6 layers, or -1 for one step behind"));
+  }
+}
+
+TEST(Arms, HeadsThatKeepRowsOfTheirOwnDoSoOnTheCpuAndNotInOneSetForAllLayers) {
+  const auto arms = Parse("snapkv,snapkv-heads:band=0:recall-pages=0", "0.1");
+  EXPECT_TRUE(CheckArms(arms, {.backend = Backend::kCpu}).ok());
+  EXPECT_TRUE(CheckArms({arms.data(), 1}, {.backend = Backend::kCuda}).ok());
+  const absl::Status refused = CheckArms(arms, {.backend = Backend::kCuda});
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr(": snapkv-heads works on the CPU backend alone: use --backend cpu"));
+  EXPECT_THAT(Refusal("snapkv-heads:band=0:recall-pages=0:scope=global", "0.1"),
+              HasSubstr("use scope=layer"));
 }
 
 TEST(Arms, OnlyH2oLooksAtAllQueries) {
@@ -139,7 +167,9 @@ TEST(Arms, MistakesAreNamed) {
       Refusal("snapkv:alpha=0.5", "0.1"),
       HasSubstr("'alpha' is no option of snapkv, which has window, ratio, cap, budget, band"));
   EXPECT_THAT(Refusal("infokv:near-share=0.5", "0.1"), HasSubstr("is no option of infokv"));
-  EXPECT_THAT(Refusal("infokv:fusion=min", "0.1"), HasSubstr("'min' is neither published nor max"));
+  EXPECT_THAT(Refusal("infokv:fusion=min", "0.1"),
+              HasSubstr("unknown fusion 'min': use published or max"));
+  EXPECT_THAT(Refusal("infokv", "0.1", {.fusion = "min"}), HasSubstr("unknown fusion 'min'"));
   EXPECT_THAT(Refusal("infokv:align=i", "0.1"), HasSubstr("'i' is neither predicted-i nor at-i"));
   EXPECT_THAT(Refusal("infokv:entropy-unit=bits", "0.1"), HasSubstr("neither nats nor log-k"));
   EXPECT_THAT(Refusal("snapkv:align=at-i", "0.1"), HasSubstr("is no option of snapkv"));

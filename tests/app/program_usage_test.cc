@@ -83,6 +83,21 @@ TEST_F(ProgramUsage, WrongUsageIsOneLineAndExitCodeTwo) {
   EXPECT_THAT(Refusal(Eval({"--backend", "gpu"}), 2), HasSubstr("use cpu or cuda"));
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--layers", "pyramid"}), 2),
               HasSubstr("add --tables layer"));
+  const std::vector<std::string> bench = {pinboard, "bench", "throughput", "--model",
+                                          directory_->path()};
+  for (const auto& command : {Eval({}), GenerateFrom({"--ids", "1"}), bench}) {
+    const auto refusal = [&](const std::vector<std::string>& more) {
+      std::vector<std::string> arguments = command;
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      return Refusal(arguments, 2);
+    };
+    EXPECT_THAT(refusal({"--fusion", "bogus"}), HasSubstr("unknown fusion 'bogus': use published"));
+    EXPECT_THAT(refusal({"--recall-ahead", "99"}), HasSubstr("recall_ahead is 99: use 0 to "));
+    EXPECT_THAT(refusal({"--policy", "pinboard:recall-ahead=99"}), HasSubstr("recall_ahead is 99"));
+    const std::string heads = "snapkv-heads:band=0:recall-pages=0";
+    EXPECT_THAT(refusal({"--policy", heads + ":scope=global"}), HasSubstr("use scope=layer"));
+    EXPECT_THAT(refusal({"--policy", heads, "--backend", "cuda"}), HasSubstr("use --backend cpu"));
+  }
   EXPECT_THAT(Refusal(Eval({"--service", "somewhere"}), 2), HasSubstr("neither auto, none nor"));
   EXPECT_THAT(Refusal(Eval({"--service-arena", "much"}), 2), StartsWith("--service-arena: "));
   EXPECT_THAT(Refusal(Eval({"--json", "/nowhere/x"}), 2), HasSubstr("cannot write /nowhere/x"));
@@ -119,6 +134,8 @@ TEST_F(ProgramUsage, APromptFileThatIsWrongIsNamedWithFileAndLine) {
   EXPECT_THAT(refusal("{\"prompt\":[1],\"seed\":4}\n"), HasSubstr("give a --temperature above 0"));
   EXPECT_THAT(refusal("{\"prompt\":[1],\"policy\":\"x\"}\n"), HasSubstr("unknown policy 'x'"));
   EXPECT_THAT(refusal("{\"prompt\":[1],\"policy\":\"h2o,tova\"}\n"), HasSubstr("names several"));
+  EXPECT_THAT(refusal("{\"prompt\":[1]}\n{\"prompt\":[1],\"policy\":\"pyramidkv\"}\n"),
+              HasSubstr("wrong.jsonl:2: --policy pyramidkv: pyramid budgets keep unequal counts"));
   EXPECT_THAT(refusal("{\"prompt\":[1],\"prompt_tokens\":4}\n"),
               HasSubstr("give one of prompt and"));
   EXPECT_THAT(refusal("{\"prompt_tokens\":0}\n"), HasSubstr("prompt_tokens is 0: a whole number"));

@@ -72,6 +72,21 @@ TEST(Policy, SnapKvHeadsIsSnapKvForEachHeadAndHasNoPages) {
   EXPECT_EQ(CheckPages(spec, 0.0, 16).code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(Policy, HeadsThatKeepRowsOfTheirOwnHaveNoSetForAllLayers) {
+  EXPECT_TRUE(CheckScope(Make("snapkv"), KeepScope::kGlobal).ok());
+  EXPECT_TRUE(CheckScope(Make("snapkv-heads"), KeepScope::kLayer).ok());
+  const auto refused = CheckScope(Make("snapkv-heads"), KeepScope::kGlobal);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("use scope=layer"));
+}
+
+TEST(Policy, FusionsAreNamed) {
+  EXPECT_EQ(*ParseFusion("published"), ScoreRule::kPublished);
+  EXPECT_EQ(*ParseFusion("max"), ScoreRule::kMaxNormalised);
+  EXPECT_THAT(std::string(ParseFusion("min").status().message()),
+              HasSubstr("unknown fusion 'min': use published or max"));
+}
+
 TEST(Policy, H2oLooksAtAllQueriesUnpooled) {
   const PolicySpec spec = Make("h2o");
   EXPECT_EQ(spec.queries, AttentionQueries::kAll);

@@ -63,5 +63,14 @@ TEST(RecallTrigger, WhatCannotBeReadIsRefusedNamingWhatCan) {
   }
 }
 
+TEST(RecallTrigger, LooksAheadByFewerLayersThanThereAre) {
+  for (const int ahead : {-1, 0, 6}) EXPECT_TRUE(CheckRecallAhead(ahead, 7).ok()) << ahead;
+  for (const int ahead : {-2, 7, 99}) {
+    const auto refused = CheckRecallAhead(ahead, 7);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << ahead;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr(": use 0 to 6 layers, or -1"));
+  }
+}
+
 }  // namespace
 }  // namespace pinboard::scheduler
