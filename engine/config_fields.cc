@@ -9,6 +9,11 @@
 #include "base/status_macros.h"
 
 namespace pinboard::engine {
+namespace {
+
+constexpr int kMaxInt = std::numeric_limits<int>::max();
+
+}  // namespace
 
 using nlohmann::json;
 
@@ -57,23 +62,34 @@ absl::Status ConfigFields::RequireNonNegative(const char* name, int* value) cons
   return OptionalNonNegative(name, value);
 }
 
-absl::Status ConfigFields::ReadInt(const char* name, int low, const char* what, int* value) const {
+absl::Status ConfigFields::RequireInRange(const char* name, int low, int high, int* value) const {
+  PB_RETURN_IF_ERROR(Require(name));
+  return OptionalInRange(name, low, high, value);
+}
+
+absl::Status ConfigFields::ReadInt(const char* name, int low, int high, const std::string& what,
+                                   int* value) const {
   const json* field = Find(name);
   if (field == nullptr) return absl::OkStatus();
-  const auto number = field->is_number_integer() ? field->get<std::int64_t>() : -1;
-  if (number < low || number > std::numeric_limits<int>::max()) {
-    return Error(absl::StrCat("\"", name, "\" must be a ", what, " integer"));
+  const auto number =
+      field->is_number_integer() ? field->get<std::int64_t>() : std::int64_t{low} - 1;
+  if (number < low || number > high) {
+    return Error(absl::StrCat("\"", name, "\" must be a ", what));
   }
   *value = static_cast<int>(number);
   return absl::OkStatus();
 }
 
 absl::Status ConfigFields::OptionalPositive(const char* name, int* value) const {
-  return ReadInt(name, 1, "positive", value);
+  return ReadInt(name, 1, kMaxInt, "positive integer", value);
 }
 
 absl::Status ConfigFields::OptionalNonNegative(const char* name, int* value) const {
-  return ReadInt(name, 0, "non-negative", value);
+  return ReadInt(name, 0, kMaxInt, "non-negative integer", value);
+}
+
+absl::Status ConfigFields::OptionalInRange(const char* name, int low, int high, int* value) const {
+  return ReadInt(name, low, high, absl::StrCat("whole number from ", low, " to ", high), value);
 }
 
 absl::Status ConfigFields::OptionalPositive(const char* name, double* value) const {

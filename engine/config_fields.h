@@ -38,6 +38,9 @@ class ConfigFields {
   absl::Status OptionalPositive(const char* name, double* value) const;
   absl::Status OptionalNonNegative(const char* name, int* value) const;
   absl::Status OptionalNonNegative(const char* name, double* value) const;
+  /// A whole number from `low` to `high`.
+  absl::Status RequireInRange(const char* name, int low, int high, int* value) const;
+  absl::Status OptionalInRange(const char* name, int low, int high, int* value) const;
   absl::Status OptionalBool(const char* name, bool* value) const;
 
   /// Unimplemented where the flag `name` is set.
@@ -47,7 +50,8 @@ class ConfigFields {
 
  private:
   absl::Status Require(const char* name) const;
-  absl::Status ReadInt(const char* name, int low, const char* what, int* value) const;
+  absl::Status ReadInt(const char* name, int low, int high, const std::string& what,
+                       int* value) const;
 
   const nlohmann::json& object_;
   std::string path_;

@@ -191,7 +191,10 @@ TEST(AttentionShape, LayersThatCacheSomethingElseAreRefused) {
         R"("multi_query": true)", R"("index_topk": 2048)", R"("v_head_dim": 8)"}) {
     const std::string text = absl::StrCat(
         R"({"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64, )", field, "}");
-    EXPECT_EQ(ParseError(text.c_str()).code(), absl::StatusCode::kUnimplemented) << text;
+    const absl::Status refused = ParseError(text.c_str());
+    EXPECT_EQ(refused.code(), absl::StatusCode::kUnimplemented) << text;
+    const std::string name = std::string(field).substr(0, std::string(field).find(':'));
+    EXPECT_THAT(std::string(refused.message()), HasSubstr(absl::StrCat("as ", name, " says")));
   }
 }
 
@@ -200,6 +203,10 @@ TEST(AttentionShape, AFieldThatIsMissingOrNonsenseIsNamed) {
               HasSubstr("config.json: \"num_hidden_layers\" is missing"));
   EXPECT_THAT(std::string(ParseError(R"({"num_hidden_layers": -1})").message()),
               HasSubstr("\"num_hidden_layers\" must be a whole number from 1 to 65536"));
+  EXPECT_THAT(std::string(ParseError(R"({"num_hidden_layers": 65537})").message()),
+              HasSubstr("\"num_hidden_layers\" must be a whole number from 1 to 65536"));
+  EXPECT_THAT(std::string(ParseError(R"({"text_config": {"num_hidden_layers": 2}})").message()),
+              HasSubstr("config.json: text_config: \"num_attention_heads\" is missing"));
   EXPECT_FALSE(ParseError("[").ok());
 }
 
