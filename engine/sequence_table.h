@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "engine/block_allocator.h"
+#include "pinboard/kv_layout.h"
 
 namespace pinboard::engine {
 
@@ -100,7 +101,7 @@ class SequenceTable {
   /// blocks, and the first `own_rows(sequence, table)` of them in blocks that nobody shares.
   absl::Status Census(absl::FunctionRef<int(std::uint64_t, int)> own_rows) const;
 
-  int BlocksFor(int rows) const { return (rows + block_size_ - 1) / block_size_; }
+  int BlocksFor(int rows) const { return pinboard::BlocksFor(rows, block_size_); }
   bool empty() const { return sequences_.empty(); }
   int free_blocks() const { return allocator_.free(); }
   int total_blocks() const { return allocator_.total(); }

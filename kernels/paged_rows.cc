@@ -36,7 +36,7 @@ absl::Status CheckKeys(absl::string_view operation, const PagedLayer& layer, std
     return absl::InvalidArgumentError(
         absl::StrCat(operation, ": block_size is ", layer.block_size, ": it must be positive"));
   }
-  const std::int64_t blocks = (rows + layer.block_size - 1) / layer.block_size;
+  const std::int64_t blocks = BlocksFor(rows, layer.block_size);
   if (blocks > static_cast<std::int64_t>(layer.block_table.size())) {
     return absl::InvalidArgumentError(absl::StrCat(operation, ": ", rows, " rows need ", blocks,
                                                    " blocks, the block table has ",

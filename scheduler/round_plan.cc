@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/page.h"
+#include "pinboard/kv_layout.h"
 
 namespace pinboard::scheduler {
 namespace {
@@ -25,10 +26,6 @@ int RoundedShare(double share, int length) {
 
 int WholePages(double share, int length) {
   return static_cast<int>(Billionths(share) * length / (kBillion * kPageRows));
-}
-
-int Blocks(std::int64_t rows, int block_size) {
-  return static_cast<int>((rows + block_size - 1) / block_size);
 }
 
 int WholeBlocksOfPages(int pages, int block_size) {
@@ -96,7 +93,7 @@ RoundPlan PlanRound(const BudgetOptions& options, const SequenceSnapshot& sequen
   const int ring_now = sequence.ring_rows / kPageRows;
   const int fillable = std::min(plan.band_pages, ring_now + (candidates - keep_rows) / kPageRows);
   const int freeing =
-      (Blocks(sequence.rows, sequence.block_size) - 1) * sequence.block_size - keep_rows;
+      (BlocksFor(sequence.rows, sequence.block_size) - 1) * sequence.block_size - keep_rows;
   if (freeing < sequence.ring_rows) return KeepEverything(sequence);
   plan.ring_pages = std::max(
       ring_now, WholeBlocksOfPages(std::min({options.recall_pages, fillable, freeing / kPageRows}),

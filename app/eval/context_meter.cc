@@ -10,6 +10,7 @@
 #include "app/eval/rank_totals.h"
 #include "base/status_macros.h"
 #include "engine/scoring.h"
+#include "pinboard/kv_layout.h"
 
 namespace pinboard::app {
 namespace {
@@ -32,7 +33,7 @@ void AddGroupCounters(const ShardStats& before, const ShardStats& after, ArmResu
 }
 
 int Blocks(std::size_t rows, int block_size) {
-  return static_cast<int>((rows + block_size - 1) / block_size);
+  return BlocksFor(static_cast<int>(rows), block_size);
 }
 
 int ItemBlocks(const SuiteItem& item, int copies, int block_size) {

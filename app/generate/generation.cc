@@ -9,6 +9,7 @@
 
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "pinboard/kv_layout.h"
 
 namespace pinboard::app {
 namespace {
@@ -122,7 +123,7 @@ int CacheBlocksNeeded(absl::Span<const GenerationRequest> requests, int max_runn
   std::vector<int> blocks;
   for (const GenerationRequest& request : requests) {
     const int tokens = static_cast<int>(request.prompt.size()) + request.max_tokens;
-    blocks.push_back((tokens + block_size - 1) / block_size);
+    blocks.push_back(BlocksFor(tokens, block_size));
   }
   std::sort(blocks.rbegin(), blocks.rend());
   blocks.resize(std::min(blocks.size(), static_cast<std::size_t>(max_running)));

@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "engine/rank_plan.h"
 #include "kernels/page_digest/page_digest.h"
+#include "pinboard/kv_layout.h"
 #include "scheduler/policy/policy.h"
 
 namespace pinboard::app {
@@ -31,7 +32,7 @@ KvShape LocalShape(const AttentionShape& model, int kv_heads) {
   return {1, model.latent_dim + model.rotary_dim, model.latent_dim, /*value_in_key=*/true};
 }
 
-int WholeBlocks(int rows) { return (rows + kBlockSize - 1) / kBlockSize * kBlockSize; }
+int WholeBlocks(int rows) { return BlocksFor(rows, kBlockSize) * kBlockSize; }
 
 scheduler::RoundPlan FirstRound(const scheduler::BudgetOptions& budget, int tokens) {
   const scheduler::MethodOptions method;

@@ -10,11 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "pinboard/kv_layout.h"
 
 namespace pinboard::app {
 namespace {
-
-int BlocksOf(int tokens, int block_size) { return (tokens + block_size - 1) / block_size; }
 
 /// The arm's sequences, from their prompts to their end.
 class Load {
@@ -49,7 +48,7 @@ class Load {
   int ReservedBlocks() const {
     const int tokens =
         arm_.keeps_all ? options_.generate : std::min(options_.generate, options_.every);
-    return BlocksOf(tokens, engine_.block_size()) + 1;
+    return BlocksFor(tokens, engine_.block_size()) + 1;
   }
 
   void NoteBlocks() {
@@ -126,7 +125,7 @@ class Load {
 }  // namespace
 
 int ThroughputBlocks(const ThroughputOptions& options, int sequences, int block_size) {
-  return sequences * (BlocksOf(options.context + options.generate, block_size) + 1);
+  return sequences * (BlocksFor(options.context + options.generate, block_size) + 1);
 }
 
 absl::StatusOr<Throughput> MeasureThroughput(RankSession& session, const Arm& arm,

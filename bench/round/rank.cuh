@@ -43,7 +43,7 @@ inline void RequireWritten(const kernels::PageScatterBatch& batch) {
 /// Sequences of so many rows a layer; all layers of one share its block table.
 struct RankCache {
   RankCache(int sequences, int rows) {
-    const int blocks = (rows + kBlockSize - 1) / kBlockSize;
+    const int blocks = BlocksFor(rows, kBlockSize);
     const auto row = static_cast<std::int64_t>(kShape.RowBytes());
     const std::int64_t layer_bytes = row * kBlockSize * blocks * sequences;
     auto* const pool = reinterpret_cast<std::byte*>(

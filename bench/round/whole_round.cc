@@ -81,7 +81,7 @@ double MsSince(std::chrono::steady_clock::time_point begin) {
 
 void AddWholeRounds(Report& report, int sequences) {
   constexpr int kOwn =
-      (kRingPages * kPageRows + kKept + (kRounds + 2) * kTokens + kBlockSize - 1) / kBlockSize;
+      BlocksFor(kRingPages * kPageRows + kKept + (kRounds + 2) * kTokens, kBlockSize);
   constexpr int kShared = kContext / kBlockSize + 1 - kOwn;
   const RankCache cache(1, (kShared + sequences * kOwn) * kBlockSize);
   cudaStream_t stream;

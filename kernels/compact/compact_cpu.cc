@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "kernels/compact/compact.h"
 #include "kernels/paged_rows.h"
+#include "pinboard/kv_layout.h"
 
 namespace pinboard::kernels {
 namespace {
@@ -77,7 +78,7 @@ absl::Status CheckCompact(const CompactArgs& args) {
       "Compact", {args.cache, args.shape, args.block_size, args.block_table}, sources_end));
   PB_RETURN_IF_ERROR(CheckRows(
       "Compact", {args.cache, args.shape, args.block_size, DestinationTable(args)}, targets_end));
-  const int head_blocks = (args.head_rows + args.block_size - 1) / args.block_size;
+  const int head_blocks = BlocksFor(args.head_rows, args.block_size);
   if (DestinationTable(args).first(head_blocks) != args.block_table.first(head_blocks)) {
     return absl::InvalidArgumentError("Compact: the destination would move the head's blocks");
   }

@@ -78,6 +78,13 @@ struct KvPlane {
   }
 };
 
+/// Blocks of `block_size` rows that hold `rows` rows, none of which is negative:
+/// ceil(rows / block_size).
+template <typename Int>
+constexpr Int BlocksFor(Int rows, int block_size) {
+  return static_cast<Int>(rows / block_size + (rows % block_size > 0 ? 1 : 0));
+}
+
 /// One layer's paged cache. `value.base` is null where the value lies in the key (MLA).
 struct KvLayerView {
   KvPlane key;
