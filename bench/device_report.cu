@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/device_report.cuh"
 
+#include <utility>
+
+#include "bench/median.h"
+
 namespace pinboard::bench {
 namespace {
 
@@ -74,8 +78,7 @@ double MedianMs(const Launch& launch, int replays) {
   Require(cudaGraphExecDestroy(replay));
   Require(cudaGraphDestroy(graph));
   Require(cudaStreamDestroy(stream));
-  std::nth_element(times.begin(), times.begin() + replays / 2, times.end());
-  return times[replays / 2];
+  return Median(std::move(times));
 }
 
 double CopyBytesPerMs() {

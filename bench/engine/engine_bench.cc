@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "app/flags/flags.h"
 #include "base/status_macros.h"
+#include "bench/median.h"
 #include "engine/engine.h"
 #include "shard/shard_factory.h"
 #include "transport/collective/local/local_communicator.h"
@@ -97,7 +98,8 @@ class EngineBench {
     }
     std::printf(
         "prefill  %d x %d tokens in chunks of %d%s: median %.0f tokens/s, last chunk %.0f\n",
-        options_.sequences, options_.context, options_.chunk, how, Median(rates), rates.back());
+        options_.sequences, options_.context, options_.chunk, how, bench::Median(rates),
+        rates.back());
     return absl::OkStatus();
   }
 
@@ -115,16 +117,11 @@ class EngineBench {
         PB_RETURN_IF_ERROR(engine_->Step(inputs).status());
         milliseconds.push_back(absl::ToDoubleMilliseconds(absl::Now() - begin));
       }
-      const double median = Median(milliseconds);
+      const double median = bench::Median(milliseconds);
       std::printf("decode   %d sequences over %d rows: median %.3f ms a step, %.0f tokens/s\n",
                   batch, engine_->Rows(0), median, batch / median * 1000);
     }
     return absl::OkStatus();
-  }
-
-  static double Median(std::vector<double> values) {
-    std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-    return values[values.size() / 2];
   }
 
   BenchOptions options_;

@@ -10,12 +10,12 @@
 #include <cuda_runtime_api.h>
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,6 +23,7 @@
 #include "base/cuda/host_registration.h"
 #include "base/status_macros.h"
 #include "bench/device_report.cuh"
+#include "bench/median.h"
 #include "bench/offload/transfer.cuh"
 #include "kernels/page_transfer/page_transfer_tuning.h"
 #include "kernels/splitmix64.h"
@@ -67,8 +68,7 @@ float MedianMs(cudaStream_t stream, const Work& work, const Work& before = absl:
     Require(cudaEventElapsedTime(&ms, begin, end));
     if (i >= 2) times.push_back(ms);
   }
-  std::nth_element(times.begin(), times.begin() + kRepetitions / 2, times.end());
-  return times[kRepetitions / 2];
+  return bench::Median(std::move(times));
 }
 
 /// Prints rows, GB/s and the share of the ceiling, out and back, and collects them.

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/median.h"
 #include "bench/round/idle_operations.h"
 #include "bench/round/rank_rounds.h"
 #include "cache_service/memory_page_store.h"
@@ -65,9 +66,8 @@ void Run(int sequences, int context_tokens) {
     rounds.Commit(first, end);
     return std::pair(begun - start, ThreadMs() - inside_ms - begun);
   };
-  const auto print = [](const char* what, std::vector<std::pair<double, double>> times) {
-    std::sort(times.begin(), times.end());
-    const auto [begin, commit] = times[times.size() / 2];
+  const auto print = [](const char* what, const std::vector<std::pair<double, double>>& times) {
+    const auto [begin, commit] = Median(times);
     std::printf("%s: begin %.2f ms, commit %.2f\n", what, begin, commit);
   };
   std::vector<std::pair<double, double>> times;

@@ -5,10 +5,12 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/status_macros.h"
+#include "bench/median.h"
 #include "bench/round/rank.cuh"
 #include "kernels/page_transfer/page_transfer.h"
 #include "shard/operations/cuda_operations.h"
@@ -29,8 +31,7 @@ double MedianWallMs(const std::function<absl::Status()>& run) {
         std::chrono::steady_clock::now() - begin;
     if (i >= 2) times.push_back(taken.count());
   }
-  std::nth_element(times.begin(), times.begin() + 3, times.end());
-  return times[3];
+  return Median(std::move(times));
 }
 
 std::string Of(const char* what, int sequences) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/median.h"
 #include "bench/round/rank.cuh"
 #include "bench/round/rank_rounds.h"
 #include "shard/shard_factory.h"
@@ -65,12 +66,7 @@ struct Times {
   double begin, commit;
 };
 
-Times Median(std::vector<Times> times) {
-  const auto all = [](const Times& a) { return a.begin + a.commit; };
-  std::sort(times.begin(), times.end(),
-            [&](const Times& a, const Times& b) { return all(a) < all(b); });
-  return times[times.size() / 2];
-}
+bool TakeLess(const Times& a, const Times& b) { return a.begin + a.commit < b.begin + b.commit; }
 
 double MsSince(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
@@ -128,7 +124,7 @@ void AddWholeRounds(Report& report, int sequences) {
       return Times{begin, MsSince(start) - begin};
     };
     const auto add = [&](const std::string& what, const std::vector<Times>& times) {
-      const Times median = Median(times);
+      const Times median = Median(times, TakeLess);
       report.AddTime(what + ", as its caller waits for it", {}, median.begin + median.commit);
       report.AddTime("- to the plan", {}, median.begin);
       report.AddTime("- to its end", {}, median.commit);

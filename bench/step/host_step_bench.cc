@@ -6,7 +6,6 @@
 // calls of an engine. Needs no GPU.
 //
 // usage: host_step_bench [sequences] [steps]    34 and 200 unless said otherwise
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +13,7 @@
 #include <numeric>
 #include <vector>
 
+#include "bench/median.h"
 #include "bench/round/idle_operations.h"
 #include "bench/step/idle_page_store.h"
 #include "shard/shard_runtime.h"
@@ -127,11 +127,6 @@ class Decoding {
   std::vector<float> values_;
   int sequences_ = 0;
 };
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 void Run(int sequences, int steps) {
   constexpr int kSettling = 50;

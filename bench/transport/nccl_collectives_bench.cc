@@ -2,14 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // usage: nccl_collectives_bench RANK SIZE HOST:PORT
 // One rank of a group; rank 0 prints medians of the time that a sum takes, until the host knows it.
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "absl/time/clock.h"
 #include "base/cuda/device_buffer.h"
+#include "bench/median.h"
 #include "tests/transport/nccl_group.cuh"
 
 namespace pinboard::transport {
@@ -34,8 +35,7 @@ double MedianMicroseconds(const std::function<void()>& round) {
     round();
     if (i >= kWarmUps) times.push_back(absl::ToDoubleMicroseconds(absl::Now() - begin));
   }
-  std::nth_element(times.begin(), times.begin() + kRounds / 2, times.end());
-  return times[kRounds / 2];
+  return bench::Median(std::move(times));
 }
 
 void Time(NcclCommunicator& communicator, std::size_t length) {
