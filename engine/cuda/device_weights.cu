@@ -8,6 +8,7 @@
 #include "base/cuda/pinned_buffer.h"
 #include "base/cuda/stream.h"
 #include "base/status_macros.h"
+#include "engine/cuda/element_threads.cuh"
 #include "engine/random_weights.h"
 #include "engine/weights_reader.h"
 
@@ -94,7 +95,7 @@ class DeviceSource final : public TensorSource<DeviceStorage> {
 
 __global__ __launch_bounds__(kThreads) void DrawKernel(std::uint64_t stream, TensorSlice slice,
                                                        std::int64_t width, std::uint16_t* out) {
-  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const std::int64_t i = ElementIndex<kThreads>();
   if (i >= slice.rows * slice.groups * slice.columns) return;
   const std::int64_t row = slice.WholeRow(i / slice.columns);
   out[i] = RandomWeight(stream, row * width + slice.column_begin + i % slice.columns);
@@ -109,7 +110,7 @@ class RandomDeviceSource final : public TensorSource<DeviceStorage> {
                                                            const TensorSlice& slice) override {
     const std::int64_t count = slice.all_rows() * slice.columns;
     PB_ASSIGN_OR_RETURN(auto matrix, cuda::DeviceBuffer<std::uint16_t>::Make(count));
-    DrawKernel<<<static_cast<unsigned>((count + kThreads - 1) / kThreads), kThreads, 0, stream_>>>(
+    DrawKernel<<<ElementGrid<kThreads>(count), kThreads, 0, stream_>>>(
         RandomStream(seed_, name), slice, shape.back(), matrix.data());
     PB_RETURN_IF_ERROR(cuda::ToStatus(cudaGetLastError(), "draw weights"));
     return matrix;

@@ -3,18 +3,13 @@
 #include "base/cuda/cuda_status.h"
 #include "base/dtype.h"
 #include "engine/cuda/block_sum.cuh"
+#include "engine/cuda/element_threads.cuh"
 #include "engine/cuda/elementwise.cuh"
 
 namespace pinboard::engine {
 namespace {
 
 constexpr int kThreads = 256;
-
-unsigned BlocksFor(std::int64_t count) {
-  return static_cast<unsigned>((count + kThreads - 1) / kThreads);
-}
-
-__device__ std::int64_t ThreadIndex() { return std::int64_t{blockIdx.x} * kThreads + threadIdx.x; }
 
 __global__ void EmbedKernel(EmbeddingRows embedding, const std::int32_t* tokens, float* out) {
   const std::int32_t row = tokens[blockIdx.x] - embedding.first_row;
@@ -43,14 +38,14 @@ __global__ __launch_bounds__(kThreads) void RmsNormKernel(const float* in, const
 __global__ __launch_bounds__(kThreads) void SiluTimesKernel(const float* gate, const float* up,
                                                             std::int64_t count,
                                                             std::uint16_t* out) {
-  const std::int64_t i = ThreadIndex();
+  const std::int64_t i = ElementIndex<kThreads>();
   if (i >= count) return;
   out[i] = FloatToBFloat16(gate[i] / (1.0F + __expf(-gate[i])) * up[i]);
 }
 
 __global__ __launch_bounds__(kThreads) void AddKernel(const float* source, std::int64_t count,
                                                       float* target) {
-  const std::int64_t i = ThreadIndex();
+  const std::int64_t i = ElementIndex<kThreads>();
   if (i < count) target[i] += source[i];
 }
 
@@ -70,13 +65,13 @@ absl::Status LaunchRmsNorm(const float* in, const float* weight, float eps, int 
 
 absl::Status LaunchSiluTimes(const float* gate, const float* up, std::int64_t count,
                              std::uint16_t* out, cudaStream_t stream) {
-  SiluTimesKernel<<<BlocksFor(count), kThreads, 0, stream>>>(gate, up, count, out);
+  SiluTimesKernel<<<ElementGrid<kThreads>(count), kThreads, 0, stream>>>(gate, up, count, out);
   return cuda::ToStatus(cudaGetLastError(), "SiLU");
 }
 
 absl::Status LaunchAdd(const float* source, std::int64_t count, float* target,
                        cudaStream_t stream) {
-  AddKernel<<<BlocksFor(count), kThreads, 0, stream>>>(source, count, target);
+  AddKernel<<<ElementGrid<kThreads>(count), kThreads, 0, stream>>>(source, count, target);
   return cuda::ToStatus(cudaGetLastError(), "add");
 }
 

@@ -3,18 +3,13 @@
 #include "base/cuda/cuda_status.h"
 #include "base/dtype.h"
 #include "engine/cuda/block_sum.cuh"
+#include "engine/cuda/element_threads.cuh"
 #include "engine/cuda/rotation.cuh"
 
 namespace pinboard::engine {
 namespace {
 
 constexpr int kThreads = 128;
-
-unsigned BlocksFor(std::int64_t count) {
-  return static_cast<unsigned>((count + kThreads - 1) / kThreads);
-}
-
-__device__ std::int64_t ThreadIndex() { return std::int64_t{blockIdx.x} * kThreads + threadIdx.x; }
 
 /// Where the two values of a pair stand in a vector.
 struct PairAt {
@@ -49,7 +44,7 @@ __device__ std::uint16_t* RowOf(const CacheTarget& target, const KvPlane& plane,
 __global__ void RotationTableKernel(const double* frequencies, int pairs, double scale,
                                     const std::int32_t* positions, std::int64_t count,
                                     float2* turns) {
-  const std::int64_t i = ThreadIndex();
+  const std::int64_t i = ElementIndex<kThreads>();
   if (i >= count) return;
   double sine = 0.0, cosine = 0.0;
   sincos(positions[i / pairs] * frequencies[i % pairs], &sine, &cosine);
@@ -59,7 +54,7 @@ __global__ void RotationTableKernel(const double* frequencies, int pairs, double
 /// A thread a pair.
 __global__ void RotateKernel(RotationTable table, const float* bias, std::int64_t count, int heads,
                              float* vectors) {
-  const std::int64_t i = ThreadIndex();
+  const std::int64_t i = ElementIndex<kThreads>();
   if (i >= count) return;
   const int pair = static_cast<int>(i % table.pairs);
   const std::int64_t vector = i / table.pairs;
@@ -76,7 +71,7 @@ __global__ void RotateKernel(RotationTable table, const float* bias, std::int64_
 /// A thread a pair of a key and the values at the same places.
 __global__ void WriteGroupedKernel(CacheTarget target, RotationTable table, GroupedRows rows,
                                    std::int64_t count) {
-  const std::int64_t i = ThreadIndex();
+  const std::int64_t i = ElementIndex<kThreads>();
   if (i >= count) return;
   const int pair = static_cast<int>(i % table.pairs);
   const std::int64_t vector = i / table.pairs;
@@ -151,15 +146,16 @@ absl::Status LaunchRotationTable(const double* frequencies, int pairs, double sc
                                  const std::int32_t* positions, int tokens, float2* turns,
                                  cudaStream_t stream) {
   const std::int64_t count = std::int64_t{tokens} * pairs;
-  RotationTableKernel<<<BlocksFor(count), kThreads, 0, stream>>>(frequencies, pairs, scale,
-                                                                 positions, count, turns);
+  RotationTableKernel<<<ElementGrid<kThreads>(count), kThreads, 0, stream>>>(
+      frequencies, pairs, scale, positions, count, turns);
   return cuda::ToStatus(cudaGetLastError(), "rotation table");
 }
 
 absl::Status LaunchRotate(const RotationTable& table, const float* bias, int tokens, int heads,
                           float* vectors, cudaStream_t stream) {
   const std::int64_t count = std::int64_t{tokens} * heads * table.pairs;
-  RotateKernel<<<BlocksFor(count), kThreads, 0, stream>>>(table, bias, count, heads, vectors);
+  RotateKernel<<<ElementGrid<kThreads>(count), kThreads, 0, stream>>>(table, bias, count, heads,
+                                                                      vectors);
   return cuda::ToStatus(cudaGetLastError(), "rotation");
 }
 
@@ -167,7 +163,8 @@ absl::Status LaunchWriteGroupedRows(const CacheTarget& target, const RotationTab
                                     const GroupedRows& rows, cudaStream_t stream) {
   const std::int64_t count =
       std::int64_t{target.batch.tokens} * target.shape.kv_heads * table.pairs;
-  WriteGroupedKernel<<<BlocksFor(count), kThreads, 0, stream>>>(target, table, rows, count);
+  WriteGroupedKernel<<<ElementGrid<kThreads>(count), kThreads, 0, stream>>>(target, table, rows,
+                                                                            count);
   return cuda::ToStatus(cudaGetLastError(), "rows to the cache");
 }
 
