@@ -162,7 +162,7 @@ void UcxFabric::EndpointsMet(PeerId id, const absl::Status& status) {
   std::erase(greeting_, id);
   if (peer->state == PeerState::kOpen) peer->deadline = absl::InfiniteFuture();
   peer->was_open = true;
-  dirty_.push_back(id);
+  Queue(*peer);
   if (peer->outgoing) return std::exchange(peer->connected, nullptr)(id);
   if (on_accepted_) on_accepted_(id);
 }
@@ -252,7 +252,9 @@ bool UcxFabric::Reap() {
 }
 
 bool UcxFabric::ReadyToLeave(UcxPeer& peer) {
-  if (peer.state == PeerState::kGone) return peer.worker == nullptr || peer.worker->drained();
+  if (peer.state == PeerState::kGone) {
+    return peer.worker == nullptr || (peer.worker->drained() && !peer.queued);
+  }
   const bool delivered =
       peer.closed_here || (peer.messages_expected && peer.inbox.taken() >= *peer.messages_expected);
   if (!delivered || operations_.Outstanding(peer.id) > 0) return false;

@@ -63,6 +63,7 @@ class UcxFabric : public Fabric {
   struct Receiver {
     UcxFabric* fabric;
     std::shared_ptr<UcxWorker> worker;
+    const UcxPeer* peer;  // whose it is
   };
   // Event tokens; peers' are their ids.
   static constexpr std::uint64_t kWorkerToken = std::uint64_t{1} << 32;
@@ -93,7 +94,7 @@ class UcxFabric : public Fabric {
 
   // Messages: ucx_fabric_messages.cc.
   absl::Status GiveWorker(UcxPeer& peer);
-  absl::StatusOr<std::shared_ptr<UcxWorker>> AddWorker();
+  absl::StatusOr<std::shared_ptr<UcxWorker>> AddWorker(const UcxPeer& peer);
   void RemoveWorker(const std::shared_ptr<UcxWorker>& worker);
   bool ArmWorkers();
   /// Null: of no connection here, or not whole.
@@ -112,7 +113,10 @@ class UcxFabric : public Fabric {
   void EndPartIfImmediate(Operation* operation, ucs_status_ptr_t outcome);
   void StartFlush(UcxPeer& peer, Done done);
   bool DrainWorkers();
+  void Queue(UcxPeer& peer);
+  /// Gives each queued peer a turn. False: none was queued, so that it may sleep.
   bool DispatchMessages();
+  /// Queues the peer again, behind the others, where its turn ends before its messages do.
   void DispatchFrom(PeerId id);
 
   // One-sided access: ucx_fabric_access.cc.
@@ -151,7 +155,7 @@ class UcxFabric : public Fabric {
   std::uint32_t next_peer_ = 1;
   std::vector<PeerId> greeting_;   // that have a deadline; oldest first
   std::vector<PeerId> leaving_;    // kClosing and kGone
-  std::vector<PeerId> dirty_;      // have messages to deliver
+  std::vector<PeerId> queued_;     // may have messages to deliver; each once
   std::vector<PeerId> answering_;  // have something in to_answer
   absl::flat_hash_map<std::uint64_t, std::weak_ptr<SharedMapping>> segments_;  // by name
   std::uint64_t dropped_messages_ = 0;

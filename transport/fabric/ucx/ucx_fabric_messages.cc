@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "transport/fabric/ucx/ucx_fabric_impl.h"
 #include "transport/fabric/ucx/ucx_status.h"
@@ -15,6 +16,9 @@ namespace {
 
 constexpr std::size_t kCopiedBytes = 8192;  // Fabric::Send copies up to here
 constexpr int kMostRoundsOfProgress = 256;
+// What one peer's messages may take before those of the others; looked at every few messages.
+constexpr absl::Duration kTurn = absl::Microseconds(500);
+constexpr int kMessagesToALook = 4;
 // Sent to one peer, and not taken by it: a process is not to end for want of memory as one peer
 // asks and does not read.
 constexpr std::size_t kMostWaitingBytes = std::size_t{128} << 20;
@@ -22,13 +26,13 @@ constexpr std::size_t kMostWaitingBytes = std::size_t{128} << 20;
 }  // namespace
 
 absl::Status UcxFabric::GiveWorker(UcxPeer& peer) {
-  PB_ASSIGN_OR_RETURN(peer.worker, AddWorker());
+  PB_ASSIGN_OR_RETURN(peer.worker, AddWorker(peer));
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<UcxWorker>> UcxFabric::AddWorker() {
+absl::StatusOr<std::shared_ptr<UcxWorker>> UcxFabric::AddWorker(const UcxPeer& peer) {
   PB_ASSIGN_OR_RETURN(auto worker, UcxWorker::Create(context_));
-  auto receiver = std::make_unique<Receiver>(Receiver{this, worker});
+  auto receiver = std::make_unique<Receiver>(Receiver{this, worker, &peer});
   ucp_am_handler_param_t param{};
   param.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB |
                      UCP_AM_HANDLER_PARAM_FIELD_ARG;
@@ -74,7 +78,7 @@ template UcxPeer* UcxFabric::SenderOf(const Receiver&, const AccessHeader&,
 ucs_status_t UcxFabric::MessageArrived(void* receiver, const void* header_bytes,
                                        std::size_t header_size, void* data, std::size_t bytes,
                                        const ucp_am_recv_param_t* param) {
-  const auto& [self, worker] = *static_cast<Receiver*>(receiver);
+  const auto& [self, worker, whose] = *static_cast<Receiver*>(receiver);
   MessageHeader header;
   if (header_size != sizeof(header)) return UCS_OK;
   std::memcpy(&header, header_bytes, sizeof(header));
@@ -83,7 +87,7 @@ ucs_status_t UcxFabric::MessageArrived(void* receiver, const void* header_bytes,
     ++self->dropped_messages_;
     return UCS_OK;
   }
-  self->dirty_.push_back(peer->id);
+  self->Queue(*peer);
   if (bytes > kCopiedBytes && (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_DATA) != 0) {
     peer->inbox.Deliver(header.sequence, {header.type, Payload(worker->get(), data, bytes)});
     return UCS_INPROGRESS;
@@ -102,6 +106,7 @@ void UcxFabric::Send(PeerId id, std::uint8_t type, absl::Span<const std::byte> p
   }
   if (operations_.WaitingBytes(id) > kMostWaitingBytes) {
     MarkGone(*peer, absl::ResourceExhaustedError("it takes in nothing that is sent"));
+    peer->closed_here = true;  // nobody reads what the rest of its messages would be answered
     return operations_.EndAtOnce(std::move(done), peer->reason);
   }
   Operation* operation = operations_.Start(id, 1, std::move(done));
@@ -165,27 +170,37 @@ void UcxFabric::StartFlush(UcxPeer& peer, Done done) {
 
 bool UcxFabric::DrainWorkers() {
   bool any = false;
-  for (const auto& receiver : receivers_) any |= receiver->worker->Drain(kMostRoundsOfProgress);
+  for (const auto& receiver : receivers_) {
+    // What has come is delivered before more is let in: it waits at the sender, not here.
+    any |= receiver->worker->Drain(receiver->peer->queued ? 0 : kMostRoundsOfProgress);
+  }
   return any;
 }
 
+void UcxFabric::Queue(UcxPeer& peer) {
+  if (!std::exchange(peer.queued, true)) queued_.push_back(peer.id);
+}
+
 bool UcxFabric::DispatchMessages() {
-  if (dirty_.empty()) return false;
-  const std::vector<PeerId> dirty = std::exchange(dirty_, {});
-  for (const PeerId id : dirty) DispatchFrom(id);
+  if (queued_.empty()) return false;
+  for (const PeerId id : std::exchange(queued_, {})) DispatchFrom(id);
   return true;
 }
 
 void UcxFabric::DispatchFrom(PeerId id) {
   UcxPeer* peer = Find(id);
-  if (peer == nullptr || !peer->was_open) return;
-  while (auto message = peer->inbox.Take()) {
+  if (peer == nullptr) return;
+  peer->queued = false;
+  if (!peer->was_open) return;
+  const absl::Time end = SteadyNow() + kTurn;
+  for (int taken = 1; auto message = peer->inbox.Take(); ++taken) {
     const MessageHandler& handler = on_message_[message->type];
     if (handler && !peer->closed_here) {
       handler(id, message->payload.bytes());
     } else {
       ++dropped_messages_;
     }
+    if (taken % kMessagesToALook == 0 && SteadyNow() >= end) return Queue(*peer);
   }
 }
 

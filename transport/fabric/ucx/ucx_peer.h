@@ -69,6 +69,7 @@ struct UcxPeer {
   std::uint32_t remote_nonce = 0;
   std::uint64_t messages_sent = 0;
   Inbox inbox;
+  bool queued = false;  // in UcxFabric::queued_
   std::uint64_t accesses_asked = 0;
   absl::flat_hash_map<std::uint64_t, Access> accesses;  // by the number that they were asked under
   absl::flat_hash_set<std::uint64_t> lent;              // names of our segments
