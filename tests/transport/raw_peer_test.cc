@@ -7,12 +7,15 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/time/clock.h"
 #include "transport/fabric/ucx/access_message.h"
 #include "transport/fabric/ucx/control_link.h"
+#include "transport/fabric/ucx/operation_table.h"
 #include "transport/fabric/ucx/tcp_socket.h"
 #include "transport/fabric/ucx/ucx_fabric.h"
 #include "transport/fabric/ucx/ucx_worker.h"
@@ -20,6 +23,7 @@
 namespace pinboard::transport {
 namespace {
 
+constexpr unsigned kMessageId = 1;
 constexpr unsigned kAccessId = 2;
 
 class RawPeer : public ::testing::Test {
@@ -52,6 +56,54 @@ class RawPeer : public ::testing::Test {
     return *std::move(hello);
   }
 
+  struct CloseEndpoint {
+    void operator()(ucp_ep_h endpoint) const {
+      ucp_request_param_t force{};
+      force.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+      force.flags = UCP_EP_CLOSE_FLAG_FORCE;
+      const ucs_status_ptr_t end = ucp_ep_close_nbx(endpoint, &force);
+      if (UCS_PTR_IS_PTR(end)) ucp_request_free(end);
+    }
+  };
+  using Endpoint = std::unique_ptr<std::remove_pointer_t<ucp_ep_h>, CloseEndpoint>;
+
+  Endpoint EndpointTo(const Hello& hello) {
+    ucp_ep_params_t params{};
+    params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE;
+    params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
+    params.address = reinterpret_cast<const ucp_address_t*>(hello.worker.data());
+    ucp_ep_h endpoint = nullptr;
+    EXPECT_EQ(ucp_ep_create(worker_->get(), &params, &endpoint), UCS_OK);
+    return Endpoint(endpoint);
+  }
+
+  /// Returns when the request has ended.
+  void End(ucs_status_ptr_t request) {
+    if (!UCS_PTR_IS_PTR(request)) return;
+    WaitUntil([&] { return ucp_request_check_status(request) != UCS_INPROGRESS; });
+    ucp_request_free(request);
+  }
+
+  template <typename Header>
+  void SendTo(const Endpoint& endpoint, unsigned id, const Header& header) {
+    ucp_request_param_t eager{};
+    eager.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+    eager.flags = UCP_AM_SEND_FLAG_EAGER;
+    End(ucp_am_send_nbx(endpoint.get(), id, &header, sizeof(header), nullptr, 0, &eager));
+  }
+
+  void SendMessage(const Endpoint& endpoint, const Hello& hello, std::uint64_t number) {
+    SendTo(endpoint, kMessageId,
+           MessageHeader{
+               .to_peer = hello.peer_id, .nonce = hello.nonce, .sequence = number, .type = 1});
+  }
+
+  /// What has been sent is there before what is said next.
+  void Flush(const Endpoint& endpoint) {
+    const ucp_request_param_t none{};
+    End(ucp_ep_flush_nbx(endpoint.get(), &none));
+  }
+
   std::unique_ptr<Fabric> fabric_;
   std::shared_ptr<UcxWorker> worker_;
 };
@@ -78,37 +130,42 @@ TEST_F(RawPeer, WhoAsksForMemoryBeforeItGreetsIsNotAnswered) {
   ControlLink link(std::move(accepted));
   const Hello hello = TakeHello(link);
 
-  ucp_ep_params_t params{};
-  params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS;
-  params.address = reinterpret_cast<const ucp_address_t*>(hello.worker.data());
-  ucp_ep_h endpoint = nullptr;
-  ASSERT_EQ(ucp_ep_create(worker_->get(), &params, &endpoint), UCS_OK);
+  const Endpoint endpoint = EndpointTo(hello);
   const AccessHeader ask{
       .to_peer = hello.peer_id, .nonce = hello.nonce, .bytes = 8, .kind = AccessKind::kGet};
-  ucp_request_param_t send{};
-  send.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
-  send.flags = UCP_AM_SEND_FLAG_EAGER;
-  const ucs_status_ptr_t asked =
-      ucp_am_send_nbx(endpoint, kAccessId, &ask, sizeof(ask), nullptr, 0, &send);
-  if (UCS_PTR_IS_PTR(asked)) {
-    WaitUntil([&] { return ucp_request_check_status(asked) != UCS_INPROGRESS; });
-    ucp_request_free(asked);
-  }
-  // What has been sent is there before the end of the connection is.
-  const ucs_status_ptr_t flushed = ucp_ep_flush_nbx(endpoint, &(send = {}));
-  if (UCS_PTR_IS_PTR(flushed)) {
-    WaitUntil([&] { return ucp_request_check_status(flushed) != UCS_INPROGRESS; });
-    ucp_request_free(flushed);
-  }
+  SendTo(endpoint, kAccessId, ask);
+  Flush(endpoint);
   link = ControlLink(UniqueFd());
   WaitUntil([&] { return connected.has_value(); });
   EXPECT_FALSE(connected->ok());
-  ucp_request_param_t force{};
-  force.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
-  force.flags = UCP_EP_CLOSE_FLAG_FORCE;
-  if (const auto end = ucp_ep_close_nbx(endpoint, &force); UCS_PTR_IS_PTR(end)) {
-    ucp_request_free(end);
-  }
+}
+
+// Each further message of a refused client was refused, counted and answered again.
+TEST_F(RawPeer, NothingIsDeliveredAfterCloseAlsoOfAPeerThatHasSaidGoodbye) {
+  int delivered = 0;
+  bool accepted = false;
+  bool closed = false;
+  fabric_->OnAccepted([&](PeerId) { accepted = true; });
+  fabric_->OnClosed([&](PeerId, const absl::Status&) { closed = true; });
+  fabric_->OnMessage(1, [&](PeerId from, absl::Span<const std::byte>) {
+    ++delivered;
+    fabric_->Close(from);
+  });
+  const std::string address = *fabric_->Listen("127.0.0.1:0");
+  ControlLink link(*StartConnectTcp(address));
+  WaitUntil([&] { return ConnectOutcome(link.fd(), address).ok(); });
+  ASSERT_TRUE(link.SendHello({1, 2, HostIdentity(), worker_->address()}).ok());
+  const Hello hello = TakeHello(link);
+  WaitUntil([&] { return accepted; });
+  const Endpoint endpoint = EndpointTo(hello);
+  // One that is to come before these keeps them all until the goodbye has been read.
+  constexpr std::uint64_t kMessages = 10;
+  for (std::uint64_t number = 1; number < kMessages; ++number) SendMessage(endpoint, hello, number);
+  Flush(endpoint);
+  ASSERT_TRUE(link.SendGoodbye({.messages_sent = kMessages}).ok());
+  SendMessage(endpoint, hello, 0);
+  WaitUntil([&] { return closed; });
+  EXPECT_EQ(delivered, 1);
 }
 
 // It asks and does not read: the answers took all the memory there was.

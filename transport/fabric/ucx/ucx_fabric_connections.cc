@@ -215,9 +215,10 @@ void UcxFabric::MarkGone(UcxPeer& peer, absl::Status reason) {
 }
 
 void UcxFabric::Close(PeerId id) {
-  UcxPeer* peer = FindOpen(id);
+  UcxPeer* peer = Find(id);
   if (peer == nullptr) return;
-  peer->closed_here = true;
+  peer->closed_here = true;  // also where it leaves by itself: no more of its messages
+  if (peer->state != PeerState::kOpen) return;
   peer->deadline = SteadyNow() + options_.handshake_timeout;
   StartFlush(*peer, [](const absl::Status&) {});  // what was sent has left before the goodbye
   StartClosing(*peer, absl::CancelledError("the connection was closed on this side"));
