@@ -197,6 +197,31 @@ TEST_F(RawPeer, WhoTakesInNothingIsLeft) {
   EXPECT_EQ(ended, sent);
 }
 
+// Answers without bytes were not counted: they took all the memory there was.
+TEST_F(RawPeer, WhoAsksForNothingAndReadsNoAnswersIsLeft) {
+  bool accepted = false;
+  std::optional<absl::Status> closed;
+  fabric_->OnAccepted([&](PeerId) { accepted = true; });
+  fabric_->OnClosed([&](PeerId, absl::Status reason) { closed = std::move(reason); });
+  const std::string address = *fabric_->Listen("127.0.0.1:0");
+  ControlLink link(*StartConnectTcp(address));
+  WaitUntil([&] { return ConnectOutcome(link.fd(), address).ok(); });
+  ASSERT_TRUE(link.SendHello({1, 2, HostIdentity(), worker_->address()}).ok());
+  const Hello hello = TakeHello(link);
+  WaitUntil([&] { return accepted; });
+  const Endpoint endpoint = EndpointTo(hello);
+  Flush(endpoint);
+  const AccessHeader ask{.to_peer = hello.peer_id, .nonce = hello.nonce, .kind = AccessKind::kGet};
+  // Answers that are there, those that UCX keeps and those that it is not given yet.
+  constexpr int kTooMany = (1 << 20) + (1 << 19);
+  for (int asked = 0; asked < kTooMany && !closed; ++asked) {
+    SendTo(endpoint, kAccessId, ask);
+    if (asked % 64 == 0) fabric_->Progress();
+  }
+  ASSERT_TRUE(closed.has_value());
+  EXPECT_NE(closed->message().find("asks for more than it reads"), absl::string_view::npos);
+}
+
 /// While it lives the process may have so many descriptors.
 class DescriptorLimit {
  public:

@@ -23,8 +23,9 @@ std::size_t Pieces(std::size_t bytes) {
   return std::max<std::size_t>(1, (bytes + kAccessPieceBytes - 1) / kAccessPieceBytes);
 }
 
-// What one peer's gets may have on its way, at least one part of one: a part is copied at once. A
-// peer that asks and does not read has the rest wait in its queue.
+// What one peer's gets may have on its way, at least one part of one: a part is copied at once; and
+// what UCX may keep for it, as answers without bytes cost memory too. A peer that asks and does not
+// read has the rest wait in its queue.
 constexpr std::size_t kAnswerPartBytes = 1 << 20;
 constexpr std::size_t kMostAnsweringBytes = 16 << 20;
 // More than any client asks for at once.
@@ -224,7 +225,8 @@ bool UcxFabric::AnswerAccesses() {
 
 bool UcxFabric::AnswerSome(UcxPeer& peer) {
   bool any = false;
-  while (!peer.to_answer.empty() && peer.answering_bytes < kMostAnsweringBytes) {
+  while (!peer.to_answer.empty() && peer.answering_bytes < kMostAnsweringBytes &&
+         operations_.WaitingBytes(peer.id) < kMostAnsweringBytes) {
     any = true;
     if (SendAnswer(peer, peer.to_answer.front())) peer.to_answer.pop_front();
   }
