@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
@@ -132,9 +133,12 @@ class PrometheusServer : public MetricServer {
     callbacks.begin_request = BeginRequest;
     callbacks.init_context = RememberStarted;
     const absl::MutexLock starts(&starting);
+    // Connections that say nothing are not to keep a probe waiting.
+    const std::vector<std::string> options = {"listening_ports",    address, "num_threads", "8",
+                                              "request_timeout_ms", "3000"};
     // CivetCallbacks adds nothing to its base but a constructor.
     exposer_ = std::make_unique<prometheus::Exposer>(
-        address, /*num_threads=*/2, static_cast<const CivetCallbacks*>(&callbacks));
+        options, static_cast<const CivetCallbacks*>(&callbacks));
     exposer_->RegisterCollectable(CollectableOf(registry));
     context_ = started;
     const absl::MutexLock lock(&running);

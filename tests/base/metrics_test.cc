@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <thread>
@@ -79,23 +80,40 @@ TEST(MetricsDeathTest, AMalformedOrReusedNameEndsTheProcessAndNamesTheMetric) {
 
 constexpr std::uint32_t kOtherLoopback = INADDR_LOOPBACK + 1;  // 127.0.0.2
 
-/// What the server answers to `request`, which is a first line and perhaps headers.
-std::string Ask(int port, const std::string& request, std::uint32_t host = INADDR_LOOPBACK) {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(host);
-  std::string answer;
-  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
-    const std::string bytes = request + "\r\n\r\n";
-    if (send(fd, bytes.data(), bytes.size(), 0) > 0) {
-      char buffer[4096];
-      for (ssize_t n; (n = recv(fd, buffer, sizeof(buffer), 0)) > 0;) answer.append(buffer, n);
-    }
+/// A connection to the server.
+class Asker {
+ public:
+  explicit Asker(int port, std::uint32_t host = INADDR_LOOPBACK) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(host);
+    const timeval patience = {.tv_sec = 8};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    connected_ = connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
   }
-  close(fd);
-  return answer;
+  ~Asker() { close(fd_); }
+  Asker(const Asker&) = delete;
+  Asker& operator=(const Asker&) = delete;
+
+  /// What it answers to `request`, which is a first line and perhaps headers. Empty: nothing in
+  /// eight seconds.
+  std::string Ask(const std::string& request) const {
+    std::string answer;
+    const std::string bytes = request + "\r\n\r\n";
+    if (!connected_ || send(fd_, bytes.data(), bytes.size(), 0) <= 0) return answer;
+    char buffer[4096];
+    for (ssize_t n; (n = recv(fd_, buffer, sizeof(buffer), 0)) > 0;) answer.append(buffer, n);
+    return answer;
+  }
+
+ private:
+  const int fd_ = socket(AF_INET, SOCK_STREAM, 0);
+  bool connected_ = false;
+};
+
+std::string Ask(int port, const std::string& request, std::uint32_t host = INADDR_LOOPBACK) {
+  return Asker(port, host).Ask(request);
 }
 
 std::string Get(int port, const std::string& path, std::uint32_t host = INADDR_LOOPBACK) {
@@ -201,6 +219,19 @@ TEST(MetricServerTest, SaysWhetherTheProcessIsStuck) {
   EXPECT_THAT(health(), HasSubstr("\r\n\r\nstuck\n"));
   readiness.Turned(SteadyNow());
   EXPECT_THAT(health(), StartsWith("HTTP/1.1 200"));
+}
+
+// Two of them kept the server's two threads for half a minute.
+TEST(MetricServerTest, ConnectionsThatSayNothingDoNotKeepProbesWaiting) {
+  const auto registry = NewMetricRegistry();
+  const auto server = ServeMetrics(*registry, "0");
+  ASSERT_EQ(server.status(), absl::OkStatus());
+  const int port = (*server)->port();
+  std::deque<Asker> silent;
+  for (const int connections : {7, 9}) {  // fewer than its threads, and more
+    while (silent.size() < static_cast<std::size_t>(connections)) silent.emplace_back(port);
+    EXPECT_THAT(Get(port, "/healthz"), StartsWith("HTTP/1.1 200")) << connections;
+  }
 }
 
 TEST(MetricServerTest, APortInUseIsOneClearLine) {
