@@ -88,7 +88,7 @@ class MetricRegistry {
 
 std::unique_ptr<MetricRegistry> NewMetricRegistry();
 
-/// Answers GET /metrics, /healthz and /readyz until destroyed. Thread-safe.
+/// Answers GET and HEAD of /metrics, /healthz and /readyz until destroyed. Thread-safe.
 class MetricServer {
  public:
   virtual ~MetricServer() = default;

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -73,17 +74,32 @@ Served ServedTo(const mg_connection* connection) {
   return server == Running().end() ? Served{} : server->second;
 }
 
-int Answer(mg_connection* connection, int status, const char* type, const std::string& text) {
-  mg_printf(connection,
-            "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-            "Connection: close\r\n\r\n",
-            status, status == 200 ? "OK" : "Service Unavailable", type, text.size());
-  mg_write(connection, text.data(), text.size());
+absl::string_view MethodOf(const mg_connection* connection) {
+  return mg_get_request_info(connection)->request_method;
+}
+
+const char* ReasonOf(int status) {
+  if (status == 200) return "OK";
+  return status == 405 ? "Method Not Allowed" : "Service Unavailable";
+}
+
+/// `headers`: lines of its own. To HEAD without the text.
+int Answer(mg_connection* connection, int status, const std::string& headers,
+           const std::string& text) {
+  mg_printf(connection, "HTTP/1.1 %d %s\r\n%sConnection: close\r\n\r\n", status, ReasonOf(status),
+            headers.c_str());
+  if (MethodOf(connection) != "HEAD") mg_write(connection, text.data(), text.size());
   return status;
 }
 
+int AnswerText(mg_connection* connection, int status, const char* type, const std::string& text) {
+  return Answer(connection, status,
+                absl::StrCat("Content-Type: ", type, "\r\nContent-Length: ", text.size(), "\r\n"),
+                text);
+}
+
 int AnswerLine(mg_connection* connection, int status, const std::string& line) {
-  return Answer(connection, status, "text/plain", line + "\n");
+  return AnswerText(connection, status, "text/plain", line + "\n");
 }
 
 int AnswerHealthy(mg_connection* connection) {
@@ -105,22 +121,33 @@ int AnswerReady(mg_connection* connection) {
   return AnswerLine(connection, 200, "ready");
 }
 
-/// The exposer knows the other format alone, and answers GET alone.
 bool WantsOpenMetrics(const mg_connection* connection) {
   const char* const accept = mg_get_header(connection, "Accept");
-  return accept != nullptr && PrefersOpenMetrics(accept) &&
-         absl::string_view(mg_get_request_info(connection)->request_method) == "GET";
+  return accept != nullptr && PrefersOpenMetrics(accept);
+}
+
+/// 0: the exposer does, which knows the other format alone, and GET alone.
+int AnswerMetrics(mg_connection* connection) {
+  const MetricRegistry* const registry = ServedTo(connection).registry;
+  if (registry == nullptr) return 0;
+  if (WantsOpenMetrics(connection)) {
+    return AnswerText(connection, 200, kOpenMetricsContentType, registry->OpenMetricsText());
+  }
+  if (MethodOf(connection) != "HEAD") return 0;
+  // No length: the exposer adds metrics of its own.
+  return Answer(connection, 200, "Content-Type: text/plain; charset=utf-8\r\n", "");
 }
 
 /// 0: civetweb goes on.
 int BeginRequest(mg_connection* connection) {
   { const absl::MutexLock none_starts(&starting); }
-  const std::string path = mg_get_request_info(connection)->local_uri;
-  if (path == "/healthz") return AnswerHealthy(connection);
-  if (path == "/readyz") return AnswerReady(connection);
-  const MetricRegistry* const registry = ServedTo(connection).registry;
-  if (path == "/metrics" && registry != nullptr && WantsOpenMetrics(connection)) {
-    return Answer(connection, 200, kOpenMetricsContentType, registry->OpenMetricsText());
+  constexpr std::pair<absl::string_view, int (*)(mg_connection*)> kPaths[] = {
+      {"/healthz", AnswerHealthy}, {"/readyz", AnswerReady}, {"/metrics", AnswerMetrics}};
+  for (const auto& [path, answer] : kPaths) {
+    if (path != mg_get_request_info(connection)->local_uri) continue;
+    const absl::string_view method = MethodOf(connection);
+    if (method == "GET" || method == "HEAD") return answer(connection);
+    return Answer(connection, 405, "Allow: GET, HEAD\r\nContent-Length: 0\r\n", "");
   }
   return 0;
 }

@@ -39,18 +39,50 @@ struct MediaRange {
   double quality = 1;
 };
 
+/// Splits at each `separator` that is not within a quoted string.
+std::vector<absl::string_view> SplitUnquoted(absl::string_view text, char separator) {
+  std::vector<absl::string_view> parts;
+  bool quoted = false;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') quoted = !quoted;
+    if (quoted && text[i] == '\\') ++i;
+    if (quoted || text[i] != separator) continue;
+    parts.push_back(text.substr(begin, i - begin));
+    begin = i + 1;
+  }
+  parts.push_back(text.substr(begin));
+  return parts;
+}
+
+/// A parameter's value: a token, or what a quoted string says. Nothing: neither.
+std::optional<std::string> ReadValue(absl::string_view text) {
+  if (!absl::ConsumePrefix(&text, "\"")) {
+    return absl::StrContains(text, '"') ? std::nullopt : std::optional(std::string(text));
+  }
+  std::string value;
+  while (!text.empty() && text.front() != '"') {
+    if (text.front() == '\\') text.remove_prefix(1);
+    if (text.empty()) break;
+    value += text.front();
+    text.remove_prefix(1);
+  }
+  return text == "\"" ? std::optional(value) : std::nullopt;
+}
+
 std::optional<MediaRange> ReadMediaRange(absl::string_view text) {
-  const std::vector<absl::string_view> parts = absl::StrSplit(text, ';');
+  const std::vector<absl::string_view> parts = SplitUnquoted(text, ';');
   MediaRange range;
   range.type = absl::AsciiStrToLower(absl::StripAsciiWhitespace(parts[0]));
   for (std::size_t i = 1; i < parts.size(); ++i) {
     const std::pair<absl::string_view, absl::string_view> parameter =
         absl::StrSplit(parts[i], absl::MaxSplits('=', 1));
     const std::string name = absl::AsciiStrToLower(absl::StripAsciiWhitespace(parameter.first));
-    const absl::string_view value = absl::StripAsciiWhitespace(parameter.second);
-    if (name == "version") range.version = std::string(value);
+    const auto value = ReadValue(absl::StripAsciiWhitespace(parameter.second));
+    if (!value.has_value()) return std::nullopt;
+    if (name == "version") range.version = *value;
     if (name != "q") continue;
-    if (!absl::SimpleAtod(value, &range.quality)) return std::nullopt;
+    if (!absl::SimpleAtod(*value, &range.quality)) return std::nullopt;
     if (!(range.quality >= 0 && range.quality <= 1)) return std::nullopt;
   }
   return range;
@@ -130,7 +162,7 @@ void AppendHistograms(std::string& text, const MetricFamily& family) {
 
 bool PrefersOpenMetrics(absl::string_view accept) {
   std::map<std::string, double> qualities;
-  for (const absl::string_view text : absl::StrSplit(accept, ',')) {
+  for (const absl::string_view text : SplitUnquoted(accept, ',')) {
     const std::optional<MediaRange> range = ReadMediaRange(text);
     if (!range.has_value() || !HasOurVersion(*range)) continue;
     double& quality = qualities[range->type];

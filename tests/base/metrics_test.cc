@@ -166,10 +166,39 @@ TEST(MetricServerTest, AsksForOpenMetricsElsewhereChangeNothing) {
   const auto ask = [&](const std::string& what) {
     return Ask((*server)->port(), what + " HTTP/1.0\r\nAccept: application/openmetrics-text");
   };
-  EXPECT_THAT(ask("HEAD /metrics"), HasSubstr(" 404 Not Found\r\n"));
-  EXPECT_THAT(ask("POST /metrics"), HasSubstr(" 404 Not Found\r\n"));
   EXPECT_THAT(ask("GET /healthz"), HasSubstr("Content-Type: text/plain\r\n"));
   EXPECT_THAT(ask("GET /"), HasSubstr(" 404 Not Found\r\n"));
+}
+
+TEST(MetricServerTest, HeadIsTheHeadersOfGetAlone) {
+  const auto registry = NewMetricRegistry();
+  const auto server = ServeMetrics(*registry, "0");
+  ASSERT_EQ(server.status(), absl::OkStatus());
+  const int port = (*server)->port();
+  for (const std::string what : {"/healthz HTTP/1.0", "/readyz HTTP/1.0",
+                                 "/metrics HTTP/1.0\r\nAccept: application/openmetrics-text"}) {
+    const std::string got = Ask(port, "GET " + what);
+    EXPECT_THAT(got, StartsWith("HTTP/1.1 200 OK\r\n")) << what;
+    EXPECT_THAT(got, HasSubstr("\r\nContent-Length: ")) << what;
+    EXPECT_EQ(Ask(port, "HEAD " + what), got.substr(0, got.find("\r\n\r\n") + 4)) << what;
+  }
+  EXPECT_EQ(Ask(port, "HEAD /metrics HTTP/1.0"),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            "Connection: close\r\n\r\n");
+}
+
+TEST(MetricServerTest, OtherMethodsAreRefused) {
+  const auto registry = NewMetricRegistry();
+  const auto server = ServeMetrics(*registry, "0");
+  ASSERT_EQ(server.status(), absl::OkStatus());
+  for (const std::string path : {"/healthz", "/readyz", "/metrics"}) {
+    for (const std::string method : {"POST", "PUT", "DELETE", "OPTIONS"}) {
+      EXPECT_EQ(Ask((*server)->port(), method + " " + path + " HTTP/1.0\r\nContent-Length: 0"),
+                "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\n"
+                "Connection: close\r\n\r\n")
+          << method << path;
+    }
+  }
 }
 
 TEST(MetricServerTest, NothingIsServedBeyondLoopbackUnlessTheAddressSaysSo) {

@@ -158,6 +158,10 @@ TEST(OpenMetricsAcceptTest, IsPreferredWhereItIsNamedAndNoLessWantedThanText) {
            "application/openmetrics-text;q=0.5,text/plain;q=0.2,*/*;q=0.9",
            "text/plain;version=9.9.9,application/openmetrics-text;q=0.1",
            ",,application/openmetrics-text,;",
+           "application/openmetrics-text; version=\"1.0.0\"",
+           R"(application/openmetrics-text;version="1\.0.0";q=0.5)",
+           R"(text/plain;note="a,application/json;q=1";q=0.3,application/openmetrics-text;q=0.5)",
+           R"(application/openmetrics-text;note="a\",b;q=0";q=0.5,text/plain;q=0.4)",
        }) {
     EXPECT_TRUE(PrefersOpenMetrics(accept)) << accept;
   }
@@ -190,6 +194,12 @@ TEST(OpenMetricsAcceptTest, IsNotPreferredOtherwise) {
            "application/openmetrics-text q=1",
            ";application/openmetrics-text",
            ";;;,,,===",
+           "application/openmetrics-text;version=\"0.0.1\"",
+           R"(text/plain;note=",application/openmetrics-text,")",
+           R"(application/openmetrics-text;version="1.0.0)",
+           R"(application/openmetrics-text;version="1.0.0\")",
+           R"(application/openmetrics-text;version="1.0.0"0)",
+           R"(application/openmetrics-text;version=1.0"."0)",
        }) {
     EXPECT_FALSE(PrefersOpenMetrics(accept)) << accept;
   }
