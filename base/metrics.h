@@ -51,8 +51,9 @@ class Histogram {
 ///
 /// Add* returns the same handle for the same name and labels; a handle lives as long as the
 /// registry. A name that is malformed or already used for another kind of metric, or a counter's
-/// without _total, is a programming error and ends the process with one line. Thread-safe; Add*
-/// takes a lock, so keep the handle.
+/// without _total, is a programming error and ends the process with one line; so is one that
+/// OpenMetrics knows another by, as a counter x_total by x and x_created, and a histogram x by
+/// x_bucket, x_count, x_sum and x_created. Thread-safe; Add* takes a lock, so keep the handle.
 class MetricRegistry {
  public:
   virtual ~MetricRegistry() = default;

@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <exception>
+#include <initializer_list>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -18,6 +19,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
 #include "base/metrics.h"
 #include "base/open_metrics.h"
@@ -75,18 +78,32 @@ class PrometheusRegistry : public MetricRegistry {
                             const MetricLabels& labels) override {
     if (!absl::EndsWith(name, "_total")) Refuse(name, "the name of a counter ends in _total");
     const absl::MutexLock lock(&mutex_);
+    Claim(name, std::string(absl::StripSuffix(name, "_total")), {"", "_total", "_created"});
     return FindOrAdd(counters_, prometheus::BuildCounter(), name, help, labels);
   }
   Gauge& FindOrAddGauge(const std::string& name, const std::string& help,
                         const MetricLabels& labels) override {
     const absl::MutexLock lock(&mutex_);
+    Claim(name, name, {""});
     return FindOrAdd(gauges_, prometheus::BuildGauge(), name, help, labels);
   }
   Histogram& FindOrAddHistogram(const std::string& name, const std::string& help,
                                 const std::vector<double>& bounds,
                                 const MetricLabels& labels) override {
     const absl::MutexLock lock(&mutex_);
+    Claim(name, name, {"", "_bucket", "_count", "_sum", "_created"});
     return FindOrAdd(histograms_, prometheus::BuildHistogram(), name, help, labels, bounds);
+  }
+
+  /// The names that OpenMetrics knows a metric by are no other's: one that is spoils all of a
+  /// scrape.
+  void Claim(const std::string& name, const std::string& family,
+             std::initializer_list<const char*> suffixes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (const char* suffix : suffixes) {
+      const auto& [claimed, owner] = *claimed_.try_emplace(family + suffix, name).first;
+      if (owner == name) continue;
+      Refuse(name, absl::StrCat("in OpenMetrics ", claimed, " is a name of ", owner).c_str());
+    }
   }
 
   template <typename Metric, typename Handle, typename Builder, typename... Bounds>
@@ -108,6 +125,7 @@ class PrometheusRegistry : public MetricRegistry {
   /// Shared because the exposer holds it weakly while it answers a scrape.
   const std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
   absl::Mutex mutex_;
+  std::map<std::string, std::string> claimed_ ABSL_GUARDED_BY(mutex_);  // whose each name is
   Handles<prometheus::Counter, PrometheusCounter> counters_ ABSL_GUARDED_BY(mutex_);
   Handles<prometheus::Gauge, PrometheusGauge> gauges_ ABSL_GUARDED_BY(mutex_);
   Handles<prometheus::Histogram, PrometheusHistogram> histograms_ ABSL_GUARDED_BY(mutex_);

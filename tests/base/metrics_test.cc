@@ -78,6 +78,29 @@ TEST(MetricsDeathTest, AMalformedOrReusedNameEndsTheProcessAndNamesTheMetric) {
                "metric pinboard_pages: the name of a counter ends in _total");
 }
 
+// One name of two metrics spoils a whole scrape as OpenMetrics.
+TEST(MetricsDeathTest, ANameThatOpenMetricsKnowsAnotherMetricByEndsTheProcessAndNamesBoth) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto registry = NewMetricRegistry();
+  registry->AddCounter("pages_total", "Pages.");
+  registry->AddGauge("steps", "Steps.");
+  registry->AddHistogram("round_seconds", "A round.", {1});
+  registry->AddCounter("round_total", "Rounds.");
+  EXPECT_DEATH(registry->AddGauge("pages", "Pages."),
+               "metric pages: in OpenMetrics pages is a name of pages_total\n");
+  EXPECT_DEATH(registry->AddHistogram("pages", "Pages.", {1}), "is a name of pages_total\n");
+  EXPECT_DEATH(registry->AddCounter("steps_total", "Steps."),
+               "metric steps_total: in OpenMetrics steps is a name of steps\n");
+  EXPECT_DEATH(registry->AddCounter("round_seconds_total", "Seconds."), "name of round_seconds\n");
+  for (const std::string suffix : {"_bucket", "_count", "_sum", "_created"}) {
+    EXPECT_DEATH(registry->AddGauge("round_seconds" + suffix, "?"), "is a name of round_seconds\n");
+  }
+  EXPECT_DEATH(registry->AddCounter("round_seconds_count_total", "?"), "name of round_seconds\n");
+  EXPECT_DEATH(registry->AddGauge("pages_created", "?"), "is a name of pages_total\n");
+  registry->AddGauge("gauge_sum", "A sum.");
+  EXPECT_DEATH(registry->AddHistogram("gauge", "?", {1}), "gauge_sum is a name of gauge_sum\n");
+}
+
 constexpr std::uint32_t kOtherLoopback = INADDR_LOOPBACK + 1;  // 127.0.0.2
 
 /// A connection to the server.
