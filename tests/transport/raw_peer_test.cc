@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -12,7 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "base/log.h"
 #include "transport/fabric/ucx/access_message.h"
 #include "transport/fabric/ucx/control_link.h"
 #include "transport/fabric/ucx/operation_table.h"
@@ -54,6 +58,12 @@ class RawPeer : public ::testing::Test {
       return (hello = link.TakeHello()).has_value();
     });
     return *std::move(hello);
+  }
+
+  /// The same, of a connection that is under way.
+  Hello Greet(ControlLink& link) {
+    WaitUntil([&] { return link.SendHello({1, 2, HostIdentity(), worker_->address()}).ok(); });
+    return TakeHello(link);
   }
 
   struct CloseEndpoint {
@@ -113,9 +123,7 @@ TEST_F(RawPeer, AGoodbyeThatPromisesMoreThanWasSentDoesNotKeepTheConnection) {
   fabric_->OnClosed([&closed](PeerId, absl::Status reason) { closed = std::move(reason); });
   const std::string address = *fabric_->Listen("127.0.0.1:0");
   ControlLink link(*StartConnectTcp(address));
-  WaitUntil([&] { return ConnectOutcome(link.fd(), address).ok(); });
-  ASSERT_TRUE(link.SendHello({1, 2, HostIdentity(), worker_->address()}).ok());
-  TakeHello(link);
+  Greet(link);
   ASSERT_TRUE(link.SendGoodbye({.messages_sent = std::uint64_t{1} << 63}).ok());
   WaitUntil([&] { return closed.has_value(); });
 }
@@ -153,9 +161,7 @@ TEST_F(RawPeer, NothingIsDeliveredAfterCloseAlsoOfAPeerThatHasSaidGoodbye) {
   });
   const std::string address = *fabric_->Listen("127.0.0.1:0");
   ControlLink link(*StartConnectTcp(address));
-  WaitUntil([&] { return ConnectOutcome(link.fd(), address).ok(); });
-  ASSERT_TRUE(link.SendHello({1, 2, HostIdentity(), worker_->address()}).ok());
-  const Hello hello = TakeHello(link);
+  const Hello hello = Greet(link);
   WaitUntil([&] { return accepted; });
   const Endpoint endpoint = EndpointTo(hello);
   // One that is to come before these keeps them all until the goodbye has been read.
@@ -205,9 +211,7 @@ TEST_F(RawPeer, WhoAsksForNothingAndReadsNoAnswersIsLeft) {
   fabric_->OnClosed([&](PeerId, absl::Status reason) { closed = std::move(reason); });
   const std::string address = *fabric_->Listen("127.0.0.1:0");
   ControlLink link(*StartConnectTcp(address));
-  WaitUntil([&] { return ConnectOutcome(link.fd(), address).ok(); });
-  ASSERT_TRUE(link.SendHello({1, 2, HostIdentity(), worker_->address()}).ok());
-  const Hello hello = TakeHello(link);
+  const Hello hello = Greet(link);
   WaitUntil([&] { return accepted; });
   const Endpoint endpoint = EndpointTo(hello);
   Flush(endpoint);
@@ -259,8 +263,38 @@ TEST_F(RawPeer, WithoutDescriptorsConnectionsWaitAndNobodySpins) {
     for (; absl::Now() < end; ++turns) fabric_->WaitUntil(end);
   }
   EXPECT_LT(turns, 50);
-  ASSERT_TRUE(link.SendHello({1, 2, HostIdentity(), worker_->address()}).ok());
-  TakeHello(link);
+  Greet(link);
+}
+
+// Each was a line, so a stranger could fill the log.
+TEST_F(RawPeer, ManyStrangersAreFewLines) {
+  const std::string address = *fabric_->Listen("127.0.0.1:0");
+  testing::internal::CaptureStderr();
+  InitLog("pinboard", LogLevel::kInfo);
+  const auto connect = [&] {
+    for (int i = 0; i < 200; ++i) {
+      const UniqueFd stranger = *StartConnectTcp(address);
+      fabric_->Progress();
+    }
+  };
+  connect();
+  {
+    const DescriptorLimit for_none(64 + 11);
+    connect();
+  }
+  // One more, that is answered after all of them have ended.
+  ControlLink link(*StartConnectTcp(address));
+  Greet(link);
+  InitLog("pinboard", LogLevel::kWarning);
+  const std::vector<std::string> lines =
+      absl::StrSplit(testing::internal::GetCapturedStderr(), '\n');
+  for (const char* kind : {"ended before it was open", "is refused"}) {
+    const auto count = std::count_if(lines.begin(), lines.end(), [kind](const std::string& line) {
+      return absl::StrContains(line, kind);
+    });
+    EXPECT_GE(count, 32) << kind;
+    EXPECT_LT(count, 100) << kind;
+  }
 }
 
 TEST_F(RawPeer, AnAddressOfAnotherFormIsRefusedBeforeUcxReadsIt) {

@@ -65,7 +65,7 @@ class Fabric {
                             Connected connected) = 0;
 
   /// One handler per message type (0..63), set before messages of that type arrive. Messages of one
-  /// peer arrive in the order sent. Types without a handler are counted and dropped.
+  /// peer arrive in the order sent. Types without a handler are dropped.
   virtual void OnMessage(std::uint8_t type, MessageHandler handler) = 0;
   virtual void OnAccepted(std::function<void(PeerId)> handler) = 0;
   /// Where the other side of this connection is, for people: "10.0.0.7:51234". Empty: unknown.

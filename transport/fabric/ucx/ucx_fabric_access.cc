@@ -171,10 +171,8 @@ ucs_status_t UcxFabric::AccessArrived(void* receiver, const void* header_bytes,
   if (header_size != sizeof(header)) return UCS_OK;
   std::memcpy(&header, header_bytes, sizeof(header));
   UcxPeer* peer = SenderOf(*static_cast<Receiver*>(receiver), header, param);
-  if (peer == nullptr || !peer->was_open) {  // who has not greeted cannot be answered
-    ++self->dropped_messages_;
-    return UCS_OK;
-  }
+  // Who has not greeted cannot be answered.
+  if (peer == nullptr || !peer->was_open) return UCS_OK;
   const auto payload = absl::MakeConstSpan(static_cast<const std::byte*>(data), bytes);
   if (header.kind == AccessKind::kPut) {
     header.kind = self->Write(*peer, header, payload) ? AccessKind::kPutDone : AccessKind::kRefused;

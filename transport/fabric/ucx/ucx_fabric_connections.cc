@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <random>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -58,8 +59,9 @@ void UcxFabric::Accept() {
       return;
     }
     if (!HasDescriptorsForPeer()) {
-      LogWarning("a connection from ", accepted.address, " is refused: ", peers_.size(),
-                 " peers use up the descriptors (ulimit -n)");
+      refused_log_.Write(LogLevel::kWarning, "a connection from ", accepted.address,
+                         " is refused: ", peers_.size(),
+                         " peers use up the descriptors (ulimit -n)");
       continue;
     }
     MakeRoomForGreeting();
@@ -71,7 +73,8 @@ void UcxFabric::Accept() {
 }
 
 void UcxFabric::PauseListening() {
-  LogWarning("connections wait: there are no descriptors left (ulimit -n)");
+  pause_log_.Write(LogLevel::kWarning,
+                   "connections wait: there are no descriptors left (ulimit -n)");
   events_.Remove(listener_.get());
   listens_again_ = SteadyNow() + kListeningPause;
 }
@@ -280,8 +283,8 @@ void UcxFabric::Finish(PeerId id) {
   if (const Connected connected = std::exchange(peer.connected, nullptr)) {
     connected(peer.reason);
   } else if (!peer.was_open) {
-    LogInfo("a connection from ", peer.address,
-            " ended before it was open: ", std::string(peer.reason.message()));
+    unopened_log_.Write(LogLevel::kInfo, "a connection from ", peer.address,
+                        " ended before it was open: ", std::string(peer.reason.message()));
   } else if (on_closed_) {
     on_closed_(id, peer.reason);
   }

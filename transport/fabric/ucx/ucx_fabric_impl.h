@@ -13,11 +13,13 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
 #include "transport/fabric/fabric.h"
 #include "transport/fabric/ucx/access_message.h"
 #include "transport/fabric/ucx/buffer_pool.h"
 #include "transport/fabric/ucx/event_set.h"
 #include "transport/fabric/ucx/operation_table.h"
+#include "transport/fabric/ucx/stranger_log.h"
 #include "transport/fabric/ucx/ucx_fabric.h"
 #include "transport/fabric/ucx/ucx_peer.h"
 #include "transport/fabric/ucx/ucx_segment.h"
@@ -158,8 +160,10 @@ class UcxFabric : public Fabric {
   std::vector<PeerId> queued_;     // may have messages to deliver; each once
   std::vector<PeerId> answering_;  // have something in to_answer
   absl::flat_hash_map<std::uint64_t, std::weak_ptr<SharedMapping>> segments_;  // by name
-  std::uint64_t dropped_messages_ = 0;
   bool said_not_mapped_ = false;
+  StrangerLog refused_log_;
+  StrangerLog pause_log_;
+  StrangerLog unopened_log_;
 
   std::array<MessageHandler, kMessageTypes> on_message_;
   std::function<void(PeerId)> on_accepted_;
