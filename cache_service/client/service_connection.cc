@@ -76,7 +76,8 @@ absl::StatusOr<std::unique_ptr<MemoryRegistration>> ServiceConnection::RegisterM
                    "host as this user, and UCX_TLS allow shared memory"));
 }
 
-void ServiceConnection::OnError(const Error& error) {
+absl::Status ServiceConnection::OnError(const Error& error) {
+  if (error.code == 0) return absl::InvalidArgumentError("an Error without a code");
   const absl::Status status(static_cast<absl::StatusCode>(error.code), error.text);
   if (!greeted_.has_value()) {
     greeted_ = status;
@@ -84,6 +85,7 @@ void ServiceConnection::OnError(const Error& error) {
     LogError("the cache service at ", address_,
              " closes the connection: ", std::string(status.message()));
   }
+  return absl::OkStatus();
 }
 
 bool ServiceConnection::mapped() const {

@@ -53,7 +53,7 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   const absl::Status& unusable() const { return unusable_; }
   /// Unmaps: the service says that nobody holds any of it.
   void OnWithdrawn(const Withdrawn& withdrawn);
-  void OnError(const Error& error);
+  absl::Status OnError(const Error& error);
 
   transport::PeerId peer() const { return peer_; }
   const Welcome& welcome() const { return *greeting_.welcome(); }

@@ -128,7 +128,7 @@ absl::Status ServiceLink::OnReply(const Envelope<FetchMisses>& envelope) {
 }
 
 absl::Status ServiceLink::OnReply(const Envelope<Error>& envelope) {
-  partner().OnError(envelope.message);
+  PB_RETURN_IF_ERROR(partner().OnError(envelope.message));
   ContinueGreeting();
   return absl::OkStatus();
 }

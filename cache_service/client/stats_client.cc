@@ -132,8 +132,9 @@ absl::Status StatsClient::OnReply(const Envelope<Reply>& envelope) {
 }
 
 absl::Status StatsClient::OnError(const Envelope<Error>& envelope) {
-  EndWith(
-      absl::Status(static_cast<absl::StatusCode>(envelope.message.code), envelope.message.text));
+  const Error& error = envelope.message;
+  if (error.code == 0) return absl::InvalidArgumentError("an Error without a code");
+  EndWith(absl::Status(static_cast<absl::StatusCode>(error.code), error.text));
   return absl::OkStatus();
 }
 

@@ -163,7 +163,7 @@ absl::Status PeerLink::OnFetched(std::uint64_t request,
 }
 
 absl::Status PeerLink::OnReply(const Envelope<Error>& envelope) {
-  connection_->OnError(envelope.message);
+  PB_RETURN_IF_ERROR(connection_->OnError(envelope.message));
   ContinueGreeting();
   return absl::OkStatus();
 }

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -55,7 +56,7 @@ TEST(NegotiationTest, AnAnswerOutsideTheOfferIsRefused) {
       absl::IsFailedPrecondition(CheckAgreed(Offer(1, 3, 5), {.version = 2, .features = 2})));
 }
 
-/// Answers Hello with the given Welcome, every Fetch as told, every Lease with no slab, or, once
+/// Answers Hello with the given Welcome, or Error, every Fetch as told, every Lease with no slab, or, once
 /// told to lend, with its first one, and refuses every LeaseAhead.
 class OtherService {
  public:
@@ -63,7 +64,7 @@ class OtherService {
       std::function<void(transport::Fabric&, transport::PeerId, const Envelope<Fetch>&)>;
 
   OtherService(const Welcome& welcome, const OnFetch& on_fetch, Segments segments = {},
-               bool lends = false)
+               bool lends = false, const std::optional<Error>& refusal = std::nullopt)
       : fabric_(hub_.MakeFabric()) {
     if (lends) {
       memory_ = *fabric_->Allocate(kLentBytes);
@@ -72,8 +73,10 @@ class OtherService {
     }
     fabric_->OnMessage(
         static_cast<std::uint8_t>(MessageType::kHello),
-        [this, welcome, segments](transport::PeerId peer, absl::Span<const std::byte> bytes) {
+        [this, welcome, segments, refusal](transport::PeerId peer,
+                                           absl::Span<const std::byte> bytes) {
           offered_ = DecodeMessage<Hello>(bytes)->message.features;
+          if (refusal) return SendMessage(*fabric_, peer, 0, *refusal);
           SendMessage(*fabric_, peer, 0, welcome);
           SendMessage(*fabric_, peer, 0, segments);
         });
@@ -273,6 +276,16 @@ TEST(NegotiationTest, ASegmentThatCannotBeMappedEndsTheConnectionOnlyOnceItIsUse
   EXPECT_TRUE(absl::IsNotFound(FetchTestPage(**store, TestPage(1)).pin.status()));
   const absl::Status used = FetchTestPage(**store, TestPage(2)).pin.status();
   EXPECT_THAT(std::string(used.message()), HasSubstr("not a remote key"));
+}
+
+// It was taken for the end of a greeting that went well.
+TEST(NegotiationTest, AnErrorWithoutACodeBreaksTheProtocol) {
+  OtherService service({}, MissAll, {}, /*lends=*/false, Error{0, "fine"});
+  for (const absl::Status& status :
+       {service.Connect().status(), service.ConnectForStats().status()}) {
+    EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("an Error without a code"));
+  }
 }
 
 TEST(NegotiationTest, AServiceThatAnswersOutsideTheOfferIsOneLine) {

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint64_t kGroup = 1;
 
-/// Listens, and says nothing.
+/// Listens, and says nothing but what it is told to answer.
 class SilentMember {
  public:
   explicit SilentMember(transport::LoopbackHub& hub) : fabric_(hub.MakeFabric()) {
@@ -36,6 +36,15 @@ class SilentMember {
     thread_ = std::thread([this] {
       while (!stop_) fabric_->WaitUntil(absl::InfiniteFuture());
     });
+  }
+
+  transport::Fabric& fabric() { return *fabric_; }
+  template <typename Message, typename Handler>
+  void Answer(Handler handler) {
+    fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType),
+                       [handler](transport::PeerId peer, absl::Span<const std::byte> bytes) {
+                         handler(peer, *DecodeMessage<Message>(bytes));
+                       });
   }
 
  protected:
@@ -68,15 +77,6 @@ class WrongMember final : public SilentMember {
       SendMessage(*fabric_, peer, fetch.request, reply);
     });
   }
-
- private:
-  template <typename Message, typename Handler>
-  void Answer(Handler handler) {
-    fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType),
-                       [handler](transport::PeerId peer, absl::Span<const std::byte> bytes) {
-                         handler(peer, *DecodeMessage<Message>(bytes));
-                       });
-  }
 };
 
 TEST(PeerProtocolTest, AMemberThatDoesNotGreetIsLeftAndTriedAgain) {
@@ -89,6 +89,24 @@ TEST(PeerProtocolTest, AMemberThatDoesNotGreetIsLeftAndTriedAgain) {
   const absl::Time give_up = Soon();
   while (silent.accepted() < 2 && SteadyNow() < give_up) absl::SleepFor(absl::Milliseconds(1));
   EXPECT_GE(silent.accepted(), 2);
+}
+
+// It was taken for the end of a greeting that went well.
+TEST(PeerProtocolTest, AMemberThatSaysAnErrorWithoutACodeIsLeftAndCounted) {
+  LoopbackMembers members(1, LoopbackMembers::Options(64 * kTestPageBytes, 1));
+  SilentMember wrong(members.hub());
+  wrong.Answer<Hello>([&wrong](transport::PeerId peer, const Envelope<Hello>&) {
+    SendMessage(wrong.fabric(), peer, 0, Error{0, "fine"});
+  });
+  wrong.Start();
+  auto all = members.All();
+  all.push_back(wrong.self());
+  members[0].membership().Tell(all);
+  const absl::Time give_up = Soon();
+  while (members[0].Count("peer_protocol_errors_total") < 1 && SteadyNow() < give_up) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_GE(members[0].Count("peer_protocol_errors_total"), 1);
 }
 
 TEST(PeerProtocolTest, AMemberThatAnswersWithAnotherPageIsLeftAndCounted) {
