@@ -65,7 +65,7 @@ void Replicator::TellOfDrop(Message drop) {
   for (const auto& peer : peers_) {
     if (peer->session.has_value()) {
       SendDrop(*peer, shared);
-    } else if (peer->link != nullptr) {
+    } else if (peer->link != nullptr || peer->incarnation != 0) {
       peer->missed_drops->Add(shared);
     }
   }

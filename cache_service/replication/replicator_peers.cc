@@ -51,7 +51,6 @@ void Replicator::SetView(MembershipViewPtr view, absl::Time now) {
   for (PeerNumber number = 1; number <= LastPeer(); ++number) {
     Peer& peer = PeerOf(number);
     if (view_->Find(peer.name) != nullptr) continue;
-    peer.missed_drops->Clear();
     if (std::exchange(peer.link, nullptr) != nullptr) OnLinkDown(number);
   }
   ChoosePlaces(now);

@@ -36,6 +36,19 @@ TEST_F(AbsentMemberTest, ItHearsOfWhatWasDroppedWhenItIsBack) {
   members_[0].Await("copies_waiting", 0);
 }
 
+// What had been kept was forgotten with the view, and what was dropped then was not counted either.
+TEST_F(AbsentMemberTest, ItHearsOfWhatWasDroppedBeforeAndWhileNobodyTookItForAMember) {
+  for (int page = 1; page < kPages / 2; ++page) store_->Drop({TestPage(page)});
+  members_[0].Await("pages", kPages / 2 + 2);
+  members_[0].membership().Tell({members_[0].self()});
+  members_[0].Await("peers{state=\"down\"}", 0);
+  for (int page = kPages / 2; page < kPages; ++page) store_->Drop({TestPage(page)});
+  members_[0].Await("pages", 2);
+  members_[0].membership().Tell(members_.All());
+  Return();
+  members_[1].Await("pages", 2);
+}
+
 // 4,096 drops were kept, whatever was in them.
 TEST_F(AbsentMemberTest, ItHearsOfManyDropsWhenItIsBack) {
   for (std::uint64_t sequence = 1000; sequence < 7000; ++sequence) store_->DropSequence(sequence);
