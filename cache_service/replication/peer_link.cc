@@ -33,10 +33,24 @@ GroupId MemberGroup() {
   return GroupId(group);
 }
 
-PeerLink::PeerLink(transport::Fabric& fabric, ReplyRouter& router, std::string address,
-                   Introduce self, Keys keys, absl::Duration answer_timeout, Handlers handlers)
+void LetGoOf(std::vector<ServiceConnectionPtr>& ended, ServiceConnection* up) {
+  std::erase_if(ended, [up](const ServiceConnectionPtr& connection) {
+    if (connection->held()) return false;
+    connection->Unmap();
+    if (up == nullptr) return false;
+    if (connection->welcome().incarnation == up->welcome().incarnation) {
+      up->Send(0, Goodbye{connection->welcome().client});
+    }
+    return true;
+  });
+}
+
+PeerLink::PeerLink(transport::Fabric& fabric, ReplyRouter& router,
+                   std::vector<ServiceConnectionPtr>& ended, std::string address, Introduce self,
+                   Keys keys, absl::Duration answer_timeout, Handlers handlers)
     : fabric_(fabric),
       router_(router),
+      ended_(ended),
       address_(std::move(address)),
       self_(std::move(self)),
       keys_(std::move(keys)),
@@ -49,13 +63,15 @@ PeerLink::~PeerLink() {
   *self_pointer_ = nullptr;
   if (connection_ == nullptr) return;
   router_.Remove(connection_->peer());
-  if (up() && !connection_->held()) connection_->Send(0, Goodbye{connection_->welcome().client});
+  LetGoOf(ended_, Up());
+  // Also while it is read over: what is pinned stays until the connection is closed.
+  if (up()) connection_->Send(0, Goodbye{connection_->welcome().client});
   connection_->SetLost();
   fabric_.Close(connection_->peer());
 }
 
 void PeerLink::Tick(absl::Time now) {
-  LetGoOfEnded();
+  LetGoOf(ended_, Up());
   if (now < next_) return;
   if (state_ == State::kResting) return Connect(now);
   if (state_ == State::kGreeting) {
@@ -223,17 +239,6 @@ void PeerLink::Rest(const absl::Status& why) {
                "; tried again until there is one");
   }
   if (was_up) handlers_.down();
-}
-
-void PeerLink::LetGoOfEnded() {
-  if (!up() || ended_.empty()) return;
-  std::erase_if(ended_, [this](const ServiceConnectionPtr& ended) {
-    if (ended->held()) return false;
-    if (ended->welcome().incarnation == connection_->welcome().incarnation) {
-      connection_->Send(0, Goodbye{ended->welcome().client});
-    }
-    return true;
-  });
 }
 
 }  // namespace pinboard::cache_service

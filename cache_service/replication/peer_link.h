@@ -24,6 +24,11 @@ namespace pinboard::cache_service {
 /// A group of this process that no engine has: a member is a client of other members in it.
 GroupId MemberGroup();
 
+/// Says goodbye for those of earlier connections that nothing is read over any more, over one to
+/// the same service that is up: it keeps what they pinned until then. Without one (null) they are
+/// unmapped, and kept.
+void LetGoOf(std::vector<ServiceConnectionPtr>& ended, ServiceConnection* up);
+
 ///             time to retry           connected            Welcome, Segments
 ///   resting ----------------> connecting --> greeting --------------> up
 ///      ^                          |             |                     |
@@ -47,9 +52,11 @@ class PeerLink final : private ServiceReplies {
   /// What to show; nothing where the service has no keys. An error: this one has none to show.
   using Keys = std::function<absl::StatusOr<std::optional<Credentials>>()>;
 
-  /// `router` is the fabric's; both must outlive this.
-  PeerLink(transport::Fabric& fabric, ReplyRouter& router, std::string address, Introduce self,
-           Keys keys, absl::Duration answer_timeout, Handlers handlers);
+  /// `router` is the fabric's; both must outlive this, as must `ended`: the connections of this link
+  /// and of earlier ones to the same member that LetGoOf is due for.
+  PeerLink(transport::Fabric& fabric, ReplyRouter& router, std::vector<ServiceConnectionPtr>& ended,
+           std::string address, Introduce self, Keys keys, absl::Duration answer_timeout,
+           Handlers handlers);
   ~PeerLink() override;
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
@@ -94,18 +101,18 @@ class PeerLink final : private ServiceReplies {
   absl::Status OnFetched(std::uint64_t request, const std::vector<FetchedPage>& pages) const;
   void Leave(const absl::Status& why);
   void Rest(const absl::Status& why);
-  void LetGoOfEnded();
+  ServiceConnection* Up() const { return up() ? connection_.get() : nullptr; }
 
   transport::Fabric& fabric_;
   ReplyRouter& router_;
+  std::vector<ServiceConnectionPtr>& ended_;
   const std::string address_;
   const Introduce self_;
   const Keys keys_;
   const absl::Duration answer_timeout_;
   const Handlers handlers_;
   State state_ = State::kResting;
-  ServiceConnectionPtr connection_;          // while greeting, or up
-  std::vector<ServiceConnectionPtr> ended_;  // the peer keeps what it pinned until told of each
+  ServiceConnectionPtr connection_;  // while greeting, or up
   absl::Time next_ = absl::InfinitePast();   // to connect, or to give up
   absl::Time tried_ = absl::InfinitePast();
   absl::Duration rest_;  // from there to the next time, at least

@@ -115,7 +115,11 @@ void Replicator::SetClientGroups(std::vector<GroupId> groups) {
 
 void Replicator::Tick(absl::Time now) {
   for (const auto& peer : peers_) {
-    if (peer->link != nullptr) peer->link->Tick(now);
+    if (peer->link != nullptr) {
+      peer->link->Tick(now);
+    } else {
+      LetGoOf(peer->ended, nullptr);
+    }
   }
   pulls_.Expire(now);
   holds_.Expire(now);

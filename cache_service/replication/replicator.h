@@ -98,6 +98,7 @@ class Replicator {
     Peer(Inventory& inventory, OfferQueue::Ended ended) : offers(inventory, std::move(ended)) {}
 
     std::string name;
+    std::vector<ServiceConnectionPtr> ended;    // of all links
     std::unique_ptr<PeerLink> link;             // while it is in the view
     absl::flat_hash_set<GroupId> has_pages_of;  // as it says over the link
     std::vector<AnsweredPage> answers;          // to go over the link

@@ -1,20 +1,26 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 // A member that does not keep to what members say to each other.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "cache_service/protocol/messages.h"
 #include "cache_service/protocol/negotiation.h"
 #include "cache_service/protocol/send_message.h"
+#include "cache_service/replication/peer_link.h"
 #include "tests/cache_service/loopback_members.h"
 
 namespace pinboard::cache_service {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 constexpr std::uint64_t kGroup = 1;
 
@@ -89,6 +95,80 @@ TEST(PeerProtocolTest, AMemberThatDoesNotGreetIsLeftAndTriedAgain) {
   const absl::Time give_up = Soon();
   while (silent.accepted() < 2 && SteadyNow() < give_up) absl::SleepFor(absl::Milliseconds(1));
   EXPECT_GE(silent.accepted(), 2);
+}
+
+class PeerLinkTest : public ::testing::Test {
+ protected:
+  PeerLinkTest() {
+    other_.Answer<Hello>([this](transport::PeerId peer, const Envelope<Hello>&) {
+      const Welcome welcome{.version = 1, .features = kMemberFeatures, .client = ++clients_};
+      SendMessage(other_.fabric(), peer, 0, welcome);
+      SendMessage(other_.fabric(), peer, 0, Segments{});
+    });
+    other_.Answer<Goodbye>([this](transport::PeerId, const Envelope<Goodbye>& goodbye) {
+      left_.push_back(goodbye.message.client);
+    });
+  }
+  std::unique_ptr<PeerLink> Connect() {
+    PeerLink::Handlers handlers{.up = [] {}, .down = [] {}};
+    auto link = std::make_unique<PeerLink>(
+        *fabric_, router_, ended_, other_.self().address, Introduce{"self", 1},
+        [] { return std::nullopt; }, absl::Seconds(30), std::move(handlers));
+    while (!link->up() && SteadyNow() < give_up_) {
+      link->Tick(SteadyNow());
+      other_.fabric().Progress();
+      fabric_->Progress();
+    }
+    EXPECT_TRUE(link->up());
+    return link;
+  }
+  const std::vector<std::uint64_t>& Left() {
+    while (other_.fabric().Progress()) {
+    }
+    return left_;
+  }
+
+  transport::LoopbackHub hub_;
+  SilentMember other_{hub_};
+  const std::unique_ptr<transport::Fabric> fabric_ = hub_.MakeFabric();
+  ReplyRouter router_{*fabric_};
+  std::vector<ServiceConnectionPtr> ended_;
+
+ private:
+  const absl::Time give_up_ = Soon();
+  std::uint64_t clients_ = 0;
+  std::vector<std::uint64_t> left_;
+};
+
+// What was pinned stayed until the process ended.
+TEST_F(PeerLinkTest, OneThatEndsWhileAPageIsReadSaysGoodbye) {
+  auto link = Connect();
+  const ServiceConnectionPtr reads = link->connection();
+  reads->Hold();
+  link.reset();
+  EXPECT_THAT(Left(), ElementsAre(1));
+  reads->Release();
+}
+
+TEST_F(PeerLinkTest, OneThatEndsSaysTheGoodbyesOfEarlierConnections) {
+  Connect()->Suspect("test");
+  EXPECT_THAT(Left(), IsEmpty());
+  Connect().reset();
+  EXPECT_THAT(Left(), ElementsAre(1, 2));
+}
+
+TEST_F(PeerLinkTest, TheNextOneSaysGoodbyeForWhatIsNotReadAnyMore) {
+  auto link = Connect();
+  const ServiceConnectionPtr reads = link->connection();
+  reads->Hold();
+  link->Suspect("test");
+  link.reset();
+  link = Connect();
+  link->Tick(SteadyNow());
+  EXPECT_THAT(Left(), IsEmpty());
+  reads->Release();
+  link->Tick(SteadyNow());
+  EXPECT_THAT(Left(), ElementsAre(1));
 }
 
 // It was taken for the end of a greeting that went well.

@@ -150,6 +150,25 @@ TEST_F(ReplicationTest, AMemberThatAnswersNoQuestionIsLeftThoughNothingIsOffered
   members[1].Await("peers{state=\"up\"}", 1);
 }
 
+// Which client of it is gone was forgotten with the link: its pins stayed until the process ended.
+TEST_F(ReplicationTest, AMemberThatLeavesTheListWhileItIsAwayIsToldGoodbyeWhenItIsBack) {
+  auto members = Make(2, 1);
+  const auto publisher = members[1].Connect();
+  PublishPages(*publisher, kPages);
+  const auto store = members[0].Connect();
+  AwaitReadable(*store, TestPage(1));
+  members.hub().Stall(members[1].fabric(), true);
+  EXPECT_FALSE(IsReadable(*store, TestPage(2)));
+  members[0].Await("peers{state=\"down\"}", 1);
+  members[0].membership().Tell({members[0].self()});
+  members[0].Await("peers{state=\"down\"}", 0);
+  members.hub().Stall(members[1].fabric(), false);
+  members[1].Await("pins", 1);
+  members[0].membership().Tell(members.All());
+  members[1].Await("pins", 0);
+  members[1].Await("lost_clients", 0);
+}
+
 TEST_F(ReplicationTest, AMemberThatIsNotKnownYetBreaksNoRule) {
   auto members = Make(2, 2);
   EXPECT_TRUE(Introduced(members, "later")->IsClosedByService());
