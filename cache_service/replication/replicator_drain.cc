@@ -55,7 +55,9 @@ void Replicator::HandOverPage(OfferedName name) {
 
 void Replicator::OnOfferEnded(PeerNumber peer, OfferedName name, OfferEnd end) {
   CountOffer(name.kind, end);
-  if (name.kind == OfferKind::kCopy && end == OfferEnd::kOverflow && !hand_over_.has_value()) {
+  if (hand_over_.has_value()) {
+    name.kind = OfferKind::kHandOver;  // what was under way before was its offer too
+  } else if (name.kind == OfferKind::kCopy && end == OfferEnd::kOverflow) {
     left_out_ = true;
   }
   if (name.kind == OfferKind::kSpill) return OnSpillEnded(peer, name, end);

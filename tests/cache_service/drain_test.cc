@@ -60,6 +60,31 @@ TEST_F(DrainTest, WhatOneMemberCannotTakeGoesToTheNext) {
   EXPECT_EQ(Readable(*other), kPages);
 }
 
+// A copy under way was the page's only offer, and where it was refused the page was lost.
+TEST_F(DrainTest, WhatOneMemberCannotTakeAsACopyGoesToTheNextToo) {
+  constexpr int kFew = 16;  // of one extent
+  ServerOptions options = EndlessOptions();
+  options.replication.replicas = 2;
+  LoopbackMembers members(3, options);
+  const MembershipView others{.members = {members[1].self(), members[2].self()}};
+  const ExtentId extent = ExtentIdOf(GroupId(1), TestPage(0).key);
+  const bool is_in_order = PlacementOrder(extent, others)[0] == others.members.data();
+  LoopbackMember& first = members[is_in_order ? 1 : 2];
+  LoopbackMember& second = members[is_in_order ? 2 : 1];
+  const auto store = members[0].Connect();
+  const auto full = first.Connect(2);
+  const auto leases = full->Lease(256, kTestPageBytes, Soon());
+  ASSERT_EQ(leases.status(), absl::OkStatus());
+  members.hub().Stall(first.fabric(), true);
+  PublishPages(*store, kFew);
+  members[0].Await("pins", kFew);
+  members[0].Drain();
+  members[0].Await("drain_pages_left", kFew);
+  members.hub().Stall(first.fabric(), false);
+  members[0].Join();
+  second.Await("pages", kFew);
+}
+
 TEST_F(DrainTest, PagesOfAMemberThatGoesSilentGoToTheNext) {
   LoopbackMembers members(3, Options());
   const auto store = members[0].Connect();
