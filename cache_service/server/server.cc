@@ -26,6 +26,8 @@ using transport::PeerId;
 
 constexpr std::uint64_t kMaxChunkBytes = std::uint64_t{2} << 20;
 constexpr absl::Duration kDeathCheckInterval = absl::Milliseconds(50);
+// Of a tenant: of those that hold nothing. A process may have had one in each of many groups.
+constexpr std::ptrdiff_t kMostLost = 256;
 constexpr absl::Duration kLongestSleep = absl::Seconds(1);  // as Readiness::Turned wants it
 // Where tenants share an arena, one that needs little should not hold much.
 constexpr std::uint64_t kTenantSegments = 64;
@@ -257,6 +259,7 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
           {{"client", ClientText(session)}});
   const LostClient lost{tenant, session.client, session.group, session.process, IsMember(session)};
   if (IsSpare(lost)) return tenant->inventory.RemoveClient(lost.client);
+  if (!tenant->inventory.HoldsAny(lost.client)) MakeRoomForLost(*tenant);
   tenant->inventory.Quarantine(lost.client);
   lost_.push_back(lost);
   next_death_check_ = absl::InfinitePast();
@@ -268,6 +271,16 @@ bool Server::IsSpare(const LostClient& lost) const {
                      [&](const LostClient& other) { return AreOfOneProcess(other, lost); }) ||
          std::any_of(sessions_.begin(), sessions_.end(),
                      [&](const auto& entry) { return AreOfOneProcess(entry.second, lost); });
+}
+
+void Server::MakeRoomForLost(Tenant& tenant) {
+  const auto holds_nothing = [&tenant](const LostClient& lost) {
+    return lost.tenant == &tenant && !tenant.inventory.HoldsAny(lost.client);
+  };
+  if (std::count_if(lost_.begin(), lost_.end(), holds_nothing) < kMostLost) return;
+  const auto first = std::find_if(lost_.begin(), lost_.end(), holds_nothing);
+  tenant.inventory.RemoveClient(first->client);
+  lost_.erase(first);
 }
 
 void Server::TakePlaceOfLost(const Session& admitted) {
@@ -283,11 +296,12 @@ void Server::RemoveDeadClients(absl::Time now) {
   if (now < next_death_check_) return;
   next_death_check_ = now + kDeathCheckInterval;
   std::map<ProcessIdentity, bool> running;  // each is looked for once
-  const auto dead = std::partition(lost_.begin(), lost_.end(), [&running](const LostClient& lost) {
+  const auto runs = [&running](const LostClient& lost) {
     const auto [process, is_new] = running.try_emplace(lost.process);
     if (is_new) process->second = IsRunningHere(lost.process);
     return process->second;
-  });
+  };
+  const auto dead = std::stable_partition(lost_.begin(), lost_.end(), runs);
   for (auto client = dead; client != lost_.end(); ++client) {
     client->tenant->inventory.RemoveClient(client->client);
   }

@@ -173,6 +173,8 @@ class Server {
   /// Whether nothing would be missed without it: it holds nothing, and others of its process keep
   /// its group.
   bool IsSpare(const LostClient& lost) const;
+  /// Forgets the one that was lost first of the tenant's that hold nothing, where there are many.
+  void MakeRoomForLost(Tenant& tenant);
   /// Forgets those of its process that hold nothing. A client that gave up before its Welcome came
   /// cannot say goodbye for it.
   void TakePlaceOfLost(const Session& admitted);

@@ -46,6 +46,30 @@ TEST_F(LostClientsTest, OfThoseThatHoldNothingOneIsKeptForItsGroup) {
   EXPECT_EQ(service_.Metric(kPages), 1);
 }
 
+// One process that connected in ever new groups took ever more memory.
+TEST_F(LostClientsTest, OfThoseOfManyGroupsTheLastAreKept) {
+  constexpr int kKept = 256;
+  {
+    const auto holder = Make();
+    holder->Greet(1);
+    holder->Ask<LeaseReply>(LeaseRequest{1, kTestPageBytes});
+  }
+  service_.Await(kLost, 1);
+  for (std::uint64_t group = 2; group < 2 + kKept; ++group) {
+    const auto client = Make();
+    client->Greet(group);
+    if (group > 3) continue;
+    const auto leased = client->Ask<LeaseReply>(LeaseRequest{1, kTestPageBytes});
+    client->Send(Publish{{{leased.slabs.at(0).slab, TestHeader(TestPage(1))}}});
+  }
+  service_.Await(kLost, 1 + kKept);
+  EXPECT_EQ(service_.Metric(kPages), 2);
+  Make()->Greet(1000);
+  service_.Await(kPages, 1);
+  service_.Await(kLost, 1 + kKept);
+  EXPECT_EQ(service_.Metric("pinboard_service_slabs{state=\"quarantined\"}"), 1);
+}
+
 TEST_F(LostClientsTest, NoneThatHoldsNothingIsKeptBesideOneThatIsThere) {
   const auto there = Make();
   there->Greet();
