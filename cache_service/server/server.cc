@@ -125,6 +125,9 @@ void Server::Register(Handler handler) {
     if (status.ok()) status = (this->*handler)(session->second, *message);
     const std::uint64_t request = message.ok() ? message->request : 0;
     if (!status.ok()) Refuse(peer, request, status);
+    constexpr bool is_question =
+        Message::kType == MessageType::kStats || Message::kType == MessageType::kInspect;
+    if (is_question && status.ok()) return;  // to be answered
     FinishRequest(peer, Message::kType, request, SteadyNow() - start);
   };
   fabric_->OnMessage(static_cast<std::uint8_t>(Message::kType), receive);
@@ -194,14 +197,7 @@ void Server::TurnAway(PeerId peer, std::uint64_t request, const absl::Status& wh
 }
 
 absl::Status Server::OnStats(Session& session, const Envelope<StatsRequest>& envelope) {
-  // A tenant is told of itself.
-  const bool all = access_.keys() == nullptr;
-  StatsReply reply{all ? DescribeCounts(Counts(), CountScope::kService)
-                       : DescribeCounts(CountsOf(*session.tenant), CountScope::kTenant)};
-  if (all) {
-    for (StatsEntry& entry : metrics_.DescribeRequests()) reply.entries.push_back(std::move(entry));
-  }
-  SendMessage(*fabric_, session.peer, envelope.request, reply);
+  Ask({session.peer, envelope.request, std::nullopt});
   return absl::OkStatus();
 }
 
@@ -209,9 +205,46 @@ absl::Status Server::OnInspect(Session& session, const Envelope<Inspect>& envelo
   if ((session.greeting.agreed().features & kFeatureInspection) == 0) {
     return absl::FailedPreconditionError("Inspect was not agreed on");
   }
-  SendMessage(*fabric_, session.peer, envelope.request,
-              session.tenant->inventory.Inspect(envelope.message.cursor));
+  Ask({session.peer, envelope.request, envelope.message.cursor});
   return absl::OkStatus();
+}
+
+void Server::Ask(const Question& question) {
+  for (Question& earlier : questions_) {
+    if (earlier.peer != question.peer) continue;
+    if (earlier.cursor.has_value() != question.cursor.has_value()) continue;
+    earlier = question;
+    return;
+  }
+  questions_.push_back(question);
+}
+
+void Server::AnswerQuestion() {
+  while (!questions_.empty()) {
+    const Question question = questions_.front();
+    questions_.pop_front();
+    const auto session = sessions_.find(question.peer);
+    if (session == sessions_.end() || !session->second.greeting.admitted()) continue;
+    const Tenant& tenant = *session->second.tenant;
+    const absl::Time start = SteadyNow();
+    if (question.cursor.has_value()) {
+      SendMessage(*fabric_, question.peer, question.request,
+                  tenant.inventory.Inspect(*question.cursor));
+    } else {
+      SendMessage(*fabric_, question.peer, question.request, StatsFor(tenant));
+    }
+    return FinishRequest(question.peer,
+                         question.cursor.has_value() ? MessageType::kInspect : MessageType::kStats,
+                         question.request, SteadyNow() - start);
+  }
+}
+
+StatsReply Server::StatsFor(const Tenant& tenant) const {
+  // A tenant is told of itself.
+  if (access_.keys() != nullptr) return {DescribeCounts(CountsOf(tenant), CountScope::kTenant)};
+  StatsReply reply{DescribeCounts(Counts(), CountScope::kService)};
+  for (StatsEntry& entry : metrics_.DescribeRequests()) reply.entries.push_back(std::move(entry));
+  return reply;
 }
 
 absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelope) {
@@ -328,6 +361,7 @@ ServiceCounts Server::CountsOf(const Tenant& tenant) const {
 }
 
 absl::Time Server::NextTick() const {
+  if (!questions_.empty()) return absl::InfinitePast();
   absl::Time next =
       std::min({next_eviction_, next_access_check_, drain_ends_.value_or(absl::InfiniteFuture())});
   if (!lost_.empty()) next = std::min(next, next_death_check_);
@@ -347,6 +381,7 @@ void Server::Tick() {
   RemoveDeadClients(now);
   LookAfterAccess(now);
   LookAfterMembers(now);
+  AnswerQuestion();
   LookAfterDrain(now);
   next_eviction_ = tenants_.Tick(now);
   metrics_.Update(Counts());

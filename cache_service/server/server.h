@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -100,6 +101,12 @@ class Server {
     ProcessIdentity process;
     bool is_member = false;
   };
+  /// What costs more to answer than to ask.
+  struct Question {
+    transport::PeerId peer;
+    std::uint64_t request = 0;
+    std::optional<std::uint64_t> cursor;  // Inspect; none: Stats
+  };
 
   Server(std::unique_ptr<transport::Fabric> fabric, const ServerOptions& options,
          const TenantMemory& memory, AccessControl access, MetricRegistry& metrics);
@@ -147,6 +154,11 @@ class Server {
   absl::Status OnDropSequence(Session& session, const Envelope<DropSequence>& envelope);
   absl::Status OnStats(Session& session, const Envelope<StatsRequest>& envelope);
   absl::Status OnInspect(Session& session, const Envelope<Inspect>& envelope);
+  /// In place of an earlier one of this client that has not been answered: who asks again does not
+  /// wait for that any more.
+  void Ask(const Question& question);
+  /// One a turn, so that they hold up nothing else.
+  void AnswerQuestion();
   absl::Status OnGoodbye(Session& session, const Envelope<Goodbye>& envelope);
   void OnClosed(transport::PeerId peer, const absl::Status& reason);
 
@@ -183,6 +195,7 @@ class Server {
   absl::Time NextTick() const;
   ServiceCounts Counts() const;
   ServiceCounts CountsOf(const Tenant& tenant) const;
+  StatsReply StatsFor(const Tenant& tenant) const;
 
   const ServerOptions options_;
   const std::unique_ptr<transport::Fabric> fabric_;
@@ -199,6 +212,7 @@ class Server {
   Tenants tenants_;
   absl::flat_hash_map<transport::PeerId, Session> sessions_;
   std::vector<LostClient> lost_;
+  std::deque<Question> questions_;        // of a client one of each kind
   std::optional<absl::Time> drain_ends_;  // where it drains
   absl::Time next_death_check_ = absl::InfinitePast();
   absl::Time next_eviction_ = absl::InfinitePast();

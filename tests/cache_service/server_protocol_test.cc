@@ -9,6 +9,7 @@
 #include "cache_service/protocol/messages.h"
 #include "cache_service/protocol/negotiation.h"
 #include "tests/cache_service/daemon.h"
+#include "tests/cache_service/loopback_service.h"
 #include "tests/cache_service/raw_client.h"
 #include "tests/cache_service/test_pages.h"
 
@@ -232,6 +233,27 @@ TEST(ServerRepliesTest, ALargeFetchIsAnsweredInPartsEachPageOnce) {
   std::vector<std::uint32_t> all(kMany);
   std::iota(all.begin(), all.end(), 0);
   EXPECT_EQ(pages(replies), all);
+}
+
+// Each costs the service a hundred times what it costs its client: one that did not wait for the
+// answers held up all others.
+TEST(ServerQuestionsTest, OfManyThatAClientAsksAtOnceTheLastIsAnswered) {
+  constexpr std::uint64_t kMany = 1000;
+  LoopbackService service(kPages * kTestPageBytes);
+  RawClient client(service.hub().MakeFabric(), service.address());
+  client.Ask<Welcome>(Hello{.features = kFeatureInspection, .process = CurrentProcess()});
+  std::vector<std::uint64_t> answered;
+  const auto keep = [&answered](transport::PeerId, absl::Span<const std::byte> payload) {
+    answered.push_back(DecodeMessage<InspectReply>(payload)->request);
+  };
+  client.fabric().OnMessage(static_cast<std::uint8_t>(MessageType::kInspectReply), keep);
+  service.hub().Stall(service.fabric(), true);
+  for (std::uint64_t request = 1; request <= kMany; ++request) client.Send(Inspect{}, request);
+  service.hub().Stall(service.fabric(), false);
+  client.Ask<StatsReply>(StatsRequest{});  // its turn comes after that
+  ASSERT_FALSE(answered.empty());
+  EXPECT_EQ(answered.back(), kMany);
+  EXPECT_LT(answered.size(), kMany);
 }
 
 TEST(ServerEvictionTest, AboveTheHighMarkPagesLeaveWithoutAnybodyAsking) {
