@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/log.h"
 #include "base/status_macros.h"
 
 namespace pinboard::cache_service {
@@ -78,12 +77,8 @@ absl::StatusOr<std::unique_ptr<MemoryRegistration>> ServiceConnection::RegisterM
 
 absl::Status ServiceConnection::OnError(const Error& error) {
   if (error.code == 0) return absl::InvalidArgumentError("an Error without a code");
-  const absl::Status status(static_cast<absl::StatusCode>(error.code), error.text);
   if (!greeted_.has_value()) {
-    greeted_ = status;
-  } else {
-    LogError("the cache service at ", address_,
-             " closes the connection: ", std::string(status.message()));
+    greeted_ = absl::Status(static_cast<absl::StatusCode>(error.code), error.text);
   }
   return absl::OkStatus();
 }

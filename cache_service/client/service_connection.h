@@ -53,6 +53,7 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
   const absl::Status& unusable() const { return unusable_; }
   /// Unmaps: the service says that nobody holds any of it.
   void OnWithdrawn(const Withdrawn& withdrawn);
+  /// The service closes the connection: so does its owner, at once where the greeting had ended.
   absl::Status OnError(const Error& error);
 
   transport::PeerId peer() const { return peer_; }

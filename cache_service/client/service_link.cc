@@ -129,7 +129,11 @@ absl::Status ServiceLink::OnReply(const Envelope<FetchMisses>& envelope) {
 
 absl::Status ServiceLink::OnReply(const Envelope<Error>& envelope) {
   PB_RETURN_IF_ERROR(partner().OnError(envelope.message));
-  ContinueGreeting();
+  if (greeting_ == nullptr) {
+    End(absl::UnavailableError(envelope.message.text));
+  } else {
+    ContinueGreeting();
+  }
   return absl::OkStatus();
 }
 

@@ -180,7 +180,11 @@ absl::Status PeerLink::OnFetched(std::uint64_t request,
 
 absl::Status PeerLink::OnReply(const Envelope<Error>& envelope) {
   PB_RETURN_IF_ERROR(connection_->OnError(envelope.message));
-  ContinueGreeting();
+  if (up()) {
+    Leave(absl::UnavailableError(envelope.message.text));
+  } else {
+    ContinueGreeting();
+  }
   return absl::OkStatus();
 }
 

@@ -39,6 +39,10 @@ std::uint64_t ChunkBytes(std::uint64_t segment_bytes) {
   return segment_bytes / chunks / kSlabAlignment * kSlabAlignment;
 }
 
+std::string NotLogged(std::uint64_t lines) {
+  return lines > 0 ? absl::StrCat("; ", lines, " before it not logged") : "";
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Create(std::unique_ptr<transport::Fabric> fabric,
@@ -171,6 +175,12 @@ void Server::FinishRequest(PeerId peer, MessageType type, std::uint64_t request,
            {"us", absl::StrCat(absl::ToInt64Microseconds(time))}});
 }
 
+void Server::LogOfClient(const Session& session, const std::string& message) {
+  const auto unlogged = client_log_.Take(SteadyNow());
+  if (!unlogged.has_value()) return;
+  LogLine(LogLevel::kInfo, message + NotLogged(*unlogged), {{"client", ClientText(session)}});
+}
+
 void Server::Refuse(PeerId peer, std::uint64_t request, const absl::Status& why) {
   ++counts_.refused_connections_total;
   const std::optional<RefusalReason> reason = ReasonOf(why);
@@ -188,7 +198,7 @@ void Server::TurnAway(PeerId peer, std::uint64_t request, const absl::Status& wh
         LogLevel::kWarning,
         absl::StrCat("closing the connection of ", session.name, ": ", std::string(why.message()),
                      reason.has_value() ? absl::StrCat(" [", RefusalReasonName(*reason), "]") : "",
-                     *unlogged > 0 ? absl::StrCat("; ", *unlogged, " before it not logged") : ""),
+                     NotLogged(*unlogged)),
         {{"client", ClientText(session)}, {"request", absl::StrCat(request)}});
   }
   SendMessage(*fabric_, peer, 0,
@@ -258,8 +268,7 @@ absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelo
     candidate.leaving = std::exchange(candidate.tenant, nullptr);
     candidate.leaving->parked.RemovePeer(peer);
     candidate.greeting.Leave();
-    LogLine(LogLevel::kInfo, absl::StrCat(candidate.name, " left"),
-            {{"client", ClientText(candidate)}});
+    LogOfClient(candidate, absl::StrCat(candidate.name, " left"));
     if (peer != session.peer) fabric_->Close(peer);
     return absl::OkStatus();
   }
@@ -288,8 +297,7 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
   client_groups_changed_ = true;
   if (session.leaving != nullptr) return tenant->inventory.RemoveClient(session.client);
   tenant->parked.RemovePeer(peer);
-  LogLine(LogLevel::kInfo, absl::StrCat("lost ", session.name, ": ", std::string(reason.message())),
-          {{"client", ClientText(session)}});
+  LogOfClient(session, absl::StrCat("lost ", session.name, ": ", std::string(reason.message())));
   const LostClient lost{tenant, session.client, session.group, session.process, IsMember(session)};
   if (IsSpare(lost)) return tenant->inventory.RemoveClient(lost.client);
   if (!tenant->inventory.HoldsAny(lost.client)) MakeRoomForLost(*tenant);

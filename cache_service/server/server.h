@@ -168,6 +168,8 @@ class Server {
   /// Counts and logs a message that was worked on.
   void FinishRequest(transport::PeerId peer, MessageType type, std::uint64_t request,
                      absl::Duration time);
+  /// That it came or went, which it may do without limit.
+  void LogOfClient(const Session& session, const std::string& message);
   /// How a client is called in the log.
   static std::string ClientText(const Session& session) {
     return absl::StrCat(session.client.value());
@@ -220,6 +222,7 @@ class Server {
   ServiceCounts counts_;  // but what tenants count, and clients
   /// By reason, the last for those without one: what strangers provoke hides nothing else.
   std::vector<RateLimit> refusal_logs_{kRefusalReasons + 1, RateLimit(32, absl::Seconds(1))};
+  RateLimit client_log_{256, absl::Milliseconds(100)};
   ServiceMetrics metrics_;
   TenantMetrics tenant_metrics_;
   std::atomic<bool> drain_asked_ = false;

@@ -1,15 +1,22 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 // Connections of a process that goes on, lost without a Goodbye.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+
 #include "base/clock.h"
+#include "base/log.h"
 #include "cache_service/client/stats_client.h"
 #include "tests/cache_service/loopback_service.h"
 #include "tests/cache_service/raw_client.h"
 
 namespace pinboard::cache_service {
 namespace {
+
+using ::testing::HasSubstr;
 
 constexpr char kLost[] = "pinboard_service_lost_clients";
 constexpr char kPages[] = "pinboard_service_pages";
@@ -126,6 +133,24 @@ TEST_F(LostClientsTest, OneThatHoldsSomethingIsKeptUntilItsProcessLetsGo) {
   there->Send(Goodbye{lost});
   service_.Await(kLost, 0);
   service_.Await("pinboard_service_slabs{state=\"quarantined\"}", 0);
+}
+
+// Whoever may connect could fill the disk of the log.
+TEST_F(LostClientsTest, ThatManyComeAndGoIsLoggedForFewAndWithTheBeginningOfTheirNames) {
+  constexpr int kMany = 400;
+  const absl::Time start = SteadyNow();
+  InitLog("test", LogLevel::kInfo);
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < kMany; ++i) {
+    Make()->Ask<Welcome>(Hello{.process = CurrentProcess(), .name = std::string(100, 'n')});
+  }
+  service_.Await("pinboard_service_connections_total", kMany);
+  service_.Await("pinboard_service_clients", 0);
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  InitLog("test", LogLevel::kWarning);
+  EXPECT_LE(std::count(log.begin(), log.end(), '\n'),
+            257 + (SteadyNow() - start) / absl::Milliseconds(100));
+  EXPECT_THAT(log, HasSubstr(" " + std::string(64, 'n') + " (process"));
 }
 
 TEST_F(LostClientsTest, AnotherGroupsDoesNotStandIn) {

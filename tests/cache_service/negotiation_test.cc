@@ -279,6 +279,21 @@ TEST(NegotiationTest, ASegmentThatCannotBeMappedEndsTheConnectionOnlyOnceItIsUse
 }
 
 // It was taken for the end of a greeting that went well.
+// Each was logged, for as long as the service did not close the connection.
+TEST(NegotiationTest, AServiceThatSaysAnErrorIsLeftAtTheFirst) {
+  OtherService service(
+      {.version = 1},
+      [](transport::Fabric& fabric, transport::PeerId peer, const Envelope<Fetch>&) {
+        for (const char* text : {"first", "second"}) SendMessage(fabric, peer, 0, Error{13, text});
+      });
+  const auto store = service.Connect();
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  const absl::Status status = FetchTestPage(**store, TestPage(1)).pin.status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("is gone: first"));
+  EXPECT_EQ((*store)->stats().protocol_errors, 0U);
+}
+
 TEST(NegotiationTest, AnErrorWithoutACodeBreaksTheProtocol) {
   OtherService service({}, MissAll, {}, /*lends=*/false, Error{0, "fine"});
   for (const absl::Status& status :

@@ -97,6 +97,26 @@ TEST(PeerProtocolTest, AMemberThatDoesNotGreetIsLeftAndTriedAgain) {
   EXPECT_GE(silent.accepted(), 2);
 }
 
+TEST(PeerProtocolTest, AMemberThatSaysAnErrorIsLeftAndTriedAgain) {
+  LoopbackMembers members(1, LoopbackMembers::Options(64 * kTestPageBytes, 1));
+  SilentMember errs(members.hub());
+  errs.Answer<Hello>([&errs](transport::PeerId peer, const Envelope<Hello>&) {
+    SendMessage(errs.fabric(), peer, 0, Welcome{.version = 1, .features = kMemberFeatures});
+    SendMessage(errs.fabric(), peer, 0, Segments{});
+  });
+  errs.Answer<Introduce>([&errs](transport::PeerId peer, const Envelope<Introduce>&) {
+    SendMessage(errs.fabric(), peer, 0, Error{13, "it cannot go on"});
+  });
+  errs.Start();
+  auto all = members.All();
+  all.push_back(errs.self());
+  members[0].membership().Tell(all);
+  const absl::Time give_up = Soon();
+  while (errs.accepted() < 2 && SteadyNow() < give_up) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_GE(errs.accepted(), 2);
+  EXPECT_EQ(members[0].Count("peer_protocol_errors_total"), 0);
+}
+
 class PeerLinkTest : public ::testing::Test {
  protected:
   PeerLinkTest() {
