@@ -52,8 +52,8 @@ class PeerLink final : private ServiceReplies {
   /// What to show; nothing where the service has no keys. An error: this one has none to show.
   using Keys = std::function<absl::StatusOr<std::optional<Credentials>>()>;
 
-  /// `router` is the fabric's; both must outlive this, as must `ended`: the connections of this link
-  /// and of earlier ones to the same member that LetGoOf is due for.
+  /// `router` is the fabric's; both must outlive this, as must `ended`: the connections of this
+  /// link and of earlier ones to the same member that LetGoOf is due for.
   PeerLink(transport::Fabric& fabric, ReplyRouter& router, std::vector<ServiceConnectionPtr>& ended,
            std::string address, Introduce self, Keys keys, absl::Duration answer_timeout,
            Handlers handlers);
@@ -112,8 +112,8 @@ class PeerLink final : private ServiceReplies {
   const absl::Duration answer_timeout_;
   const Handlers handlers_;
   State state_ = State::kResting;
-  ServiceConnectionPtr connection_;  // while greeting, or up
-  absl::Time next_ = absl::InfinitePast();   // to connect, or to give up
+  ServiceConnectionPtr connection_;         // while greeting, or up
+  absl::Time next_ = absl::InfinitePast();  // to connect, or to give up
   absl::Time tried_ = absl::InfinitePast();
   absl::Duration rest_;  // from there to the next time, at least
   bool said_down_ = false;

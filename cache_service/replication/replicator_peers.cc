@@ -44,10 +44,9 @@ void Replicator::SetView(MembershipViewPtr view, absl::Time now) {
     if (peer.link != nullptr && peer.link->address() == member.address) continue;
     if (peer.link == nullptr) peer.absent_since = now;
     OnLinkDown(number);
-    peer.link =
-        std::make_unique<PeerLink>(around_.fabric, around_.router, peer.ended, member.address,
-                                   around_.self, around_.keys, options_.answer_timeout,
-                                   HandlersOf(number));
+    peer.link = std::make_unique<PeerLink>(around_.fabric, around_.router, peer.ended,
+                                           member.address, around_.self, around_.keys,
+                                           options_.answer_timeout, HandlersOf(number));
   }
   for (PeerNumber number = 1; number <= LastPeer(); ++number) {
     Peer& peer = PeerOf(number);

@@ -25,8 +25,8 @@ constexpr std::size_t kMostNameBytes = 64;  // of what a client calls itself, in
 
 absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) {
   const Hello& hello = envelope.message;
-  session.name = absl::StrCat(hello.name.substr(0, kMostNameBytes), " (process ", hello.process.pid, " at ",
-                              fabric_->AddressOf(session.peer), ")");
+  session.name = absl::StrCat(hello.name.substr(0, kMostNameBytes), " (process ", hello.process.pid,
+                              " at ", fabric_->AddressOf(session.peer), ")");
   PB_ASSIGN_OR_RETURN(const std::optional<Challenge> challenge,
                       session.greeting.OnHello(hello, access_.keys(), incarnation_, clock_.Now()));
   if (challenge.has_value()) {
@@ -56,10 +56,10 @@ void Server::Admit(Session& session, std::uint64_t request) {
   TakePlaceOfLost(session);
   ++tenant.connections_total;
   client_groups_changed_ = true;
-  LogOfClient(session, absl::StrCat(session.name, " connected",
-                                    access_.keys() == nullptr
-                                        ? ""
-                                        : absl::StrCat(" as tenant ", tenant.name)));
+  LogOfClient(
+      session,
+      absl::StrCat(session.name, " connected",
+                   access_.keys() == nullptr ? "" : absl::StrCat(" as tenant ", tenant.name)));
   Welcome welcome;
   welcome.version = greeting.agreed().version;
   welcome.features = greeting.agreed().features;

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/byte_size.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -48,7 +49,11 @@ Tenants::Tenants(transport::Fabric& fabric, const TenantMemory& memory, const Cl
       clock_(clock),
       listeners_(std::move(listeners)),
       pool_(memory.arena_bytes, memory.segment_bytes, memory.chunk_bytes,
-            [&fabric](std::uint64_t bytes) { return fabric.Allocate(bytes); }) {}
+            [this, &fabric](std::uint64_t bytes) {
+              auto segment = fabric.Allocate(bytes);
+              allocated_ = segment.status();
+              return segment;
+            }) {}
 
 void Tenants::Apply(const AccessControl& access) {
   const std::vector<std::string> named = access.tenants();
@@ -98,6 +103,19 @@ absl::Status Tenants::Grow(Tenant& tenant) {
   return absl::OkStatus();
 }
 
+bool Tenants::TryGrow(Tenant& tenant) {
+  allocated_ = absl::OkStatus();
+  if (Grow(tenant).ok()) return true;
+  if (allocated_.ok()) return false;  // others have all there is
+  if (const auto unlogged = no_memory_log_.Take(clock_.Now()); unlogged.has_value()) {
+    LogWarning("tenant ", tenant.name,
+               " gets less memory than its quota: ", std::string(allocated_.message()),
+               "; free memory of this machine, or start with a smaller --arena",
+               *unlogged > 0 ? absl::StrCat("; ", *unlogged, " before it not logged") : "");
+  }
+  return false;
+}
+
 bool Tenants::ReclaimIdleOfOthers(const Tenant& tenant) {
   for (const std::string& name : pool_.Holders()) {
     if (name == tenant.name) continue;
@@ -119,7 +137,7 @@ absl::StatusOr<std::vector<GrantedSlab>> Tenants::Lease(Tenant& tenant, ClientId
                                                         std::uint64_t count, std::uint64_t bytes) {
   const bool possible = bytes > 0 && bytes <= memory_.chunk_bytes;
   while (possible && tenant.inventory.FreeSlabs(bytes) < count && MayGrow(tenant)) {
-    if (!Grow(tenant).ok()) break;
+    if (!TryGrow(tenant)) break;
   }
   auto granted = tenant.inventory.Lease(client, count, bytes);
   if (!granted.ok()) ++tenant.refused_leases_total;
@@ -138,7 +156,7 @@ absl::Time Tenants::Tick(absl::Time now) {
   for (const auto& [name, tenant] : tenants_) {
     Inventory& inventory = tenant->inventory;
     if (inventory.IsAboveHighMark() && MayGrow(*tenant) && tenant->next_growth <= now) {
-      if (!Grow(*tenant).ok()) tenant->next_growth = now + kGrowthInterval;
+      if (!TryGrow(*tenant)) tenant->next_growth = now + kGrowthInterval;
     }
     next = std::min(next, inventory.EvictInBackground(kEvictionsPerTurn));
     if (const auto vacated = inventory.TakeVacated()) GiveBack(*tenant, *vacated);

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/rate_limit.h"
 #include "cache_service/access/access_control.h"
 #include "cache_service/inventory/inventory.h"
 #include "cache_service/inventory/segment_pool.h"
@@ -100,6 +101,8 @@ class Tenants {
  private:
   bool MayGrow(const Tenant& tenant) const;
   absl::Status Grow(Tenant& tenant);
+  /// Grow for somebody who waits for no error: the log says where there is no memory.
+  bool TryGrow(Tenant& tenant);
   bool ReclaimIdleOfOthers(const Tenant& tenant);
   void GiveBack(Tenant& tenant, std::uint32_t segment);
 
@@ -107,6 +110,8 @@ class Tenants {
   const Clock& clock_;
   const Listeners listeners_;
   SegmentPool pool_;
+  absl::Status allocated_;  // the last segment, or why not
+  RateLimit no_memory_log_{4, absl::Seconds(10)};
   std::map<std::string, std::unique_ptr<Tenant>> tenants_;
 };
 

@@ -56,8 +56,8 @@ TEST(NegotiationTest, AnAnswerOutsideTheOfferIsRefused) {
       absl::IsFailedPrecondition(CheckAgreed(Offer(1, 3, 5), {.version = 2, .features = 2})));
 }
 
-/// Answers Hello with the given Welcome, or Error, every Fetch as told, every Lease with no slab, or, once
-/// told to lend, with its first one, and refuses every LeaseAhead.
+/// Answers Hello with the given Welcome, or Error, every Fetch as told, every Lease with no slab,
+/// or, once told to lend, with its first one, and refuses every LeaseAhead.
 class OtherService {
  public:
   using OnFetch =
@@ -71,15 +71,14 @@ class OtherService {
       const auto key = memory_->remote_key();
       segments.segments.push_back({1, kLentBytes, {key.begin(), key.end()}});
     }
-    fabric_->OnMessage(
-        static_cast<std::uint8_t>(MessageType::kHello),
-        [this, welcome, segments, refusal](transport::PeerId peer,
-                                           absl::Span<const std::byte> bytes) {
-          offered_ = DecodeMessage<Hello>(bytes)->message.features;
-          if (refusal) return SendMessage(*fabric_, peer, 0, *refusal);
-          SendMessage(*fabric_, peer, 0, welcome);
-          SendMessage(*fabric_, peer, 0, segments);
-        });
+    fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kHello),
+                       [this, welcome, segments, refusal](transport::PeerId peer,
+                                                          absl::Span<const std::byte> bytes) {
+                         offered_ = DecodeMessage<Hello>(bytes)->message.features;
+                         if (refusal) return SendMessage(*fabric_, peer, 0, *refusal);
+                         SendMessage(*fabric_, peer, 0, welcome);
+                         SendMessage(*fabric_, peer, 0, segments);
+                       });
     fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kFetch),
                        [this, on_fetch](transport::PeerId peer, absl::Span<const std::byte> bytes) {
                          on_fetch(*fabric_, peer, *DecodeMessage<Fetch>(bytes));
@@ -281,11 +280,10 @@ TEST(NegotiationTest, ASegmentThatCannotBeMappedEndsTheConnectionOnlyOnceItIsUse
 // It was taken for the end of a greeting that went well.
 // Each was logged, for as long as the service did not close the connection.
 TEST(NegotiationTest, AServiceThatSaysAnErrorIsLeftAtTheFirst) {
-  OtherService service(
-      {.version = 1},
-      [](transport::Fabric& fabric, transport::PeerId peer, const Envelope<Fetch>&) {
-        for (const char* text : {"first", "second"}) SendMessage(fabric, peer, 0, Error{13, text});
-      });
+  OtherService service({.version = 1}, [](transport::Fabric& fabric, transport::PeerId peer,
+                                          const Envelope<Fetch>&) {
+    for (const char* text : {"first", "second"}) SendMessage(fabric, peer, 0, Error{13, text});
+  });
   const auto store = service.Connect();
   ASSERT_EQ(store.status(), absl::OkStatus());
   const absl::Status status = FetchTestPage(**store, TestPage(1)).pin.status();

@@ -12,11 +12,16 @@
 
 #include "cache_service/inventory/tenant_limits.h"
 #include "cache_service/remote_page_store.h"
+#include "cache_service/server/tenants.h"
 #include "tests/cache_service/keyed_service.h"
 #include "tests/cache_service/raw_client.h"
+#include "tests/support/fake_clock.h"
+#include "transport/fabric/loopback/loopback.h"
 
 namespace pinboard::cache_service {
 namespace {
+
+using ::testing::HasSubstr;
 
 constexpr std::uint32_t kPages = KeyedService::kSegmentBytes / kTestPageBytes;  // in a segment
 
@@ -73,6 +78,48 @@ TEST(TenantsTest, SegmentsAreAnnouncedToTheirTenantAlone) {
   late.GreetAs(Beta());
   Lease(late, 1);
   EXPECT_EQ(KeysOf(late), KeysOf(beta));
+}
+
+// It got less than it was promised, and nobody was told.
+TEST(TenantsTest, ThatThereIsNoMemoryForATenantIsLoggedAndThatAllIsInUseIsNot) {
+  constexpr std::uint64_t kBytes = 64 * kTestPageBytes;
+  constexpr ClientId kClient(1);
+  transport::LoopbackHub hub;
+  const auto fabric = hub.MakeFabric();
+  FakeClock clock;
+  const TenantMemory memory{.arena_bytes = 2 * kBytes,
+                            .segment_bytes = kBytes,
+                            .chunk_bytes = kTestPageBytes,
+                            .eviction = LowestInformation(),
+                            .watermarks = {1, 1}};
+  const auto nobody = [](const Tenant&, std::uint32_t) {};
+  Tenants tenants(*fabric, memory, clock, {nobody, nobody});
+  const std::string all = absl::StrCat(" bytes=", 2 * kBytes, "\n");
+  const ScratchFile keys(kTwoTenants);
+  const ScratchFile limits("alpha" + all + "beta" + all);
+  tenants.Apply(*AccessControl::Load(keys.path(), limits.path()));
+  for (const char* name : {"alpha", "beta"}) {
+    tenants.Find(name).inventory.AddClient(kClient, GroupId(1));
+  }
+  const auto lease = [&](const char* name = "alpha") {
+    return tenants.Lease(tenants.Find(name), kClient, 1, kTestPageBytes).ok();
+  };
+  hub.SetMemoryLimit(kBytes);
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 64; ++i) EXPECT_TRUE(lease());
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(lease());
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 4);
+  EXPECT_THAT(log, HasSubstr("tenant alpha gets less memory than its quota: "));
+  EXPECT_THAT(log, HasSubstr("smaller --arena"));
+  hub.SetMemoryLimit(2 * kBytes);
+  clock.Advance(absl::Minutes(1));
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 64; ++i) EXPECT_TRUE(lease());
+  EXPECT_FALSE(lease("beta"));
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
 /// That another tenant has a page shows in no byte: nothing of it is looked at.
