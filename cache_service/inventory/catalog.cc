@@ -109,16 +109,14 @@ std::optional<SlabIndex> Catalog::Remove(GroupId group, const PageRef& page, Mis
   return was.slab;
 }
 
-void Catalog::Forget(const Sequence& sequence, std::vector<SlabIndex>& slabs) {
+void Catalog::Forget(const Extent& extent, std::vector<SlabIndex>& slabs) {
   last_ = {};
-  extents_ -= sequence.size();
-  for (const auto& [name, extent] : sequence) {
-    numbers_.TakeBack(extent.number());
-    for (const ExtentPage& page : extent.pages()) {
-      if (page.gone != MissCause::kNone) continue;
-      slabs.push_back(page.slab);
-      --pages_;
-    }
+  --extents_;
+  numbers_.TakeBack(extent.number());
+  for (const ExtentPage& page : extent.pages()) {
+    if (page.gone != MissCause::kNone) continue;
+    slabs.push_back(page.slab);
+    --pages_;
   }
 }
 
@@ -128,7 +126,7 @@ std::vector<SlabIndex> Catalog::DropSequence(GroupId group, std::uint64_t sequen
   if (in_groups == groups_.end()) return slabs;
   const auto found = in_groups->second.find(sequence);
   if (found == in_groups->second.end()) return slabs;
-  Forget(found->second, slabs);
+  for (const auto& [name, extent] : found->second) Forget(extent, slabs);
   in_groups->second.erase(found);
   if (in_groups->second.empty()) {
     groups_.erase(in_groups);
@@ -137,13 +135,25 @@ std::vector<SlabIndex> Catalog::DropSequence(GroupId group, std::uint64_t sequen
   return slabs;
 }
 
-std::vector<SlabIndex> Catalog::DropGroup(GroupId group) {
+std::vector<SlabIndex> Catalog::DropGroup(GroupId group, std::size_t places) {
   std::vector<SlabIndex> slabs;
   const auto found = groups_.find(group);
   if (found == groups_.end()) return slabs;
-  for (const auto& [id, sequence] : found->second) Forget(sequence, slabs);
-  groups_.erase(found);
-  ++group_changes_;
+  Group& sequences = found->second;
+  std::size_t seen = 0;
+  for (auto sequence = sequences.begin(); sequence != sequences.end() && seen < places;) {
+    Sequence& extents = sequence->second;
+    for (auto extent = extents.begin(); extent != extents.end() && seen < places;) {
+      seen += 1 + extent->second.pages().size();
+      Forget(extent->second, slabs);
+      extents.erase(extent++);
+    }
+    if (extents.empty()) sequences.erase(sequence++);
+  }
+  if (sequences.empty()) {
+    groups_.erase(found);
+    ++group_changes_;
+  }
   return slabs;
 }
 

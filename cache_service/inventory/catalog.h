@@ -68,9 +68,12 @@ class Catalog {
   /// The page is gone for this cause; the slab it had, if it had one of this generation or earlier.
   std::optional<SlabIndex> Remove(GroupId group, const PageRef& page, MissCause cause);
 
-  /// Forgets everything of a sequence, or of a group; the slabs that were in use.
+  /// Forgets everything of a sequence, or of a group; the slabs that were in use. Of a group no
+  /// more extents than it takes to look at `places` places.
   std::vector<SlabIndex> DropSequence(GroupId group, std::uint64_t sequence);
-  std::vector<SlabIndex> DropGroup(GroupId group);
+  std::vector<SlabIndex> DropGroup(GroupId group, std::size_t places = SIZE_MAX);
+  /// Whether anything is known of the group.
+  bool HasGroup(GroupId group) const { return groups_.contains(group); }
 
   /// All extents, and the places of one that is there. Valid until a page comes or leaves.
   const ExtentNumbers& numbers() const { return numbers_; }
@@ -93,7 +96,7 @@ class Catalog {
   static auto FindPage(Groups& groups, GroupId group, const PageKey& key)
       -> decltype(groups.begin()->second.begin()->second.begin()->second.Find(key));
   Extent& MakeExtent(GroupId group, const PageKey& key);
-  void Forget(const Sequence& sequence, std::vector<SlabIndex>& slabs);
+  void Forget(const Extent& extent, std::vector<SlabIndex>& slabs);
 
   absl::flat_hash_map<GroupId, Group> groups_;
   ExtentNumbers numbers_;

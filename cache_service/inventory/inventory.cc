@@ -61,7 +61,7 @@ void Inventory::RemoveClient(ClientId client) {
 void Inventory::ReleaseGroup(GroupId group) {
   if (--group_clients_.at(group) > 0) return;
   group_clients_.erase(group);
-  for (const SlabIndex index : catalog_.DropGroup(group)) Retire(index);
+  if (!EndPartOf(group)) ending_.push_back(group);
 }
 
 absl::StatusOr<std::vector<GrantedSlab>> Inventory::Lease(ClientId client, std::uint64_t count,

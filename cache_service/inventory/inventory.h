@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <vector>
@@ -125,7 +126,8 @@ class Inventory {
   /// Whether it has a lease or a pin.
   bool HoldsAny(ClientId client) const;
   /// The client let go, or its process is proven dead: everything it holds ends. The pages of a
-  /// group leave with its last client.
+  /// group leave with its last client: some at once, the others by and by in EvictInBackground, or
+  /// before a lease makes others leave. A client that comes meanwhile keeps what is left.
   void RemoveClient(ClientId client);
 
   /// All or none; pages of the lowest value leave to make room. ResourceExhausted: too much is
@@ -265,6 +267,8 @@ class Inventory {
   bool CanSpare(std::uint64_t count, std::uint64_t bytes) const;
   bool MakeRoom(std::uint64_t count, std::uint64_t bytes);
   bool EvictFromVacated(int& pages);
+  bool EndPartOf(GroupId group);
+  bool EndSome();
   std::uint32_t RemoveSegment(std::uint32_t segment);
   std::vector<ChunkIndex> ChunksToReclaim(std::uint64_t slab_bytes) const;
   /// A page's value now, or nothing, and it leaves the order: it is pinned.
@@ -304,6 +308,7 @@ class Inventory {
   absl::flat_hash_map<ClientId, Client> clients_;
   std::uint32_t last_client_ = 0;
   absl::flat_hash_map<GroupId, std::uint32_t> group_clients_;
+  std::deque<GroupId> ending_;  // those that had more pages than leave at once
   std::uint32_t next_serial_ = 1;
   std::optional<std::uint32_t> vacating_;  // a retired segment
   bool above_watermarks_ = false;          // since the high mark was passed

@@ -11,6 +11,9 @@
 namespace pinboard::cache_service {
 namespace {
 
+// Looked at of a group that has ended, in one turn: some hundred microseconds.
+constexpr std::size_t kPlacesTogether = 4096;
+
 std::uint64_t Share(std::uint64_t bytes, double share) {
   return static_cast<std::uint64_t>(static_cast<double>(bytes) * share);
 }
@@ -38,7 +41,21 @@ bool Inventory::CanSpare(std::uint64_t count, std::uint64_t bytes) const {
   return used_bytes <= HighBytes() && held_bytes <= arena_.capacity_bytes() / 2;
 }
 
+/// False: there is more.
+bool Inventory::EndPartOf(GroupId group) {
+  for (const SlabIndex index : catalog_.DropGroup(group, kPlacesTogether)) Retire(index);
+  return !catalog_.HasGroup(group);
+}
+
+/// False: there is more.
+bool Inventory::EndSome() {
+  while (!ending_.empty() && KeepsGroup(ending_.front())) ending_.pop_front();
+  if (!ending_.empty() && EndPartOf(ending_.front())) ending_.pop_front();
+  return ending_.empty();
+}
+
 bool Inventory::MakeRoom(std::uint64_t count, std::uint64_t bytes) {
+  if (arena_.FreeSlabs(bytes) < count) EndSome();
   if (PagesOver(count) > evictable_pages_) return false;
   const std::uint64_t slab_bytes = Arena::SlabBytes(bytes);
   const std::uint64_t available = arena_.FreeSlabs(bytes) + Evictable(slab_bytes);
@@ -77,6 +94,7 @@ std::vector<ChunkIndex> Inventory::ChunksToReclaim(std::uint64_t slab_bytes) con
 }
 
 absl::Time Inventory::EvictInBackground(int pages) {
+  if (!EndSome()) return absl::InfinitePast();
   if (!EvictFromVacated(pages)) return absl::InfinitePast();
   const absl::Time now = clock_.Now();
   const auto judge = [this](SlabAddress slab) { return Judge(slab); };

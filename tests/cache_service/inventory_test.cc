@@ -71,6 +71,42 @@ TEST_F(InventoryTest, ASlabGoesFromFreeToLeasedToPublishedToFree) {
   EXPECT_EQ(inventory_.counts().used_bytes, 0);
 }
 
+// However many they were they left in one turn, which held up everybody else.
+TEST(InventoryGroupTest, ManyPagesOfAGroupLeaveInPartsBeforeOthersAndStayWithAClientThatComes) {
+  constexpr std::uint64_t kMany = 4000;
+  const FakeClock clock;
+  Inventory inventory(Arena({(kMany + 1) * kBytes}, kBytes), LowestInformation(), {1, 1}, clock);
+  const auto publish = [&inventory](ClientId client, std::uint64_t page) {
+    const SlabId slab = inventory.Lease(client, 1, kBytes)->front().slab;
+    const PageHeader header = TestHeader(TestPage(static_cast<std::uint32_t>(page)), 0, kBytes);
+    EXPECT_EQ(inventory.Publish(client, slab, header), absl::OkStatus());
+  };
+  const auto pages = [&inventory] { return inventory.counts().published_pages; };
+  inventory.AddClient(kStranger, GroupId(2));
+  inventory.AddClient(kRank0, GroupId(1));
+  publish(kStranger, 0);  // the first that would be evicted
+  for (std::uint64_t page = 0; page < kMany; ++page) publish(kRank0, page);
+  inventory.RemoveClient(kRank0);
+  const std::uint64_t some = kMany + 1 - pages();
+  EXPECT_GT(some, 0);
+  EXPECT_LT(some, kMany / 2);
+
+  inventory.AddClient(kRank1, GroupId(1));
+  EXPECT_EQ(inventory.EvictInBackground(1), absl::InfiniteFuture());
+  EXPECT_EQ(pages(), kMany + 1 - some);
+  inventory.RemoveClient(kRank1);
+  EXPECT_EQ(inventory.EvictInBackground(1), absl::InfinitePast());
+  const std::uint64_t left = pages();
+  EXPECT_GT(left, 1);
+  EXPECT_EQ(inventory.Lease(kStranger, kMany + 1 - left + 1, kBytes).status(), absl::OkStatus());
+  EXPECT_EQ(inventory.Find(GroupId(2), TestPage(0)), MissCause::kNone);
+  EXPECT_LT(pages(), left);
+  while (inventory.EvictInBackground(1) == absl::InfinitePast()) {
+  }
+  EXPECT_EQ(pages(), 1);
+  EXPECT_EQ(inventory.GroupsWithPages(), std::vector<GroupId>{GroupId(2)});
+}
+
 TEST_F(InventoryTest, OnlyTheHolderOfALeaseMayPublishOrReturnIt) {
   const SlabId slab = LeaseOne(kRank0);
   const PageHeader header = TestHeader(TestPage(1), 0, kBytes);
