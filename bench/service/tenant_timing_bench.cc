@@ -65,8 +65,8 @@ void Print(const char* whose, std::vector<double> times) {
 int Main(int rounds) {
   InitLog("bench", LogLevel::kError);
   setenv("UCX_NET_DEVICES", "lo", /*overwrite=*/0);
-  const ScratchFile keys(absl::StrCat("alpha 1 hex:", std::string(64, 'a'), "\nbeta 1 hex:",
-                                      std::string(64, 'b'), "\n"));
+  const ScratchFile keys(absl::StrCat("alpha 1 hex:", std::string(64, 'a'),
+                                      "\nbeta 1 hex:", std::string(64, 'b'), "\n"));
   ChildProcess service({BuiltProgram("bin/pinboardd"), "--listen", "127.0.0.1:0", "--arena",
                         "256MiB", "--keys", keys.path(), "--metrics", "none", "--log-level",
                         "error", "--exit-with-parent"});
