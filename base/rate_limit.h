@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
 namespace pinboard {
@@ -34,5 +36,10 @@ class RateLimit {
   absl::Time full_ = absl::InfinitePast();  // when all of the burst will be there again
   std::uint64_t refused_ = 0;
 };
+
+/// What a line of a limited log ends with: how many before it were left out, if any were.
+inline std::string NotLogged(std::uint64_t lines) {
+  return lines > 0 ? absl::StrCat("; ", lines, " before it not logged") : "";
+}
 
 }  // namespace pinboard

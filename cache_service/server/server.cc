@@ -39,10 +39,6 @@ std::uint64_t ChunkBytes(std::uint64_t segment_bytes) {
   return segment_bytes / chunks / kSlabAlignment * kSlabAlignment;
 }
 
-std::string NotLogged(std::uint64_t lines) {
-  return lines > 0 ? absl::StrCat("; ", lines, " before it not logged") : "";
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Create(std::unique_ptr<transport::Fabric> fabric,

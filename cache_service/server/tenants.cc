@@ -111,7 +111,7 @@ bool Tenants::TryGrow(Tenant& tenant) {
     LogWarning("tenant ", tenant.name,
                " gets less memory than its quota: ", std::string(allocated_.message()),
                "; free memory of this machine, or start with a smaller --arena",
-               *unlogged > 0 ? absl::StrCat("; ", *unlogged, " before it not logged") : "");
+               NotLogged(*unlogged));
   }
   return false;
 }

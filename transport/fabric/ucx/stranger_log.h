@@ -3,8 +3,6 @@
 // Log lines that whoever reaches the port can provoke.
 #pragma once
 
-#include <string>
-
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
@@ -23,9 +21,7 @@ class StrangerLog {
     if (!LogEnabled(level)) return;
     const auto unlogged = limit_.Take(SteadyNow());
     if (!unlogged.has_value()) return;
-    std::string text = absl::StrCat(args...);
-    if (*unlogged > 0) absl::StrAppend(&text, "; ", *unlogged, " before it not logged");
-    LogLine(level, text);
+    LogLine(level, absl::StrCat(args..., NotLogged(*unlogged)));
   }
 
  private:
