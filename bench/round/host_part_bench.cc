@@ -16,8 +16,8 @@
 #include "bench/median.h"
 #include "bench/round/idle_operations.h"
 #include "bench/round/rank_rounds.h"
-#include "cache_service/memory_page_store.h"
 #include "shard/shard_runtime.h"
+#include "tests/support/memory_page_store.h"
 #include "transport/collective/local/local_communicator.h"
 
 namespace pinboard::bench {

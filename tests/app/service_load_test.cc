@@ -21,7 +21,7 @@
 #include "app/service_load/page_values.h"
 #include "app/service_load/workload.h"
 #include "app/service_load/zipf.h"
-#include "cache_service/memory_page_store.h"
+#include "tests/support/memory_page_store.h"
 
 namespace pinboard::app {
 namespace {

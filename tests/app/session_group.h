@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "app/session/rank_session.h"
-#include "cache_service/memory_page_store.h"
+#include "tests/support/memory_page_store.h"
 #include "transport/collective/local/local_communicator.h"
 
 namespace pinboard::app {

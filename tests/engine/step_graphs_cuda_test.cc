@@ -8,9 +8,9 @@
 #include <cstdlib>
 #include <map>
 
-#include "cache_service/memory_page_store.h"
 #include "shard/shard_factory.h"
 #include "tests/engine/engine_group.h"
+#include "tests/support/memory_page_store.h"
 #include "tests/support/seeded_random.h"
 
 namespace pinboard::engine {

@@ -12,8 +12,8 @@
 
 #include "base/status_macros.h"
 #include "tests/shard/toy_memory.h"
+#include "tests/support/faulty_communicator.h"
 #include "transport/collective/device_communicator.h"
-#include "transport/collective/faulty/faulty_communicator.h"
 
 namespace pinboard::testing {
 

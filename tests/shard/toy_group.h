@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
-#include "cache_service/memory_page_store.h"
 #include "tests/shard/toy_rank.h"
+#include "tests/support/memory_page_store.h"
 #include "transport/collective/local/local_communicator.h"
 
 namespace pinboard::testing {

@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "cache_service/memory_page_store.h"
 #include "pinboard/shard.h"
 #include "tests/engine/engine_group.h"
 #include "tests/engine/plain_model.h"
 #include "tests/shard/troubled_communicator.h"
+#include "tests/support/memory_page_store.h"
 
 namespace pinboard::testing {
 

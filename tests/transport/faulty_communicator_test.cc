@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/collective/faulty/faulty_communicator.h"
+#include "tests/support/faulty_communicator.h"
 
 #include <thread>
 

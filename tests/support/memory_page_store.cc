@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
-#include "cache_service/memory_page_store.h"
+#include "tests/support/memory_page_store.h"
 
 #include <algorithm>
 #include <tuple>
