@@ -11,9 +11,9 @@
 #include "base/space_vector.h"
 #include "kernels/page_digest/page_digest.h"
 #include "shard/digest_table.h"
-#include "shard/operations/cuda_operations.h"
 #include "shard/operations/operations.h"
 #include "tests/shard/toy_memory.h"
+#include "tests/shard/toy_operations.h"
 
 namespace pinboard::testing {
 namespace {
@@ -21,13 +21,8 @@ namespace {
 class OperationLimitsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (ToyBackend() == Backend::kCuda) {
-      auto made = MakeCudaOperations(nullptr);
-      ASSERT_TRUE(made.ok()) << made.status();
-      operations_ = *std::move(made);
-    } else {
-      operations_ = MakeHostOperations();
-    }
+    operations_ = MakeToyOperations();
+    ASSERT_NE(operations_, nullptr);
   }
   /// Of rows of so many bytes, half of them keys.
   absl::Status Check(int row_bytes, bool has_pages) {

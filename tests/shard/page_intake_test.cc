@@ -9,9 +9,9 @@
 #include <memory>
 #include <vector>
 
-#include "shard/operations/cuda_operations.h"
 #include "shard/operations/operations.h"
 #include "tests/shard/toy_memory.h"
+#include "tests/shard/toy_operations.h"
 #include "tests/support/seeded_random.h"
 
 namespace pinboard::testing {
@@ -22,13 +22,8 @@ constexpr std::size_t kPageBytes = kPageRows * 48;
 class PageIntakeTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (ToyBackend() == Backend::kCuda) {
-      auto made = MakeCudaOperations(nullptr);
-      ASSERT_TRUE(made.ok()) << made.status();
-      operations_ = *std::move(made);
-    } else {
-      operations_ = MakeHostOperations();
-    }
+    operations_ = MakeToyOperations();
+    ASSERT_NE(operations_, nullptr);
     intake_ = operations_->MakePageIntake(kPageBytes);
   }
 
