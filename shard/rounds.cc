@@ -106,11 +106,11 @@ absl::StatusOr<std::vector<RoundOutcome>> Rounds::Commit(
   if (!fits.ok()) round_->NotReady(fits);  // the others wait for this rank's vote all the same
   std::vector<PreparedSequence> prepared = Prepare(entries);
   PB_ASSIGN_OR_RETURN(const std::string kept_all_because, Agree());
-  PB_RETURN_IF_ERROR(fits);
   std::vector<RoundOutcome> outcomes;
   for (const SequencePlan& plan : round_->sequences) {
     outcomes.push_back(Judge(plan, kept_all_because));
   }
+  PB_RETURN_IF_ERROR(fits);
   PB_RETURN_IF_ERROR(Apply(entries, absl::MakeSpan(prepared), absl::MakeSpan(outcomes)));
   for (std::size_t i = 0; i < entries.size(); ++i) Report(entries[i], &outcomes[i]);
   return outcomes;

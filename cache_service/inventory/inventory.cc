@@ -215,8 +215,12 @@ absl::StatusOr<Inventory::Publication> Inventory::Publish(Client& holder, SlabId
         absl::StrCat("a page of ", header.bytes, " bytes does not fit its slab"));
   }
   EndLease(holder, index);
-  if (limits_.extents && catalog_.extents() >= *limits_.extents &&
-      catalog_.NeedsExtent(group, header.key)) {
+  const auto lacks_extent = [&] {
+    return limits_.extents && catalog_.extents() >= *limits_.extents &&
+           catalog_.NeedsExtent(group, header.key);
+  };
+  while (!ending_.empty() && lacks_extent()) EndSome();
+  if (lacks_extent()) {
     ++counts_.refused_publishes_total;
     Free(index);
     return Publication::kRefused;

@@ -130,6 +130,10 @@ class Inventory {
   /// before a lease makes others leave. A client that comes meanwhile keeps what is left.
   void RemoveClient(ClientId client);
 
+  /// What is left of groups that have ended leaves until there is room for as many, or nothing is.
+  void EndUntilRoomy(std::uint64_t count, std::uint64_t bytes);
+  bool is_ending_groups() const { return !ending_.empty(); }
+
   /// All or none; pages of the lowest value leave to make room. ResourceExhausted: too much is
   /// leased, pinned or quarantined; no page has left for it.
   absl::StatusOr<std::vector<GrantedSlab>> Lease(ClientId client, std::uint64_t count,

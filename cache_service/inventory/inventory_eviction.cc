@@ -54,8 +54,12 @@ bool Inventory::EndSome() {
   return ending_.empty();
 }
 
+void Inventory::EndUntilRoomy(std::uint64_t count, std::uint64_t bytes) {
+  while (!ending_.empty() && (arena_.FreeSlabs(bytes) < count || PagesOver(count) > 0)) EndSome();
+}
+
 bool Inventory::MakeRoom(std::uint64_t count, std::uint64_t bytes) {
-  if (arena_.FreeSlabs(bytes) < count) EndSome();
+  EndUntilRoomy(count, bytes);
   if (PagesOver(count) > evictable_pages_) return false;
   const std::uint64_t slab_bytes = Arena::SlabBytes(bytes);
   const std::uint64_t available = arena_.FreeSlabs(bytes) + Evictable(slab_bytes);

@@ -64,8 +64,12 @@ PeerLink::~PeerLink() {
   if (connection_ == nullptr) return;
   router_.Remove(connection_->peer());
   LetGoOf(ended_, Up());
-  // Also while it is read over: what is pinned stays until the connection is closed.
-  if (up()) connection_->Send(0, Goodbye{connection_->welcome().client});
+  // Also while it is read over: what is pinned stays until the connection is closed. The next link
+  // says it again, as it may not arrive.
+  if (up()) {
+    connection_->Send(0, Goodbye{connection_->welcome().client});
+    ended_.push_back(connection_);
+  }
   connection_->SetLost();
   fabric_.Close(connection_->peer());
 }

@@ -136,6 +136,7 @@ void Tenants::GiveBack(Tenant& tenant, std::uint32_t segment) {
 absl::StatusOr<std::vector<GrantedSlab>> Tenants::Lease(Tenant& tenant, ClientId client,
                                                         std::uint64_t count, std::uint64_t bytes) {
   const bool possible = bytes > 0 && bytes <= memory_.chunk_bytes;
+  if (possible) tenant.inventory.EndUntilRoomy(count, bytes);
   while (possible && tenant.inventory.FreeSlabs(bytes) < count && MayGrow(tenant)) {
     if (!TryGrow(tenant)) break;
   }
@@ -155,7 +156,8 @@ absl::Time Tenants::Tick(absl::Time now) {
   absl::Time next = absl::InfiniteFuture();
   for (const auto& [name, tenant] : tenants_) {
     Inventory& inventory = tenant->inventory;
-    if (inventory.IsAboveHighMark() && MayGrow(*tenant) && tenant->next_growth <= now) {
+    if (inventory.IsAboveHighMark() && !inventory.is_ending_groups() && MayGrow(*tenant) &&
+        tenant->next_growth <= now) {
       if (!TryGrow(*tenant)) tenant->next_growth = now + kGrowthInterval;
     }
     next = std::min(next, inventory.EvictInBackground(kEvictionsPerTurn));

@@ -192,6 +192,7 @@ absl::Status CudaOperations::ScorePagesTogether(int tokens,
 
 absl::StatusOr<std::byte*> CudaOperations::PageScoringRoom(const kernels::ScorePagesBatch& batch) {
   const std::size_t bytes = kernels::ScorePagesWorkspaceBytes(batch);
+  if (bytes > kPageScoringBytes) return staging_.Scratch(bytes);  // rare: not to be kept
   if (page_scoring_bytes_ < bytes) {
     PB_ASSIGN_OR_RETURN(page_scoring_, memory_.Allocate(bytes));
     page_scoring_bytes_ = bytes;

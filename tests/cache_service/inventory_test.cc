@@ -71,6 +71,36 @@ TEST_F(InventoryTest, ASlabGoesFromFreeToLeasedToPublishedToFree) {
   EXPECT_EQ(inventory_.counts().used_bytes, 0);
 }
 
+TEST(InventoryGroupTest, WhatIsLeftOfAnEndedGroupCountsAgainstNobody) {
+  constexpr std::uint32_t kMany = 10000;
+  constexpr std::uint32_t kExtents = (kMany + 15) / 16;
+  const FakeClock clock;
+  Inventory inventory(Arena({(kMany + 1) * kBytes}, kBytes), LowestInformation(), {1, 1}, clock);
+  inventory.SetLimits({.extents = kExtents + 1});
+  const auto publish = [&inventory](ClientId client, std::uint32_t page) {
+    const SlabId slab = inventory.Lease(client, 1, kBytes)->front().slab;
+    EXPECT_EQ(inventory.Publish(client, slab, TestHeader(TestPage(page), 0, kBytes)),
+              absl::OkStatus());
+  };
+  const auto fill_and_end = [&] {
+    inventory.AddClient(kRank0, GroupId(1));
+    for (std::uint32_t page = 0; page < kMany; ++page) publish(kRank0, page);
+    inventory.RemoveClient(kRank0);
+    EXPECT_GT(inventory.counts().published_pages, kMany / 2);
+  };
+  inventory.AddClient(kStranger, GroupId(2));
+  publish(kStranger, 0);  // the first that would be evicted
+  fill_and_end();
+  EXPECT_EQ(inventory.Lease(kStranger, kMany, kBytes)->size(), kMany);
+  EXPECT_EQ(inventory.Find(GroupId(2), TestPage(0)), MissCause::kNone);
+
+  inventory.RemoveClient(kStranger);
+  inventory.AddClient(kStranger, GroupId(2));
+  fill_and_end();
+  for (std::uint32_t extent = 0; extent <= kExtents; ++extent) publish(kStranger, 16 * extent);
+  EXPECT_EQ(inventory.counts().refused_publishes_total, 0);
+}
+
 // However many they were they left in one turn, which held up everybody else.
 TEST(InventoryGroupTest, ManyPagesOfAGroupLeaveInPartsBeforeOthersAndStayWithAClientThatComes) {
   constexpr std::uint64_t kMany = 4000;

@@ -284,11 +284,14 @@ TEST(Round, WithoutAStoreAnObservedOnePlansAsIfThereWereOne) {
 
 TEST(Round, CommittedForOtherSequencesEndsAndEveryRankKeepsEverything) {
   ToyGroup group({}, 2, ToyOptions());
+  SequenceOptions options = ToyPolicy();
+  options.round_every = 100;
   group.OnEach([&](ToyRank& rank, int index) {
     for (const std::uint64_t sequence : {1, 2}) {
-      ASSERT_PB_OK(rank.Add(sequence, ToyPolicy()));
+      ASSERT_PB_OK(rank.Add(sequence, options));
       ASSERT_PB_OK(rank.Step({sequence}, 300));
     }
+    EXPECT_EQ(rank.shard().DueForRound(0, 1).size(), 2);
     ASSERT_PB_OK(rank.Begin({1, 2}));
     if (index == 0) {
       auto outcomes = rank.Commit({1, 2});
@@ -297,6 +300,7 @@ TEST(Round, CommittedForOtherSequencesEndsAndEveryRankKeepsEverything) {
     } else {
       EXPECT_EQ(rank.Commit({2, 1}).status().code(), StatusCode::kFailedPrecondition);
     }
+    EXPECT_TRUE(rank.shard().DueForRound(0, 1).empty()) << "the same on every rank";
     EXPECT_EQ(rank.FirstWrongRow(1), "");
     auto outcomes = rank.Compress({1, 2});
     ASSERT_TRUE(outcomes.ok()) << outcomes.status().message();
