@@ -195,7 +195,7 @@ void Rounds::Report(const Shard::RoundEntry& entry, RoundOutcome* outcome) const
   for (std::size_t table = 0; table < entry.block_tables.size(); ++table) {
     const int rows = state.layers[table].rows();
     outcome->rows.push_back(rows);
-    outcome->blocks.push_back((rows + block_size - 1) / block_size);
+    outcome->blocks.push_back(BlocksFor(rows, block_size));
   }
 }
 

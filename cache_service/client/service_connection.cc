@@ -146,4 +146,16 @@ void ServiceConnection::Abandon() {
   Unmap();
 }
 
+void LetGoOf(std::vector<ServiceConnectionPtr>& ended, ServiceConnection* up) {
+  std::erase_if(ended, [up](const ServiceConnectionPtr& connection) {
+    if (connection->held()) return false;
+    connection->Unmap();
+    if (up == nullptr) return false;
+    if (connection->welcome().incarnation == up->welcome().incarnation) {
+      up->Send(0, Goodbye{connection->welcome().client});
+    }
+    return true;
+  });
+}
+
 }  // namespace pinboard::cache_service

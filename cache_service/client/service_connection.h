@@ -157,4 +157,9 @@ class ServiceConnection : public std::enable_shared_from_this<ServiceConnection>
 
 using ServiceConnectionPtr = std::shared_ptr<ServiceConnection>;
 
+/// Says goodbye for those of earlier connections over which nothing is under way any more, over one
+/// to the same service that is up: it keeps what they held until then. Without one (null) they are
+/// unmapped, and kept.
+void LetGoOf(std::vector<ServiceConnectionPtr>& ended, ServiceConnection* up);
+
 }  // namespace pinboard::cache_service

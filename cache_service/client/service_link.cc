@@ -248,25 +248,13 @@ void ServiceLink::Tick(absl::Time now) {
   reads_.Expire(now);
   writes_.GiveBackIdle(now);
   SendDroppedSequences();
-  LetGoOfEndedConnections();
-}
-
-void ServiceLink::LetGoOfEndedConnections() {
-  std::erase_if(ended_, [this](const ServiceConnectionPtr& ended) {
-    if (ended->held()) return false;
-    ended->Unmap();
-    if (current_ == nullptr) return false;
-    if (current_->welcome().incarnation == ended->welcome().incarnation) {
-      current_->Send(0, Goodbye{ended->welcome().client});
-    }
-    return true;
-  });
+  LetGoOf(ended_, current_.get());
 }
 
 void ServiceLink::Shutdown(absl::Time deadline) {
   // Else the service would keep the group of a lost connection as long as this process lives.
   if (current_ == nullptr && !ended_.empty()) Connect(deadline, nullptr).IgnoreError();
-  LetGoOfEndedConnections();
+  LetGoOf(ended_, current_.get());
   if (current_ == nullptr) return;
   current_->Send(0, Goodbye{current_->welcome().client});
   fabric_.Close(current_->peer());

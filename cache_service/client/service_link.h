@@ -118,7 +118,6 @@ class ServiceLink final : private ServiceReplies {
   bool Congested() const;
   void KeepDroppedSequence(std::uint64_t sequence);
   void SendDroppedSequences();
-  void LetGoOfEndedConnections();
   void SayOnceThatPagesAreCopied(bool mapping_expected);
 
   transport::Fabric& fabric_;

@@ -33,18 +33,6 @@ GroupId MemberGroup() {
   return GroupId(group);
 }
 
-void LetGoOf(std::vector<ServiceConnectionPtr>& ended, ServiceConnection* up) {
-  std::erase_if(ended, [up](const ServiceConnectionPtr& connection) {
-    if (connection->held()) return false;
-    connection->Unmap();
-    if (up == nullptr) return false;
-    if (connection->welcome().incarnation == up->welcome().incarnation) {
-      up->Send(0, Goodbye{connection->welcome().client});
-    }
-    return true;
-  });
-}
-
 PeerLink::PeerLink(transport::Fabric& fabric, ReplyRouter& router,
                    std::vector<ServiceConnectionPtr>& ended, std::string address, Introduce self,
                    Keys keys, absl::Duration answer_timeout, Handlers handlers)

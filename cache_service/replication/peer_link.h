@@ -24,11 +24,6 @@ namespace pinboard::cache_service {
 /// A group of this process that no engine has: a member is a client of other members in it.
 GroupId MemberGroup();
 
-/// Says goodbye for those of earlier connections that nothing is read over any more, over one to
-/// the same service that is up: it keeps what they pinned until then. Without one (null) they are
-/// unmapped, and kept.
-void LetGoOf(std::vector<ServiceConnectionPtr>& ended, ServiceConnection* up);
-
 ///             time to retry           connected            Welcome, Segments
 ///   resting ----------------> connecting --> greeting --------------> up
 ///      ^                          |             |                     |

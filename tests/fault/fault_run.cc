@@ -69,6 +69,21 @@ std::string FaultOutcome::ToString() const {
                       violations.size(), " violations");
 }
 
+void DamageAPage(const Board& board,
+                 const std::function<std::vector<FetchResult>(const std::vector<PageRef>&)>& fetch,
+                 std::vector<PageRef>& damaged) {
+  for (std::uint32_t page = 0; page < kPagesOfClient; ++page) {
+    const std::uint32_t generation = board.latest[0][page].load();
+    if (generation == 0) continue;
+    for (const FetchResult& fetched : fetch({{{.sequence = 0, .page = page}, generation}})) {
+      if (!fetched.pin.ok() || absl::c_linear_search(damaged, fetched.page)) continue;
+      const_cast<std::byte&>(fetched.pin->bytes()[page * 97]) ^= std::byte{0x10};
+      damaged.push_back(fetched.page);
+      return;
+    }
+  }
+}
+
 FaultRun::FaultRun(const FaultPlan& plan, const std::string& directory, absl::Duration patience)
     : plan_(plan),
       patience_(patience),
@@ -197,17 +212,8 @@ void FaultRun::AwaitConnected() {
 
 void FaultRun::Corrupt() {
   if (!plan_.mapped) return;  // a pin is a copy
-  for (std::uint32_t page = 0; page < kPagesOfClient; ++page) {
-    const std::uint32_t generation = board_->latest[0][page].load();
-    if (generation == 0) continue;
-    for (const FetchResult& fetched : Fetch({{{.sequence = 0, .page = page}, generation}})) {
-      // Twice would undo it.
-      if (!fetched.pin.ok() || absl::c_linear_search(corrupted_, fetched.page)) continue;
-      const_cast<std::byte&>(fetched.pin->bytes()[page * 97]) ^= std::byte{0x10};
-      corrupted_.push_back(fetched.page);
-      return;
-    }
-  }
+  DamageAPage(
+      *board_, [this](const std::vector<PageRef>& pages) { return Fetch(pages); }, corrupted_);
 }
 
 void FaultRun::SetLinks(const Link& to_service, const Link& from_service) {

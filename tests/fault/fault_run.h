@@ -36,6 +36,13 @@ struct FaultOutcome {
   std::string ToString() const;
 };
 
+/// Damages a page of the first client that `fetch` gets from mapped memory, and adds it to
+/// `damaged`; none of those, as twice would undo it.
+void DamageAPage(const Board& board,
+                 const std::function<std::vector<cache_service::FetchResult>(
+                     const std::vector<cache_service::PageRef>&)>& fetch,
+                 std::vector<cache_service::PageRef>& damaged);
+
 /// Plays the plan, then heals: what is stopped goes on, a service that is gone starts again. Then,
 /// within `patience` each: a page can be published and read; each client that lives gets its
 /// answers; the clients end when told to; nothing is leased, quarantined, pinned or kept once all

@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <utility>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -22,8 +21,6 @@
 
 namespace pinboard::testing {
 namespace {
-
-using cache_service::FetchResult;
 
 static_assert(kFaultMembers == FaultMembers::kMembers);
 // All pages of all clients fit: what is not there was never copied, or lost.
@@ -153,17 +150,10 @@ void MemberFaultRun::AwaitConnected() {
 
 void MemberFaultRun::Damage() {
   if (!plan_.mapped) return;  // a pin is a copy
-  for (std::uint32_t page = 0; page < kPagesOfClient; ++page) {
-    const std::uint32_t generation = board_->latest[0][page].load();
-    if (generation == 0) continue;
-    for (FetchResult& fetched : Fetch(*store_, {{{.sequence = 0, .page = page}, generation}})) {
-      // Twice would undo it.
-      if (!fetched.pin.ok() || absl::c_linear_search(damaged_, fetched.page)) continue;
-      const_cast<std::byte&>(fetched.pin->bytes()[page * 97]) ^= std::byte{0x10};
-      damaged_.push_back(fetched.page);
-      return;
-    }
-  }
+  DamageAPage(
+      *board_,
+      [this](const std::vector<cache_service::PageRef>& pages) { return Fetch(*store_, pages); },
+      damaged_);
 }
 
 void MemberFaultRun::Watch() {
