@@ -19,6 +19,14 @@
 
 namespace pinboard::cache_service {
 
+/// What comes with a fetched page besides its bytes.
+struct FetchedHeader {
+  std::uint64_t tag = 0;
+  std::uint32_t bytes = 0;
+  std::int32_t mean_information = 0;
+  friend bool operator==(const FetchedHeader&, const FetchedHeader&) = default;
+};
+
 /// What the service knows of a page. The bytes are opaque to it.
 struct PageHeader {
   PageKey key;
@@ -28,6 +36,8 @@ struct PageHeader {
   std::int32_t mean_information = 0;  // fixed point; the lowest leaves first
   std::array<std::int32_t, kPageRows> information{};  // E of each row travels with the page
   std::array<std::int32_t, kPageRows> positions{};
+
+  FetchedHeader fetched() const { return {tag, bytes, mean_information}; }
 };
 
 /// To whom leases and pins are given back, by numbers that it gave them. Thread-safe.
@@ -159,12 +169,12 @@ struct PageRef {
 /// Unavailable (service gone), DeadlineExceeded.
 struct FetchResult {
   FetchResult() = default;
-  FetchResult(const PageRef& ref, const PageHeader& published,
+  FetchResult(const PageRef& ref, const FetchedHeader& published,
               absl::StatusOr<PagePin> outcome = absl::StatusOr<PagePin>())
       : page(ref), header(published), pin(std::move(outcome)) {}
 
   PageRef page;
-  PageHeader header;  // as published; valid where pin is ok
+  FetchedHeader header;  // as published; valid where pin is ok
   absl::StatusOr<PagePin> pin;
 };
 

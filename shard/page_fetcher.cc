@@ -15,11 +15,6 @@ namespace {
 /// so many ahead their places are on their way.
 constexpr std::size_t kAhead = 8;
 
-bool IsAsked(const cache_service::FetchResult& result) {
-  return result.pin.ok() && result.header.key == result.page.key &&
-         result.header.generation == result.page.generation;
-}
-
 }  // namespace
 
 void PageFetcher::Start(absl::Span<const Request> requests, absl::Time deadline) {
@@ -85,8 +80,6 @@ void PageFetcher::CountFailure(const absl::Status& why) {
     ++failures_.absent;
   } else if (absl::IsDeadlineExceeded(why)) {
     ++failures_.late;
-  } else if (why.ok()) {
-    ++failures_.corrupt;  // it came
   } else {
     ++failures_.unavailable;
   }
@@ -130,7 +123,7 @@ absl::Status PageFetcher::Poll() {
     const RefKey ref{result.page.key, result.page.generation};
     const auto fetch = under_way_.find(ref);
     if (fetch == under_way_.end()) continue;
-    if (!IsAsked(result)) {
+    if (!result.pin.ok()) {
       CountFailure(result.pin.status());
       Settle(ref, nullptr);
       continue;

@@ -51,13 +51,7 @@ PageHeader HeaderOf(const PageRef& page, std::size_t bytes) {
 }
 
 bool IsIntact(const PageRef& page, std::size_t bytes, const cache_service::FetchResult& fetched) {
-  const PageHeader expected = HeaderOf(page, bytes);
-  const PageHeader& header = fetched.header;
-  if (header.key != expected.key || header.generation != expected.generation ||
-      header.bytes != expected.bytes || header.tag != expected.tag ||
-      header.mean_information != expected.mean_information ||
-      header.information != expected.information || header.positions != expected.positions ||
-      fetched.pin->bytes().size() != bytes) {
+  if (fetched.header != HeaderOf(page, bytes).fetched() || fetched.pin->bytes().size() != bytes) {
     return false;
   }
   const std::byte* const memory = fetched.pin->bytes().data();

@@ -10,8 +10,6 @@ void IdlePageStore::Deliver() {
   for (const cache_service::PageRef& page : asked_) {
     cache_service::FetchResult& result = come_.emplace_back();
     result.page = page;
-    result.header.key = page.key;
-    result.header.generation = page.generation;
     result.header.bytes = static_cast<std::uint32_t>(page_.size());
     result.pin = cache_service::PagePin(page_, [] {});
   }

@@ -17,6 +17,9 @@ absl::Status NotAskedFor() {
   return absl::InvalidArgumentError("a page that was not asked for, or asked for once");
 }
 
+bool IsPinned(const FetchedPage& page) { return page.miss == MissCause::kNone; }
+bool IsPinned(const FoundPage&) { return true; }
+
 }  // namespace
 
 void PageReads::Lost(const absl::Status& gone) {
@@ -58,23 +61,37 @@ void PageReads::RefuseAll(const absl::Status& status) {
   while (!pending_.empty()) Refuse(pending_.begin()->first, status);
 }
 
-absl::Status PageReads::OnFetchReply(PageListReader<FetchReply>& reply) {
-  const auto found = pending_.find(reply.request);
+absl::Status PageReads::OnFetchReply(PageListReader<FetchReply>& reply) { return TakeAll(reply); }
+
+absl::Status PageReads::OnFetchHits(PageListReader<FetchHits>& hits) {
+  if ((connection_->welcome().features & kFeatureShortHits) == 0) {
+    return absl::FailedPreconditionError("short hits were not agreed on");
+  }
+  return TakeAll(hits);
+}
+
+template <typename Message>
+absl::Status PageReads::TakeAll(PageListReader<Message>& pages) {
+  const auto found = pending_.find(pages.request);
   if (found == pending_.end()) {
-    GiveBack(reply);
+    GiveBack(pages);
     return absl::OkStatus();
   }
-  if (answers_.results.empty()) answers_.results.reserve(reply.size());
-  while (!reply.empty()) PB_RETURN_IF_ERROR(Take(found->second, reply));
+  if (answers_.results.empty()) answers_.results.reserve(pages.size());
+  for (typename PageListReader<Message>::Page page; !pages.empty();) {
+    pages.Next(page);
+    PB_RETURN_IF_ERROR(Take(found->second, pages.request, page));
+  }
   if (found->second.left == 0) pending_.erase(found);
   return absl::OkStatus();
 }
 
-void PageReads::GiveBack(PageListReader<FetchReply>& late) {
+template <typename Message>
+void PageReads::GiveBack(PageListReader<Message>& late) {
   std::vector<std::uint64_t> slabs;
-  for (FetchedPage page; !late.empty();) {
+  for (typename PageListReader<Message>::Page page; !late.empty();) {
     late.Next(page);
-    if (page.miss == MissCause::kNone) slabs.push_back(page.location.slab);
+    if (IsPinned(page)) slabs.push_back(page.location.slab);
   }
   connection_->SendInBatches(&cache_service::Unpin::slabs, std::move(slabs));
 }
@@ -94,63 +111,68 @@ absl::Status PageReads::OnFetchMisses(const Envelope<FetchMisses>& envelope) {
   return absl::OkStatus();
 }
 
-absl::Status PageReads::Take(PendingFetch& pending, PageListReader<FetchReply>& reply) {
-  FetchedPage fetched;
-  reply.Next(fetched);
-  if (!pending.IsAsked(fetched.index)) return NotAskedFor();
-  if (fetched.miss != MissCause::kNone) {
-    AnswerMiss(pending, fetched.index, fetched.miss);
+absl::Status PageReads::Take(PendingFetch& pending, std::uint64_t request,
+                             const FetchedPage& page) {
+  if (!pending.IsAsked(page.index)) return NotAskedFor();
+  if (page.miss != MissCause::kNone) {
+    AnswerMiss(pending, page.index, page.miss);
     return absl::OkStatus();
   }
-  const PageHeader& header = fetched.header;
-  if (!(pending.pages[fetched.index] == PageRef{header.key, header.generation})) {
+  const PageHeader& header = page.header;
+  if (!(pending.pages[page.index] == PageRef{header.key, header.generation})) {
     return absl::InvalidArgumentError("another page than the one asked for");
   }
-  PB_RETURN_IF_ERROR(connection_->CheckLocation(fetched.location, header.bytes));
+  return Take(pending, request, FoundPage{page.index, page.location, header.fetched()});
+}
+
+absl::Status PageReads::Take(PendingFetch& pending, std::uint64_t request, const FoundPage& found) {
+  if (!pending.IsAsked(found.index)) return NotAskedFor();
+  const std::uint32_t bytes = found.header.bytes;
+  PB_RETURN_IF_ERROR(connection_->CheckLocation(found.location, bytes));
   FaultPoint(fault::kPagePinned);
-  const absl::Span<const std::byte> direct = connection_->Direct(fetched.location, header.bytes);
+  const absl::Span<const std::byte> direct = connection_->Direct(found.location, bytes);
   if (direct.empty()) {
-    StartGet(pending, reply.request, fetched);
+    StartGet(pending, request, found);
     return absl::OkStatus();
   }
-  const HoldId hold = pins_.Add({connection_.get(), fetched.location.slab});
+  const HoldId hold = pins_.Add({connection_.get(), found.location.slab});
   connection_->Hold();
-  AnswerHit(pending, fetched, PagePin(direct, Holding(owner_, hold.value())));
+  AnswerHit(pending, found, PagePin(direct, Holding(owner_, hold.value())));
   return absl::OkStatus();
 }
 
-void PageReads::StartGet(PendingFetch& pending, std::uint64_t request, const FetchedPage& fetched) {
-  pending.states[fetched.index] = PageState::kOnItsWay;
-  const std::size_t bytes = fetched.header.bytes;
+void PageReads::StartGet(PendingFetch& pending, std::uint64_t request, const FoundPage& found) {
+  pending.states[found.index] = PageState::kOnItsWay;
+  const std::size_t bytes = found.header.bytes;
   // Shared between the transfer and the pin that follows it.
   const std::shared_ptr<std::byte[]> copy(new std::byte[bytes]);
   connection_->Get(
-      fetched.location, absl::MakeSpan(copy.get(), bytes),
-      [this, connection = connection_, request, fetched, copy](const absl::Status& status) {
-        connection->Send(0, cache_service::Unpin{{fetched.location.slab}});
-        OnRead(request, fetched, copy, status);
+      found.location, absl::MakeSpan(copy.get(), bytes),
+      [this, connection = connection_, request, found, copy](const absl::Status& status) {
+        connection->Send(0, cache_service::Unpin{{found.location.slab}});
+        OnRead(request, found, copy, status);
       });
 }
 
-void PageReads::OnRead(std::uint64_t request, const FetchedPage& fetched,
+void PageReads::OnRead(std::uint64_t request, const FoundPage& found,
                        const std::shared_ptr<std::byte[]>& copy, const absl::Status& status) {
-  const auto found = pending_.find(request);
-  if (found == pending_.end()) return;
+  const auto pending = pending_.find(request);
+  if (pending == pending_.end()) return;
   if (status.ok()) {
-    const absl::Span<const std::byte> bytes(copy.get(), fetched.header.bytes);
-    AnswerHit(found->second, fetched, PagePin(bytes, [copy] {}));
+    const absl::Span<const std::byte> bytes(copy.get(), found.header.bytes);
+    AnswerHit(pending->second, found, PagePin(bytes, [copy] {}));
   } else {
-    Answer(found->second, fetched.index, absl::UnavailableError(status.message()));
+    Answer(pending->second, found.index, absl::UnavailableError(status.message()));
   }
-  if (found->second.left == 0) pending_.erase(found);
+  if (pending->second.left == 0) pending_.erase(pending);
 }
 
-void PageReads::AnswerHit(PendingFetch& pending, const FetchedPage& fetched, PagePin pin) {
+void PageReads::AnswerHit(PendingFetch& pending, const FoundPage& found, PagePin pin) {
   ++answers_.pages;
-  answers_.bytes += fetched.header.bytes;
-  pending.states[fetched.index] = PageState::kAnswered;
+  answers_.bytes += found.header.bytes;
+  pending.states[found.index] = PageState::kAnswered;
   --pending.left;
-  answers_.results.emplace_back(pending.pages[fetched.index], fetched.header, std::move(pin));
+  answers_.results.emplace_back(pending.pages[found.index], found.header, std::move(pin));
 }
 
 void PageReads::AnswerMiss(PendingFetch& pending, std::uint32_t index, MissCause cause) {
@@ -160,7 +182,7 @@ void PageReads::AnswerMiss(PendingFetch& pending, std::uint32_t index, MissCause
 void PageReads::Answer(PendingFetch& pending, std::uint32_t index, const absl::Status& status) {
   pending.states[index] = PageState::kAnswered;
   --pending.left;
-  answers_.results.emplace_back(pending.pages[index], PageHeader{}, status);
+  answers_.results.emplace_back(pending.pages[index], FetchedHeader{}, status);
 }
 
 void PageReads::Unpin(absl::Span<const HoldId> pins) {

@@ -48,6 +48,7 @@ class PageReads {
   void RefuseAll(const absl::Status& status);
 
   absl::Status OnFetchReply(PageListReader<FetchReply>& reply);
+  absl::Status OnFetchHits(PageListReader<FetchHits>& hits);
   absl::Status OnFetchMisses(const Envelope<FetchMisses>& envelope);
 
   /// What was answered since the last call.
@@ -80,14 +81,18 @@ class PageReads {
     std::uint64_t slab = 0;
   };
 
-  /// The next page of the reply.
-  absl::Status Take(PendingFetch& pending, PageListReader<FetchReply>& reply);
-  void GiveBack(PageListReader<FetchReply>& late);
-  void StartGet(PendingFetch& pending, std::uint64_t request, const FetchedPage& fetched);
-  void OnRead(std::uint64_t request, const FetchedPage& fetched,
+  /// Of FetchReply or FetchHits.
+  template <typename Message>
+  absl::Status TakeAll(PageListReader<Message>& pages);
+  template <typename Message>
+  void GiveBack(PageListReader<Message>& late);
+  absl::Status Take(PendingFetch& pending, std::uint64_t request, const FetchedPage& page);
+  absl::Status Take(PendingFetch& pending, std::uint64_t request, const FoundPage& found);
+  void StartGet(PendingFetch& pending, std::uint64_t request, const FoundPage& found);
+  void OnRead(std::uint64_t request, const FoundPage& found,
               const std::shared_ptr<std::byte[]>& copy, const absl::Status& status);
   /// Require the page not to be answered.
-  void AnswerHit(PendingFetch& pending, const FetchedPage& fetched, PagePin pin);
+  void AnswerHit(PendingFetch& pending, const FoundPage& found, PagePin pin);
   void AnswerMiss(PendingFetch& pending, std::uint32_t index, MissCause cause);
   void Answer(PendingFetch& pending, std::uint32_t index, const absl::Status& status);
 

@@ -19,6 +19,7 @@ ReplyRouter::ReplyRouter(transport::Fabric& fabric) {
   Register<Withdrawn>(fabric);
   Register<LeaseReply>(fabric);
   Register<FetchReply>(fabric);
+  Register<FetchHits>(fabric);
   Register<FetchMisses>(fabric);
   Register<Error>(fabric);
   Register<PeerGroups>(fabric);

@@ -21,6 +21,7 @@ class ServiceReplies {
   virtual absl::Status OnReply(const Envelope<Withdrawn>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<LeaseReply>& envelope) = 0;
   virtual absl::Status OnReply(PageListReader<FetchReply>& pages) = 0;
+  virtual absl::Status OnReply(PageListReader<FetchHits>& pages) = 0;
   virtual absl::Status OnReply(const Envelope<FetchMisses>& envelope) = 0;
   virtual absl::Status OnReply(const Envelope<Error>& envelope) = 0;
   // To members alone: for others, what nobody has agreed on.

@@ -122,6 +122,11 @@ absl::Status ServiceLink::OnReply(PageListReader<FetchReply>& pages) {
   return reads_.OnFetchReply(pages);
 }
 
+absl::Status ServiceLink::OnReply(PageListReader<FetchHits>& pages) {
+  PB_RETURN_IF_ERROR(Hear());
+  return reads_.OnFetchHits(pages);
+}
+
 absl::Status ServiceLink::OnReply(const Envelope<FetchMisses>& envelope) {
   PB_RETURN_IF_ERROR(Hear());
   return reads_.OnFetchMisses(envelope);

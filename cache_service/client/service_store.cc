@@ -166,7 +166,7 @@ void ServiceStore::Fetch(absl::Span<const PageRef> pages, absl::Time deadline) {
   }
   if (!status.ok()) {
     FetchedPages missed;
-    for (const PageRef& page : pages) missed.results.emplace_back(page, PageHeader{}, status);
+    for (const PageRef& page : pages) missed.results.emplace_back(page, FetchedHeader{}, status);
     Deliver(std::move(missed));
     return;
   }

@@ -75,6 +75,10 @@ template <Is<FetchReply> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.pages);
 }
+template <Is<FetchHits> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.pages);
+}
 template <Is<MissedPage> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.index, v.miss);
@@ -253,6 +257,7 @@ PB_INSTANTIATE(Publish);
 PB_INSTANTIATE(ReturnSlabs);
 PB_INSTANTIATE(Fetch);
 PB_INSTANTIATE(FetchReply);
+PB_INSTANTIATE(FetchHits);
 PB_INSTANTIATE(FetchMisses);
 PB_INSTANTIATE(Unpin);
 PB_INSTANTIATE(Drop);

@@ -62,6 +62,7 @@ enum class MessageType : std::uint8_t {
   kLeaseAhead = 28,
   kInspect = 29,
   kInspectReply = 30,
+  kFetchHits = 31,
 };
 
 /// Why a page cannot be had; kNone where it can.
@@ -200,10 +201,22 @@ struct FetchedPage {
   SlabLocation location;
   PageHeader header;
 };
-/// One or more of this and FetchMisses per Fetch, each page exactly once among them.
+/// One or more of this, FetchHits and FetchMisses per Fetch, each page exactly once among them.
 struct FetchReply {
   static constexpr MessageType kType = MessageType::kFetchReply;
   std::vector<FetchedPage> pages;
+};
+/// Page `index` of the request, pinned at `location`.
+struct FoundPage {
+  std::uint32_t index = 0;
+  SlabLocation location;
+  FetchedHeader header;
+};
+/// Only to who has kFeatureShortHits, and never to a PeerFetch: who asks that publishes what it
+/// reads, so it needs the whole header.
+struct FetchHits {
+  static constexpr MessageType kType = MessageType::kFetchHits;
+  std::vector<FoundPage> pages;
 };
 struct MissedPage {
   std::uint32_t index = 0;

@@ -26,9 +26,12 @@ inline constexpr std::uint64_t kFeaturePeers = 8;
 inline constexpr std::uint64_t kFeatureLeasesAhead = 16;
 /// The client may ask what its tenant has (Inspect).
 inline constexpr std::uint64_t kFeatureInspection = 32;
+/// Pages that are there come as FetchHits, 40 bytes each, instead of within FetchReply, 189.
+inline constexpr std::uint64_t kFeatureShortHits = 64;
 /// All that this build has and that asks nothing of who uses it.
-inline constexpr std::uint64_t kFeatures =
-    kFeatureShortMisses | kFeatureWithdrawal | kFeatureLeasesAhead | kFeatureInspection;
+inline constexpr std::uint64_t kFeatures = kFeatureShortMisses | kFeatureWithdrawal |
+                                           kFeatureLeasesAhead | kFeatureInspection |
+                                           kFeatureShortHits;
 /// What a service of this build agrees to, and a member offers.
 inline constexpr std::uint64_t kMemberFeatures = kFeatures | kFeaturePeers;
 

@@ -26,6 +26,10 @@ template <Is<PageHeader> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.key, v.generation, v.bytes, v.tag, v.mean_information, v.information, v.positions);
 }
+template <Is<FetchedHeader> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.bytes, v.tag, v.mean_information);
+}
 template <Is<SlabLocation> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.slab, v.segment, v.offset);
@@ -37,6 +41,10 @@ constexpr void Fields(T& v, auto& io) {
 template <Is<FetchedPage> T>
 constexpr void Fields(T& v, auto& io) {
   io(v.index, v.miss, v.location, v.header);
+}
+template <Is<FoundPage> T>
+constexpr void Fields(T& v, auto& io) {
+  io(v.index, v.location, v.header);
 }
 
 template <>

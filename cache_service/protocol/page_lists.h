@@ -26,7 +26,7 @@ struct EncodedMessage {
   std::size_t size = 0;
 };
 
-/// `Message` is FetchReply or Publish.
+/// `Message` is FetchReply, FetchHits or Publish.
 template <typename Message>
 class PageListWriter {
  public:
@@ -113,7 +113,8 @@ class PageListReader {
 /// What is made of a message that has come.
 template <typename Message>
 inline constexpr bool kIsPageList =
-    std::is_same_v<Message, FetchReply> || std::is_same_v<Message, Publish>;
+    std::is_same_v<Message, FetchReply> || std::is_same_v<Message, FetchHits> ||
+    std::is_same_v<Message, Publish>;
 template <typename Message>
 using Incoming =
     std::conditional_t<kIsPageList<Message>, PageListReader<Message>, Envelope<Message>>;

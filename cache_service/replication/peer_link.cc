@@ -154,6 +154,10 @@ absl::Status PeerLink::OnReply(PageListReader<FetchReply>& pages) {
   return OnFetched(pages.request, pages.TakeAll());
 }
 
+absl::Status PeerLink::OnReply(PageListReader<FetchHits>&) {
+  return absl::FailedPreconditionError("pages without their whole headers");
+}
+
 absl::Status PeerLink::OnReply(const Envelope<FetchMisses>& envelope) {
   PB_RETURN_IF_ERROR(CheckUp());
   std::vector<FetchedPage> missed;

@@ -80,6 +80,7 @@ class PeerLink final : private ServiceReplies {
   absl::Status OnReply(const Envelope<Withdrawn>& envelope) override;
   absl::Status OnReply(const Envelope<LeaseReply>& envelope) override;
   absl::Status OnReply(PageListReader<FetchReply>& pages) override;
+  absl::Status OnReply(PageListReader<FetchHits>& pages) override;
   absl::Status OnReply(const Envelope<FetchMisses>& envelope) override;
   absl::Status OnReply(const Envelope<Error>& envelope) override;
   absl::Status OnReply(const Envelope<PeerGroups>& envelope) override;

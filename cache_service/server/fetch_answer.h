@@ -30,9 +30,11 @@ class FetchAnswer {
  private:
   transport::Fabric& fabric_;
   const transport::PeerId peer_;
+  const bool short_hits_;
   const bool short_misses_;
   const std::uint64_t request_;
-  PageListWriter<FetchReply> pages_;
+  PageListWriter<FetchReply> pages_;  // what does not go into the next two
+  PageListWriter<FetchHits> hits_;
   FetchMisses misses_;
 };
 

@@ -149,7 +149,9 @@ absl::Status Server::OnOfferTaken(Session& session, const Envelope<OfferTaken>& 
 absl::Status Server::OnPeerFetch(Session& session, const Envelope<PeerFetch>& envelope) {
   if (!IsMember(session)) return absl::FailedPreconditionError("only members ask for any group");
   const std::vector<PageRef>& asked = envelope.message.pages;
-  FetchAnswer answer = AnswerTo(session, envelope.request, asked.size());
+  // It publishes what it reads, so it needs whole headers.
+  const std::uint64_t features = session.greeting.agreed().features & ~kFeatureShortHits;
+  FetchAnswer answer(*fabric_, session.peer, features, envelope.request, asked.size());
   session.tenant->inventory.Pin(session.client, GroupId(envelope.message.group), asked,
                                 [&answer](std::size_t i, const Inventory::PinResult& pinned) {
                                   answer.Add(static_cast<std::uint32_t>(i), pinned);

@@ -132,8 +132,9 @@ TEST(GpuOffloadTest, PagesGoIntoTheServiceAndComeBackButForOneThatWasDamagedTher
     ASSERT_EQ(fetched[i].pin.status(), absl::OkStatus());
     const absl::Span<const std::byte> bytes = fetched[i].pin->bytes();
     if (i == damaged) const_cast<std::byte&>(bytes[bytes.size() / 2]) ^= std::byte{1};
-    const PageHeader& header = fetched[i].header;
-    coming.push_back({{header.key, header.generation}, header.tag, bytes.data(), 0, i * kPageRows});
+    const PageRef& page = fetched[i].page;
+    coming.push_back(
+        {{page.key, page.generation}, fetched[i].header.tag, bytes.data(), 0, i * kPageRows});
   }
   std::vector<std::vector<std::byte>> before;
   for (int row = 0; row < kPages * kPageRows; ++row) {

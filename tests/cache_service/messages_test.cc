@@ -76,6 +76,10 @@ FetchReply Example() {
            {7, MissCause::kEvicted, {}, {}}}};
 }
 template <>
+FetchHits Example() {
+  return {{{1, {2, 3, 4}, TestHeader(TestPage(5), 6).fetched()}, {7, {8, 9, 10}, {11, 12, -13}}}};
+}
+template <>
 FetchMisses Example() {
   return {{{1, MissCause::kEvicted}, {2, MissCause::kUnknown}}};
 }
@@ -152,10 +156,10 @@ class MessagesTest : public ::testing::Test {
 
 using AllMessages =
     ::testing::Types<Hello, Challenge, Proof, Welcome, Segments, Withdrawn, LeaseRequest,
-                     LeaseAhead, LeaseReply, Publish, ReturnSlabs, Fetch, FetchReply, FetchMisses,
-                     Unpin, Drop, DropSequence, StatsRequest, StatsReply, Inspect, InspectReply,
-                     Goodbye, Introduce, PeerGroups, Offer, OfferTaken, PeerFetch, PeerDrop,
-                     PeerDropSequence, Error>;
+                     LeaseAhead, LeaseReply, Publish, ReturnSlabs, Fetch, FetchReply, FetchHits,
+                     FetchMisses, Unpin, Drop, DropSequence, StatsRequest, StatsReply, Inspect,
+                     InspectReply, Goodbye, Introduce, PeerGroups, Offer, OfferTaken, PeerFetch,
+                     PeerDrop, PeerDropSequence, Error>;
 TYPED_TEST_SUITE(MessagesTest, AllMessages);
 
 TYPED_TEST(MessagesTest, ComesOutAsItWentIn) {

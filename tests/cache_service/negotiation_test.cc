@@ -83,6 +83,10 @@ class OtherService {
                        [this, on_fetch](transport::PeerId peer, absl::Span<const std::byte> bytes) {
                          on_fetch(*fabric_, peer, *DecodeMessage<Fetch>(bytes));
                        });
+    fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kUnpin),
+                       [this](transport::PeerId, absl::Span<const std::byte> bytes) {
+                         unpinned_ += DecodeMessage<Unpin>(bytes)->message.slabs.size();
+                       });
     fabric_->OnMessage(static_cast<std::uint8_t>(MessageType::kLease),
                        [this](transport::PeerId peer, absl::Span<const std::byte> bytes) {
                          const auto lease = *DecodeMessage<LeaseRequest>(bytes);
@@ -130,6 +134,7 @@ class OtherService {
   const std::string& address() const { return address_; }
   std::uint64_t offered() const { return offered_; }
   int asked_ahead() const { return asked_ahead_; }
+  std::size_t unpinned() const { return unpinned_; }
 
  private:
   transport::LoopbackHub hub_;
@@ -140,6 +145,7 @@ class OtherService {
   std::string address_;
   std::atomic<std::uint64_t> offered_ = 0;
   std::atomic<int> asked_ahead_ = 0;
+  std::atomic<std::size_t> unpinned_ = 0;
   std::atomic<bool> stop_ = false;
   std::thread thread_;
 };
@@ -159,6 +165,28 @@ void MissAllShortly(transport::Fabric& fabric, transport::PeerId peer,
     misses.pages.push_back({i, MissCause::kEvicted});
   }
   SendMessage(fabric, peer, fetch.request, misses);
+}
+
+/// Every page in the slab that the service lends.
+constexpr SlabLocation kLent{.slab = 1, .segment = 1};
+
+void HitAll(transport::Fabric& fabric, transport::PeerId peer, const Envelope<Fetch>& fetch) {
+  FetchReply reply;
+  for (const PageRef& page : fetch.message.pages) {
+    const auto index = static_cast<std::uint32_t>(reply.pages.size());
+    reply.pages.push_back({.index = index, .location = kLent, .header = TestHeader(page)});
+  }
+  SendMessage(fabric, peer, fetch.request, reply);
+}
+
+void HitAllShortly(transport::Fabric& fabric, transport::PeerId peer,
+                   const Envelope<Fetch>& fetch) {
+  FetchHits hits;
+  for (const PageRef& page : fetch.message.pages) {
+    const auto index = static_cast<std::uint32_t>(hits.pages.size());
+    hits.pages.push_back({index, kLent, TestHeader(page).fetched()});
+  }
+  SendMessage(fabric, peer, fetch.request, hits);
 }
 
 TEST(NegotiationTest, AnOldServiceIsUnderstood) {
@@ -183,6 +211,86 @@ TEST(NegotiationTest, ShortMissesEndAConnectionThatDidNotAgreeOnThem) {
   const absl::Status status = FetchTestPage(**store, TestPage(1)).pin.status();
   EXPECT_TRUE(absl::IsUnavailable(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("broke the protocol"));
+}
+
+TEST(NegotiationTest, HitsComeToTheSameInEitherMessage) {
+  for (const bool is_short : {false, true}) {
+    OtherService service({.version = 1, .features = is_short ? kFeatureShortHits : 0},
+                         is_short ? HitAllShortly : HitAll, {}, /*lends=*/true);
+    const auto store = service.Connect();
+    ASSERT_EQ(store.status(), absl::OkStatus());
+    const FetchResult hit = FetchTestPage(**store, TestPage(1));
+    ASSERT_EQ(hit.pin.status(), absl::OkStatus());
+    EXPECT_EQ(hit.page, TestPage(1));
+    EXPECT_EQ(hit.header, TestHeader(TestPage(1)).fetched());
+    EXPECT_EQ(hit.pin->bytes().size(), kTestPageBytes);
+  }
+}
+
+TEST(NegotiationTest, ShortHitsEndAConnectionThatDidNotAgreeOnThem) {
+  OtherService service({.version = 1, .features = kFeatureShortMisses}, HitAllShortly, {},
+                       /*lends=*/true);
+  const auto store = service.Connect();
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  const absl::Status status = FetchTestPage(**store, TestPage(1)).pin.status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("short hits were not agreed on"));
+}
+
+TEST(NegotiationTest, AShortHitThatWasNotAskedForEndsTheConnectionAndIsCounted) {
+  const FetchedHeader header{.bytes = 16};
+  const FetchHits wrong[] = {{{{0, kLent, header}, {0, kLent, header}}},
+                             {{{0, kLent, header}, {2, kLent, header}}},
+                             {{{0, kLent, header}, {1, {.slab = 2, .segment = 2}, header}}}};
+  for (const FetchHits& hits : wrong) {
+    OtherService service(
+        {.version = 1, .features = kFeatureShortHits},
+        [&hits](transport::Fabric& fabric, transport::PeerId peer, const Envelope<Fetch>& fetch) {
+          SendMessage(fabric, peer, fetch.request, hits);
+        },
+        {}, /*lends=*/true);
+    const auto store = service.Connect();
+    ASSERT_EQ(store.status(), absl::OkStatus());
+    (*store)->Fetch({TestPage(1), TestPage(2)}, Soon());
+    int pinned = 0;
+    for (const FetchResult& result : CollectFetched(**store)) {
+      if (result.pin.ok()) {
+        ++pinned;
+      } else {
+        EXPECT_THAT(std::string(result.pin.status().message()), HasSubstr("broke the protocol"));
+      }
+    }
+    EXPECT_EQ(pinned, 1);
+    EXPECT_EQ((*store)->stats().protocol_errors, 1U);
+  }
+}
+
+TEST(NegotiationTest, PinsOfAFetchThatHasExpiredAreGivenBack) {
+  for (const bool is_short : {false, true}) {
+    std::optional<Envelope<Fetch>> expired;
+    const auto answer_late = [&](transport::Fabric& fabric, transport::PeerId peer,
+                                 const Envelope<Fetch>& fetch) {
+      if (!expired.has_value()) {
+        expired = fetch;
+        return;
+      }
+      (is_short ? HitAllShortly : HitAll)(fabric, peer, *expired);
+      MissAll(fabric, peer, fetch);
+    };
+    OtherService service({.version = 1, .features = is_short ? kFeatureShortHits : 0}, answer_late,
+                         {}, /*lends=*/true);
+    const auto store = service.Connect();
+    ASSERT_EQ(store.status(), absl::OkStatus());
+    (*store)->Fetch({TestPage(1), TestPage(2)}, absl::Now() + absl::Milliseconds(100));
+    for (const FetchResult& result : CollectFetched(**store)) {
+      EXPECT_TRUE(absl::IsDeadlineExceeded(result.pin.status())) << result.pin.status();
+    }
+    EXPECT_TRUE(absl::IsNotFound(FetchTestPage(**store, TestPage(3)).pin.status()));
+    const absl::Time give_up = Soon();
+    while (service.unpinned() < 2 && SteadyNow() < give_up) absl::SleepFor(absl::Milliseconds(1));
+    EXPECT_EQ(service.unpinned(), 2);
+    EXPECT_EQ((*store)->stats().protocol_errors, 0U);
+  }
 }
 
 TEST(NegotiationTest, AnotherPageThanTheOneAskedForEndsTheConnectionAndIsCounted) {

@@ -25,6 +25,10 @@ FetchReply Example() {
            {8, MissCause::kNone, {9, 10, 11}, TestHeader(TestPage(12, 13), -14)}}};
 }
 template <>
+FetchHits Example() {
+  return {{{1, {2, 3, 4}, TestHeader(TestPage(5), 6).fetched()}, {7, {8, 9, 10}, {11, 12, -13}}}};
+}
+template <>
 Publish Example() {
   return {{{1, TestHeader(TestPage(2), -3)}, {4, TestHeader(TestPage(5, 6), 7)}}};
 }
@@ -47,7 +51,7 @@ std::vector<std::byte> WrittenAgain(PageListReader<Message> reader) {
   return BytesOf(writer.Take(reader.request));
 }
 
-using Lists = ::testing::Types<FetchReply, Publish>;
+using Lists = ::testing::Types<FetchReply, FetchHits, Publish>;
 TYPED_TEST_SUITE(PageListsTest, Lists);
 
 TYPED_TEST(PageListsTest, PageByPageTheBytesAreThoseOfTheMessage) {
@@ -99,6 +103,21 @@ TEST(PageListsTest, APageIsWrittenFromItsParts) {
   PageListWriter<FetchReply> writer(1);
   writer.Add(page.index, page.miss, page.location, page.header);
   EXPECT_EQ(BytesOf(writer.Take(7)), EncodeMessage(7, FetchReply{{page}}));
+}
+
+TEST(PageListsTest, AFoundPageLiesAsDocumented) {
+  PageListWriter<FetchHits> writer(1);
+  writer.Add(FoundPage{1, {2, 3, 4}, {.tag = 5, .bytes = 6, .mean_information = 7}});
+  const std::vector<std::byte> bytes = BytesOf(writer.Take(8));
+  ASSERT_EQ(bytes.size(), kEnvelopeBytes + 4 + 40);
+  std::vector<int> expected(40);
+  for (const auto& [offset, value] :
+       {std::pair{0, 1}, {4, 2}, {12, 3}, {16, 4}, {24, 6}, {28, 5}, {36, 7}}) {
+    expected[offset] = value;
+  }
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(std::to_integer<int>(bytes[kEnvelopeBytes + 4 + i]), expected[i]) << "at byte " << i;
+  }
 }
 
 TEST(PageListsTest, AHeaderLiesAsDocumented) {

@@ -64,10 +64,10 @@ class SilentMember {
 };
 
 /// Greets a member, says that it has pages of kGroup, and answers each question for one with the
-/// generation after.
+/// generation after, or without its whole header.
 class WrongMember final : public SilentMember {
  public:
-  explicit WrongMember(transport::LoopbackHub& hub) : SilentMember(hub) {
+  WrongMember(transport::LoopbackHub& hub, bool short_hits) : SilentMember(hub) {
     Answer<Hello>([this](transport::PeerId peer, const Envelope<Hello>&) {
       SendMessage(*fabric_, peer, 0, Welcome{.version = 1, .features = kMemberFeatures});
       SendMessage(*fabric_, peer, 0, Segments{});
@@ -75,7 +75,8 @@ class WrongMember final : public SilentMember {
     Answer<Introduce>([this](transport::PeerId peer, const Envelope<Introduce>&) {
       SendMessage(*fabric_, peer, 0, PeerGroups{{{kGroup, kGroupHasPages}}});
     });
-    Answer<PeerFetch>([this](transport::PeerId peer, const Envelope<PeerFetch>& fetch) {
+    Answer<PeerFetch>([this, short_hits](transport::PeerId peer, const Envelope<PeerFetch>& fetch) {
+      if (short_hits) return SendMessage(*fabric_, peer, fetch.request, FetchHits{{{}}});
       PageRef page = fetch.message.pages.at(0);
       ++page.generation;
       FetchReply reply;
@@ -209,9 +210,11 @@ TEST(PeerProtocolTest, AMemberThatSaysAnErrorWithoutACodeIsLeftAndCounted) {
   EXPECT_GE(members[0].Count("peer_protocol_errors_total"), 1);
 }
 
-TEST(PeerProtocolTest, AMemberThatAnswersWithAnotherPageIsLeftAndCounted) {
+class WrongMemberTest : public ::testing::TestWithParam<bool> {};
+
+TEST_P(WrongMemberTest, IsLeftAndCounted) {
   LoopbackMembers members(1, LoopbackMembers::Options(64 * kTestPageBytes, 1));
-  WrongMember wrong(members.hub());
+  WrongMember wrong(members.hub(), GetParam());
   wrong.Start();
   auto all = members.All();
   all.push_back(wrong.self());
@@ -225,6 +228,8 @@ TEST(PeerProtocolTest, AMemberThatAnswersWithAnotherPageIsLeftAndCounted) {
   EXPECT_EQ(members[0].Count("pages"), 0);
   EXPECT_EQ(store->stats().protocol_errors, 0U) << "to its clients it is a miss";
 }
+
+INSTANTIATE_TEST_SUITE_P(AnotherPageOrNoWholeHeader, WrongMemberTest, ::testing::Bool());
 
 }  // namespace
 }  // namespace pinboard::cache_service

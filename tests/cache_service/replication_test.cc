@@ -169,6 +169,24 @@ TEST_F(ReplicationTest, AMemberThatLeavesTheListWhileItIsAwayIsToldGoodbyeWhenIt
   members[1].Await("lost_clients", 0);
 }
 
+// It publishes what it reads, so it needs the whole header.
+TEST_F(ReplicationTest, AMemberIsToldOfAPageWithItsWholeHeader) {
+  auto members = Make(1, 2);
+  members[0].membership().Tell(
+      {members[0].self(), {.name = "third", .address = "loopback:1", .incarnation = 1}});
+  members[0].Await("peers{state=\"down\"}", 1);
+  const auto store = members[0].Connect(5);
+  PublishPages(*store, 1);
+  members[0].Await("pages", 1);
+  const auto third = Introduced(members, "third");
+  const auto reply = third->Ask<FetchReply>(PeerFetch{5, {TestPage(0)}});
+  ASSERT_EQ(reply.pages.size(), 1);
+  const PageHeader published = TestHeader(TestPage(0));
+  EXPECT_EQ(reply.pages[0].header.key, published.key);
+  EXPECT_EQ(reply.pages[0].header.information, published.information);
+  EXPECT_EQ(reply.pages[0].header.positions, published.positions);
+}
+
 TEST_F(ReplicationTest, AMemberThatIsNotKnownYetBreaksNoRule) {
   auto members = Make(2, 2);
   EXPECT_TRUE(Introduced(members, "later")->IsClosedByService());

@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <numeric>
 
+#include "absl/strings/str_cat.h"
 #include "cache_service/protocol/messages.h"
 #include "cache_service/protocol/negotiation.h"
 #include "tests/cache_service/daemon.h"
@@ -63,6 +65,67 @@ TEST_F(ServerProtocolTest, AnOldClientIsToldOfMissesAsItAlwaysWas) {
   const auto reply = client.Ask<FetchReply>(Fetch{{TestPage(1), TestPage(2)}});
   ASSERT_EQ(reply.pages.size(), 2);
   EXPECT_EQ(reply.pages[0].miss, MissCause::kUnknown);
+}
+
+/// Which pages of its next Fetch a client is told of, and in which messages.
+class Answers {
+ public:
+  explicit Answers(RawClient& client) : client_(client) {
+    On<FetchReply>([this](const FetchedPage& page) {
+      const bool found = page.miss == MissCause::kNone;
+      EXPECT_EQ(page.header.positions, found ? TestHeader(TestPage(1)).positions : kNone);
+      told_.push_back(absl::StrCat("FetchReply ", found ? "hit " : "miss ", page.index));
+    });
+    On<FetchHits>([this](const FoundPage& page) {
+      EXPECT_EQ(page.header, TestHeader(TestPage(1)).fetched());
+      told_.push_back(absl::StrCat("FetchHits ", page.index));
+    });
+    On<FetchMisses>([this](const MissedPage& page) {
+      told_.push_back(absl::StrCat("FetchMisses ", page.index));
+    });
+  }
+  std::vector<std::string> To(const Fetch& fetch) {
+    client_.Send(fetch);
+    client_.Ask<StatsReply>(StatsRequest{});  // its turn comes after that
+    return told_;
+  }
+
+ private:
+  static constexpr std::array<std::int32_t, kPageRows> kNone{};
+
+  template <typename Message, typename Told>
+  void On(Told told) {
+    client_.fabric().OnMessage(static_cast<std::uint8_t>(Message::kType),
+                               [told](transport::PeerId, absl::Span<const std::byte> payload) {
+                                 const auto message = DecodeMessage<Message>(payload)->message;
+                                 for (const auto& page : message.pages) told(page);
+                               });
+  }
+
+  RawClient& client_;
+  std::vector<std::string> told_;
+};
+
+TEST_F(ServerProtocolTest, HitsAndMissesComeInTheMessagesThatWereAgreedOn) {
+  for (const bool short_hits : {false, true}) {
+    for (const bool short_misses : {false, true}) {
+      RawClient client(daemon_.address());
+      Hello hello;
+      hello.group = short_hits * 2 + short_misses;
+      hello.process = CurrentProcess();
+      hello.features =
+          (short_hits ? kFeatureShortHits : 0) | (short_misses ? kFeatureShortMisses : 0);
+      ASSERT_EQ(client.Ask<Welcome>(hello).features, hello.features);
+      const auto leased = client.Ask<LeaseReply>(LeaseRequest{2, kTestPageBytes});
+      client.Send(Publish{{{leased.slabs.at(0).slab, TestHeader(TestPage(1))},
+                           {leased.slabs.at(1).slab, TestHeader(TestPage(2))}}});
+      client.Send(Drop{{TestPage(2)}});
+      EXPECT_THAT(
+          Answers(client).To(Fetch{{TestPage(2), TestPage(1)}}),
+          ::testing::UnorderedElementsAre(short_hits ? "FetchHits 1" : "FetchReply hit 1",
+                                          short_misses ? "FetchMisses 0" : "FetchReply miss 0"));
+    }
+  }
 }
 
 TEST_F(ServerProtocolTest, ANewerClientGetsTheFeaturesThatBothHave) {
@@ -205,11 +268,12 @@ TEST_F(ServerProtocolTest, AnImpossibleLeaseIsRefusedAndTheConnectionStays) {
 }
 
 // The client reads the first pages while the next are pinned.
-TEST(ServerRepliesTest, ALargeFetchIsAnsweredInPartsEachPageOnce) {
+template <typename Reply>
+void ExpectAnswersInParts(std::uint64_t features) {
   constexpr std::uint32_t kMany = 300;
   const Daemon daemon(2 * kMany * kTestPageBytes);
   RawClient client(daemon.address());
-  client.Greet();
+  client.Ask<Welcome>(Hello{.features = features, .process = CurrentProcess()});
   const auto leased = client.Ask<LeaseReply>(LeaseRequest{kMany, kTestPageBytes});
   ASSERT_EQ(leased.slabs.size(), kMany);
   Publish publish;
@@ -220,19 +284,24 @@ TEST(ServerRepliesTest, ALargeFetchIsAnsweredInPartsEachPageOnce) {
   }
   client.Send(publish);
   client.Send(fetch);
-  const auto pages = [](const std::vector<FetchReply>& replies) {
+  const auto pages = [](const std::vector<Reply>& replies) {
     std::vector<std::uint32_t> indices;
-    for (const FetchReply& reply : replies) {
-      for (const FetchedPage& page : reply.pages) indices.push_back(page.index);
+    for (const Reply& reply : replies) {
+      for (const auto& page : reply.pages) indices.push_back(page.index);
     }
     return indices;
   };
-  const auto replies = client.ReceiveUntil<FetchReply>(
-      [&](const std::vector<FetchReply>& so_far) { return pages(so_far).size() >= kMany; });
+  const auto replies = client.ReceiveUntil<Reply>(
+      [&](const std::vector<Reply>& so_far) { return pages(so_far).size() >= kMany; });
   EXPECT_GE(replies.size(), 3);
   std::vector<std::uint32_t> all(kMany);
   std::iota(all.begin(), all.end(), 0);
   EXPECT_EQ(pages(replies), all);
+}
+
+TEST(ServerRepliesTest, ALargeFetchIsAnsweredInPartsEachPageOnce) {
+  ExpectAnswersInParts<FetchReply>(0);
+  ExpectAnswersInParts<FetchHits>(kFeatureShortHits);
 }
 
 // Each costs the service a hundred times what it costs its client: one that did not wait for the

@@ -45,12 +45,13 @@ void CheckAll(absl::Span<const std::byte> bytes) {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pinboard::cache_service;  // NOLINT: all the messages
   CheckAll<Hello, Challenge, Proof, Welcome, Segments, Withdrawn, LeaseRequest, LeaseAhead,
-           LeaseReply, Publish, ReturnSlabs, Fetch, FetchReply, FetchMisses, Unpin, Drop,
+           LeaseReply, Publish, ReturnSlabs, Fetch, FetchReply, FetchHits, FetchMisses, Unpin, Drop,
            DropSequence, StatsRequest, StatsReply, Inspect, InspectReply, Goodbye, Introduce,
            PeerGroups, Offer, OfferTaken, PeerFetch, PeerDrop, PeerDropSequence, Error>(
       {reinterpret_cast<const std::byte*>(data), size});
   const auto bytes = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(data), size);
   CheckPages<FetchReply>(bytes);
+  CheckPages<FetchHits>(bytes);
   CheckPages<Publish>(bytes);
   return 0;
 }

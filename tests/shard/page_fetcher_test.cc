@@ -60,8 +60,7 @@ class PageFetcherTest : public ::testing::Test {
  protected:
   static PageRef Ref(std::uint32_t generation) { return {{.sequence = 7, .page = 3}, generation}; }
   static FetchResult Came(const PageRef& ref) {
-    return FetchResult(ref, {.key = ref.key, .generation = ref.generation, .bytes = 1},
-                       cache_service::PagePin());
+    return FetchResult(ref, {.bytes = 1}, cache_service::PagePin());
   }
   void Want(const PageRef& ref) {
     const PageFetcher::Request request{kTicket, ref};
@@ -98,7 +97,8 @@ TEST_F(PageFetcherTest, WhatAnEarlierLifeOfTheSequenceAskedForSettlesNothingOfTh
   Want(Ref(1));
   fetcher_.Forget(kTicket.sequence);
   Want(Ref(2));
-  store_.results.emplace_back(Ref(1), cache_service::PageHeader(), absl::NotFoundError("evicted"));
+  store_.results.emplace_back(Ref(1), cache_service::FetchedHeader(),
+                              absl::NotFoundError("evicted"));
   EXPECT_EQ(fetcher_.Poll(), absl::OkStatus());
   EXPECT_EQ(StateOfTicket(), State::kPending);
   store_.results.push_back(Came(Ref(2)));

@@ -181,7 +181,7 @@ FetchResult MemoryPageStore::Resolve(const Pending& pending) {
     const std::uint64_t id = found->second.slab;
     MemoryPages::Slab& slab = pages_.slabs_.at(id);
     ++slab.pins;
-    result.header = found->second.header;
+    result.header = found->second.header.fetched();
     result.pin = PagePin({slab.memory.get(), result.header.bytes}, [pages = &pages_, id] {
       absl::MutexLock lock(&pages->mutex_);
       MemoryPages::Slab& pinned = pages->slabs_.at(id);
