@@ -93,7 +93,7 @@ class World {
     std::array<SlabId, kFetched> slabs;
     inventory_.Pin(kClient, pages, [&](std::size_t page, const Inventory::PinResult& pinned) {
       if (pinned.miss != MissCause::kNone) Fail(absl::NotFoundError(MissCauseName(pinned.miss)));
-      headers_[page] = *pinned.header;
+      headers_[page] = pinned.header->fetched();
       slabs[page] = pinned.slab.slab;
     });
     if (const absl::Status status = inventory_.Unpin(kClient, slabs); !status.ok()) Fail(status);
@@ -114,7 +114,7 @@ class World {
   const std::size_t bytes_before_;
   Inventory inventory_;
   std::mt19937 random_{1};
-  std::array<PageHeader, kFetched> headers_;  // of the fetch, as its reply would hold them
+  std::array<FetchedHeader, kFetched> headers_;  // of the fetch, as its reply would hold them
   std::uint64_t oldest_ = 0;
   std::uint64_t next_sequence_ = 0;
   std::uint32_t round_ = 0;

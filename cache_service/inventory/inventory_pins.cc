@@ -33,7 +33,7 @@ void Inventory::Pin(ClientId client, GroupId group, absl::Span<const PageRef> pa
     catalog_.Locate(group, part, absl::MakeSpan(places).subspan(0, part.size()));
     for (std::size_t i = 0; i < part.size(); ++i) {
       const Catalog::Lookup found = Catalog::Read(places[i], part[i].generation);
-      if (found.miss == MissCause::kNone) Prefetch(SlabOf(found.slab));
+      if (found.miss == MissCause::kNone) PrefetchForPin(SlabOf(found.slab));
     }
     for (std::size_t i = 0; i < part.size(); ++i) {
       pinned(begin + i, Pin(holder, Catalog::Read(places[i], part[i].generation), now_ns));

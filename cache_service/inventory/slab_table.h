@@ -61,6 +61,14 @@ static_assert(sizeof(Slab) == 224);
 /// first cache.
 inline constexpr std::size_t kSlabsTogether = 48;
 
+/// What Pin and a FetchHits read of it, two lines.
+inline void PrefetchForPin(const Slab& slab) {
+  __builtin_prefetch(&slab);
+  __builtin_prefetch(&slab.header.mean_information);
+}
+static_assert(offsetof(Slab, header) + offsetof(PageHeader, information) <= 96);
+
+/// All of it, four lines.
 inline void Prefetch(const Slab& slab) {
   constexpr std::size_t kLineBytes = 64;
   const auto* bytes = reinterpret_cast<const char*>(&slab);
