@@ -110,11 +110,10 @@ TEST(PageListsTest, AFoundPageLiesAsDocumented) {
   writer.Add(FoundPage{1, {2, 3, 4}, {.tag = 5, .bytes = 6, .mean_information = 7}});
   const std::vector<std::byte> bytes = BytesOf(writer.Take(8));
   ASSERT_EQ(bytes.size(), kEnvelopeBytes + 4 + 40);
+  const std::pair<std::size_t, int> documented[] = {{0, 1},  {4, 2},  {12, 3}, {16, 4},
+                                                    {24, 6}, {28, 5}, {36, 7}};
   std::vector<int> expected(40);
-  for (const auto& [offset, value] :
-       {std::pair{0, 1}, {4, 2}, {12, 3}, {16, 4}, {24, 6}, {28, 5}, {36, 7}}) {
-    expected[offset] = value;
-  }
+  for (const auto& [offset, value] : documented) expected[offset] = value;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     EXPECT_EQ(std::to_integer<int>(bytes[kEnvelopeBytes + 4 + i]), expected[i]) << "at byte " << i;
   }
