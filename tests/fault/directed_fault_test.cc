@@ -123,6 +123,36 @@ TEST(FaultTest, AFullArenaRefusesLeasesAndServesThePagesThatAreThere) {
   EXPECT_GT(Play(plan).unavailable, 0U);
 }
 
+FaultPlan QuietPlanWithTenants() {
+  FaultPlan plan = QuietPlan();
+  AddTenants(plan, 2);
+  plan.clients = 4;
+  plan.client_faults.resize(4);
+  plan.load = absl::Milliseconds(300);
+  return plan;
+}
+
+TEST(FaultTest, WhatIsChangedOrDamagedOfOneTenantDisturbsNoOther) {
+  std::vector<cache_service::TenantLimits> fewer = QuietPlanWithTenants().tenants;
+  fewer[0].pages = 12;
+  fewer[1].priority = 1;
+  for (const EventKind kind : {EventKind::kWithdrawKeys, EventKind::kGiveKey, EventKind::kSetLimits,
+                               EventKind::kDamageKeys, EventKind::kDamageLimits}) {
+    FaultPlan plan = QuietPlanWithTenants();
+    plan.events = {{.at = absl::Milliseconds(100), .kind = kind, .tenant = 1, .limits = fewer}};
+    Play(plan);
+  }
+}
+
+// What it was writing to stays its own, quarantined, as its key is taken out and its process lives.
+TEST(FaultTest, AStoppedClientWhoseKeyIsTakenOutKeepsNobodyElseFromTheirMemory) {
+  FaultPlan plan = QuietPlanWithTenants();
+  plan.pause = absl::Seconds(1);  // longer than until the file is looked at
+  plan.client_faults[0] = absl::StrCat(kPageHalfWritten, "=5:stop");
+  plan.events = {{.at = absl::Milliseconds(150), .kind = EventKind::kWithdrawKeys, .tenant = 1}};
+  EXPECT_GT(Play(plan).quarantined, 0U);
+}
+
 /// Publishes a page and waits until it can be read.
 FetchResult PutAndGet(PageStore& store, const PageRef& page) {
   EXPECT_EQ(PutPages(store, {page}, SteadyNow() + kPatience), absl::OkStatus());

@@ -29,11 +29,33 @@ const char* NameOf(EventKind kind) {
       return "corrupt a page";
     case EventKind::kChangeLink:
       return "change the link";
+    case EventKind::kWithdrawKeys:
+      return "withdraw the keys of tenant";
+    case EventKind::kGiveKey:
+      return "give another key to tenant";
+    case EventKind::kSetLimits:
+      return "set limits";
+    case EventKind::kDamageKeys:
+      return "damage the file of keys";
+    case EventKind::kDamageLimits:
+      return "damage the file of tenants";
   }
   return "";
 }
 
 namespace {
+
+// The least that pinboardd gives a tenant at once.
+constexpr std::uint64_t kSegmentBytes = std::uint64_t{2} << 20;
+// Of a tenant: all that its memory holds, and fewer than one client publishes.
+constexpr std::uint64_t kAllPages = 2 * kSegmentBytes / kTenantPageBytes;
+constexpr std::uint64_t kFewPages = 12;
+
+std::string DescribeLimits(const std::vector<cache_service::TenantLimits>& tenants) {
+  return absl::StrJoin(tenants, ", ", [](std::string* out, const auto& limits) {
+    absl::StrAppend(out, limits.pages, " pages priority ", limits.priority);
+  });
+}
 
 std::string DescribeLink(const Link& link) {
   if (link.cut) return "cut";
@@ -52,11 +74,14 @@ Link DrawLink(SeededRandom& random) {
   }
 }
 
+absl::Duration DrawTime(SeededRandom& random, absl::Duration load) {
+  return absl::Milliseconds(random.Int(20, static_cast<int>(load / absl::Milliseconds(1))));
+}
+
 FaultEvent DrawLinkEvent(SeededRandom& random, absl::Duration load) {
-  FaultEvent event{
-      .at = absl::Milliseconds(random.Int(20, static_cast<int>(load / absl::Milliseconds(1)))),
-      .kind = EventKind::kChangeLink,
-      .lasts = absl::Milliseconds(random.Int(10, random.OneIn(4) ? 4000 : 600))};
+  FaultEvent event{.at = DrawTime(random, load),
+                   .kind = EventKind::kChangeLink,
+                   .lasts = absl::Milliseconds(random.Int(10, random.OneIn(4) ? 4000 : 600))};
   const Link link = DrawLink(random);
   const int ways = random.Int(1, 4);  // both in half of them
   if (ways != 1) event.to_service = link;
@@ -104,6 +129,7 @@ std::string FaultPlan::Describe() const {
                              : "copied",
                    ", arena ", arena_bytes >> 10, " KiB, pause ", absl::FormatDuration(pause),
                    ", downtime ", absl::FormatDuration(downtime));
+  if (!tenants.empty()) absl::StrAppend(&text, "; tenants: ", DescribeLimits(tenants));
   if (!service_fault.empty()) absl::StrAppend(&text, "; service: ", service_fault);
   for (int i = 0; i < clients; ++i) {
     if (!client_faults[i].empty()) absl::StrAppend(&text, "; client ", i, ": ", client_faults[i]);
@@ -115,6 +141,11 @@ std::string FaultPlan::Describe() const {
     }
     if (event.kind == EventKind::kSetClock)
       absl::StrAppend(&text, " by ", event.clock_seconds, " s");
+    if (event.kind == EventKind::kWithdrawKeys || event.kind == EventKind::kGiveKey) {
+      absl::StrAppend(&text, " ", event.tenant);
+    }
+    if (event.kind == EventKind::kSetLimits)
+      absl::StrAppend(&text, ": ", DescribeLimits(event.limits));
     if (event.kind == EventKind::kChangeLink) {
       absl::StrAppend(&text, " to the service: ", DescribeLink(event.to_service),
                       ", from it: ", DescribeLink(event.from_service), ", for ",
@@ -124,7 +155,17 @@ std::string FaultPlan::Describe() const {
   return text;
 }
 
-FaultPlan DrawPlan(std::uint32_t seed) {
+void AddTenants(FaultPlan& plan, int tenants) {
+  plan.tenants.assign(tenants, {.bytes = 2 * kSegmentBytes, .pages = kAllPages});
+  // One less than all may have: the last in the order of priorities is left one at least.
+  plan.arena_bytes = (2 * tenants - 1) * kSegmentBytes;
+  plan.clients = std::max(plan.clients, tenants);
+  plan.client_faults.resize(plan.clients);
+}
+
+namespace {
+
+FaultPlan DrawPlanWithoutTenants(std::uint32_t seed) {
   SeededRandom random(seed);
   FaultPlan plan;
   plan.clients = random.Int(1, 4);
@@ -147,8 +188,7 @@ FaultPlan DrawPlan(std::uint32_t seed) {
     } else if (where == 2) {
       plan.client_faults[random.Int(0, plan.clients - 1)] = DrawClientFault(random);
     } else {
-      plan.events.push_back({.at = absl::Milliseconds(random.Int(
-                                 20, static_cast<int>(plan.load / absl::Milliseconds(1)))),
+      plan.events.push_back({.at = DrawTime(random, plan.load),
                              .kind = random.Pick(kinds),
                              .client = random.Int(0, plan.clients - 1),
                              .clock_seconds = random.OneIn(2) ? 3600 : -3600});
@@ -158,8 +198,43 @@ FaultPlan DrawPlan(std::uint32_t seed) {
   return plan;
 }
 
+void DrawLimits(SeededRandom& random, std::vector<cache_service::TenantLimits>& tenants) {
+  for (cache_service::TenantLimits& limits : tenants) {
+    limits.pages = random.OneIn(2) ? kFewPages : kAllPages;
+    limits.priority = random.Int(0, 2);
+  }
+}
+
+FaultEvent DrawTenantEvent(SeededRandom& random, const FaultPlan& plan) {
+  const std::vector<EventKind> kinds = {EventKind::kWithdrawKeys, EventKind::kGiveKey,
+                                        EventKind::kSetLimits, EventKind::kDamageKeys,
+                                        EventKind::kDamageLimits};
+  FaultEvent event{.at = DrawTime(random, plan.load),
+                   .kind = random.Pick(kinds),
+                   .tenant = random.Int(1, static_cast<int>(plan.tenants.size())),
+                   .limits = plan.tenants};
+  DrawLimits(random, event.limits);
+  return event;
+}
+
+}  // namespace
+
+FaultPlan DrawPlan(std::uint32_t seed) {
+  FaultPlan plan = DrawPlanWithoutTenants(seed);
+  SeededRandom random(seed ^ 0x74656e61);
+  if (!random.OneIn(3)) return plan;
+  AddTenants(plan, random.Int(2, kMostTenants));
+  DrawLimits(random, plan.tenants);
+  plan.load *= 3;  // files are looked at four times a second
+  for (int faults = random.Int(1, 2); faults > 0; --faults) {
+    plan.events.push_back(DrawTenantEvent(random, plan));
+  }
+  SortByTime(plan.events);
+  return plan;
+}
+
 FaultPlan DrawNetworkPlan(std::uint32_t seed) {
-  FaultPlan plan = DrawPlan(seed);
+  FaultPlan plan = DrawPlanWithoutTenants(seed);
   SeededRandom random(seed ^ 0x6e657477);
   plan.networked = true;
   plan.mapped = false;

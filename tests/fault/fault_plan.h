@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "cache_service/inventory/tenant_limits.h"
 #include "tests/fault/packet_relay.h"
 #include "tests/support/seeded_random.h"
 
@@ -21,6 +22,12 @@ enum class EventKind {
   kSetClock,
   kCorrupt,
   kChangeLink,
+  // Of a plan with tenants.
+  kWithdrawKeys,
+  kGiveKey,
+  kSetLimits,
+  kDamageKeys,
+  kDamageLimits,
 };
 
 const char* NameOf(EventKind kind);
@@ -35,6 +42,8 @@ struct FaultEvent {
   Link to_service;
   Link from_service;
   absl::Duration lasts;
+  int tenant = 0;                                   // kWithdrawKeys, kGiveKey
+  std::vector<cache_service::TenantLimits> limits;  // kSetLimits
 };
 
 struct FaultPlan {
@@ -50,6 +59,8 @@ struct FaultPlan {
   std::string service_fault;               // PINBOARD_FAULT of the first service; empty: none
   std::vector<std::string> client_faults;  // of each client
   std::vector<FaultEvent> events;          // in order of time
+  /// Of tenants 1, 2 and so on, of which the clients are in turn. None: the service has no keys.
+  std::vector<cache_service::TenantLimits> tenants;
 
   bool Has(EventKind kind) const;
   /// One line.
@@ -60,10 +71,14 @@ struct FaultPlan {
 std::string DrawServiceFault(SeededRandom& random, const std::vector<const char*>& points);
 std::string DrawClientFault(SeededRandom& random);
 
-/// Up to three faults: at fault points, and from outside.
+/// Up to three faults: at fault points, and from outside. In a third of the plans there are two or
+/// three tenants, and one or two faults of their keys and limits.
 FaultPlan DrawPlan(std::uint32_t seed);
 
-/// The same on two hosts, and one to two faults of the link between them.
+/// Tenants that have room for all, and for more than all of their pages alone.
+void AddTenants(FaultPlan& plan, int tenants);
+
+/// The same without tenants on two hosts, and one to two faults of the link between them.
 FaultPlan DrawNetworkPlan(std::uint32_t seed);
 
 }  // namespace pinboard::testing

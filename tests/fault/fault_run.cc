@@ -23,6 +23,7 @@ namespace {
 
 using cache_service::FetchResult;
 using cache_service::PageRef;
+using cache_service::PageStore;
 
 constexpr absl::Duration kCallPatience = absl::Milliseconds(50);
 
@@ -39,6 +40,8 @@ void FaultOutcome::Add(const FaultOutcome& other) {
   stops += other.stops;
   pages_checked += other.pages_checked;
   had_to_miss += other.had_to_miss;
+  withdrawals += other.withdrawals;
+  quarantined += other.quarantined;
   longest_recovery = std::max(longest_recovery, other.longest_recovery);
   latest = std::max(latest, other.latest);
 }
@@ -56,17 +59,19 @@ void FaultOutcome::Add(int index, const ClientCounts& counts) {
   };
   never(counts.wrong, "another page's bytes");
   never(counts.stale, "a page that was dropped, replaced or never published");
+  never(counts.foreign, "a lease of what holds another tenant's page");
   never(counts.protocol_errors,
         "what breaks the protocol, as another page than the one asked for,");
 }
 
 std::string FaultOutcome::ToString() const {
-  return absl::StrCat(published, " published, ", hits, " hits, ", misses, " misses, ", unavailable,
-                      " unavailable, ", corrupted, " checksum failures; ", kills, " kills, ", stops,
-                      " stops; ", pages_checked, " pages had to be there, ", had_to_miss,
-                      " had to be gone; longest recovery ", absl::FormatDuration(longest_recovery),
-                      ", latest return ", absl::FormatDuration(latest), " after its deadline; ",
-                      violations.size(), " violations");
+  return absl::StrCat(
+      published, " published, ", hits, " hits, ", misses, " misses, ", unavailable,
+      " unavailable, ", corrupted, " checksum failures; ", kills, " kills, ", stops, " stops; ",
+      pages_checked, " pages had to be there, ", had_to_miss, " had to be gone; ", withdrawals,
+      " keys withdrawn, ", quarantined, " slabs quarantined by that; longest recovery ",
+      absl::FormatDuration(longest_recovery), ", latest return ", absl::FormatDuration(latest),
+      " after its deadline; ", violations.size(), " violations");
 }
 
 void DamageAPage(const Board& board,
@@ -94,6 +99,8 @@ FaultRun::FaultRun(const FaultPlan& plan, const std::string& directory, absl::Du
   setenv("UCX_NET_DEVICES", plan.networked ? NetworkNode::kInterface : "lo", 1);
   if (plan.Has(EventKind::kSetClock)) environment_ = clock_.Environment();
   if (plan.networked) network_ = std::make_unique<TestNetwork>(2, plan.client_seed);
+  board_->tenants.store(static_cast<int>(plan.tenants.size()));
+  if (!plan.tenants.empty()) files_ = std::make_unique<TenantFiles>(plan.tenants);
 }
 
 FaultRun::~FaultRun() { unlink(board_path_.c_str()); }
@@ -106,8 +113,14 @@ void FaultRun::RunAt(Host host, std::function<void()> task) {
 }
 
 void FaultRun::StartService(const std::string& listen, const std::string& fault) {
-  RunAt(Host::kServices,
-        [&] { service_ = StartFaultService(listen, plan_.arena_bytes, fault, environment_); });
+  std::vector<std::string> more;
+  if (files_ != nullptr) {
+    files_->Mend();  // else it would not start
+    more = files_->Arguments();
+  }
+  RunAt(Host::kServices, [&] {
+    service_ = StartFaultService(listen, plan_.arena_bytes, fault, environment_, more);
+  });
   address_ = AddressOf(*service_);
   if (address_.empty()) Violated("the service did not start");
   service_continues_at_ = service_starts_at_ = absl::InfiniteFuture();
@@ -119,39 +132,56 @@ void FaultRun::StartClient(const std::string& fault) {
   if (!fault.empty()) environment.push_back("PINBOARD_FAULT=" + fault);
   Client& client = clients_.emplace_back();
   client.may_die = fault.find("kill") != std::string::npos;
-  RunAt(Host::kClients, [&] {
-    client.process = std::make_unique<Process>(
-        std::vector<std::string>{BuiltProgram("tests/fault/fault_client"), address_, board_path_,
-                                 std::to_string(index), std::to_string(plan_.client_seed)},
-        environment);
-  });
+  std::vector<std::string> command = {BuiltProgram("tests/fault/fault_client"), address_,
+                                      board_path_, std::to_string(index),
+                                      std::to_string(plan_.client_seed)};
+  if (files_ != nullptr) command.push_back(files_->ClientKeyFile(TenantOf(*board_, index)));
+  RunAt(Host::kClients,
+        [&] { client.process = std::make_unique<Process>(std::move(command), environment); });
 }
 
-bool FaultRun::ConnectStore() {
-  RunAt(Host::kClients, [this] {
-    auto store = ConnectFaultStore({address_});
-    if (store.ok()) store_ = *std::move(store);
-  });
-  return store_ != nullptr;
+FaultKey FaultRun::KeyOfRun(int tenant) const {
+  return tenant == kNoTenant ? std::nullopt : FaultKey(files_->OfRun(tenant));
+}
+
+bool FaultRun::IsCutOff(int client) const {
+  return files_ != nullptr && files_->AreCutOff(TenantOf(*board_, client));
+}
+
+bool FaultRun::ConnectStores() {
+  const int first = plan_.tenants.empty() ? kNoTenant : 1;
+  for (int tenant = first; tenant <= static_cast<int>(plan_.tenants.size()); ++tenant) {
+    if (stores_.contains(tenant)) continue;
+    bool connected = false;
+    RunAt(Host::kClients, [&] {
+      auto store = ConnectFaultStore({address_}, KeyOfRun(tenant));
+      connected = store.ok();
+      if (connected) stores_[tenant] = *std::move(store);
+    });
+    if (!connected) return false;
+  }
+  return true;
 }
 
 FaultOutcome FaultRun::Play() {
   const std::string host =
       plan_.networked ? NetworkNode::HostName(static_cast<int>(Host::kServices)) : "127.0.0.1";
   StartService(host + ":0", plan_.service_fault);
-  if (!WaitWatching([this] { return ConnectStore(); })) {
+  if (!WaitWatching([this] { return ConnectStores(); })) {
     Violated("no connection to the service");
     return outcome_;
   }
   for (const std::string& fault : plan_.client_faults) StartClient(fault);
   Load();
+  if (files_ != nullptr) SettleKeys();
   do {
     settled_life_ = board_->life.load();
     Recover();
     AwaitProgress();
   } while (settled_life_ != board_->life.load());
+  if (files_ != nullptr) CheckQuotas();
   EndClients();
-  CheckConfirmed();
+  for (const auto& [tenant, store] : stores_) CheckConfirmed(tenant);
   CheckCensus();
   EndService();
   CountClients();
@@ -193,6 +223,18 @@ void FaultRun::Fire(const FaultEvent& event) {
       SetLinks(event.to_service, event.from_service);
       link_heals_at_ = SteadyNow() + event.lasts;
       return;
+    case EventKind::kWithdrawKeys:
+      return files_->WithdrawKeys(event.tenant);
+    case EventKind::kGiveKey:
+      files_->GiveKey(event.tenant);
+      ++board_->keys_given[event.tenant];
+      return;
+    case EventKind::kSetLimits:
+      return files_->SetLimits(event.limits);
+    case EventKind::kDamageKeys:
+      return files_->DamageKeys();
+    case EventKind::kDamageLimits:
+      return files_->DamageLimits();
   }
 }
 
@@ -203,7 +245,7 @@ void FaultRun::SignalService(int signal) {
 void FaultRun::AwaitConnected() {
   const bool all = WaitWatching([this] {
     for (std::size_t i = 0; i < clients_.size(); ++i) {
-      if (!clients_[i].ended && !board_->clients[i].connected) return false;
+      if (!clients_[i].ended && !board_->clients[i].connected && !IsCutOff(i)) return false;
     }
     return true;
   });
@@ -212,8 +254,10 @@ void FaultRun::AwaitConnected() {
 
 void FaultRun::Corrupt() {
   if (!plan_.mapped) return;  // a pin is a copy
-  DamageAPage(
-      *board_, [this](const std::vector<PageRef>& pages) { return Fetch(pages); }, corrupted_);
+  const auto fetch = [this](const std::vector<PageRef>& pages) {
+    return Fetch(TenantOf(*board_, 0), pages);
+  };
+  DamageAPage(*board_, fetch, corrupted_);
 }
 
 void FaultRun::SetLinks(const Link& to_service, const Link& from_service) {
@@ -293,33 +337,42 @@ bool FaultRun::WaitWatching(const std::function<bool()>& condition) {
   return true;
 }
 
-std::vector<FetchResult> FaultRun::Fetch(const std::vector<PageRef>& pages) {
+std::vector<FetchResult> FaultRun::Fetch(int tenant, const std::vector<PageRef>& pages) {
   const absl::Time deadline = SteadyNow() + patience_;
-  store_->Fetch(pages, deadline);
+  PageStore& store = *stores_.at(tenant);
+  store.Fetch(pages, deadline);
   std::vector<FetchResult> results;
   while (results.size() < pages.size()) {
     Watch();
-    store_->WaitFetched(SteadyNow() + absl::Milliseconds(2));
-    for (FetchResult& fetched : store_->TakeFetched()) results.push_back(std::move(fetched));
+    store.WaitFetched(SteadyNow() + absl::Milliseconds(2));
+    for (FetchResult& fetched : store.TakeFetched()) results.push_back(std::move(fetched));
   }
   return results;
+}
+
+bool FaultRun::IsUsable(int tenant, std::uint32_t number) {
+  PageStore& store = *stores_.at(tenant);
+  const PageRef probe{{.sequence = kMostClients, .page = number % 1024}, number};
+  if (!PutPages(store, {probe}, SteadyNow() + kCallPatience, tenant).ok()) return false;
+  store.Fetch({probe}, SteadyNow() + kCallPatience);
+  bool read = false;
+  while (store.WaitFetched(SteadyNow() + 2 * kCallPatience)) {
+    for (FetchResult& fetched : store.TakeFetched()) {
+      if (!fetched.pin.ok()) continue;
+      read = Judge(fetched, tenant) == Verdict::kIntact;
+      if (!read) Violated("the run's own page holds other bytes");
+    }
+  }
+  return read;
 }
 
 void FaultRun::Recover() {
   const auto works = [this] {
     const std::uint32_t number = next_probe_++;
-    const PageRef probe{{.sequence = kMostClients, .page = number % 1024}, number};
-    if (!PutPages(*store_, {probe}, SteadyNow() + kCallPatience).ok()) return false;
-    store_->Fetch({probe}, SteadyNow() + kCallPatience);
-    bool read = false;
-    while (store_->WaitFetched(SteadyNow() + 2 * kCallPatience)) {
-      for (FetchResult& fetched : store_->TakeFetched()) {
-        if (!fetched.pin.ok()) continue;
-        read = Judge(fetched) == Verdict::kIntact;
-        if (!read) Violated("the run's own page holds other bytes");
-      }
+    for (const auto& [tenant, store] : stores_) {
+      if (!IsUsable(tenant, number)) return false;
     }
-    return read && link_heals_at_ == absl::InfiniteFuture();
+    return link_heals_at_ == absl::InfiniteFuture();
   };
   if (!WaitWatching(works)) return Violated("nothing can be published and read after the faults");
   outcome_.longest_recovery = SteadyNow() - fault_end_;
@@ -329,7 +382,7 @@ void FaultRun::AwaitProgress() {
   std::vector<std::uint64_t> hits;
   for (std::size_t i = 0; i < clients_.size(); ++i) hits.push_back(board_->clients[i].hits.load());
   const auto waits = [&](std::size_t i) {
-    return clients_[i].process->Look() != Process::State::kEnded &&
+    return clients_[i].process->Look() != Process::State::kEnded && !IsCutOff(i) &&
            board_->clients[i].hits.load() == hits[i];
   };
   WaitWatching([&] {

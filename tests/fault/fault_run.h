@@ -3,7 +3,9 @@
 // A real pinboardd and real clients, a plan of faults, and what must hold then.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,7 +14,9 @@
 #include "cache_service/page_store.h"
 #include "tests/fault/board.h"
 #include "tests/fault/fault_plan.h"
+#include "tests/fault/fault_service.h"
 #include "tests/fault/process.h"
+#include "tests/fault/tenant_files.h"
 #include "tests/fault/test_network.h"
 #include "tests/fault/wall_clock.h"
 
@@ -25,6 +29,8 @@ struct FaultOutcome {
   std::uint64_t kills = 0, stops = 0;
   std::uint64_t pages_checked = 0;  // that had to be there at the end
   std::uint64_t had_to_miss = 0;    // pages dropped, replaced or never published, and not there
+  std::uint64_t withdrawals = 0;    // of keys, each found to be refused
+  std::uint64_t quarantined = 0;    // slabs of clients without a key, while others went on
   absl::Duration longest_recovery;
   absl::Duration latest;  // a call beyond its deadline, of clients that were never stopped
 
@@ -47,9 +53,14 @@ void DamageAPage(const Board& board,
 /// within `patience` each: a page can be published and read; each client that lives gets its
 /// answers; the clients end when told to; nothing is leased, quarantined, pinned or kept once all
 /// are gone; the service ends. Never: another page's bytes, a page that is not there though its
-/// service lives and nobody dropped or evicted it, an end that is not the plan's. Needs a
-/// directory for its files; one run at a time in a process. A plan that is networked requires
-/// CheckMayMakeNetworks.
+/// service lives and nobody dropped or evicted it, an end that is not the plan's.
+///
+/// With tenants: a key that was taken out is refused, and ends connections; the others' clients go
+/// on meanwhile, and its own once they are given another; no tenant keeps more than its quota. A
+/// damaged file changes nothing, and stays damaged until the service starts again.
+///
+/// Needs a directory for its files; one run at a time in a process. A plan that is networked
+/// requires CheckMayMakeNetworks.
 class FaultRun {
  public:
   FaultRun(const FaultPlan& plan, const std::string& directory, absl::Duration patience);
@@ -71,7 +82,7 @@ class FaultRun {
 
   void RunAt(Host host, std::function<void()> task);
   void StartService(const std::string& listen, const std::string& fault);
-  bool ConnectStore();
+  bool ConnectStores();
   void StartClient(const std::string& fault);
   void Load();
   void Fire(const FaultEvent& event);
@@ -83,15 +94,25 @@ class FaultRun {
   void WatchLink();
   void WatchService();
   void WatchClient(Client& client);
+  void SettleKeys();
+  void CheckWithdrawn(int tenant);
   void Recover();
+  bool IsUsable(int tenant, std::uint32_t number);
   void AwaitProgress();
+  void CheckQuotas();
+  bool KeepsQuota(int tenant, std::string* census);
   void EndClients();
-  void CheckConfirmed();
+  void CheckConfirmed(int tenant);
   void CheckCensus();
   void EndService();
   void CountClients();
   bool WaitWatching(const std::function<bool()>& condition);
-  std::vector<cache_service::FetchResult> Fetch(const std::vector<cache_service::PageRef>& pages);
+  std::vector<cache_service::FetchResult> Fetch(int tenant,
+                                                const std::vector<cache_service::PageRef>& pages);
+  /// Where the plan has no tenants.
+  static constexpr int kNoTenant = 0;
+  FaultKey KeyOfRun(int tenant) const;
+  bool IsCutOff(int client) const;
   void Violated(std::string what);
 
   const FaultPlan plan_;
@@ -108,8 +129,10 @@ class FaultRun {
   absl::Time service_starts_at_ = absl::InfiniteFuture();
   bool service_ending_ = false;
   std::vector<Client> clients_;
-  std::unique_ptr<cache_service::PageStore> store_;  // keeps the group while clients come and go
-  std::vector<cache_service::PageRef> corrupted_;
+  /// By tenant; they keep the group while clients come and go.
+  std::map<int, std::unique_ptr<cache_service::PageStore>> stores_;
+  std::unique_ptr<TenantFiles> files_;             // null without tenants
+  std::vector<cache_service::PageRef> corrupted_;  // of the first client's tenant
   absl::Time fault_end_;
   std::uint32_t settled_life_ = 0;  // in which all went on after the faults
   std::uint32_t next_probe_ = 1;

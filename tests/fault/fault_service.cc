@@ -44,17 +44,22 @@ std::string AddressOf(const Process& service) {
 }
 
 absl::StatusOr<std::unique_ptr<cache_service::PageStore>> ConnectFaultStore(
-    const std::vector<std::string>& addresses) {
+    const std::vector<std::string>& addresses, const FaultKey& key) {
+  cache_service::PageStoreOptions options;
+  options.group = kFaultGroup;
+  options.name = "fault run";
+  options.credentials = key;
   return cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); }, addresses,
-                                         {.group = kFaultGroup, .name = "fault run"});
+                                         options);
 }
 
-std::optional<std::map<std::string, std::uint64_t>> AskCounts(const std::string& address) {
+std::optional<std::map<std::string, std::uint64_t>> AskCounts(const std::string& address,
+                                                              const FaultKey& key) {
   constexpr absl::Duration kPatience = absl::Milliseconds(500);
   auto fabric = transport::MakeUcxFabric();
   if (!fabric.ok()) return std::nullopt;
   auto client = cache_service::StatsClient::Connect(*std::move(fabric), address, "fault census",
-                                                    std::nullopt, SteadyNow() + kPatience);
+                                                    key, SteadyNow() + kPatience);
   if (!client.ok()) return std::nullopt;
   const auto entries = (*client)->Ask(SteadyNow() + kPatience);
   (*client)->Close(SteadyNow() + kPatience);
@@ -66,8 +71,8 @@ std::optional<std::map<std::string, std::uint64_t>> AskCounts(const std::string&
   return counts;
 }
 
-bool IsEmptyService(const std::string& address, std::string* census) {
-  const auto counts = AskCounts(address);
+bool IsEmptyService(const std::string& address, std::string* census, const FaultKey& key) {
+  const auto counts = AskCounts(address, key);
   if (!counts.has_value()) return false;
   census->clear();
   const auto expect = [&](const std::string& name, std::uint64_t most) {

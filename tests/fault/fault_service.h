@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cache_service/access/key_ring.h"
 #include "cache_service/page_store.h"
 #include "tests/fault/process.h"
 
@@ -25,15 +26,21 @@ std::unique_ptr<Process> StartFaultService(const std::string& listen, std::uint6
 /// What it prints once ready; empty where it ends instead.
 std::string AddressOf(const Process& service);
 
+/// What is shown a service that has keys.
+using FaultKey = std::optional<cache_service::Credentials>;
+
 absl::StatusOr<std::unique_ptr<cache_service::PageStore>> ConnectFaultStore(
-    const std::vector<std::string>& addresses);
+    const std::vector<std::string>& addresses, const FaultKey& key = std::nullopt);
 
-/// Its counts by name, without the prefix; none where it does not answer within half a second.
-std::optional<std::map<std::string, std::uint64_t>> AskCounts(const std::string& address);
+/// Its counts by name, without the prefix, or those of the key's tenant; none where it does not
+/// answer within half a second.
+std::optional<std::map<std::string, std::uint64_t>> AskCounts(const std::string& address,
+                                                              const FaultKey& key = std::nullopt);
 
-/// Whether the service has nothing leased, quarantined, pinned or kept, and no client but the one
-/// that asks. `census` says what there is.
-bool IsEmptyService(const std::string& address, std::string* census);
+/// Whether the service, or the key's tenant, has nothing leased, quarantined, pinned or kept, and
+/// no client but the one that asks. `census` says what there is.
+bool IsEmptyService(const std::string& address, std::string* census,
+                    const FaultKey& key = std::nullopt);
 
 /// What the service has counted that no fault of a process or a network explains: clients and
 /// members that broke the protocol, pages whose bytes had changed on their way. Empty: nothing, or

@@ -129,6 +129,11 @@ void MemberFaultRun::Fire(const MemberFaultEvent& event) {
     case EventKind::kCorrupt:
       return Damage();
     case EventKind::kChangeLink:
+    case EventKind::kWithdrawKeys:
+    case EventKind::kGiveKey:
+    case EventKind::kSetLimits:
+    case EventKind::kDamageKeys:
+    case EventKind::kDamageLimits:
       return;
   }
 }

@@ -3,6 +3,7 @@
 #include "tests/fault/scripted_client.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -25,21 +26,49 @@ constexpr absl::Duration kPatience = absl::Milliseconds(50);
 constexpr absl::Duration kShortPatience = absl::Milliseconds(2);
 constexpr int kMostPages = 4;
 
-PageRef NameOf(int client, std::uint32_t page, std::uint32_t generation) {
-  return {{.sequence = static_cast<std::uint64_t>(client), .page = page}, generation};
+std::size_t PageBytes(int tenant) { return tenant == 0 ? kFaultPageBytes : kTenantPageBytes; }
+
+/// What a tenant's pages begin with, so that they are known wherever they lie.
+using Mark = std::uint64_t;
+constexpr Mark kFirstMark = 0x5ea1ed0000000000;
+
+struct Page {
+  PageHeader header;
+  std::vector<std::byte> bytes;
+};
+
+Page MakePage(const PageRef& ref, int tenant) {
+  PageRef values = ref;
+  values.key.shard = static_cast<std::uint16_t>(tenant);
+  Page page;
+  page.bytes.resize(PageBytes(tenant));
+  app::FillPage(values, absl::MakeSpan(page.bytes));
+  const Mark mark = kFirstMark + tenant;
+  if (tenant != 0) std::memcpy(page.bytes.data(), &mark, sizeof(mark));
+  page.header = app::HeaderOf(values, page.bytes.size());
+  page.header.key = ref.key;
+  page.header.tag = kernels::PageTag(page.bytes, {ref.key, ref.generation});
+  return page;
+}
+
+bool IsOfAnotherTenant(absl::Span<const std::byte> memory, int tenant) {
+  Mark mark = 0;
+  std::memcpy(&mark, memory.data(), sizeof(mark));
+  return mark > kFirstMark && mark <= kFirstMark + kMostTenants && mark != kFirstMark + tenant;
 }
 
 /// In two halves, between which the process may be stopped or killed.
-PageHeader WritePage(const PageRef& page, absl::Span<std::byte> memory) {
-  std::vector<std::byte> bytes(memory.size());
-  app::FillPage(page, absl::MakeSpan(bytes));
+void Write(const std::vector<std::byte>& bytes, absl::Span<std::byte> memory) {
   const std::size_t half = bytes.size() / 2;
   std::copy_n(bytes.begin(), half, memory.begin());
   FaultPoint(kPageHalfWritten);
   std::copy(bytes.begin() + half, bytes.end(), memory.begin() + half);
-  PageHeader header = app::HeaderOf(page, memory.size());
-  header.tag = kernels::PageTag(bytes, {page.key, page.generation});
-  return header;
+}
+
+bool AreEqual(const PageHeader& a, const PageHeader& b) {
+  return a.key == b.key && a.generation == b.generation && a.bytes == b.bytes && a.tag == b.tag &&
+         a.mean_information == b.mean_information && a.information == b.information &&
+         a.positions == b.positions;
 }
 
 std::size_t CountDifferent(const std::vector<std::byte>& a, const std::vector<std::byte>& b) {
@@ -50,32 +79,32 @@ std::size_t CountDifferent(const std::vector<std::byte>& a, const std::vector<st
 
 }  // namespace
 
-absl::Status PutPages(PageStore& store, const std::vector<PageRef>& pages, absl::Time deadline) {
-  auto leases = store.Lease(static_cast<int>(pages.size()), kFaultPageBytes, deadline);
+absl::Status PutPages(PageStore& store, const std::vector<PageRef>& pages, absl::Time deadline,
+                      int tenant, std::uint64_t* foreign) {
+  auto leases = store.Lease(static_cast<int>(pages.size()), PageBytes(tenant), deadline);
   if (!leases.ok()) return leases.status();
   std::vector<PageHeader> headers;
   for (std::size_t i = 0; i < pages.size(); ++i) {
-    headers.push_back(WritePage(pages[i], (*leases)[i].memory()));
+    const absl::Span<std::byte> memory = (*leases)[i].memory();
+    if (foreign != nullptr && IsOfAnotherTenant(memory, tenant)) ++*foreign;
+    const Page page = MakePage(pages[i], tenant);
+    Write(page.bytes, memory);
+    headers.push_back(page.header);
   }
   store.Publish(*std::move(leases), headers);
   return absl::OkStatus();
 }
 
-Verdict Judge(const FetchResult& fetched) {
+Verdict Judge(const FetchResult& fetched, int tenant) {
   // A copy: who damages memory does so at any time.
   const std::vector<std::byte> bytes(fetched.pin->bytes().begin(), fetched.pin->bytes().end());
-  std::vector<std::byte> own(kFaultPageBytes);
-  app::FillPage(fetched.page, absl::MakeSpan(own));
-  FetchResult copied{fetched.page, fetched.header};
-  copied.pin = cache_service::PagePin(bytes, nullptr);
-  copied.header.tag = app::HeaderOf(fetched.page, bytes.size()).tag;
-  const std::uint64_t tag = kernels::PageTag(own, {fetched.page.key, fetched.page.generation});
-  if (app::IsIntact(fetched.page, kFaultPageBytes, copied) && fetched.header.tag == tag) {
-    return Verdict::kIntact;
+  const Page own = MakePage(fetched.page, tenant);
+  if (bytes.size() != own.bytes.size() || !AreEqual(fetched.header, own.header)) {
+    return Verdict::kWrong;
   }
-  const bool damaged =
-      bytes.size() == own.size() && fetched.header.tag == tag && CountDifferent(bytes, own) == 1;
-  return damaged ? Verdict::kCorrupted : Verdict::kWrong;
+  const std::size_t different = CountDifferent(bytes, own.bytes);
+  if (different == 0) return Verdict::kIntact;
+  return different == 1 ? Verdict::kCorrupted : Verdict::kWrong;
 }
 
 ScriptedClient::ScriptedClient(PageStore& store, Board& board, int index, std::uint32_t seed,
@@ -83,13 +112,14 @@ ScriptedClient::ScriptedClient(PageStore& store, Board& board, int index, std::u
     : store_(store),
       board_(board),
       index_(index),
+      tenant_(TenantOf(board, index)),
       forgets_(forgets),
       counts_(board.clients[index]),
       random_(seed * 1'000'003 + static_cast<std::uint32_t>(index)) {}
 
-void ScriptedClient::Run() {
+void ScriptedClient::Run(std::uint32_t keys_given) {
   std::uint64_t protocol_errors = 0;
-  while (!board_.stop.load()) {
+  while (!board_.stop.load() && board_.keys_given[tenant_].load() == keys_given) {
     const int draw = random_.Int(1, 40);
     if (draw == 1) {
       GetUnpublished();
@@ -117,6 +147,12 @@ std::vector<std::uint32_t> ScriptedClient::SomePages() {
   return pages;
 }
 
+int ScriptedClient::SomeOwner() {
+  const int sequences =
+      (board_.client_count.load() - 1 - ClientOf(board_, tenant_, 0)) / Turns(board_);
+  return ClientOf(board_, tenant_, static_cast<std::uint64_t>(random_.Int(0, sequences)));
+}
+
 void ScriptedClient::NoteReturn(absl::Time deadline) {
   const std::int64_t late_us = absl::ToInt64Microseconds(SteadyNow() - deadline);
   if (late_us > counts_.latest_us.load()) counts_.latest_us.store(late_us);
@@ -132,8 +168,10 @@ void ScriptedClient::Put() {
     refs.push_back(NameOf(index_, page, generation));
   }
   const absl::Time deadline = SteadyNow() + kPatience;
-  const absl::Status put = PutPages(store_, refs, deadline);
+  std::uint64_t foreign = 0;
+  const absl::Status put = PutPages(store_, refs, deadline, tenant_, &foreign);
   NoteReturn(deadline);
+  counts_.foreign += foreign;
   if (!put.ok()) {
     ++counts_.unavailable;
     if (absl::IsUnavailable(put)) absl::SleepFor(absl::Milliseconds(1));
@@ -148,7 +186,7 @@ void ScriptedClient::Get() {
   std::vector<PageRef> refs;
   const bool own = random_.OneIn(2);
   for (const std::uint32_t page : SomePages()) {
-    const int owner = own ? index_ : random_.Int(0, board_.client_count.load() - 1);
+    const int owner = own ? index_ : SomeOwner();
     const std::uint32_t generation = board_.latest[owner][page].load();
     if (generation != 0) refs.push_back(NameOf(owner, page, generation));
   }
@@ -180,7 +218,7 @@ void ScriptedClient::Take(const FetchResult& fetched, std::uint32_t life) {
     }
     return;
   }
-  switch (Judge(fetched)) {
+  switch (Judge(fetched, tenant_)) {
     case Verdict::kIntact:
       ++counts_.hits;
       break;
@@ -192,7 +230,7 @@ void ScriptedClient::Take(const FetchResult& fetched, std::uint32_t life) {
       return;
   }
   const PageRef& page = fetched.page;
-  const bool mine = page.key.sequence == static_cast<std::uint64_t>(index_);
+  const bool mine = OwnerOf(page) == index_;
   if (mine && board_.latest[index_][page.key.page].load() == page.generation) {
     board_.confirmed[index_][page.key.page].store(Confirmation(life, page.generation));
     Forget({page.key, page.generation - 1});
@@ -214,7 +252,7 @@ void ScriptedClient::Drop() {
   }
   const std::uint64_t connection = store_.stats().connections;
   if (whole_sequence) {
-    store_.DropSequence(static_cast<std::uint64_t>(index_));
+    store_.DropSequence(SequenceOf(board_, index_));
   } else {
     store_.Drop(dropped);
   }
@@ -229,7 +267,7 @@ void ScriptedClient::Drop() {
 
 void ScriptedClient::GetForgotten() {
   std::vector<PageRef> refs;
-  const int owner = random_.Int(0, board_.client_count.load() - 1);
+  const int owner = SomeOwner();
   for (const std::uint32_t page : SomePages()) {
     const auto latest = static_cast<int>(board_.forgotten[owner][page].load());
     if (latest == 0) continue;
@@ -251,7 +289,7 @@ void ScriptedClient::GetUnpublished() {
 
 void ScriptedClient::TakeForgotten(const FetchResult& fetched) {
   if (fetched.pin.ok() && forgets_ == Forgets::kMaybe) {
-    if (Judge(fetched) != Verdict::kIntact) ++counts_.wrong;
+    if (Judge(fetched, tenant_) != Verdict::kIntact) ++counts_.wrong;
     return;
   }
   if (fetched.pin.ok()) {
@@ -262,7 +300,7 @@ void ScriptedClient::TakeForgotten(const FetchResult& fetched) {
 }
 
 void ScriptedClient::Forget(const PageRef& page) {
-  std::atomic<std::uint32_t>& forgotten = board_.forgotten[page.key.sequence][page.key.page];
+  std::atomic<std::uint32_t>& forgotten = board_.forgotten[OwnerOf(page)][page.key.page];
   forgotten.store(std::max(forgotten.load(), page.generation));
 }
 

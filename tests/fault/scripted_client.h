@@ -19,22 +19,28 @@ namespace pinboard::testing {
 
 inline constexpr std::uint64_t kFaultGroup = 77;
 inline constexpr std::size_t kFaultPageBytes = 4096;
+/// Of who has a tenant: its pages take more than one of the service's segments, which then go from
+/// tenant to tenant.
+inline constexpr std::size_t kTenantPageBytes = std::size_t{128} << 10;
 /// Passed by a client that has written half of a page.
 inline constexpr char kPageHalfWritten[] = "client.page.half";
 
-/// Leases, fills and publishes a batch, or says why there was no lease. The tag is a rank's,
-/// as other members check it.
+/// Leases, fills and publishes a batch, or says why there was no lease. Each tenant's pages hold
+/// bytes of their own; 0: there are none. The tag is a rank's, as other members check it. Adds to
+/// `foreign` each lease of what holds a page of another tenant; it must have none in this process,
+/// whose memory a lease is where pages are copied.
 absl::Status PutPages(cache_service::PageStore& store,
-                      const std::vector<cache_service::PageRef>& pages, absl::Time deadline);
+                      const std::vector<cache_service::PageRef>& pages, absl::Time deadline,
+                      int tenant = 0, std::uint64_t* foreign = nullptr);
 
 enum class Verdict { kIntact, kCorrupted, kWrong };
-/// Of a hit. Corrupted: one byte is not what it was, as where a plan damages memory; anything more
-/// is wrong.
-Verdict Judge(const cache_service::FetchResult& fetched);
+/// Of a hit of the tenant's. Corrupted: one byte is not what it was, as where a plan damages
+/// memory; anything more is wrong.
+Verdict Judge(const cache_service::FetchResult& fetched, int tenant = 0);
 
-/// Client `index` owns the pages of sequence `index` and alone publishes them, each time in a
-/// later generation; it fetches anybody's, also what is dropped, replaced, or never published. Its
-/// thread does nothing else.
+/// Client `index` owns the pages of its sequence (board.h) and alone publishes them, each time in a
+/// later generation; it fetches those of anybody of its tenant, also what is dropped, replaced, or
+/// never published. Its thread does nothing else.
 class ScriptedClient {
  public:
   /// Whether the store is over one service alone, which forgets what it was told to. Members do so
@@ -43,8 +49,8 @@ class ScriptedClient {
   ScriptedClient(cache_service::PageStore& store, Board& board, int index, std::uint32_t seed,
                  Forgets forgets);
 
-  /// Until board.stop.
-  void Run();
+  /// Until board.stop, or until its tenant's clients have been given keys more often than that.
+  void Run(std::uint32_t keys_given);
 
  private:
   using Taken = std::function<void(const cache_service::FetchResult&)>;
@@ -62,10 +68,18 @@ class ScriptedClient {
   void Forget(const cache_service::PageRef& page);
   void NoteReturn(absl::Time deadline);
   std::vector<std::uint32_t> SomePages();
+  int SomeOwner();
+  int OwnerOf(const cache_service::PageRef& page) const {
+    return ClientOf(board_, tenant_, page.key.sequence);
+  }
+  cache_service::PageRef NameOf(int owner, std::uint32_t page, std::uint32_t generation) const {
+    return {{.sequence = SequenceOf(board_, owner), .page = page}, generation};
+  }
 
   cache_service::PageStore& store_;
   Board& board_;
   const int index_;
+  const int tenant_;
   const Forgets forgets_;
   ClientCounts& counts_;
   SeededRandom random_;

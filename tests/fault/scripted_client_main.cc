@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Pinboard Authors
 // SPDX-License-Identifier: Apache-2.0
 // A scripted client as a process of its own, with the fault points of PINBOARD_FAULT.
-//   fault_client ADDRESS[,ADDRESS...] BOARD INDEX SEED
+//   fault_client ADDRESS[,ADDRESS...] BOARD INDEX SEED [KEY-FILE]
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -22,7 +22,7 @@
 
 int main(int argc, char** argv) {
   using namespace pinboard;
-  if (argc != 5) return 2;
+  if (argc != 5 && argc != 6) return 2;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   std::vector<const char*> points(std::begin(cache_service::fault::kClientPoints),
                                   std::end(cache_service::fault::kClientPoints));
@@ -35,12 +35,19 @@ int main(int argc, char** argv) {
   const testing::SharedBoard board(argv[2]);
   const int index = std::atoi(argv[3]);
   const std::vector<std::string> services = absl::StrSplit(argv[1], ',');
+  cache_service::PageStoreOptions options;
+  options.group = testing::kFaultGroup;
+  options.name = absl::StrCat("fault client ", index);
+  options.connect_timeout = absl::Milliseconds(500);
   while (!board->stop.load()) {
-    auto store =
-        cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); }, services,
-                                        {.group = testing::kFaultGroup,
-                                         .name = absl::StrCat("fault client ", index),
-                                         .connect_timeout = absl::Milliseconds(500)});
+    const std::uint32_t keys_given = board->keys_given[TenantOf(*board, index)].load();
+    if (argc == 6) {
+      auto key = cache_service::LoadCredentials(argv[5]);
+      if (!key.ok()) return 2;
+      options.credentials = *std::move(key);
+    }
+    auto store = cache_service::ConnectPageStore([] { return transport::MakeUcxFabric(); },
+                                                 services, options);
     if (!store.ok()) {  // the service may be down
       absl::SleepFor(absl::Milliseconds(5));
       continue;
@@ -50,7 +57,7 @@ int main(int argc, char** argv) {
     ScriptedClient(
         **store, *board, index, std::atoi(argv[4]),
         services.size() == 1 ? ScriptedClient::Forgets::kSurely : ScriptedClient::Forgets::kMaybe)
-        .Run();
+        .Run(keys_given);
   }
   return 0;
 }
