@@ -3,7 +3,6 @@
 #include "cache_service/server/server.h"
 
 #include <algorithm>
-#include <map>
 #include <random>
 #include <utility>
 
@@ -16,7 +15,6 @@
 #include "cache_service/access/refusal.h"
 #include "cache_service/fault_points.h"
 #include "cache_service/protocol/negotiation.h"
-#include "cache_service/protocol/process_identity.h"
 #include "cache_service/protocol/send_message.h"
 
 namespace pinboard::cache_service {
@@ -25,9 +23,6 @@ namespace {
 using transport::PeerId;
 
 constexpr std::uint64_t kMaxChunkBytes = std::uint64_t{2} << 20;
-constexpr absl::Duration kDeathCheckInterval = absl::Milliseconds(50);
-// Of a tenant: of those that hold nothing. A process may have had one in each of many groups.
-constexpr std::ptrdiff_t kMostLost = 256;
 constexpr absl::Duration kLongestSleep = absl::Seconds(1);  // as Readiness::Turned wants it
 // Where tenants share an arena, one that needs little should not hold much.
 constexpr std::uint64_t kTenantSegments = 64;
@@ -268,14 +263,10 @@ absl::Status Server::OnGoodbye(Session& session, const Envelope<Goodbye>& envelo
     if (peer != session.peer) fabric_->Close(peer);
     return absl::OkStatus();
   }
-  const auto lost = std::find_if(lost_.begin(), lost_.end(), [&](const LostClient& candidate) {
-    return candidate.client == leaving && AreOfOneProcess(candidate, session);
-  });
-  if (lost == lost_.end())
-    return absl::OkStatus();  // its process was out of sight: removed already
-  lost_.erase(lost);
-  client_groups_changed_ = true;
-  session.tenant->inventory.RemoveClient(leaving);
+  LostClient lost = AsLost(session);
+  lost.client = leaving;
+  // Where there is none, its process was out of sight: removed already.
+  client_groups_changed_ |= lost_.Remove(lost);
   return absl::OkStatus();
 }
 
@@ -294,56 +285,10 @@ void Server::OnClosed(PeerId peer, const absl::Status& reason) {
   if (session.leaving != nullptr) return tenant->inventory.RemoveClient(session.client);
   tenant->parked.RemovePeer(peer);
   LogOfClient(session, absl::StrCat("lost ", session.name, ": ", std::string(reason.message())));
-  const LostClient lost{tenant, session.client, session.group, session.process, IsMember(session)};
-  if (IsSpare(lost)) return tenant->inventory.RemoveClient(lost.client);
-  if (!tenant->inventory.HoldsAny(lost.client)) MakeRoomForLost(*tenant);
-  tenant->inventory.Quarantine(lost.client);
-  lost_.push_back(lost);
-  next_death_check_ = absl::InfinitePast();
-}
-
-bool Server::IsSpare(const LostClient& lost) const {
-  if (lost.tenant->inventory.HoldsAny(lost.client)) return false;
-  return std::any_of(lost_.begin(), lost_.end(),
-                     [&](const LostClient& other) { return AreOfOneProcess(other, lost); }) ||
-         std::any_of(sessions_.begin(), sessions_.end(),
-                     [&](const auto& entry) { return AreOfOneProcess(entry.second, lost); });
-}
-
-void Server::MakeRoomForLost(Tenant& tenant) {
-  const auto holds_nothing = [&tenant](const LostClient& lost) {
-    return lost.tenant == &tenant && !tenant.inventory.HoldsAny(lost.client);
-  };
-  if (std::count_if(lost_.begin(), lost_.end(), holds_nothing) < kMostLost) return;
-  const auto first = std::find_if(lost_.begin(), lost_.end(), holds_nothing);
-  tenant.inventory.RemoveClient(first->client);
-  lost_.erase(first);
-}
-
-void Server::TakePlaceOfLost(const Session& admitted) {
-  std::erase_if(lost_, [&](const LostClient& lost) {
-    Inventory& inventory = lost.tenant->inventory;
-    if (!AreOfOneProcess(admitted, lost) || inventory.HoldsAny(lost.client)) return false;
-    inventory.RemoveClient(lost.client);
-    return true;
-  });
-}
-
-void Server::RemoveDeadClients(absl::Time now) {
-  if (now < next_death_check_) return;
-  next_death_check_ = now + kDeathCheckInterval;
-  std::map<ProcessIdentity, bool> running;  // each is looked for once
-  const auto runs = [&running](const LostClient& lost) {
-    const auto [process, is_new] = running.try_emplace(lost.process);
-    if (is_new) process->second = IsRunningHere(lost.process);
-    return process->second;
-  };
-  const auto dead = std::stable_partition(lost_.begin(), lost_.end(), runs);
-  for (auto client = dead; client != lost_.end(); ++client) {
-    client->tenant->inventory.RemoveClient(client->client);
-  }
-  client_groups_changed_ |= dead != lost_.end();
-  lost_.erase(dead, lost_.end());
+  const bool is_group_kept =
+      std::any_of(sessions_.begin(), sessions_.end(),
+                  [&](const auto& entry) { return AreOfOneProcess(entry.second, session); });
+  lost_.Add(AsLost(session), is_group_kept);
 }
 
 ServiceCounts Server::Counts() const {
@@ -351,7 +296,7 @@ ServiceCounts Server::Counts() const {
   for (const auto& [name, tenant] : tenants_.all()) tenant->AddTo(counts);
   counts.arena_bytes = counts.inventory.capacity_bytes + tenants_.free_bytes();
   counts.clients = sessions_.size();
-  counts.lost_clients = lost_.size();
+  counts.lost_clients = lost_.all().size();
   return counts;
 }
 
@@ -360,15 +305,14 @@ ServiceCounts Server::CountsOf(const Tenant& tenant) const {
   tenant.AddTo(counts);
   counts.arena_bytes = tenants_.QuotaOf(tenant);
   for (const auto& [peer, session] : sessions_) counts.clients += session.tenant == &tenant;
-  for (const LostClient& lost : lost_) counts.lost_clients += lost.tenant == &tenant;
+  counts.lost_clients = lost_.CountOf(tenant);
   return counts;
 }
 
 absl::Time Server::NextTick() const {
   if (!questions_.empty()) return absl::InfinitePast();
-  absl::Time next =
-      std::min({next_eviction_, next_access_check_, drain_ends_.value_or(absl::InfiniteFuture())});
-  if (!lost_.empty()) next = std::min(next, next_death_check_);
+  absl::Time next = std::min({next_eviction_, next_access_check_, lost_.next_look(),
+                              drain_ends_.value_or(absl::InfiniteFuture())});
   for (const auto& [name, tenant] : tenants_.all()) {
     next = std::min(next, tenant->parked.next_expiry());
     if (tenant->replicator != nullptr) next = std::min(next, tenant->replicator->next_tick());
@@ -382,7 +326,7 @@ void Server::Tick() {
   for (const auto& [name, tenant] : tenants_.all()) {
     Unpark(*tenant, tenant->parked.TakeExpired(now), now);
   }
-  RemoveDeadClients(now);
+  client_groups_changed_ |= lost_.RemoveDead(now);
   LookAfterAccess(now);
   LookAfterMembers(now);
   AnswerQuestion();

@@ -29,6 +29,7 @@
 #include "cache_service/protocol/page_lists.h"
 #include "cache_service/replication/replication_options.h"
 #include "cache_service/server/fetch_answer.h"
+#include "cache_service/server/lost_clients.h"
 #include "cache_service/server/service_metrics.h"
 #include "cache_service/server/tenant_metrics.h"
 #include "cache_service/server/tenants.h"
@@ -92,14 +93,6 @@ class Server {
     GroupId group;
     ProcessIdentity process;
     std::string name;
-  };
-  /// A client whose connection is lost and whose process may still use what it holds.
-  struct LostClient {
-    Tenant* tenant = nullptr;
-    ClientId client;
-    GroupId group;
-    ProcessIdentity process;
-    bool is_member = false;
   };
   /// What costs more to answer than to ask.
   struct Question {
@@ -179,20 +172,10 @@ class Server {
   static absl::Time WaitsUntil(const Tenant& tenant, GroupId group, const ParkedFetch& fetch,
                                MissCause miss);
   void Unpark(Tenant& tenant, const std::vector<ParkedFetch>& fetches, absl::Time now);
-  /// Whether two clients, sessions or lost ones, keep one group for one process.
-  template <typename Client, typename OtherClient>
-  static bool AreOfOneProcess(const Client& one, const OtherClient& other) {
-    return one.tenant == other.tenant && one.group == other.group && one.process == other.process;
+  /// As whom it is lost when its connection ends.
+  static LostClient AsLost(const Session& session) {
+    return {session.tenant, session.client, session.group, session.process, IsMember(session)};
   }
-  /// Whether nothing would be missed without it: it holds nothing, and others of its process keep
-  /// its group.
-  bool IsSpare(const LostClient& lost) const;
-  /// Forgets the one that was lost first of the tenant's that hold nothing, where there are many.
-  void MakeRoomForLost(Tenant& tenant);
-  /// Forgets those of its process that hold nothing. A client that gave up before its Welcome came
-  /// cannot say goodbye for it.
-  void TakePlaceOfLost(const Session& admitted);
-  void RemoveDeadClients(absl::Time now);
   void Tick();
   absl::Time NextTick() const;
   ServiceCounts Counts() const;
@@ -213,10 +196,9 @@ class Server {
   bool client_groups_changed_ = false;
   Tenants tenants_;
   absl::flat_hash_map<transport::PeerId, Session> sessions_;
-  std::vector<LostClient> lost_;
+  LostClients lost_;
   std::deque<Question> questions_;        // of a client one of each kind
   std::optional<absl::Time> drain_ends_;  // where it drains
-  absl::Time next_death_check_ = absl::InfinitePast();
   absl::Time next_eviction_ = absl::InfinitePast();
   absl::Time next_access_check_ = absl::InfinitePast();
   ServiceCounts counts_;  // but what tenants count, and clients

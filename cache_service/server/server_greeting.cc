@@ -53,7 +53,7 @@ void Server::Admit(Session& session, std::uint64_t request) {
   session.group = GroupId(greeting.hello().group);
   session.process = greeting.hello().process;
   tenant.inventory.AddClient(session.client, session.group);
-  TakePlaceOfLost(session);
+  lost_.TakePlaces(AsLost(session));
   ++tenant.connections_total;
   client_groups_changed_ = true;
   LogOfClient(

@@ -65,7 +65,7 @@ std::vector<GroupId> Server::ClientGroups(const Tenant& tenant) const {
     const bool is_here = session.tenant == &tenant || session.leaving == &tenant;
     if (is_here && !IsMember(session)) groups.push_back(session.group);
   }
-  for (const LostClient& lost : lost_) {
+  for (const LostClient& lost : lost_.all()) {
     if (lost.tenant == &tenant && !lost.is_member) groups.push_back(lost.group);
   }
   std::sort(groups.begin(), groups.end());
