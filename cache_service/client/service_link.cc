@@ -155,6 +155,7 @@ void ServiceLink::ContinueGreeting() {
 }
 
 void ServiceLink::OnBroken(const absl::Status& why) {
+  if (absl::IsUnavailable(why)) return End(why);  // died before its memory was mapped
   ++protocol_errors_;
   End(absl::UnavailableError(absl::StrCat("the cache service at ", address_,
                                           " broke the protocol: ", std::string(why.message()))));

@@ -211,7 +211,7 @@ absl::Status PeerLink::OnReply(const Envelope<PeerDropSequence>& envelope) {
 }
 
 void PeerLink::OnBroken(const absl::Status& why) {
-  handlers_.broken();
+  if (!absl::IsUnavailable(why)) handlers_.broken();  // else it died before its memory was mapped
   Leave(why);
 }
 

@@ -17,6 +17,7 @@
 #include "cache_service/protocol/send_message.h"
 #include "cache_service/remote_page_store.h"
 #include "tests/cache_service/test_pages.h"
+#include "tests/support/forwarding_fabric.h"
 #include "transport/fabric/loopback/loopback.h"
 
 namespace pinboard::cache_service {
@@ -121,10 +122,13 @@ class OtherService {
     thread_.join();
   }
 
-  absl::StatusOr<std::unique_ptr<PageStore>> Connect() {
+  using Wrap =
+      std::function<std::unique_ptr<transport::Fabric>(std::unique_ptr<transport::Fabric>)>;
+  absl::StatusOr<std::unique_ptr<PageStore>> Connect(const Wrap& wrap = {}) {
     return ConnectPageStore(
-        [this]() -> absl::StatusOr<std::unique_ptr<transport::Fabric>> {
-          return hub_.MakeFabric();
+        [this, wrap]() -> absl::StatusOr<std::unique_ptr<transport::Fabric>> {
+          auto fabric = hub_.MakeFabric();
+          return wrap ? wrap(std::move(fabric)) : std::move(fabric);
         },
         {address_}, {.group = 1, .name = "test"});
   }
@@ -383,6 +387,29 @@ TEST(NegotiationTest, ASegmentThatCannotBeMappedEndsTheConnectionOnlyOnceItIsUse
   EXPECT_TRUE(absl::IsNotFound(FetchTestPage(**store, TestPage(1)).pin.status()));
   const absl::Status used = FetchTestPage(**store, TestPage(2)).pin.status();
   EXPECT_THAT(std::string(used.message()), HasSubstr("not a remote key"));
+}
+
+class FabricToTheDying final : public transport::ForwardingFabric {
+ public:
+  using ForwardingFabric::ForwardingFabric;
+  absl::StatusOr<std::unique_ptr<transport::RemoteSegment>> Map(
+      transport::PeerId, absl::Span<const std::byte>) override {
+    return absl::UnavailableError("it has died or freed it");
+  }
+};
+
+// One with tenants gives memory and leases it in one breath, and was killed between that and the
+// client's look at it: a protocol error was counted.
+TEST(NegotiationTest, AServiceThatDiesBeforeItsMemoryIsMappedIsGoneAndBreaksNoProtocol) {
+  OtherService service({.version = 1}, MissAll, {}, /*lends=*/true);
+  const auto store = service.Connect([](std::unique_ptr<transport::Fabric> fabric) {
+    return std::make_unique<FabricToTheDying>(std::move(fabric));
+  });
+  ASSERT_EQ(store.status(), absl::OkStatus());
+  const absl::Status leased = (*store)->Lease(1, 64, Soon()).status();
+  EXPECT_TRUE(absl::IsUnavailable(leased)) << leased;
+  EXPECT_THAT(std::string(leased.message()), HasSubstr("is gone: it has died or freed it"));
+  EXPECT_EQ((*store)->stats().protocol_errors, 0U);
 }
 
 // It was taken for the end of a greeting that went well.
