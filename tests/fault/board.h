@@ -28,7 +28,7 @@ struct ClientCounts {
   std::atomic<std::uint64_t> protocol_errors;  // as its store counts them
   std::atomic<std::uint64_t> foreign;          // leases of what holds another tenant's page
   std::atomic<std::int64_t> latest_us;         // the longest that a call took beyond its deadline
-  std::atomic<bool> connected;                 // once
+  std::atomic<bool> connected;                 // once, or was refused
 };
 
 struct Board {

@@ -62,6 +62,7 @@ void TenantFiles::GiveKey(int tenant) {
 }
 
 void TenantFiles::WithdrawOldKeys(int tenant) {
+  if (Of(tenant).last_key == 1 && !HasWithdrawn(tenant)) return;
   Of(tenant).first_key = std::max(Of(tenant).first_key, Of(tenant).last_key);
   Write(kKeys, Keys());
 }

@@ -29,7 +29,7 @@ class TenantFiles {
   void WithdrawKeys(int tenant);
   /// Adds a key and gives it to the tenant's clients.
   void GiveKey(int tenant);
-  /// Takes out all keys of the tenant's clients but the last.
+  /// Takes out all keys of the tenant's clients but the last. No effect where they had but one.
   void WithdrawOldKeys(int tenant);
   /// Whether the tenant's clients have no key that is good.
   bool AreCutOff(int tenant) const { return Of(tenant).first_key > Of(tenant).last_key; }
