@@ -66,6 +66,7 @@ constexpr Line kTotals[] = {
     {"  expired nonce", "pinboard_service_refused_total{reason=\"expired_nonce\"}"},
     {"  withdrawn key", "pinboard_service_refused_total{reason=\"withdrawn_key\"}"},
     {"  wrong order", "pinboard_service_refused_total{reason=\"wrong_order\"}"},
+    {"  lost connections", "pinboard_service_refused_total{reason=\"lost_connections\"}"},
 };
 
 // Of a service that knows of other members.

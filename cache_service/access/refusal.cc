@@ -29,6 +29,8 @@ const char* RefusalReasonName(RefusalReason reason) {
       return "withdrawn_key";
     case RefusalReason::kWrongOrder:
       return "wrong_order";
+    case RefusalReason::kLostConnections:
+      return "lost_connections";
   }
   return "invalid";
 }

@@ -21,8 +21,9 @@ enum class RefusalReason : std::uint8_t {
   kExpiredNonce,     // the challenge was answered too late
   kWithdrawnKey,     // the key was taken out of the service's file while the client was connected
   kWrongOrder,       // a message at the wrong point of the handshake
+  kLostConnections,  // too many that its process has lost hold memory
 };
-inline constexpr int kRefusalReasons = 8;
+inline constexpr int kRefusalReasons = 9;
 /// "wrong_key": as in the label of a metric.
 const char* RefusalReasonName(RefusalReason reason);
 

@@ -5,12 +5,18 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/strings/str_cat.h"
+#include "cache_service/access/refusal.h"
+
 namespace pinboard::cache_service {
 namespace {
 
 constexpr absl::Duration kLookInterval = absl::Milliseconds(50);
 // Of a tenant: of those that hold nothing. A process may have had one in each of many groups.
 constexpr std::ptrdiff_t kMostIdle = 256;
+// Of a process and tenant: a client that connects again says goodbye for the earlier ones, so that
+// they are few.
+constexpr std::ptrdiff_t kMostHolding = 64;
 
 bool HoldsAny(const LostClient& lost) { return lost.tenant->inventory.HoldsAny(lost.client); }
 
@@ -48,6 +54,18 @@ void LostClients::TakePlaces(const LostClient& there) {
     Forget(lost);
     return true;
   });
+}
+
+absl::Status LostClients::CheckMayConnect(const Tenant& tenant,
+                                          const ProcessIdentity& process) const {
+  const auto holding = std::count_if(all_.begin(), all_.end(), [&](const LostClient& lost) {
+    return lost.tenant == &tenant && lost.process == process && HoldsAny(lost);
+  });
+  if (holding < kMostHolding) return absl::OkStatus();
+  return Refusal(RefusalReason::kLostConnections, absl::StatusCode::kResourceExhausted,
+                 absl::StrCat(holding,
+                              " lost connections of this process hold memory that it may "
+                              "still use: end it, and start it again"));
 }
 
 bool LostClients::Remove(const LostClient& lost) {

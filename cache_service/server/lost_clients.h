@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "cache_service/inventory/inventory.h"
 #include "cache_service/protocol/messages.h"
@@ -44,6 +45,9 @@ class LostClients {
   /// The client is there: those of its process and group that hold nothing go. One that gave up
   /// before its Welcome came cannot say goodbye for it.
   void TakePlaces(const LostClient& there);
+  /// Refused: many connections that the process has lost hold leases or pins of the tenant's, which
+  /// nobody but the process may end.
+  absl::Status CheckMayConnect(const Tenant& tenant, const ProcessIdentity& process) const;
   /// For a goodbye. False where there is no such client of this process, tenant and group.
   bool Remove(const LostClient& lost);
   /// Looks for each process once. Whether any client is removed.

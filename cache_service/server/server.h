@@ -114,7 +114,7 @@ class Server {
   // server_greeting.cc
   absl::Status OnHello(Session& session, const Envelope<Hello>& envelope);
   absl::Status OnProof(Session& session, const Envelope<Proof>& envelope);
-  void Admit(Session& session, std::uint64_t request);
+  absl::Status Admit(Session& session, std::uint64_t request);
   template <typename Message>
   void SendToClientsOf(const Tenant& tenant, const Message& message, std::uint64_t feature);
   void RefreshAccess();

@@ -29,11 +29,8 @@ absl::Status Server::OnHello(Session& session, const Envelope<Hello>& envelope) 
                               " at ", fabric_->AddressOf(session.peer), ")");
   PB_ASSIGN_OR_RETURN(const std::optional<Challenge> challenge,
                       session.greeting.OnHello(hello, access_.keys(), incarnation_, clock_.Now()));
-  if (challenge.has_value()) {
-    SendMessage(*fabric_, session.peer, envelope.request, *challenge);
-  } else {
-    Admit(session, envelope.request);
-  }
+  if (!challenge.has_value()) return Admit(session, envelope.request);
+  SendMessage(*fabric_, session.peer, envelope.request, *challenge);
   return absl::OkStatus();
 }
 
@@ -41,13 +38,13 @@ absl::Status Server::OnProof(Session& session, const Envelope<Proof>& envelope) 
   RefreshAccess();  // its tenant or key may have been added a moment ago
   PB_RETURN_IF_ERROR(
       session.greeting.OnProof(envelope.message, access_.keys(), clock_.Now(), absl::Now()));
-  Admit(session, envelope.request);
-  return absl::OkStatus();
+  return Admit(session, envelope.request);
 }
 
-void Server::Admit(Session& session, std::uint64_t request) {
+absl::Status Server::Admit(Session& session, std::uint64_t request) {
   const Greeting& greeting = session.greeting;
   Tenant& tenant = tenants_.Find(greeting.tenant());
+  PB_RETURN_IF_ERROR(lost_.CheckMayConnect(tenant, greeting.hello().process));
   session.tenant = &tenant;
   session.client = ClientId(RandomNumber());
   session.group = GroupId(greeting.hello().group);
@@ -77,6 +74,7 @@ void Server::Admit(Session& session, std::uint64_t request) {
   }
   SendMessage(*fabric_, session.peer, 0, announced);
   FaultPoint(fault::kAnnounced);
+  return absl::OkStatus();
 }
 
 template <typename Message>

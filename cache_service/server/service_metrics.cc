@@ -148,6 +148,8 @@ const Series kSeries[] = {
      Refused<RefusalReason::kWithdrawnKey>, CountScope::kService},
     {kRefused, kRefusedHelp, Kind::kCounter, "reason", "wrong_order",
      Refused<RefusalReason::kWrongOrder>, CountScope::kService},
+    {kRefused, kRefusedHelp, Kind::kCounter, "reason", "lost_connections",
+     Refused<RefusalReason::kLostConnections>, CountScope::kService},
     {"pinboard_service_unknown_members_total", "Connections closed of members not known here.",
      Kind::kCounter, nullptr, nullptr, [](C c) { return c.unknown_members_total; },
      CountScope::kService},

@@ -80,6 +80,24 @@ TEST_F(LostClientListTest, OneThatHoldsNothingIsKeptForItsGroupAlone) {
   EXPECT_EQ(lost_.all().size(), 2);
 }
 
+TEST_F(LostClientListTest, AProcessOfWhichManyHoldSomethingMayNotConnectUntilOneLetsGo) {
+  constexpr int kMost = 64;
+  Tenant large("large", kTestPageBytes, LowestInformation(), {1, 1}, clock_);
+  large.inventory.AddSegment(0, 2 * kMost * kTestPageBytes);
+  const LostClient first = MakeHolder(7, 0, &large);
+  lost_.Add(first, false);
+  for (int i = 1; i < kMost; ++i) {
+    EXPECT_EQ(lost_.CheckMayConnect(large, first.process), absl::OkStatus());
+    lost_.Add(MakeHolder(7, i, &large), false);
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(lost_.CheckMayConnect(large, first.process)));
+  EXPECT_EQ(lost_.CheckMayConnect(tenant_, first.process), absl::OkStatus());
+  EXPECT_EQ(lost_.CheckMayConnect(large, Make(8).process), absl::OkStatus());
+  EXPECT_EQ(large.inventory.counts().quarantined_slabs, kMost) << "it may still write there";
+  EXPECT_TRUE(lost_.Remove(first));
+  EXPECT_EQ(lost_.CheckMayConnect(large, first.process), absl::OkStatus());
+}
+
 TEST_F(LostClientListTest, AGoodbyeEndsThatOfItsOwnProcessAlone) {
   const LostClient holder = MakeHolder(7);
   lost_.Add(holder, false);

@@ -135,6 +135,43 @@ TEST_F(LostClientsTest, OneThatHoldsSomethingIsKeptUntilItsProcessLetsGo) {
   service_.Await("pinboard_service_slabs{state=\"quarantined\"}", 0);
 }
 
+// Each kept its page pinned and a client in memory for as long as the process lived.
+TEST_F(LostClientsTest, AProcessThatLosesEverMoreHoldingConnectionsIsRefusedUntilItLetsGo) {
+  constexpr int kMost = 64;
+  constexpr char kRefused[] = "pinboard_service_refused_total{reason=\"lost_connections\"}";
+  const auto store = service_.Connect(2);  // another group of this process
+  const auto publisher = Make();
+  const std::uint64_t there = publisher->Greet().client;
+  const auto leased = publisher->Ask<LeaseReply>(LeaseRequest{1, kTestPageBytes});
+  publisher->Send(Publish{{{leased.slabs.at(0).slab, TestHeader(TestPage(1))}}});
+  std::uint64_t lost = 0;
+  for (int i = 1; i <= kMost; ++i) {
+    const auto client = Make();
+    lost = client->Greet().client;
+    ASSERT_EQ(client->Ask<FetchReply>(Fetch{{TestPage(1)}}).pages.at(0).miss, MissCause::kNone);
+  }
+  service_.Await(kLost, kMost);
+  const auto refused = Make();
+  refused->Send(Hello{.group = 1, .process = CurrentProcess()});
+  const Error error = refused->Receive<Error>().message;
+  EXPECT_EQ(error.code, static_cast<int>(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(error.text, HasSubstr("64 lost connections of this process hold memory"));
+  EXPECT_TRUE(refused->IsClosedByService());
+  service_.Await(kRefused, 1);
+  service_.Await(kLost, kMost);
+  EXPECT_EQ(service_.Metric("pinboard_service_pins"), kMost) << "the process may read them";
+
+  Hello another{.group = 1, .process = CurrentProcess()};
+  another.process.start_ticks = 0;  // unknown: another identity
+  const auto stranger = Make();
+  stranger->Ask<Welcome>(another);
+  publisher->Send(Goodbye{lost});
+  service_.Await(kLost, kMost - 1);
+  Make()->Greet();
+  publisher->Send(Goodbye{there});
+  EXPECT_EQ(service_.Metric(kRefused), 1);
+}
+
 // Whoever may connect could fill the disk of the log.
 TEST_F(LostClientsTest, ThatManyComeAndGoIsLoggedForFewAndWithTheBeginningOfTheirNames) {
   constexpr int kMany = 400;
