@@ -16,6 +16,7 @@
 namespace pinboard::testing {
 namespace {
 
+using cache_service::FetchedHeader;
 using cache_service::FetchResult;
 using cache_service::PageHeader;
 using cache_service::PageRef;
@@ -65,10 +66,9 @@ void Write(const std::vector<std::byte>& bytes, absl::Span<std::byte> memory) {
   std::copy(bytes.begin() + half, bytes.end(), memory.begin() + half);
 }
 
-bool AreEqual(const PageHeader& a, const PageHeader& b) {
-  return a.key == b.key && a.generation == b.generation && a.bytes == b.bytes && a.tag == b.tag &&
-         a.mean_information == b.mean_information && a.information == b.information &&
-         a.positions == b.positions;
+bool Matches(const FetchedHeader& fetched, const PageHeader& published) {
+  return fetched.tag == published.tag && fetched.bytes == published.bytes &&
+         fetched.mean_information == published.mean_information;
 }
 
 std::size_t CountDifferent(const std::vector<std::byte>& a, const std::vector<std::byte>& b) {
@@ -99,7 +99,7 @@ Verdict Judge(const FetchResult& fetched, int tenant) {
   // A copy: who damages memory does so at any time.
   const std::vector<std::byte> bytes(fetched.pin->bytes().begin(), fetched.pin->bytes().end());
   const Page own = MakePage(fetched.page, tenant);
-  if (bytes.size() != own.bytes.size() || !AreEqual(fetched.header, own.header)) {
+  if (bytes.size() != own.bytes.size() || !Matches(fetched.header, own.header)) {
     return Verdict::kWrong;
   }
   const std::size_t different = CountDifferent(bytes, own.bytes);
