@@ -2,23 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/json_file.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
-
 #include "absl/strings/str_cat.h"
+#include "base/text_file.h"
 
 namespace pinboard::engine {
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, const std::string& what_to_do) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    return absl::NotFoundError(absl::StrCat(path, ": ", std::strerror(errno), "; ", what_to_do));
-  }
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (in.bad()) return absl::DataLossError(absl::StrCat(path, ": cannot be read"));
-  return text;
+  auto text = ReadTextFile(path);
+  if (text.ok()) return text;
+  return absl::Status(text.status().code(),
+                      absl::StrCat(text.status().message(), "; ", what_to_do));
 }
 
 absl::StatusOr<nlohmann::json> ParseJsonObject(const std::string& text, const std::string& path) {

@@ -56,6 +56,9 @@ absl::Status ReadGroupedAttention(const ConfigFields& fields, ModelConfig* confi
   } else {
     PB_RETURN_IF_ERROR(fields.RefuseIfTrue("attention_bias"));
   }
+  if (config->hidden_size < config->heads) {
+    return fields.Error("\"hidden_size\" is less than the heads");
+  }
   config->head_dim = config->hidden_size / config->heads;
   PB_RETURN_IF_ERROR(fields.OptionalPositive("head_dim", &config->head_dim));
   if (config->heads % config->kv_heads != 0) {

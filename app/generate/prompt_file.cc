@@ -3,13 +3,14 @@
 #include "app/generate/prompt_file.h"
 
 #include <cstdint>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "app/generate/drawn_prompt.h"
 #include "base/status_macros.h"
+#include "base/text_file.h"
 
 namespace pinboard::app {
 namespace {
@@ -116,9 +117,12 @@ absl::StatusOr<std::vector<GenerationRequest>> ReadPrompts(const std::string& pa
                                                            const TokenVocabulary& vocabulary,
                                                            const GenerationRequest& defaults,
                                                            const PolicyReader& read_policy) {
-  std::ifstream file(path);
-  if (!file) return absl::NotFoundError(absl::StrCat("--prompts: cannot read ", path));
-  return ParsePrompts(file, path, vocabulary, defaults, read_policy);
+  auto text = ReadTextFile(path);
+  if (!text.ok()) {
+    return absl::Status(text.status().code(), absl::StrCat("--prompts: ", text.status().message()));
+  }
+  std::istringstream lines(*std::move(text));
+  return ParsePrompts(lines, path, vocabulary, defaults, read_policy);
 }
 
 }  // namespace pinboard::app

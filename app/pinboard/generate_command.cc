@@ -7,6 +7,8 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "app/eval/arm.h"
 #include "app/generate/generated_text.h"
 #include "app/generate/generation.h"
 #include "app/generate/plan_log.h"
@@ -120,10 +122,13 @@ absl::Status RunGenerate(const GenerateFlags& flags, const RankContext& rank) {
 
 GroupOptions MakeGroupOptions(const GenerateFlags& flags) {
   GroupOptions options = ToGroupOptions(flags.common);
+  const auto arms = ParseArms(flags.method.policy, absl::StrCat(flags.method.budget), flags.method,
+                              /*has_service=*/true);
+  const bool has_band = arms.ok() && std::any_of(arms->begin(), arms->end(), [](const Arm& arm) {
+                          return arm.options.policy != "full" && arm.options.band > 0;
+                        });
   // A line of a file may have a policy of its own.
-  const bool may_offload =
-      !flags.prompts.empty() || (flags.method.policy != "full" && flags.method.band > 0);
-  const bool offloads = may_offload && !Observes(flags);
+  const bool offloads = (has_band || !flags.prompts.empty()) && !Observes(flags);
   if (options.service == "auto" && !offloads) options.service = "none";
   return options;
 }

@@ -3,8 +3,6 @@
 #include "app/pinboard/generate_flags.h"
 
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -15,16 +13,11 @@
 #include "app/report/output_file.h"
 #include "app/session/model_files.h"
 #include "base/status_macros.h"
+#include "base/text_file.h"
 #include "scheduler/round_trigger.h"
 
 namespace pinboard::app {
 namespace {
-
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return absl::NotFoundError(absl::StrCat("--prompt-file: cannot read ", path));
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 absl::StatusOr<std::vector<std::int32_t>> PromptIds(const GenerateFlags& flags,
                                                     const TokenVocabulary& vocabulary) {
@@ -43,7 +36,12 @@ absl::StatusOr<std::vector<std::int32_t>> PromptIds(const GenerateFlags& flags,
   }
   std::string text = flags.prompt;
   if (!flags.prompt_file.empty()) {
-    PB_ASSIGN_OR_RETURN(text, ReadText(flags.prompt_file));
+    auto read = ReadTextFile(flags.prompt_file);
+    if (!read.ok()) {
+      return absl::Status(read.status().code(),
+                          absl::StrCat("--prompt-file: ", read.status().message()));
+    }
+    text = *std::move(read);
   }
   PB_ASSIGN_OR_RETURN(ids, vocabulary.encode(text, /*starts_text=*/true));
   if (ids.empty()) return absl::InvalidArgumentError("the prompt is empty: give it some text");

@@ -32,7 +32,8 @@ absl::Status CheckWritable(const std::string& path) {
 
 absl::Status WriteOutput(const std::string& path, const std::string& text) {
   if (path == "-") {
-    const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    const bool written =
+        std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
     return written ? absl::OkStatus()
                    : CannotWrite("standard output", absl::StatusCode::kUnavailable);
   }

@@ -47,7 +47,7 @@ absl::Status LoadClient::PublishAll() {
       PB_RETURN_IF_ERROR(PutCopied(std::exchange(pages, {})));
     }
   }
-  result_ = {};
+  result_ = {.refused_leases = result_.refused_leases};
   return absl::OkStatus();
 }
 
@@ -176,6 +176,7 @@ absl::Status LoadClient::Get() {
   }
   // Of a page whose lease was refused there is no generation yet.
   std::erase_if(refs, [](const PageRef& ref) { return ref.generation == 0; });
+  if (refs.empty()) return absl::OkStatus();
   const absl::Time start = SteadyNow();
   Replies replies = FetchAll(refs, start + kOperationTimeout);
   if (workload_.copy) {

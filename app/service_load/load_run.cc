@@ -59,6 +59,11 @@ absl::StatusOr<LoadResult> RunLoad(const Workload& workload, const StoreFactory&
     total.refused_leases += client->result().refused_leases;
     total.wrong_pages += client->result().wrong_pages;
   }
+  if (total.get.pages + total.put.pages == 0 && total.refused_leases > 0) {
+    return absl::ResourceExhaustedError(
+        "the service gave no room for a single batch: give it a larger arena or quota, or the "
+        "workload smaller pages or batches");
+  }
   std::sort(total.get.latency_us.begin(), total.get.latency_us.end());
   std::sort(total.put.latency_us.begin(), total.put.latency_us.end());
   return total;

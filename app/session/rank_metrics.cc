@@ -122,6 +122,10 @@ Counter* Add(MetricRegistry& registry, const Spec& spec) {
 
 absl::StatusOr<std::string> RankMetricsAddress(const std::string& address, int rank, int tp) {
   PB_ASSIGN_OR_RETURN(SocketAddress parsed, ParseSocketAddress(address));
+  if (parsed.port == 0) {
+    return absl::InvalidArgumentError(
+        "port 0 is none that a scraper could know: name the first rank's port");
+  }
   if (parsed.port + tp - 1 > 65535) {
     return absl::InvalidArgumentError(absl::StrCat("port ", parsed.port,
                                                    " leaves no port for rank ", tp - 1,

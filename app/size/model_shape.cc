@@ -68,6 +68,7 @@ absl::Status ReadGroupedAttention(const ConfigFields& fields, AttentionShape* sh
   } else {
     int hidden_size = 0;
     PB_RETURN_IF_ERROR(Require(fields, "hidden_size", &hidden_size));
+    if (hidden_size < shape->heads) return fields.Error("\"hidden_size\" is less than the heads");
     shape->head_dim = hidden_size / shape->heads;
   }
   int value_dim = shape->head_dim;

@@ -6,10 +6,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "base/text_file.h"
 
 namespace pinboard::cache_service {
 namespace {
@@ -33,22 +32,23 @@ bool WatchedFile::HasChanged() const { return !(Look() == seen_); }
 
 absl::StatusOr<std::string> WatchedFile::Read() {
   seen_ = Look();
-  std::ifstream file(path_);
-  if (seen_.bytes < 0 || !file) {
+  if (seen_.bytes < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot read the file ", path_, ": ", std::strerror(errno)));
   }
   if (!S_ISREG(seen_.mode)) {
     return absl::InvalidArgumentError(absl::StrCat(path_, " is not a file: name the file in it"));
   }
-  if (kind_ == kSecret && seen_.bytes >= 0 && (seen_.mode & S_IRWXO) != 0) {
+  if (kind_ == kSecret && (seen_.mode & S_IRWXO) != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat(path_, " is open to every user of this machine: chmod o= ", path_));
   }
   if (seen_.bytes > kMaxBytes) {
     return absl::InvalidArgumentError(absl::StrCat(path_, " has more than ", kMaxBytes, " bytes"));
   }
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  auto text = ReadTextFile(path_);
+  if (text.ok()) return text;
+  return absl::InvalidArgumentError(absl::StrCat("cannot read the file ", text.status().message()));
 }
 
 }  // namespace pinboard::cache_service

@@ -2,10 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache_service/membership/static_membership.h"
 
-#include <cerrno>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -17,6 +14,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/steady_condition.h"
+#include "base/text_file.h"
 #include "cache_service/membership/current_view.h"
 #include "cache_service/membership/member_list.h"
 
@@ -78,16 +76,8 @@ class StaticMembership : public Membership {
   std::optional<Member> self_ ABSL_GUARDED_BY(mutex_);
 };
 
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  const std::ifstream file(path);
-  if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  std::ostringstream text;
-  text << file.rdbuf();  // fails where nothing is read: an empty file, or a folder
-  return text.str();
-}
-
 absl::StatusOr<std::vector<Member>> ReadMembers(const std::string& path) {
-  PB_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  PB_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
   auto members = ParseMemberLines(text);
   if (members.ok()) return members;
   return absl::InvalidArgumentError(

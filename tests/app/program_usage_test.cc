@@ -142,7 +142,11 @@ TEST_F(ProgramUsage, APromptFileThatIsWrongIsNamedWithFileAndLine) {
   EXPECT_THAT(refusal("{\"prompt\":[1],\"length\":4}\n"),
               HasSubstr("'length' is not known: a line has prompt or prompt_tokens, "));
   EXPECT_THAT(Refusal(GenerateFrom({"--prompts", Path("nothing.jsonl")}), 2),
-              HasSubstr("--prompts: cannot read"));
+              HasSubstr("nothing.jsonl: No such file"));
+  for (const std::string flag : {"--prompts", "--prompt-file"}) {
+    EXPECT_THAT(Refusal(GenerateFrom({flag, Path("")}), 2),
+                HasSubstr(flag + ": " + Path("") + ": Is a directory"));
+  }
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--when", "often"}), 2),
               HasSubstr("--when: 'often' is neither every:N"));
   EXPECT_THAT(Refusal(GenerateFrom({"--ids", "1", "--prompts", Path("suite.jsonl")}), 2),

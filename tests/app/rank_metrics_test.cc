@@ -26,6 +26,8 @@ TEST(RankMetrics, RanksServeAtConsecutivePorts) {
   EXPECT_THAT(std::string(RankMetricsAddress("127.0.0.1:65534", 0, 4).status().message()),
               HasSubstr("leaves no port for rank 3"));
   EXPECT_FALSE(RankMetricsAddress("here", 0, 1).ok());
+  EXPECT_THAT(std::string(RankMetricsAddress("127.0.0.1:0", 1, 2).status().message()),
+              HasSubstr("name the first rank's port"));
 }
 
 TEST(RankMetrics, FollowTheShardAndTheEngine) {

@@ -196,6 +196,13 @@ TEST(OutputFile, CheckingChangesNothingAndWritingReplaces) {
   std::filesystem::remove(path);
 }
 
+TEST(OutputFile, StandardOutputGetsEveryByte) {
+  const std::string text("a\0b", 3);
+  ::testing::internal::CaptureStdout();
+  ASSERT_TRUE(WriteOutput("-", text).ok());
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), text);
+}
+
 TEST(OutputFile, AFullDiskIsAnError) {
   const int output = dup(STDOUT_FILENO);
   const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);

@@ -338,6 +338,12 @@ TEST_F(LoadTest, EvictedPagesAreMissesAndNotErrors) {
   EXPECT_EQ(result->wrong_pages, 0);
 }
 
+TEST_F(LoadTest, AServiceWithoutRoomForABatchEndsTheRun) {
+  MemoryPages pages(100);
+  const absl::Status status = Run(pages).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+}
+
 TEST_F(LoadTest, AServiceThatIsGoneEndsTheRun) {
   MemoryPages pages;
   pages.SetGone(true);

@@ -185,6 +185,13 @@ TEST(AttentionShape, FollowsTheConventionsOfConfigFiles) {
             1);
 }
 
+TEST(AttentionShape, HeadsOfNoDimensionAreRefused) {
+  const absl::Status refused =
+      ParseError(R"({"num_hidden_layers": 2, "num_attention_heads": 16, "hidden_size": 8})");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("\"hidden_size\" is less than the heads"));
+}
+
 TEST(AttentionShape, LayersThatCacheSomethingElseAreRefused) {
   for (const char* field :
        {R"("sliding_window": 4096)", R"("layer_types": ["full_attention", "sliding_attention"])",

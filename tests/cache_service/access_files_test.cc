@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cache_service/access/access_control.h"
@@ -212,6 +214,19 @@ TEST(AccessControlTest, WhatCannotBeReadAtTheStartIsAnError) {
   const absl::Status status = AccessControl::Load(keys.path(), limits.path()).status();
   EXPECT_THAT(std::string(status.message()), HasSubstr("tenant nobody has no key in"));
   EXPECT_TRUE(absl::IsInvalidArgument(AccessControl::Load(keys.path() + ".not", "").status()));
+}
+
+TEST(AccessControlTest, AReadThatFailsLeavesWhatWasReadBefore) {
+  ScratchFile keys("acme k1 " + kHexKey);
+  ScratchFile link("");
+  std::filesystem::remove(link.path());
+  std::filesystem::create_symlink(keys.path(), link.path());
+  auto access = AccessControl::Load(link.path(), "");
+  ASSERT_EQ(access.status(), absl::OkStatus());
+  std::filesystem::remove(link.path());
+  std::filesystem::create_symlink("/proc/self/mem", link.path());  // reading it is an I/O error
+  EXPECT_FALSE(access->Refresh());
+  EXPECT_EQ(access->tenants(), std::vector<std::string>{"acme"});
 }
 
 }  // namespace

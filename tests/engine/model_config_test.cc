@@ -116,6 +116,7 @@ TEST(ModelConfigTest, AFieldThatMakesNoSenseIsNamed) {
   EXPECT_THAT(MessageOf(llama, {{"vocab_size", nullptr}}), HasSubstr("\"vocab_size\" is missing"));
   EXPECT_THAT(MessageOf(llama, {{"hidden_size", -4}}), HasSubstr("\"hidden_size\" must be"));
   EXPECT_THAT(MessageOf(llama, {{"hidden_size", "64"}}), HasSubstr("\"hidden_size\" must be"));
+  EXPECT_THAT(MessageOf(llama, {{"hidden_size", 1}}), HasSubstr("less than the heads"));
   EXPECT_THAT(MessageOf(llama, {{"rms_norm_eps", 0}}), HasSubstr("rms_norm_eps"));
   EXPECT_THAT(MessageOf(llama, {{"num_key_value_heads", 3}}), HasSubstr("3 key-value heads"));
   EXPECT_THAT(MessageOf(llama, {{"eos_token_id", "x"}}), HasSubstr("eos_token_id"));
