@@ -22,26 +22,35 @@ done
 # What needs no trained weights is done meanwhile, on the CPU.
 (
   export CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=2
-  python3 -m eval.golden random
+  status=0
+  python3 -m eval.golden random || status=1
   sleep 45
   for name in "${names[@]}"; do
-    python3 -m eval.verify --model "$name" --folder ".train/$name/first" --agree-only
+    python3 -m eval.verify --model "$name" --folder ".train/$name/first" --agree-only || status=1
   done
+  exit "$status"
 ) >.train/early.log 2>&1 &
+early=$!
 
 # The first that fails ends the other one: half a result is not worth the rest of the time.
 status=0
 for _ in "${names[@]}"; do
   wait -n "${pids[@]}" || { status=1; kill "${pids[@]}" 2>/dev/null; }
 done
-wait
+early_status=0
+wait "$early" || early_status=1
 if ((status == 0)); then
+  checks=()
   for name in "${names[@]}"; do
     OMP_NUM_THREADS=4 python3 -m eval.verify --model "$name" >".train/$name.verify.log" 2>&1 &
+    checks+=($!)
   done
   OMP_NUM_THREADS=4 python3 -m eval.golden tokenizer trained >.train/golden.log 2>&1 &
-  wait
+  checks+=($!)
+  for check in "${checks[@]}"; do
+    wait "$check" || status=1
+  done
 fi
 tail -n 12 .train/early.log .train/golden.log .train/*.verify.log .train/tiny-llama.log \
   .train/tiny-deepseek.log
-exit "$status"
+exit "$((status || early_status))"
