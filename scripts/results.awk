@@ -11,3 +11,13 @@ function text(key) {
   value = substr(object, RSTART, RLENGTH); sub(/^"[^"]*"[ ]*:[ ]*"/, "", value); sub(/"$/, "", value)
   return value
 }
+# A share as it was read: two that are not the same never become so.
+function raw(share) { shares[share = sprintf("%.17g", share)] = 1; return share }
+# A share that raw() has seen as a percentage, with the fewest digits that tell all of those apart.
+function percent(share,  width, other, used) {
+  for (width = 0; width < 17 && !digits_found; ++width) {
+    split("", used); digits_found = 1; digits = width
+    for (other in shares) if (used[sprintf("%." width "f", 100 * other)]++) digits_found = 0
+  }
+  return sprintf("%." digits "f", 100 * share)
+}
