@@ -15,13 +15,14 @@ TEST(SteadyConditionTest, ASignalEndsAWaitWithoutADeadline) {
   absl::Mutex mutex;
   SteadyCondition changed;
   bool set = false;
-  std::thread other([&] {
-    absl::MutexLock lock(&mutex);
-    set = true;
-    changed.SignalAll();
-  });
+  std::thread other;
   {
     absl::MutexLock lock(&mutex);
+    other = std::thread([&] {
+      absl::MutexLock others(&mutex);  // is had once the wait has begun
+      set = true;
+      changed.SignalAll();
+    });
     while (!set) EXPECT_TRUE(changed.WaitUntil(mutex, absl::InfiniteFuture()));
   }
   other.join();
