@@ -23,6 +23,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/seeded_random.h"
 #include "transport/collective/communicator.h"
 
 namespace pinboard::transport {
@@ -121,7 +122,7 @@ TYPED_TEST_P(CommunicatorConformance, ManyMixedCollectivesStayInStepHoweverRanks
   this->ForEverySize([](Communicator& communicator, auto&) {
     // Ranks may be processes: rank 0 draws the seed for all.
     std::vector<std::int32_t> seed(1);
-    if (communicator.rank() == 0) seed[0] = static_cast<std::int32_t>(std::random_device{}() >> 1);
+    if (communicator.rank() == 0) seed[0] = static_cast<std::int32_t>(TestSeed());
     ASSERT_TRUE(communicator.SumInt32(absl::MakeSpan(seed), Patience()).ok());
     SCOPED_TRACE(seed[0]);
     std::minstd_rand plan(seed[0]);
