@@ -153,8 +153,12 @@ TEST(PinboarddOptionsTest, HelpNamesEveryOption) {
     EXPECT_THAT(DaemonHelp(), ::testing::HasSubstr("  " + name + " "));
   }
   for (const char* option :
-       {"--listen", "--arena", "--eviction", "--watermarks", "--metrics", "--log-level", "--keys",
-        "--tenants", "--address-file", "--exit-with-parent", "--help", "--version"}) {
+       {"--listen", "--arena", "--eviction", "--watermarks", "--keys", "--tenants", "--metrics",
+        "--log-level", "--log-format", "--address-file", "--replicas", "--drain-deadline",
+        "--exit-with-parent"}) {
+    EXPECT_THAT(DaemonHelp(), ::testing::HasSubstr(std::string("\n  ") + option + " "));
+  }
+  for (const char* option : {"--help", "--version"}) {
     EXPECT_THAT(DaemonHelp(), ::testing::HasSubstr(option));
   }
 }
