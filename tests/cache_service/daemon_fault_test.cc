@@ -12,6 +12,7 @@
 #include "cache_service/client/leases_ahead.h"
 #include "cache_service/protocol/messages.h"
 #include "tests/cache_service/daemon.h"
+#include "tests/cache_service/raw_client.h"
 #include "tests/cache_service/test_pages.h"
 #include "tests/support/seeded_random.h"
 
@@ -138,17 +139,39 @@ TEST(DaemonFaultTest, AStoreOfAStoppedServiceCanBeDestroyed) {
   store.reset();
 }
 
-TEST(DaemonFaultTest, TheSlabsOfAKilledClientComeBackAndThoseOfAStoppedOneDoNot) {
+/// Of slabs, as the service counts them.
+std::uint64_t Quarantined(const Daemon& daemon) {
+  RawClient observer(daemon.address());
+  observer.Greet(2);
+  for (const StatsEntry& entry : observer.Ask<StatsReply>(StatsRequest{}).entries) {
+    if (entry.name == "pinboard_service_slabs{state=\"quarantined\"}") return entry.value;
+  }
+  ADD_FAILURE() << "the service does not count quarantined slabs";
+  return 0;
+}
+
+TEST(DaemonFaultTest, TheSlabsOfAKilledClientComeBackAndThoseOfOneThatIsCutOffAndLivesDoNot) {
+  constexpr int kHalf = kPages / 2;
   Daemon daemon(kArenaBytes);
   const auto store = Connect(daemon);
   ChildProcess holder({BuiltProgram("tests/cache_service/cache_lease_holder"), daemon.address(),
-                       std::to_string(kPages), std::to_string(kTestPageBytes)});
+                       std::to_string(kHalf), std::to_string(kTestPageBytes)});
   ASSERT_EQ(holder.ReadLine(), "holding");
-  EXPECT_TRUE(absl::IsResourceExhausted(store->Lease(1, kTestPageBytes, Soon()).status()));
-  holder.Signal(SIGSTOP);
+  {
+    RawClient cut_off(daemon.address());
+    cut_off.Greet();
+    ASSERT_EQ(cut_off.Ask<LeaseReply>(LeaseRequest{kHalf, kTestPageBytes}).slabs.size(), kHalf);
+  }  // without a Goodbye, and its process lives: this one
+  ASSERT_TRUE(Eventually([&] { return Quarantined(daemon) == kHalf; }));
   EXPECT_TRUE(absl::IsResourceExhausted(store->Lease(1, kTestPageBytes, Soon()).status()));
   holder.Signal(SIGKILL);
-  EXPECT_TRUE(Eventually([&] { return store->Lease(kPages, kTestPageBytes, Soon()).ok(); }));
+  auto leases = store->Lease(kHalf, kTestPageBytes, Soon());
+  EXPECT_TRUE(Eventually([&] {
+    if (!leases.ok()) leases = store->Lease(kHalf, kTestPageBytes, Soon());
+    return leases.ok();
+  }));
+  EXPECT_TRUE(absl::IsResourceExhausted(store->Lease(1, kTestPageBytes, Soon()).status()));
+  EXPECT_EQ(Quarantined(daemon), kHalf);
 }
 
 TEST(DaemonFaultTest, AStoreThatIsDestroyedGivesEverythingBackAtOnce) {
