@@ -14,9 +14,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -39,6 +41,7 @@ constexpr std::uint64_t kArenaBytes = std::uint64_t{128} << 10;  // for two thir
 constexpr absl::Duration kSampleEvery = absl::Seconds(2);
 constexpr absl::Duration kFaultEvery = absl::Milliseconds(400);
 constexpr absl::Duration kPause = absl::Milliseconds(100);
+constexpr absl::Duration kPatience = absl::Seconds(30);  // until who is told to end has ended
 
 using Sample = std::map<std::string, double>;
 
@@ -93,14 +96,16 @@ class Soak {
     const absl::Time start = SteadyNow();
     const absl::Time end = start + absl::Seconds(seconds_);
     absl::Time next_sample = start + kSampleEvery;
-    for (absl::Time now = start; now < end; now = SteadyNow()) {
+    while (SteadyNow() < end && AllRun()) {
       absl::SleepFor(kFaultEvery);
       Fault();
       if (SteadyNow() < next_sample) continue;
       next_sample += kSampleEvery;
       samples_.push_back(TakeSample(absl::ToDoubleSeconds(SteadyNow() - start)));
     }
+    AllRun();
     board_->stop.store(true);
+    for (int i = 0; i < kClients; ++i) AwaitEnd(i, 0);
   }
 
   /// Prints the trends and writes everything to `path`; false where something grew or was wrong.
@@ -115,6 +120,33 @@ class Soak {
                                 : std::vector<std::string>{});
   }
 
+  /// Whether no process has ended by itself; else what has is said, once.
+  bool AllRun() {
+    if (service_->Look() == Process::State::kEnded) {
+      mistakes_.insert(absl::StrCat("the service ended with ", service_->outcome()));
+    }
+    for (int i = 0; i < kClients; ++i) {
+      if (clients_[i]->Look() != Process::State::kEnded) continue;
+      mistakes_.insert(
+          absl::StrCat("client ", i, " ended by itself, with ", clients_[i]->outcome()));
+    }
+    return mistakes_.empty();
+  }
+
+  /// `outcome`: what its end must be.
+  void AwaitEnd(int index, int outcome) {
+    Process& client = *clients_[index];
+    const absl::Time deadline = SteadyNow() + kPatience;
+    while (client.Look() != Process::State::kEnded && SteadyNow() < deadline) {
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    if (client.Look() != Process::State::kEnded) {
+      mistakes_.insert(absl::StrCat("client ", index, " hangs"));
+    } else if (client.outcome() != outcome) {
+      mistakes_.insert(absl::StrCat("client ", index, " ended with ", client.outcome()));
+    }
+  }
+
   void Fault() {
     const int index = random_.Int(0, kClients - 1);
     const int draw = random_.Int(1, 4);
@@ -124,6 +156,7 @@ class Soak {
       Pause(*clients_[index]);
     } else {
       clients_[index]->Signal(SIGKILL);
+      AwaitEnd(index, -SIGKILL);
       StartClient(index);
     }
     ++faults_[draw == 1 ? "service stopped" : draw == 2 ? "client stopped" : "client killed"];
@@ -166,6 +199,7 @@ class Soak {
   std::vector<std::unique_ptr<Process>> clients_;
   std::map<std::string, int> faults_;
   std::vector<Sample> samples_;
+  std::set<std::string> mistakes_;
 };
 
 bool Soak::Report(const std::string& path) const {
@@ -215,8 +249,15 @@ bool Soak::Report(const std::string& path) const {
   std::printf(" %zu samples\n", samples_.size());
   json["pages_read"] = hits;
   json["wrong"] = wrong;
-  std::ofstream(path) << json.dump(1) << "\n";
-  return good && wrong == 0 && hits > 0;
+  json["mistakes"] = mistakes_;
+  for (const std::string& mistake : mistakes_) std::printf("%s\n", mistake.c_str());
+  std::ofstream file(path);
+  file << json.dump(1) << "\n" << std::flush;
+  if (!file) {
+    std::fprintf(stderr, "fault_soak: '%s' cannot be written\n", path.c_str());
+    good = false;
+  }
+  return good && wrong == 0 && hits > 0 && mistakes_.empty();
 }
 
 }  // namespace
