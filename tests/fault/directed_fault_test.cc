@@ -69,7 +69,9 @@ TEST(FaultPointsTest, AServiceKilledAtAnyStepCostsMissesAlone) {
 
 TEST(FaultPointsTest, AServiceStoppedAtAnyStepLosesNothing) {
   for (const char* point : fault::kServicePoints) {
-    EXPECT_EQ(Play(AtServicePoint(point, "stop")).stops, 1U) << point;
+    const FaultOutcome outcome = Play(AtServicePoint(point, "stop"));
+    EXPECT_EQ(outcome.stops, 1U) << point;
+    EXPECT_GT(outcome.pages_checked, 0U) << point;
   }
 }
 
@@ -128,7 +130,7 @@ FaultPlan QuietPlanWithTenants() {
   AddTenants(plan, 2);
   plan.clients = 4;
   plan.client_faults.resize(4);
-  plan.load = absl::Milliseconds(300);
+  plan.load = absl::Milliseconds(600);  // files are looked at every 250 ms
   return plan;
 }
 
@@ -140,7 +142,9 @@ TEST(FaultTest, WhatIsChangedOrDamagedOfOneTenantDisturbsNoOther) {
                                EventKind::kDamageKeys, EventKind::kDamageLimits}) {
     FaultPlan plan = QuietPlanWithTenants();
     plan.events = {{.at = absl::Milliseconds(100), .kind = kind, .tenant = 1, .limits = fewer}};
-    Play(plan);
+    const bool damages = kind == EventKind::kDamageKeys || kind == EventKind::kDamageLimits;
+    plan.until_fault = damages;
+    EXPECT_EQ(Play(plan).refused_files > 0, damages) << NameOf(kind);
   }
 }
 

@@ -52,11 +52,11 @@ struct FaultPlan {
   bool mapped = true;      // else pages travel by Put and Get
   bool networked = false;  // the service on one host, the clients on another; not mapped then
   std::uint64_t arena_bytes = 0;
-  absl::Duration load;                     // how long the clients work before everything is healed
-  bool until_fault = false;                // and on, until a process has been killed or stopped
-  absl::Duration pause;                    // what is stopped goes on after it
-  absl::Duration downtime;                 // a service that was killed starts again after it
-  std::string service_fault;               // PINBOARD_FAULT of the first service; empty: none
+  absl::Duration load;        // how long the clients work before everything is healed
+  bool until_fault = false;   // and on, until one was killed or stopped, or a file refused
+  absl::Duration pause;       // what is stopped goes on after it
+  absl::Duration downtime;    // a service that was killed starts again after it
+  std::string service_fault;  // PINBOARD_FAULT of the first service; empty: none
   std::vector<std::string> client_faults;  // of each client
   std::vector<FaultEvent> events;          // in order of time
   /// Of tenants 1, 2 and so on, of which the clients are in turn. None: the service has no keys.

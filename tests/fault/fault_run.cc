@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
@@ -42,6 +44,7 @@ void FaultOutcome::Add(const FaultOutcome& other) {
   had_to_miss += other.had_to_miss;
   withdrawals += other.withdrawals;
   quarantined += other.quarantined;
+  refused_files += other.refused_files;
   longest_recovery = std::max(longest_recovery, other.longest_recovery);
   latest = std::max(latest, other.latest);
 }
@@ -69,9 +72,10 @@ std::string FaultOutcome::ToString() const {
       published, " published, ", hits, " hits, ", misses, " misses, ", unavailable,
       " unavailable, ", corrupted, " checksum failures; ", kills, " kills, ", stops, " stops; ",
       pages_checked, " pages had to be there, ", had_to_miss, " had to be gone; ", withdrawals,
-      " keys withdrawn, ", quarantined, " slabs quarantined by that; longest recovery ",
-      absl::FormatDuration(longest_recovery), ", latest return ", absl::FormatDuration(latest),
-      " after its deadline; ", violations.size(), " violations");
+      " keys withdrawn, ", quarantined, " slabs quarantined by that, ", refused_files,
+      " damaged files refused; longest recovery ", absl::FormatDuration(longest_recovery),
+      ", latest return ", absl::FormatDuration(latest), " after its deadline; ", violations.size(),
+      " violations");
 }
 
 void DamageAPage(const Board& board,
@@ -93,6 +97,7 @@ FaultRun::FaultRun(const FaultPlan& plan, const std::string& directory, absl::Du
     : plan_(plan),
       patience_(patience),
       board_path_(absl::StrCat(directory, "/fault_board_", getpid())),
+      errors_path_(absl::StrCat(directory, "/fault_errors_", getpid())),
       clock_(absl::StrCat(directory, "/fault_clock_", getpid())),
       board_((unlink(board_path_.c_str()), board_path_)) {
   MapPages(plan.mapped);
@@ -100,10 +105,14 @@ FaultRun::FaultRun(const FaultPlan& plan, const std::string& directory, absl::Du
   if (plan.Has(EventKind::kSetClock)) environment_ = clock_.Environment();
   if (plan.networked) network_ = std::make_unique<TestNetwork>(2, plan.client_seed);
   board_->tenants.store(static_cast<int>(plan.tenants.size()));
+  unlink(errors_path_.c_str());
   if (!plan.tenants.empty()) files_ = std::make_unique<TenantFiles>(plan.tenants);
 }
 
-FaultRun::~FaultRun() { unlink(board_path_.c_str()); }
+FaultRun::~FaultRun() {
+  unlink(board_path_.c_str());
+  unlink(errors_path_.c_str());
+}
 
 void FaultRun::Violated(std::string what) { outcome_.Violated(std::move(what)); }
 
@@ -119,7 +128,8 @@ void FaultRun::StartService(const std::string& listen, const std::string& fault)
     more = files_->Arguments();
   }
   RunAt(Host::kServices, [&] {
-    service_ = StartFaultService(listen, plan_.arena_bytes, fault, environment_, more);
+    service_ = StartFaultService(listen, plan_.arena_bytes, fault, environment_, more,
+                                 files_ != nullptr ? errors_path_ : "");
   });
   address_ = AddressOf(*service_);
   if (address_.empty()) Violated("the service did not start");
@@ -185,6 +195,7 @@ FaultOutcome FaultRun::Play() {
   CheckCensus();
   EndService();
   CountClients();
+  outcome_.refused_files = CountRefusedFiles();
   return outcome_;
 }
 
@@ -192,7 +203,7 @@ void FaultRun::Load() {
   const absl::Time start = SteadyNow();
   auto next = plan_.events.begin();
   const auto waits_for_fault = [&] {
-    return plan_.until_fault && outcome_.kills + outcome_.stops == 0 &&
+    return plan_.until_fault && outcome_.kills + outcome_.stops == 0 && CountRefusedFiles() == 0 &&
            SteadyNow() < start + patience_;
   };
   while (SteadyNow() < start + plan_.load || waits_for_fault()) {
@@ -200,6 +211,15 @@ void FaultRun::Load() {
     Watch();
     absl::SleepFor(absl::Milliseconds(1));
   }
+}
+
+std::uint64_t FaultRun::CountRefusedFiles() const {
+  std::ifstream errors(errors_path_);
+  std::uint64_t count = 0;
+  for (std::string line; std::getline(errors, line);) {
+    count += absl::StrContains(line, "what was read before stays") ? 1 : 0;
+  }
+  return count;
 }
 
 void FaultRun::Fire(const FaultEvent& event) {

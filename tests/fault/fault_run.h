@@ -31,6 +31,7 @@ struct FaultOutcome {
   std::uint64_t had_to_miss = 0;    // pages dropped, replaced or never published, and not there
   std::uint64_t withdrawals = 0;    // of keys, each found to be refused
   std::uint64_t quarantined = 0;    // slabs of clients without a key, while others went on
+  std::uint64_t refused_files = 0;  // of keys or limits, that were damaged
   absl::Duration longest_recovery;
   absl::Duration latest;  // a call beyond its deadline, of clients that were never stopped
 
@@ -94,6 +95,7 @@ class FaultRun {
   void WatchLink();
   void WatchService();
   void WatchClient(Client& client);
+  std::uint64_t CountRefusedFiles() const;
   void SettleKeys();
   void CheckWithdrawn(int tenant);
   void Recover();
@@ -118,6 +120,7 @@ class FaultRun {
   const FaultPlan plan_;
   const absl::Duration patience_;
   const std::string board_path_;
+  const std::string errors_path_;  // what the service logs, where there are tenants
   const WallClock clock_;
   std::vector<std::string> environment_;
   SharedBoard board_;

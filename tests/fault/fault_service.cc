@@ -17,7 +17,8 @@ namespace pinboard::testing {
 std::unique_ptr<Process> StartFaultService(const std::string& listen, std::uint64_t arena_bytes,
                                            const std::string& fault,
                                            std::vector<std::string> environment,
-                                           const std::vector<std::string>& more) {
+                                           const std::vector<std::string>& more,
+                                           const std::string& errors) {
   if (!fault.empty()) environment.push_back("PINBOARD_FAULT=" + fault);
   std::vector<std::string> command = {BuiltProgram("bin/pinboardd"),
                                       "--listen",
@@ -31,10 +32,10 @@ std::unique_ptr<Process> StartFaultService(const std::string& listen, std::uint6
                                       "--metrics",
                                       "none",
                                       "--log-level",
-                                      "off",
+                                      errors.empty() ? "off" : "error",
                                       "--exit-with-parent"};
   command.insert(command.end(), more.begin(), more.end());
-  return std::make_unique<Process>(command, environment);
+  return std::make_unique<Process>(command, environment, errors);
 }
 
 std::string AddressOf(const Process& service) {

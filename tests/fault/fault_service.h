@@ -18,11 +18,12 @@
 namespace pinboard::testing {
 
 /// Evicts by information, in the background too; `fault` is its PINBOARD_FAULT, empty for none;
-/// `more` are further arguments.
+/// `more` are further arguments. What it logs of errors is added to the file `errors`, if given.
 std::unique_ptr<Process> StartFaultService(const std::string& listen, std::uint64_t arena_bytes,
                                            const std::string& fault,
                                            std::vector<std::string> environment,
-                                           const std::vector<std::string>& more = {});
+                                           const std::vector<std::string>& more = {},
+                                           const std::string& errors = "");
 /// What it prints once ready; empty where it ends instead.
 std::string AddressOf(const Process& service);
 

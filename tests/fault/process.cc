@@ -15,12 +15,17 @@ extern char** environ;
 
 namespace pinboard::testing {
 
-Process::Process(std::vector<std::string> command, const std::vector<std::string>& environment) {
+Process::Process(std::vector<std::string> command, const std::vector<std::string>& environment,
+                 const std::string& errors) {
   int output[2];
   if (pipe2(output, O_CLOEXEC) != 0) std::abort();
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
+  if (!errors.empty()) {
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors.c_str(),
+                                     O_WRONLY | O_CREAT | O_APPEND, 0600);
+  }
   std::vector<char*> arguments;
   for (std::string& argument : command) arguments.push_back(argument.data());
   arguments.push_back(nullptr);

@@ -16,8 +16,9 @@ class Process {
   enum class State { kRunning, kStopped, kEnded };
 
   /// `command[0]` is the program; `environment` adds "NAME=value" to this process's. Its standard
-  /// output can be read line by line.
-  Process(std::vector<std::string> command, const std::vector<std::string>& environment);
+  /// output can be read line by line; its standard error is added to the file `errors`, if given.
+  Process(std::vector<std::string> command, const std::vector<std::string>& environment,
+          const std::string& errors = "");
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;

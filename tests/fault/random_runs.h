@@ -18,8 +18,9 @@ namespace pinboard::testing {
 
 /// Plays `runs` plans, or as many as PINBOARD_FAULT_RUNS says, of the test's seed and those after
 /// it: Run(draw(seed), directory, patience). A violation is a failure that names its run.
+/// Returns what came of all of them.
 template <typename Run, typename DrawFn>
-void PlayRandomRuns(int runs, DrawFn draw) {
+FaultOutcome PlayRandomRuns(int runs, DrawFn draw) {
   InitLog("faults", LogLevel::kOff);
   const std::uint32_t first = TestSeed();
   runs = FaultRuns(runs);
@@ -37,6 +38,7 @@ void PlayRandomRuns(int runs, DrawFn draw) {
   }
   std::cout << runs << " runs from seed " << first << ": " << total.ToString() << std::endl;
   EXPECT_GT(total.hits, 0U);
+  return total;
 }
 
 }  // namespace pinboard::testing
